@@ -1,0 +1,225 @@
+//! The architecture: operators, the values between them, and the parameters to be written.
+
+use petgraph::stable_graph::StableDiGraph;
+pub use petgraph::stable_graph::NodeIndex;
+
+use super::{Attributes, Constant, DType, Fact};
+
+/// Index into [`Architecture::parameters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParameterId(pub usize);
+
+/// What feeds one input slot of a node (or one output of the graph).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// An optional input left out (`""` in the file).
+    Absent,
+    /// A data input of the graph, by index into [`Architecture::inputs`].
+    Input(usize),
+    /// An output slot of another node.
+    Node {
+        /// The producing node.
+        node: NodeIndex,
+        /// Its output slot.
+        slot: usize,
+    },
+    /// A tensor that training would learn, by index into [`Architecture::parameters`].
+    Parameter(ParameterId),
+    /// A tensor that training would not learn (shapes, axes, indices), by index into
+    /// [`Architecture::constants`].
+    Constant(usize),
+}
+
+/// One operator of the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name in the file; may be empty.
+    pub name: String,
+    /// Operator domain; `ai.onnx` is written as the empty string.
+    pub domain: String,
+    /// Operator type, for example `Conv`.
+    pub op_type: String,
+    /// Imported opset version of the domain.
+    pub opset: i64,
+    /// Attributes.
+    pub attributes: Attributes,
+    /// Positional inputs.
+    pub inputs: Vec<Operand>,
+    /// Outputs; shapes are filled in by shape inference.
+    pub outputs: Vec<Fact>,
+    /// Position in the file, kept because any topological order is only *an* order.
+    pub position: usize,
+}
+
+/// An edge of the DAG: which output of the source feeds which input of the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Edge {
+    /// Output slot of the source node.
+    pub source_slot: usize,
+    /// Input slot of the destination node.
+    pub destination_slot: usize,
+}
+
+/// Where a parameter's tensor stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `GraphProto.initializer[index]` (perhaps listed as a graph input too).
+    Initializer(usize),
+    /// A graph input without a value (`keep_initializers_as_inputs`), by index into
+    /// `GraphProto.input`.
+    GraphInput(usize),
+    /// Output of a `Constant` node, by node position.
+    Constant(usize),
+    /// Output of a `ConstantOfShape` node (a stripped weight), by node position.
+    ConstantOfShape(usize),
+    /// A name that is used but defined nowhere (a weightless export).
+    Undefined,
+}
+
+/// What a parameter does for the node that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Kernel or matrix of a linear map.
+    Weight,
+    /// Additive vector of a linear map.
+    Bias,
+    /// Multiplicative vector of a normalisation (gamma).
+    Gain,
+    /// Additive vector of a normalisation (beta).
+    Shift,
+    /// Running mean of a batch normalisation.
+    RunningMean,
+    /// Running variance of a batch normalisation.
+    RunningVariance,
+    /// Slope of a PRelu.
+    Slope,
+    /// A free tensor added to or multiplied with activations (positional embeddings, layer scale).
+    Free,
+}
+
+/// How the axes of a parameter map to output and input channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `[out, in / groups, k…]`: Conv, Gemm with `transB`, `[out, in]`.
+    OutIn,
+    /// `[in, out / groups, k…]`: MatMul, Gemm without `transB`, ConvTranspose.
+    InOut,
+    /// One value per channel (possibly with unit axes around it).
+    Vector,
+    /// Anything else.
+    Free,
+}
+
+/// One use of a parameter by a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// The operator that computes with it (unary chains such as Transpose or Identity between
+    /// parameter and operator are followed).
+    pub node: NodeIndex,
+    /// Input slot of that operator.
+    pub input: usize,
+    /// What it does there; set by the operator's parameter rule.
+    pub role: Role,
+    /// Axis meaning *of the stored tensor* (a Transpose on the way is accounted for).
+    pub layout: Layout,
+    /// Channel groups of the operator (1 unless a grouped convolution).
+    pub groups: usize,
+    /// Number of input values that one output value sums over.
+    pub fan_in: usize,
+}
+
+/// A tensor of the graph that training would learn.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// The exact ONNX value name.
+    pub name: String,
+    /// Element type (F32 where a weightless file does not say).
+    pub dtype: DType,
+    /// Extents; `None` until declared or inferred.
+    pub shape: Option<Vec<usize>>,
+    /// Where it stands in the file.
+    pub origin: Origin,
+    /// Its uses, in node order. More than one: a tied parameter. Empty: role unknown.
+    pub slots: Vec<Slot>,
+}
+
+impl Parameter {
+    /// Number of values, if the shape is known.
+    pub fn len(&self) -> Option<usize> {
+        self.shape.as_ref().map(|shape| shape.iter().product())
+    }
+
+    /// Whether the shape is known to hold no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// The role of its first use.
+    pub fn role(&self) -> Option<Role> {
+        self.slots.first().map(|slot| slot.role)
+    }
+}
+
+/// A neural architecture: what an ONNX graph says apart from its learned values.
+#[derive(Clone, Debug, Default)]
+pub struct Architecture {
+    /// Graph name.
+    pub name: String,
+    /// Operators and the values between them. Nodes are never removed.
+    pub dag: StableDiGraph<Node, Edge>,
+    /// Data inputs (parameters listed as inputs are not among them).
+    pub inputs: Vec<Fact>,
+    /// What the graph returns, with the declared names.
+    pub outputs: Vec<(String, Operand)>,
+    /// Tensors that training would learn, in order of first use.
+    pub parameters: Vec<Parameter>,
+    /// Tensors that it would not, with their value names.
+    pub constants: Vec<(String, Constant)>,
+    /// Node indices in a topological order that respects file order where it can.
+    pub order: Vec<NodeIndex>,
+}
+
+impl Architecture {
+    /// Node names as errors print them: `'name' (OpType)`, or the position where the name is empty.
+    pub fn describe(&self, index: NodeIndex) -> String {
+        let node = &self.dag[index];
+        if node.name.is_empty() {
+            format!("node #{} ({})", node.position, node.op_type)
+        } else {
+            format!("node '{}' ({})", node.name, node.op_type)
+        }
+    }
+
+    /// The static fact behind an operand, where there is one.
+    pub fn fact(&self, operand: Operand) -> Option<Fact> {
+        match operand {
+            Operand::Absent => None,
+            Operand::Input(index) => self.inputs.get(index).cloned(),
+            Operand::Node { node, slot } => {
+                self.dag.node_weight(node).and_then(|node| node.outputs.get(slot)).cloned()
+            }
+            Operand::Parameter(id) => self.parameters.get(id.0).map(|parameter| Fact {
+                name: parameter.name.clone(),
+                dtype: Some(parameter.dtype),
+                shape: parameter.shape.clone(),
+                value: None,
+            }),
+            Operand::Constant(index) => self.constants.get(index).map(|(name, value)| Fact {
+                name: name.clone(),
+                dtype: Some(match value {
+                    Constant::Float(_) => DType::F32,
+                    Constant::Int { .. } => DType::I64,
+                }),
+                shape: Some(value.shape().to_vec()),
+                value: Some(value.clone()),
+            }),
+        }
+    }
+
+    /// Total number of values in parameters of known shape.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().filter_map(Parameter::len).sum()
+    }
+}

@@ -1,0 +1,14 @@
+//! The architecture as data: a petgraph DAG whose nodes are operators, whose edges carry the
+//! source and destination slots, and which lists the parameters somebody has to fill in.
+//! Nothing here learns, and nothing here knows a tensor library.
+
+mod architecture;
+mod attribute;
+mod tensor;
+
+pub use architecture::{
+    Architecture, Edge, Layout, Node, NodeIndex, Operand, Origin, Parameter, ParameterId, Role,
+    Slot,
+};
+pub use attribute::{Attribute, AttributeError, Attributes};
+pub use tensor::{Constant, DType, Fact, Tensor};

@@ -1,0 +1,29 @@
+//! weightsmith reads a neural architecture as an ONNX graph and writes its weights.
+//!
+//! The data's road, one module a station; a module imports only from those above it:
+#![deny(missing_docs)]
+
+/// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
+pub mod onnx;
+/// The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
+pub mod graph;
+/// Plain CPU kernels with hand-written gradients, the fast path of training.
+pub mod kernels;
+/// The operator table: everything about an operator lives in its own file.
+pub mod ops;
+/// Image datasets by path: formats, cache, normalisation, splits.
+pub mod data;
+/// Running an architecture with given weights, differentiable in the weights.
+pub mod execute;
+/// Node features and the graph encoder that turns nodes into tokens.
+pub mod encoder;
+/// The map between tensors and the patches a predictor writes.
+pub mod patches;
+/// Predictors of weights, their checkpoints and baselines.
+pub mod predictor;
+/// Training a predictor through the task loss of the networks it predicts.
+pub mod train;
+/// Judging weights: accuracy, cross-entropy, calibration.
+pub mod evaluate;
+/// The command line.
+pub mod cli;

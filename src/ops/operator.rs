@@ -1,0 +1,101 @@
+//! The trait an operator implements, and what it is told and asked.
+
+use burn::tensor::Device;
+
+use crate::{
+    graph::{AttributeError, Fact, Layout, Node, Role},
+    kernels::Step,
+};
+
+use super::Array;
+
+/// Why an operator could not be understood or run. The caller adds file and node name.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OpError {
+    /// A malformed attribute.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// An input that is missing, or of a rank, shape or type the operator does not take.
+    #[error("input {input}: {problem}")]
+    Input {
+        /// Input slot.
+        input: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A form of the operator that the standard allows and this tool does not support.
+    #[error("not supported: {0}")]
+    Unsupported(String),
+}
+
+/// A parameter slot of an operator, seen from the operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotRule {
+    /// Input slot.
+    pub input: usize,
+    /// What a parameter there does.
+    pub role: Role,
+    /// How its axes map to channels.
+    pub layout: Layout,
+    /// Channel groups.
+    pub groups: usize,
+    /// Input values summed per output value, if the shapes say.
+    pub fan_in: Option<usize>,
+    /// The shape it must have where the file does not say (weightless exports), if inferable.
+    pub shape: Option<Vec<usize>>,
+}
+
+/// Geometry of a node, for the encoder. Zero where a field does not apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Features {
+    /// Window height and width.
+    pub kernel: [usize; 2],
+    /// Strides.
+    pub stride: [usize; 2],
+    /// Dilations.
+    pub dilation: [usize; 2],
+    /// Channel groups.
+    pub groups: usize,
+}
+
+/// One ONNX operator. Implementations are stateless; see the files beside this one.
+pub trait Operator: Sync {
+    /// Operator type, as in `NodeProto.op_type`.
+    fn op_type(&self) -> &'static str;
+
+    /// Operator domain; `ai.onnx` is the empty string.
+    fn domain(&self) -> &'static str {
+        ""
+    }
+
+    /// Opset versions in which the operator changed, ascending (ONNX `Changelog.md`).
+    fn since(&self) -> &'static [i64];
+
+    /// Shapes, types and, where inputs are constant, values of the outputs.
+    /// `inputs` is positional; `None` is an absent optional input. A fact whose shape is `None`
+    /// is not known: return facts without shape, not an error, when it is needed and missing.
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError>;
+
+    /// Inputs that hold learned tensors when they are parameters.
+    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        Ok(Vec::new())
+    }
+
+    /// Geometry for the encoder.
+    fn features(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Features {
+        Features::default()
+    }
+
+    /// Runs the operator on a burn device, differentiable in every float input.
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError>;
+
+    /// The fast CPU kernel that computes the same, where there is one.
+    fn lower(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Option<Step> {
+        None
+    }
+}
