@@ -1,0 +1,12 @@
+//! From the DAG to node tokens: the addresses at which a predictor writes. [`NodeFeatures`] reads
+//! a resolved architecture into plain numbers; [`GraphEncoder`] is a graph transformer over them
+//! whose attention is biased by signed shortest-path distance (Ying et al. 2021, *Graphormer*;
+//! Knyazev et al. 2023, *GHN-3*).
+
+mod batch;
+mod features;
+mod transformer;
+
+pub use batch::NodeBatch;
+pub use features::{NUMERIC, NodeFeatures};
+pub use transformer::{EncoderConfig, GraphEncoder};

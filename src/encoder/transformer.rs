@@ -1,0 +1,125 @@
+//! The graph transformer.
+
+use burn::{
+    module::{Module, Param},
+    nn::{LayerNorm, LayerNormConfig, Linear},
+    tensor::{Device, Int, Tensor, activation},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{NUMERIC, NodeBatch, NodeFeatures};
+use crate::neural::{linear, table};
+
+/// Sizes of the graph encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Width of a node token.
+    pub width: usize,
+    /// Attention heads; divides the width.
+    pub heads: usize,
+    /// Transformer blocks.
+    pub layers: usize,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self { width: 128, heads: 8, layers: 3 }
+    }
+}
+
+/// Node features in, one token per node out.
+#[derive(Module, Debug)]
+pub struct GraphEncoder {
+    operators: Param<Tensor<2>>,
+    numeric: Linear,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+struct Block {
+    attention_norm: LayerNorm,
+    query_key_value: Linear,
+    relations: Param<Tensor<2>>,
+    output: Linear,
+    feed_norm: LayerNorm,
+    widen: Linear,
+    narrow: Linear,
+}
+
+impl GraphEncoder {
+    /// An encoder for a vocabulary of `operators` operators (one more row for unknown ones).
+    /// All values are zero or one until a checkpoint or an initialisation is loaded.
+    pub fn new(config: &EncoderConfig, operators: usize, device: &Device) -> Self {
+        let width = config.width;
+        let norm = || LayerNormConfig::new(width).init(device);
+        let blocks = (0..config.layers)
+            .map(|_| Block {
+                attention_norm: norm(),
+                query_key_value: linear(width, 3 * width, device),
+                relations: table(NodeFeatures::RELATIONS, config.heads, device),
+                output: linear(width, width, device),
+                feed_norm: norm(),
+                widen: linear(width, 2 * width, device),
+                narrow: linear(2 * width, width, device),
+            })
+            .collect();
+        Self {
+            operators: table(operators + 1, width, device),
+            numeric: linear(NUMERIC, width, device),
+            blocks,
+            norm: norm(),
+        }
+    }
+
+    /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use.
+    pub fn forward(&self, batch: &NodeBatch) -> Tensor<2> {
+        let mut tokens = self.operators.val().select(0, batch.operators.clone())
+            + self.numeric.forward(batch.numeric.clone());
+        for block in &self.blocks {
+            tokens = block.forward(tokens, batch);
+        }
+        self.norm.forward(tokens)
+    }
+}
+
+impl Block {
+    fn forward(&self, tokens: Tensor<2>, batch: &NodeBatch) -> Tensor<2> {
+        let [rows, width] = tokens.dims();
+        let attended = self.attend(self.attention_norm.forward(tokens.clone()), batch);
+        let tokens = tokens + self.output.forward(attended.reshape([rows, width]));
+        let wide = activation::gelu(self.widen.forward(self.feed_norm.forward(tokens.clone())));
+        tokens + self.narrow.forward(wide)
+    }
+
+    fn attend(&self, tokens: Tensor<2>, batch: &NodeBatch) -> Tensor<3> {
+        let [_, width] = tokens.dims();
+        let (graphs, nodes) = (batch.graphs, batch.nodes);
+        let heads = self.relations.val().dims()[1];
+        let size = width / heads;
+        let projected = self
+            .query_key_value
+            .forward(tokens)
+            .reshape([graphs, nodes, 3, heads, size])
+            .permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| -> Tensor<4> {
+            projected.clone().narrow(0, index, 1).squeeze_dim::<4>(0)
+        };
+        let scores = part(0).matmul(part(1).transpose()) / (size as f32).sqrt();
+        let bias = relation_bias(self.relations.val(), batch.relations.clone(), graphs, nodes);
+        let weights = activation::softmax(scores + bias + batch.mask.clone(), 3);
+        weights.matmul(part(2)).swap_dims(1, 2).reshape([graphs, nodes, width])
+    }
+}
+
+/// `[graphs, heads, nodes, nodes]` from a table `[relations, heads]`.
+fn relation_bias(
+    table: Tensor<2>,
+    relations: Tensor<1, Int>,
+    graphs: usize,
+    nodes: usize,
+) -> Tensor<4> {
+    let heads = table.dims()[1];
+    table.select(0, relations).reshape([graphs, nodes, nodes, heads]).permute([0, 3, 1, 2])
+}

@@ -1,0 +1,190 @@
+//! Small building blocks shared by the neural modules, and the flat view of their parameters.
+//!
+//! Modules are made empty (zeros, norms as identity); values come from a checkpoint or from
+//! [`initialise`], drawn on the host so that every device starts from the same bytes.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    nn::{Initializer, Linear, LinearConfig},
+    tensor::{Device, Gradients, Tensor, TensorData},
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A linear layer of zeros.
+pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
+    LinearConfig::new(input, output).with_initializer(Initializer::Zeros).init(device)
+}
+
+/// A linear layer of zeros without bias.
+pub(crate) fn matrix(input: usize, output: usize, device: &Device) -> Linear {
+    LinearConfig::new(input, output)
+        .with_bias(false)
+        .with_initializer(Initializer::Zeros)
+        .init(device)
+}
+
+/// A look-up table of zeros, `[rows, width]`.
+pub(crate) fn table(rows: usize, width: usize, device: &Device) -> Param<Tensor<2>> {
+    Initializer::Zeros.init([rows, width], device)
+}
+
+/// Name and shape of one parameter tensor of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Path of fields, dotted, for example `encoder.blocks.0.output.weight`.
+    pub name: String,
+    /// Extents.
+    pub shape: Vec<usize>,
+}
+
+impl Entry {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The parameters of a module in declaration order.
+pub fn entries<M: Module>(module: &M) -> Vec<Entry> {
+    let mut visitor = Entries::default();
+    module.visit(&mut visitor);
+    visitor.entries
+}
+
+/// All parameter values of a module, one after the other in declaration order.
+pub fn values<M: Module>(module: &M) -> Vec<f32> {
+    let mut visitor = Values { out: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.out
+}
+
+/// All gradients in the order of [`values`]; zero where a parameter took no part.
+pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<f32> {
+    let mut visitor = Collect { gradients, out: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.out
+}
+
+/// The same module with parameter values taken from a flat slice in the order of [`values`].
+///
+/// # Panics
+/// If the slice is shorter than the module; compare lengths with [`entries`] first.
+pub fn with_values<M: Module>(module: M, values: &[f32], device: &Device) -> M {
+    module.map(&mut Load { values, device })
+}
+
+/// Starting values: tables N(0, 1), matrices N(0, 1 / rows), norms identity, biases zero.
+/// Drawn in declaration order from ChaCha8.
+pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut out = Vec::new();
+    for entry in entries {
+        let leaf = entry.name.rsplit('.').next().unwrap_or_default();
+        match (leaf, entry.shape.as_slice()) {
+            ("gamma", _) => out.extend(std::iter::repeat_n(1.0, entry.len())),
+            (_, [_]) => out.extend(std::iter::repeat_n(0.0, entry.len())),
+            ("weight", [rows, ..]) => {
+                let scale = (*rows as f32).powf(-0.5);
+                out.extend((0..entry.len()).map(|_| scale * normal(&mut random)));
+            }
+            ("relations", _) => out.extend(std::iter::repeat_n(0.0, entry.len())),
+            _ => out.extend((0..entry.len()).map(|_| normal(&mut random))),
+        }
+    }
+    out
+}
+
+/// One draw from N(0, 1) (Box–Muller).
+pub fn normal(random: &mut ChaCha8Rng) -> f32 {
+    let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * random.random::<f64>()).cos()) as f32
+}
+
+/// Uploads a matrix.
+pub(crate) fn upload<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Downloads a tensor as `f32`, row-major.
+///
+/// # Panics
+/// If the device fails while computing the tensor, which burn reports only here.
+pub(crate) fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data_as::<f32>().into_vec::<f32>().expect("converted to f32 on the line above")
+}
+
+#[derive(Default)]
+struct Entries {
+    path: Vec<String>,
+    entries: Vec<Entry>,
+}
+
+impl ModuleVisitor for Entries {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape = param.val().dims().to_vec();
+        self.entries.push(Entry { name: self.path.join("."), shape });
+    }
+}
+
+struct Values {
+    out: Vec<f32>,
+}
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.out.extend(download(param.val()));
+    }
+}
+
+struct Collect<'a> {
+    gradients: &'a Gradients,
+    out: Vec<f32>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        match tensor.grad(self.gradients) {
+            Some(gradient) => self.out.extend(download(gradient)),
+            None => {
+                let length: usize = tensor.dims().iter().product();
+                self.out.extend(std::iter::repeat_n(0.0, length));
+            }
+        }
+    }
+}
+
+struct Load<'a> {
+    values: &'a [f32],
+    device: &'a Device,
+}
+
+impl ModuleMapper for Load<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let device = self.device;
+        let shape: [usize; D] = param.val().dims();
+        let (head, tail) = self.values.split_at(shape.iter().product());
+        self.values = tail;
+        let tensor = Tensor::from_data(TensorData::new(head.to_vec(), shape), device);
+        let track = device.is_autodiff();
+        Param::initialized(param.id, if track { tensor.require_grad() } else { tensor })
+    }
+}

@@ -1,0 +1,140 @@
+//! All patches of one or several architectures, grouped by the output layer that writes them.
+
+use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role};
+
+use super::{
+    Address, Family,
+    address::{Patch, patches_of},
+    scale::{Scale, scale_of},
+};
+
+/// A patch and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Index into [`PatchPlan::addresses`].
+    pub address: usize,
+    /// The parameter written.
+    pub parameter: ParameterId,
+    /// The elements written.
+    pub patch: Patch,
+    /// The map from predicted values to weights.
+    pub scale: Scale,
+}
+
+/// The patches of one architecture.
+#[derive(Clone, Debug, Default)]
+pub struct PatchPlan {
+    /// One per tile of each tap of each predicted parameter.
+    pub addresses: Vec<Address>,
+    /// Spans by output layer: `spans[family as usize][position]`.
+    pub spans: Vec<Vec<Vec<Span>>>,
+    /// Length of every parameter, zero for those that are not predicted.
+    pub lengths: Vec<usize>,
+}
+
+impl PatchPlan {
+    /// Plans every parameter that has a shape, a float type and a predictable role. `tokens` are
+    /// the nodes that the encoder gives a token to.
+    pub fn new(architecture: &Architecture, tokens: &[NodeIndex]) -> Self {
+        Self::of_parameters(architecture, tokens, 0..architecture.parameters.len())
+    }
+
+    /// As [`PatchPlan::new`], for some of the parameters only, so that large networks can be
+    /// written piece by piece in bounded memory.
+    pub fn of_parameters(
+        architecture: &Architecture,
+        tokens: &[NodeIndex],
+        parameters: std::ops::Range<usize>,
+    ) -> Self {
+        let classifier = classifier(architecture);
+        let mut row_of = vec![None; architecture.dag.node_count()];
+        for (row, node) in tokens.iter().enumerate() {
+            row_of[node.index()] = Some(row);
+        }
+        let mut plan = Self {
+            addresses: Vec::new(),
+            spans: Family::ALL.iter().map(|family| vec![Vec::new(); family.positions()]).collect(),
+            lengths: vec![0; architecture.parameters.len()],
+        };
+        for index in parameters {
+            let parameter = &architecture.parameters[index];
+            let (Some(shape), Some(slot)) = (&parameter.shape, parameter.slots.first()) else {
+                continue;
+            };
+            let Some(token) = row_of[slot.node.index()] else { continue };
+            let Some(family) = Family::of(parameter, slot, Some(slot.node) == classifier) else {
+                continue;
+            };
+            if !parameter.dtype.is_float() {
+                continue;
+            }
+            plan.lengths[index] = shape.iter().product();
+            let scale = scale_of(family, slot.fan_in);
+            patches_of(shape, slot.layout, family, token, |address, patches| {
+                for &patch in patches {
+                    plan.spans[family as usize][patch.position].push(Span {
+                        address: plan.addresses.len(),
+                        parameter: ParameterId(index),
+                        patch,
+                        scale,
+                    });
+                }
+                plan.addresses.push(address);
+            });
+        }
+        plan
+    }
+
+    /// Whether a parameter is written by some patch.
+    pub fn covers(&self, parameter: ParameterId) -> bool {
+        self.lengths[parameter.0] > 0
+    }
+}
+
+impl Span {
+    /// Writes predicted values (`patch` of the family, row-major) into the parameter's tensor.
+    pub fn scatter(&self, predicted: &[f32], columns: usize, tensor: &mut [f32]) {
+        self.visit(columns, |from, to| tensor[to] = self.scale.apply(predicted[from]));
+    }
+
+    /// Gradient with respect to the predicted values, from the parameter's gradient.
+    /// Positions of the patch beyond the tensor's edge keep what they hold.
+    pub fn gather(&self, tensor: &[f32], gradient: &[f32], columns: usize, predicted: &mut [f32]) {
+        self.visit(columns, |from, to| {
+            predicted[from] = gradient[to] * self.scale.slope(tensor[to]);
+        });
+    }
+
+    #[inline]
+    fn visit(&self, columns: usize, mut element: impl FnMut(usize, usize)) {
+        let Patch { offset, extent, stride, .. } = self.patch;
+        for row in 0..extent[0] {
+            for column in 0..extent[1] {
+                let to = offset + row * stride[0] + column * stride[1];
+                element(row * columns + column, to);
+            }
+        }
+    }
+}
+
+/// The last node that holds a weight matrix on the way to the first output.
+fn classifier(architecture: &Architecture) -> Option<NodeIndex> {
+    let weighted = |node| {
+        architecture.parameters.iter().any(|parameter| {
+            parameter.slots.iter().any(|slot| slot.node == node && slot.role == Role::Weight)
+        })
+    };
+    let (_, mut operand) = *architecture.outputs.first().map(|(name, operand)| (name, operand)).as_ref()?;
+    let mut steps = 0;
+    while let Operand::Node { node, .. } = operand {
+        if weighted(*node) {
+            return Some(*node);
+        }
+        steps += 1;
+        if steps > architecture.dag.node_count() {
+            return None;
+        }
+        operand = architecture.dag[*node].inputs.first()?;
+    }
+    None
+}

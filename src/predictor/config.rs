@@ -1,0 +1,91 @@
+//! `config.json`: everything needed to load a predictor, nothing guessed from shapes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::EncoderConfig;
+
+/// Version of the checkpoint format; a change that old readers would misread raises it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The images a predictor's networks expect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// Mean of each channel, for pixels scaled to 0–1.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+    /// Height and width.
+    pub size: usize,
+}
+
+impl InputConfig {
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+}
+
+/// Sizes of the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// The graph encoder.
+    pub encoder: EncoderConfig,
+    /// Width of the first decoder layer.
+    pub trunk: usize,
+    /// Width of the vector that the output layers read.
+    pub hidden: usize,
+    /// Images in the learned calibration batch.
+    pub calibration: usize,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self { encoder: EncoderConfig::default(), trunk: 384, hidden: 256, calibration: 64 }
+    }
+}
+
+/// How the predictor came to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRecord {
+    /// The command that trained it.
+    pub command: String,
+    /// Seed of initialisation, graphs, images and their order.
+    pub seed: u64,
+    /// Optimiser steps taken.
+    pub steps: u64,
+    /// Networks evaluated forward and backward.
+    pub architecture_steps: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// The search space graphs were drawn from.
+    pub space: String,
+    /// SHA-256 of the decoded training images and labels.
+    pub data_hash: String,
+    /// Mean top-1 on held-out training images and validation graphs, in inference mode.
+    pub validation_top1: Option<f64>,
+}
+
+/// The whole of `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorConfig {
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Short name, also the name of the bundled folder.
+    pub name: String,
+    /// Operators the encoder knows, in the order of their embedding rows.
+    pub vocabulary: Vec<String>,
+    /// Hash of the vocabulary.
+    pub vocabulary_hash: String,
+    /// Images its networks expect.
+    pub input: InputConfig,
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// Sizes.
+    pub network: NetworkConfig,
+    /// Provenance.
+    pub training: TrainingRecord,
+}

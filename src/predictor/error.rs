@@ -1,0 +1,49 @@
+//! What can go wrong with a predictor.
+
+use std::path::PathBuf;
+
+use crate::{execute::ExecuteError, graph::ReadError, onnx::OnnxError, ops::ResolveError};
+
+/// A predictor that cannot be loaded, or an architecture it cannot be applied to.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictorError {
+    /// A file of the checkpoint could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `config.json` or `model.safetensors` do not hold what they should.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// No such predictor.
+    #[error("predictor '{name}' is neither a folder nor bundled; bundled are {bundled}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        bundled: String,
+    },
+    /// The graph does not fit the predictor.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The network's file.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The network's graph.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The network's operators.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Running the network, for calibration.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}

@@ -1,0 +1,22 @@
+//! Predictors of weights. A [`Network`] is the graph-conditioned denoiser at full noise: node
+//! tokens and patch addresses go in, an estimate of every patch comes out. A [`Predictor`] is a
+//! trained network with its configuration, its operator vocabulary and the calibration batch it
+//! learned; it loads from a folder with `config.json` and `model.safetensors`.
+
+mod bundled;
+mod calibration;
+mod checkpoint;
+mod config;
+mod error;
+mod fill;
+mod forward;
+mod network;
+
+pub use bundled::{BUNDLED, bundled};
+pub use calibration::{CalibrationSource, calibrate};
+pub use checkpoint::Predictor;
+pub use config::{FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, TrainingRecord};
+pub use error::PredictorError;
+pub use fill::{Filled, Prediction};
+pub use forward::{Estimate, Job};
+pub use network::Network;

@@ -1,0 +1,119 @@
+//! The neural network: graph encoder, patch trunk, one output layer per patch position.
+
+use burn::{
+    module::{Module, Param},
+    nn::{Initializer, LayerNorm, LayerNormConfig, Linear},
+    tensor::{Device, Int, Tensor, TensorData, activation},
+};
+
+use crate::{
+    encoder::{GraphEncoder, NodeBatch},
+    neural::{linear, matrix, table, upload},
+    patches::{Address, Family, TAPS},
+};
+
+use super::{InputConfig, NetworkConfig};
+
+/// Sine and cosine waves that tell tiles of wide tensors apart.
+const TILE_WAVES: usize = 4;
+
+/// Node tokens and addresses in, patches of unit scale out.
+#[derive(Module, Debug)]
+pub struct Network {
+    encoder: GraphEncoder,
+    families: Param<Tensor<2>>,
+    taps: Param<Tensor<2>>,
+    tiles: Linear,
+    widen: Linear,
+    trunk: Linear,
+    norm: LayerNorm,
+    amplitude: Linear,
+    outputs: Vec<Vec<Linear>>,
+    /// The learned calibration batch, normalised images `[images, channels, height, width]`.
+    calibration: Param<Tensor<4>>,
+}
+
+impl Network {
+    /// An empty network; load values with [`crate::neural::with_values`].
+    pub fn new(
+        config: &NetworkConfig,
+        input: &InputConfig,
+        operators: usize,
+        device: &Device,
+    ) -> Self {
+        let width = config.encoder.width;
+        let outputs = Family::ALL
+            .iter()
+            .map(|family| {
+                let [rows, columns] = family.patch();
+                (0..family.positions())
+                    .map(|_| matrix(config.hidden, rows * columns, device))
+                    .collect()
+            })
+            .collect();
+        let calibration = [config.calibration, input.channels(), input.size, input.size];
+        Self {
+            encoder: GraphEncoder::new(&config.encoder, operators, device),
+            families: table(Family::ALL.len(), width, device),
+            taps: table(TAPS, width, device),
+            tiles: linear(4 * TILE_WAVES, width, device),
+            widen: linear(width, config.trunk, device),
+            trunk: linear(config.trunk, config.hidden, device),
+            norm: LayerNormConfig::new(config.hidden).init(device),
+            amplitude: linear(width, 1, device),
+            outputs,
+            calibration: Initializer::Zeros.init(calibration, device),
+        }
+    }
+
+    /// Node tokens `[graphs · nodes, width]`.
+    pub fn tokens(&self, batch: &NodeBatch) -> Tensor<2> {
+        self.encoder.forward(batch)
+    }
+
+    /// One hidden vector per address, `[addresses, hidden]`. `Address::token` indexes the rows of
+    /// `tokens`.
+    pub fn hidden(&self, tokens: Tensor<2>, addresses: &[Address]) -> Tensor<2> {
+        let device = tokens.device();
+        let index = |value: fn(&Address) -> usize| -> Tensor<1, Int> {
+            let values: Vec<i32> = addresses.iter().map(|address| value(address) as i32).collect();
+            Tensor::from_data(TensorData::new(values, [addresses.len()]), &device)
+        };
+        let waves: Vec<f32> = addresses.iter().flat_map(|address| waves(address.tile)).collect();
+        let waves = upload(waves, [addresses.len(), 4 * TILE_WAVES], &device);
+        let token = tokens.select(0, index(|address| address.token))
+            + self.families.val().select(0, index(|address| address.family as usize))
+            + self.taps.val().select(0, index(|address| address.tap))
+            + self.tiles.forward(waves);
+        let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
+        let wide = activation::gelu(self.widen.forward(token));
+        let hidden = activation::gelu(self.trunk.forward(wide));
+        self.norm.forward(hidden) * amplitude
+    }
+
+    /// Patches `[rows, patch rows · patch columns]` that one output layer writes from some of the
+    /// hidden vectors.
+    pub fn patches(
+        &self,
+        hidden: Tensor<2>,
+        rows: Tensor<1, Int>,
+        family: Family,
+        position: usize,
+    ) -> Tensor<2> {
+        self.outputs[family as usize][position].forward(hidden.select(0, rows))
+    }
+
+    /// The learned calibration batch.
+    pub fn calibration(&self) -> Tensor<4> {
+        self.calibration.val()
+    }
+}
+
+fn waves(tile: [usize; 2]) -> impl Iterator<Item = f32> {
+    tile.into_iter().flat_map(|index| {
+        (0..TILE_WAVES).flat_map(move |octave| {
+            let angle = index as f32 * std::f32::consts::PI / (1 << octave) as f32 / 2.0;
+            [angle.sin(), angle.cos()]
+        })
+    })
+}
