@@ -1,0 +1,330 @@
+//! Blocks as layers: what each kind of block adds to a graph.
+
+use super::{
+    build::{Activation, Conv, GraphBuilder, Pool, Value},
+    plan::{Block, Branch, Down, Head, Norm, Plan, Squeeze, Stage, Theme},
+};
+
+/// Writes the blocks of one plan.
+struct Layers<'a> {
+    builder: GraphBuilder,
+    theme: &'a Theme,
+}
+
+/// The whole network of a plan: the builder after it, its logits, and the height of its
+/// last feature map.
+pub(super) fn network(
+    plan: &Plan,
+    name: &str,
+    input: [usize; 3],
+    classes: usize,
+) -> (GraphBuilder, Value, usize) {
+    let (builder, image) = GraphBuilder::new(name, input);
+    let mut layers = Layers { builder, theme: &plan.theme };
+    let mut x = layers.stem(plan, &image);
+    for (index, stage) in plan.stages.iter().enumerate() {
+        x = layers.stage(&format!("stages.{index}"), stage, x);
+    }
+    let last = plan.stages.last().and_then(|stage| stage.blocks.last());
+    if plan.theme.early && last.is_some_and(normalises_input) {
+        x = layers.norm("norm", &x);
+        x = layers.activate("act", &x);
+    }
+    let side = x.extent.map_or(1, |[height, _]| height);
+    let logits = layers.head(plan.head, &x, classes);
+    (layers.builder, logits, side)
+}
+
+/// Whether a block, when norms go early, normalises what it reads and not what it returns.
+fn normalises_input(block: &Block) -> bool {
+    use Block::{Basic, Bottleneck, Dense, Transition};
+    matches!(block, Basic { .. } | Bottleneck { .. } | Dense { .. } | Transition { .. })
+}
+
+/// The greatest divisor of both that is at most `groups`.
+fn shared_divisor(left: usize, right: usize, groups: usize) -> usize {
+    (1..=groups).rev().find(|n| left.is_multiple_of(*n) && right.is_multiple_of(*n)).unwrap_or(1)
+}
+
+impl Layers<'_> {
+    fn stem(&mut self, plan: &Plan, image: &Value) -> Value {
+        let stem = &plan.stem;
+        let conv = self.dense_conv(stem.width, stem.kernel, stem.stride);
+        let first = plan.stages.first().and_then(|stage| stage.blocks.first());
+        let mut x = if self.theme.early && !stem.pool && first.is_some_and(normalises_input) {
+            self.builder.conv("stem.conv", image, conv)
+        } else {
+            self.unit("stem", "", image, conv)
+        };
+        if stem.pool {
+            x = self.builder.pool("stem.pool", &x, Pool::Max, [3, 2, 1]);
+        }
+        x
+    }
+
+    fn stage(&mut self, at: &str, stage: &Stage, mut x: Value) -> Value {
+        let mut stride = 1;
+        match stage.down {
+            None => {}
+            Some(Down::Stride) => stride = 2,
+            Some(Down::MaxPool) => {
+                x = self.builder.pool(&format!("{at}.pool"), &x, Pool::Max, [2, 2, 0]);
+            }
+            Some(Down::AveragePool) => {
+                x = self.builder.pool(&format!("{at}.pool"), &x, Pool::Average, [2, 2, 0]);
+            }
+        }
+        for (index, block) in stage.blocks.iter().enumerate() {
+            x = self.block(&format!("{at}.{index}"), block, &x, stride);
+            stride = 1;
+        }
+        x
+    }
+
+    fn block(&mut self, at: &str, block: &Block, x: &Value, stride: usize) -> Value {
+        match *block {
+            Block::Plain { width, kernel } => {
+                let conv = self.dense_conv(width, kernel, stride);
+                self.unit(at, "", x, conv)
+            }
+            Block::Basic { width, kernel } => {
+                let convs = [(kernel, stride, 1, width), (kernel, 1, 1, width)];
+                self.residual(at, x, &convs)
+            }
+            Block::Bottleneck { width, kernel, inner, groups } => {
+                let groups = shared_divisor(inner, inner, groups);
+                let convs = [(1, 1, 1, inner), (kernel, stride, groups, inner), (1, 1, 1, width)];
+                self.residual(at, x, &convs)
+            }
+            Block::Inverted { width, kernel, expansion } => {
+                self.inverted(at, x, width, kernel, expansion, stride)
+            }
+            Block::Separable { width, kernel } => {
+                let depthwise =
+                    Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
+                let y = self.unit(at, "1", x, depthwise);
+                let y = self.squeeze(at, y);
+                let point = self.dense_conv(width, 1, 1);
+                self.unit(at, "2", &y, point)
+            }
+            Block::Dense { growth, kernel, bottleneck } => {
+                let x = if stride > 1 { &self.strided(at, x, stride) } else { x };
+                self.dense(at, x, growth, kernel, bottleneck)
+            }
+            Block::Transition { width } => {
+                let kernel = if stride > 1 { 3 } else { 1 };
+                let conv = self.dense_conv(width, kernel, stride);
+                self.turned_unit(at, "", x, conv)
+            }
+            Block::Inception { ref branches } => {
+                let x = if stride > 1 { &self.strided(at, x, stride) } else { x };
+                self.inception(at, x, branches)
+            }
+            Block::Grouped { width, kernel, groups } => {
+                let groups = shared_divisor(x.channels, width, groups);
+                let conv = Conv { groups, ..self.dense_conv(width, kernel, stride) };
+                let y = self.unit(at, "1", x, conv);
+                let point = self.dense_conv(width, 1, 1);
+                self.unit(at, "2", &y, point)
+            }
+        }
+    }
+
+    /// Convolutions `(kernel, stride, groups, width)` beside a shortcut.
+    fn residual(&mut self, at: &str, x: &Value, convs: &[(usize, usize, usize, usize)]) -> Value {
+        let early = self.theme.early;
+        let mut y = x.clone();
+        for (index, &(kernel, stride, groups, width)) in convs.iter().enumerate() {
+            let number = (index + 1).to_string();
+            let conv = Conv { groups, ..self.dense_conv(width, kernel, stride) };
+            let last = index + 1 == convs.len();
+            y = if early {
+                self.early_unit(at, &number, &y, conv)
+            } else if last {
+                let y = self.builder.conv(&format!("{at}.conv{number}"), &y, conv);
+                self.norm(&format!("{at}.norm{number}"), &y)
+            } else {
+                self.unit(at, &number, &y, conv)
+            };
+        }
+        y = self.squeeze(at, y);
+        let shortcut = self.shortcut(at, x, &y);
+        y = self.builder.add(at, &y, &shortcut);
+        if early { y } else { self.activate(&format!("{at}.act"), &y) }
+    }
+
+    /// `x` in the shape of `y`.
+    fn shortcut(&mut self, at: &str, x: &Value, y: &Value) -> Value {
+        if x.channels == y.channels && x.extent == y.extent {
+            return x.clone();
+        }
+        let mut x = x.clone();
+        let mut stride = if x.extent == y.extent { 1 } else { 2 };
+        let even = x.extent.is_some_and(|extent| extent.iter().all(|size| size % 2 == 0));
+        if stride == 2 && even && self.theme.averaging_shortcut {
+            x = self.builder.pool(&format!("{at}.downsample.pool"), &x, Pool::Average, [2, 2, 0]);
+            stride = 1;
+        }
+        let conv = self.dense_conv(y.channels, 1, stride);
+        let x = self.builder.conv(&format!("{at}.downsample.0"), &x, conv);
+        if self.theme.early { x } else { self.norm(&format!("{at}.downsample.1"), &x) }
+    }
+
+    fn inverted(
+        &mut self,
+        at: &str,
+        x: &Value,
+        width: usize,
+        kernel: usize,
+        expansion: usize,
+        stride: usize,
+    ) -> Value {
+        let mut y = x.clone();
+        let inner = x.channels * expansion;
+        if expansion > 1 {
+            let expand = self.dense_conv(inner, 1, 1);
+            y = self.unit(at, "1", &y, expand);
+        }
+        let depthwise = Conv { groups: inner, ..self.dense_conv(inner, kernel, stride) };
+        y = self.unit(at, "2", &y, depthwise);
+        y = self.squeeze(at, y);
+        let project = self.dense_conv(width, 1, 1);
+        y = self.builder.conv(&format!("{at}.conv3"), &y, project);
+        y = self.norm(&format!("{at}.norm3"), &y);
+        if y.channels == x.channels && y.extent == x.extent {
+            self.builder.add(at, x, &y)
+        } else {
+            y
+        }
+    }
+
+    fn dense(
+        &mut self,
+        at: &str,
+        x: &Value,
+        growth: usize,
+        kernel: usize,
+        bottleneck: bool,
+    ) -> Value {
+        let mut y = x.clone();
+        if bottleneck {
+            let conv = self.dense_conv(2 * growth, 1, 1);
+            y = self.turned_unit(at, "1", &y, conv);
+        }
+        let conv = self.dense_conv(growth, kernel, 1);
+        y = self.turned_unit(at, "2", &y, conv);
+        self.builder.concat(at, &[x.clone(), y]).unwrap_or_else(|| x.clone())
+    }
+
+    fn inception(&mut self, at: &str, x: &Value, branches: &[Branch]) -> Value {
+        let mut ends = Vec::new();
+        for (index, branch) in branches.iter().enumerate() {
+            let at = format!("{at}.branch{}", index + 1);
+            ends.push(match *branch {
+                Branch::Point { width } => {
+                    let conv = self.dense_conv(width, 1, 1);
+                    self.unit(&at, "", x, conv)
+                }
+                Branch::Square { width, inner, kernel, layers } => {
+                    let reduce = self.dense_conv(inner, 1, 1);
+                    let mut y = self.unit(&at, "1", x, reduce);
+                    for layer in 0..layers {
+                        let conv = self.dense_conv(width, kernel, 1);
+                        y = self.unit(&at, &(layer + 2).to_string(), &y, conv);
+                    }
+                    y
+                }
+                Branch::Pool { width, pool } => {
+                    let y = self.builder.pool(&format!("{at}.pool"), x, pool, [3, 1, 1]);
+                    let conv = self.dense_conv(width, 1, 1);
+                    self.unit(&at, "", &y, conv)
+                }
+            });
+        }
+        self.builder.concat(at, &ends).unwrap_or_else(|| x.clone())
+    }
+
+    /// A convolution that only lowers the resolution.
+    fn strided(&mut self, at: &str, x: &Value, stride: usize) -> Value {
+        let conv = self.dense_conv(x.channels, 3, stride);
+        self.turned_unit(&format!("{at}.down"), "", x, conv)
+    }
+
+    fn squeeze(&mut self, at: &str, x: Value) -> Value {
+        let Some(Squeeze { divisor, gate }) = self.theme.squeeze else { return x };
+        let hidden = (x.channels / divisor).max(4);
+        let point = |out| Conv { out, kernel: 1, stride: 1, groups: 1, bias: true };
+        let builder = &mut self.builder;
+        let y = builder.global_average_pool(&format!("{at}.se.pool"), &x);
+        let y = builder.conv(&format!("{at}.se.fc1"), &y, point(hidden));
+        let y = builder.activation(&format!("{at}.se.act"), &y, Activation::Relu);
+        let y = builder.conv(&format!("{at}.se.fc2"), &y, point(x.channels));
+        let y = builder.activation(&format!("{at}.se.gate"), &y, gate);
+        // The gate is two convolutions deep, but the signal does not have to pass it.
+        Value { depth: x.depth, ..builder.mul(&format!("{at}.se"), &x, &y) }
+    }
+
+    fn head(&mut self, head: Head, x: &Value, classes: usize) -> Value {
+        let builder = &mut self.builder;
+        let pooled = match (head, x.extent) {
+            (Head::Grid, Some([height, width])) if height.min(width) > 1 => {
+                let kernel = height.min(width) / 2;
+                builder.pool("pool", x, Pool::Average, [kernel, kernel, 0])
+            }
+            _ => builder.global_average_pool("pool", x),
+        };
+        let mut y = builder.flatten("flatten", &pooled);
+        if head == Head::Hidden {
+            y = builder.linear("head.fc1", &y, x.channels);
+            y = self.activate("head.act", &y);
+            return self.builder.linear("head.fc2", &y, classes);
+        }
+        builder.linear("fc", &y, classes)
+    }
+
+    /// A convolution over all channels, with a bias if the theme asks for one.
+    fn dense_conv(&self, out: usize, kernel: usize, stride: usize) -> Conv {
+        let bias = self.theme.bias || self.theme.norm == Norm::None;
+        Conv { out, kernel, stride, groups: 1, bias }
+    }
+
+    /// Convolution, norm, activation.
+    fn unit(&mut self, at: &str, number: &str, x: &Value, conv: Conv) -> Value {
+        let y = self.builder.conv(&format!("{at}.conv{number}"), x, conv);
+        let y = self.norm(&format!("{at}.norm{number}"), &y);
+        self.activate(&format!("{at}.act{number}"), &y)
+    }
+
+    /// Norm, activation, convolution.
+    fn early_unit(&mut self, at: &str, number: &str, x: &Value, conv: Conv) -> Value {
+        let y = self.norm(&format!("{at}.norm{number}"), x);
+        let y = self.activate(&format!("{at}.act{number}"), &y);
+        self.builder.conv(&format!("{at}.conv{number}"), &y, conv)
+    }
+
+    /// The one or the other, as the theme has it.
+    fn turned_unit(&mut self, at: &str, number: &str, x: &Value, conv: Conv) -> Value {
+        if self.theme.early {
+            self.early_unit(at, number, x, conv)
+        } else {
+            self.unit(at, number, x, conv)
+        }
+    }
+
+    fn norm(&mut self, path: &str, x: &Value) -> Value {
+        let groups = match self.theme.norm {
+            Norm::None => return x.clone(),
+            Norm::Batch => return self.builder.batch_norm(path, x),
+            Norm::Layer => 1,
+            Norm::Group => {
+                let wanted = (x.channels / self.theme.group_size).max(1);
+                shared_divisor(x.channels, x.channels, wanted)
+            }
+        };
+        self.builder.group_norm(path, x, groups)
+    }
+
+    fn activate(&mut self, path: &str, x: &Value) -> Value {
+        self.builder.activation(path, x, self.theme.activation)
+    }
+}

@@ -1,0 +1,412 @@
+//! Building an ONNX graph layer by layer: names as PyTorch gives them, shapes and costs as it goes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::encode;
+
+/// Structure of a graph without any name: equal where two graphs compute the same function of the
+/// same parameters in the same order of nodes.
+pub type Fingerprint = [u8; 32];
+
+/// One attribute of a node.
+#[derive(Clone, Debug)]
+pub(super) enum Attribute {
+    Int(i64),
+    Float(f32),
+    String(&'static str),
+    Ints(Vec<i64>),
+}
+
+/// One operator; every operator built here has one output.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub name: String,
+    pub op_type: &'static str,
+    pub inputs: Vec<String>,
+    pub output: String,
+    pub attributes: Vec<(&'static str, Attribute)>,
+}
+
+/// A tensor to be learned, listed as a graph input.
+#[derive(Clone, Debug)]
+pub(super) struct Parameter {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+/// What [`encode::model`] writes. The input is `input`, the output `logits`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Graph {
+    pub name: String,
+    pub input: Vec<usize>,
+    pub classes: usize,
+    pub nodes: Vec<Node>,
+    pub parameters: Vec<Parameter>,
+}
+
+/// An intermediate result `[N, channels, height, width]`, or `[N, channels]` after flattening.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// ONNX value name.
+    pub name: String,
+    /// Channels, or features after flattening.
+    pub channels: usize,
+    /// Height and width; `None` after flattening.
+    pub extent: Option<[usize; 2]>,
+    /// Convolutions and linear maps on the longest way here.
+    pub depth: usize,
+}
+
+impl Value {
+    fn area(&self) -> usize {
+        self.extent.map_or(1, |[height, width]| height * width)
+    }
+}
+
+/// A square convolution, padded by half its kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    /// Output channels.
+    pub out: usize,
+    /// Height and width of the kernel; odd.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Channel groups; divides input and output channels.
+    pub groups: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+/// Pooling windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pool {
+    /// The largest value.
+    Max,
+    /// The mean.
+    Average,
+}
+
+/// Elementwise non-linearities, named as in a space's TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `Relu`
+    Relu,
+    /// `LeakyRelu` with slope 0.1
+    Leaky,
+    /// `Gelu`, exact
+    Gelu,
+    /// `Gelu`, tanh approximation
+    GeluTanh,
+    /// `Sigmoid` and `Mul`, as PyTorch exports SiLU
+    Silu,
+    /// `HardSwish`
+    HardSwish,
+    /// `Elu`
+    Elu,
+    /// `Tanh`
+    Tanh,
+    /// `Sigmoid`, for gates
+    Sigmoid,
+    /// `HardSigmoid` with slope 1/6, for gates
+    HardSigmoid,
+}
+
+/// Builds one graph. Paths are PyTorch module paths (`stages.0.1.conv1`): a parameter is named
+/// `<path>.weight`, a node `/stages/stages.0/stages.0.1/conv1/Conv`.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    uses: BTreeMap<String, usize>,
+    parameters: u64,
+    multiply_accumulates: u64,
+}
+
+/// A finished graph and what it costs.
+#[derive(Clone, Debug)]
+pub(super) struct Built {
+    pub graph: Graph,
+    pub parameters: u64,
+    pub multiply_accumulates: u64,
+    pub depth: usize,
+}
+
+impl GraphBuilder {
+    /// An empty graph over images of `input` channels, height and width.
+    pub fn new(name: &str, input: [usize; 3]) -> (Self, Value) {
+        let graph = Graph { name: name.to_owned(), input: input.to_vec(), ..Graph::default() };
+        let [channels, height, width] = input;
+        let image =
+            Value { name: "input".into(), channels, extent: Some([height, width]), depth: 0 };
+        (Self { graph, uses: BTreeMap::new(), parameters: 0, multiply_accumulates: 0 }, image)
+    }
+
+    /// `Conv`
+    pub fn conv(&mut self, path: &str, x: &Value, conv: Conv) -> Value {
+        let Conv { out, kernel, stride, groups, bias } = conv;
+        let pad = kernel / 2;
+        let fan_in = x.channels / groups * kernel * kernel;
+        let mut inputs = vec![x.name.clone()];
+        inputs.push(self.parameter(path, "weight", &[out, x.channels / groups, kernel, kernel]));
+        if bias {
+            inputs.push(self.parameter(path, "bias", &[out]));
+        }
+        let attributes = vec![
+            ("dilations", Attribute::Ints(vec![1, 1])),
+            ("group", Attribute::Int(groups as i64)),
+            ("kernel_shape", pair(kernel)),
+            ("pads", Attribute::Ints(vec![pad as i64; 4])),
+            ("strides", pair(stride)),
+        ];
+        let mut y = Value {
+            channels: out,
+            extent: x.extent.map(|extent| windows(extent, kernel, stride, pad)),
+            depth: x.depth + 1,
+            name: String::new(),
+        };
+        self.multiply_accumulates += (y.area() * out * fan_in) as u64;
+        y.name = self.node(path, "Conv", inputs, attributes);
+        y
+    }
+
+    /// `Gemm` with a `[out, in]` weight and a bias.
+    pub fn linear(&mut self, path: &str, x: &Value, out: usize) -> Value {
+        let inputs = vec![
+            x.name.clone(),
+            self.parameter(path, "weight", &[out, x.channels]),
+            self.parameter(path, "bias", &[out]),
+        ];
+        let attributes = vec![
+            ("alpha", Attribute::Float(1.0)),
+            ("beta", Attribute::Float(1.0)),
+            ("transB", Attribute::Int(1)),
+        ];
+        self.multiply_accumulates += (x.channels * out) as u64;
+        let name = self.node(path, "Gemm", inputs, attributes);
+        Value { name, channels: out, extent: None, depth: x.depth + 1 }
+    }
+
+    /// `BatchNormalization` in inference mode.
+    pub fn batch_norm(&mut self, path: &str, x: &Value) -> Value {
+        let mut inputs = vec![x.name.clone()];
+        for field in ["weight", "bias", "running_mean", "running_var"] {
+            inputs.push(self.parameter(path, field, &[x.channels]));
+        }
+        let attributes = vec![
+            ("epsilon", Attribute::Float(1e-5)),
+            ("momentum", Attribute::Float(0.9)),
+            ("training_mode", Attribute::Int(0)),
+        ];
+        self.map(path, "BatchNormalization", x, inputs, attributes)
+    }
+
+    /// `GroupNormalization`; `groups` divides the channels.
+    pub fn group_norm(&mut self, path: &str, x: &Value, groups: usize) -> Value {
+        let mut inputs = vec![x.name.clone()];
+        for field in ["weight", "bias"] {
+            inputs.push(self.parameter(path, field, &[x.channels]));
+        }
+        let attributes = vec![
+            ("epsilon", Attribute::Float(1e-5)),
+            ("num_groups", Attribute::Int(groups as i64)),
+        ];
+        self.map(path, "GroupNormalization", x, inputs, attributes)
+    }
+
+    /// An elementwise non-linearity.
+    pub fn activation(&mut self, path: &str, x: &Value, activation: Activation) -> Value {
+        let (op_type, attributes) = match activation {
+            Activation::Relu => ("Relu", vec![]),
+            Activation::Leaky => ("LeakyRelu", vec![("alpha", Attribute::Float(0.1))]),
+            Activation::Gelu => ("Gelu", vec![("approximate", Attribute::String("none"))]),
+            Activation::GeluTanh => ("Gelu", vec![("approximate", Attribute::String("tanh"))]),
+            Activation::Silu | Activation::Sigmoid => ("Sigmoid", vec![]),
+            Activation::HardSwish => ("HardSwish", vec![]),
+            Activation::Elu => ("Elu", vec![("alpha", Attribute::Float(1.0))]),
+            Activation::Tanh => ("Tanh", vec![]),
+            Activation::HardSigmoid => (
+                "HardSigmoid",
+                vec![("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))],
+            ),
+        };
+        let y = self.map(path, op_type, x, vec![x.name.clone()], attributes);
+        if activation == Activation::Silu { self.mul(path, x, &y) } else { y }
+    }
+
+    /// `Add` of equal shapes.
+    pub fn add(&mut self, path: &str, left: &Value, right: &Value) -> Value {
+        let depth = left.depth.max(right.depth);
+        let inputs = vec![left.name.clone(), right.name.clone()];
+        Value { depth, ..self.map(path, "Add", left, inputs, vec![]) }
+    }
+
+    /// `Mul` of `left` with a value of the same shape, or of one value per channel.
+    pub fn mul(&mut self, path: &str, left: &Value, right: &Value) -> Value {
+        let depth = left.depth.max(right.depth);
+        let inputs = vec![left.name.clone(), right.name.clone()];
+        Value { depth, ..self.map(path, "Mul", left, inputs, vec![]) }
+    }
+
+    /// `Concat` along the channels; `None` of nothing.
+    pub fn concat(&mut self, path: &str, values: &[Value]) -> Option<Value> {
+        let first = values.first()?;
+        let inputs = values.iter().map(|value| value.name.clone()).collect();
+        let y = self.map(path, "Concat", first, inputs, vec![("axis", Attribute::Int(1))]);
+        Some(Value {
+            channels: values.iter().map(|value| value.channels).sum(),
+            depth: values.iter().map(|value| value.depth).max().unwrap_or(0),
+            ..y
+        })
+    }
+
+    /// `MaxPool` or `AveragePool` over square windows.
+    pub fn pool(
+        &mut self,
+        path: &str,
+        x: &Value,
+        pool: Pool,
+        [kernel, stride, pad]: [usize; 3],
+    ) -> Value {
+        let mut attributes = vec![("ceil_mode", Attribute::Int(0))];
+        let op_type = match pool {
+            Pool::Max => {
+                attributes.push(("dilations", Attribute::Ints(vec![1, 1])));
+                "MaxPool"
+            }
+            Pool::Average => {
+                attributes.push(("count_include_pad", Attribute::Int(1)));
+                "AveragePool"
+            }
+        };
+        attributes.push(("kernel_shape", pair(kernel)));
+        attributes.push(("pads", Attribute::Ints(vec![pad as i64; 4])));
+        attributes.push(("strides", pair(stride)));
+        let y = self.map(path, op_type, x, vec![x.name.clone()], attributes);
+        Value { extent: x.extent.map(|extent| windows(extent, kernel, stride, pad)), ..y }
+    }
+
+    /// `GlobalAveragePool`
+    pub fn global_average_pool(&mut self, path: &str, x: &Value) -> Value {
+        let y = self.map(path, "GlobalAveragePool", x, vec![x.name.clone()], vec![]);
+        Value { extent: x.extent.map(|_| [1, 1]), ..y }
+    }
+
+    /// `Flatten`
+    pub fn flatten(&mut self, path: &str, x: &Value) -> Value {
+        let attributes = vec![("axis", Attribute::Int(1))];
+        let y = self.map(path, "Flatten", x, vec![x.name.clone()], attributes);
+        Value { channels: x.channels * x.area(), extent: None, ..y }
+    }
+
+    /// The ONNX file of the graph, which returns `logits`.
+    pub fn finish(self, logits: &Value) -> Vec<u8> {
+        self.build(logits).encode()
+    }
+
+    /// The graph with its costs; it returns `logits`.
+    pub(super) fn build(mut self, logits: &Value) -> Built {
+        self.graph.classes = logits.channels;
+        for node in &mut self.graph.nodes {
+            if node.output == logits.name {
+                node.output = "logits".into();
+            }
+        }
+        Built {
+            depth: logits.depth,
+            graph: self.graph,
+            parameters: self.parameters,
+            multiply_accumulates: self.multiply_accumulates,
+        }
+    }
+
+    /// A node whose result has the shape of `x`.
+    fn map(
+        &mut self,
+        path: &str,
+        op_type: &'static str,
+        x: &Value,
+        inputs: Vec<String>,
+        attributes: Vec<(&'static str, Attribute)>,
+    ) -> Value {
+        Value { name: self.node(path, op_type, inputs, attributes), ..x.clone() }
+    }
+
+    fn node(
+        &mut self,
+        path: &str,
+        op_type: &'static str,
+        inputs: Vec<String>,
+        attributes: Vec<(&'static str, Attribute)>,
+    ) -> String {
+        let mut name = format!("{}/{op_type}", scope(path));
+        let uses = self.uses.entry(name.clone()).or_default();
+        *uses += 1;
+        if *uses > 1 {
+            name = format!("{name}_{}", *uses - 1);
+        }
+        let output = format!("{name}_output_0");
+        let node = Node { name, op_type, inputs, output: output.clone(), attributes };
+        self.graph.nodes.push(node);
+        output
+    }
+
+    fn parameter(&mut self, path: &str, field: &str, shape: &[usize]) -> String {
+        let name = format!("{path}.{field}");
+        self.parameters += shape.iter().product::<usize>() as u64;
+        self.graph.parameters.push(Parameter { name: name.clone(), shape: shape.to_vec() });
+        name
+    }
+}
+
+impl Built {
+    /// Wire bytes of the model.
+    pub fn encode(&self) -> Vec<u8> {
+        encode::model(&self.graph)
+    }
+
+    /// The structure, with every name replaced by its place in the order of definition.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut numbers = BTreeMap::from([("input", 0)]);
+        let names = self.graph.parameters.iter().map(|parameter| &parameter.name);
+        for name in names.chain(self.graph.nodes.iter().map(|node| &node.output)) {
+            let next = numbers.len();
+            numbers.insert(name, next);
+        }
+        let mut text = format!("{:?}", self.graph.input);
+        for parameter in &self.graph.parameters {
+            text += &format!("{:?}", parameter.shape);
+        }
+        for node in &self.graph.nodes {
+            let inputs: Vec<_> = node.inputs.iter().map(|name| numbers.get(&**name)).collect();
+            text += &format!("{}{inputs:?}{:?}", node.op_type, node.attributes);
+        }
+        Sha256::digest(text).into()
+    }
+}
+
+fn pair(value: usize) -> Attribute {
+    Attribute::Ints(vec![value as i64; 2])
+}
+
+/// Number of windows in each direction.
+fn windows(extent: [usize; 2], kernel: usize, stride: usize, pad: usize) -> [usize; 2] {
+    extent.map(|size| (size + 2 * pad).saturating_sub(kernel) / stride + 1)
+}
+
+/// The scope PyTorch's exporter gives a module: a numbered child carries its parent's name.
+fn scope(path: &str) -> String {
+    let mut scope = String::new();
+    let mut label = String::new();
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let numbered = part.bytes().all(|byte| byte.is_ascii_digit()) && !label.is_empty();
+        label = if numbered { format!("{label}.{part}") } else { part.to_owned() };
+        scope += "/";
+        scope += &label;
+    }
+    scope
+}

@@ -1,0 +1,47 @@
+//! Random choices, the same on every machine.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+/// Choices with their weights, as TOML writes them: `[["relu", 0.5], ["tanh", 0.1]]`.
+pub(super) type Weighted<T> = Vec<(T, f64)>;
+
+/// A stream of choices, named by a space and a seed.
+pub(super) struct Draw(ChaCha8Rng);
+
+impl Draw {
+    pub fn new(space: &str, seed: u64) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"weightsmith search space\0");
+        hash.update(seed.to_le_bytes());
+        hash.update(space);
+        Self(ChaCha8Rng::from_seed(hash.finalize().into()))
+    }
+
+    /// A number in [0, 1).
+    pub fn unit(&mut self) -> f64 {
+        self.0.random()
+    }
+
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// One of the choices, `None` where there is none.
+    pub fn pick<T: Copy>(&mut self, choices: &[(T, f64)]) -> Option<T> {
+        let mut left = self.unit() * choices.iter().map(|(_, weight)| weight).sum::<f64>();
+        for (choice, weight) in choices {
+            left -= weight;
+            if left < 0.0 {
+                return Some(*choice);
+            }
+        }
+        choices.last().map(|(choice, _)| *choice)
+    }
+
+    /// A whole number between two, both included.
+    pub fn between(&mut self, [low, high]: [usize; 2]) -> usize {
+        low + (self.unit() * (high - low + 1) as f64) as usize
+    }
+}

@@ -1,0 +1,20 @@
+//! Where architectures to learn from come from: seeded search spaces, described in TOML, whose
+//! samples are ONNX graphs as PyTorch would export them without weights, and a few named
+//! networks built the same way. A seed is a graph for good: equal space, equal seed, equal bytes.
+
+mod block;
+mod build;
+mod draw;
+mod encode;
+mod named;
+mod plan;
+mod sample;
+mod space;
+mod split;
+
+pub use build::{Activation, Conv, Fingerprint, GraphBuilder, Pool, Value};
+pub use named::{plain_cnn, resnet20};
+pub use plan::{Down, Family, Head, Norm};
+pub use sample::{SampledGraph, Style};
+pub use space::{Bounds, FamilyRule, Space, SpaceError, Stem, Widths};
+pub use split::Split;

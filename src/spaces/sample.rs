@@ -1,0 +1,275 @@
+//! Drawing a graph: family, norm and activation first and for good, so that their frequencies are
+//! the ones asked for; then everything else, again and again until the graph is within bounds.
+
+use super::{
+    block,
+    build::{Activation, Built, Fingerprint, Pool},
+    draw::{Draw, Weighted},
+    plan::{Block, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
+    space::{FamilyRule, Space, SpaceError},
+};
+
+/// Rejected graphs before a seed is given up.
+const ATTEMPTS: usize = 3000;
+
+/// One architecture of a space.
+#[derive(Clone, Debug)]
+pub struct SampledGraph {
+    /// `<space>-<seed>`, also the graph's name.
+    pub name: String,
+    /// The seed it came from.
+    pub seed: u64,
+    /// The ONNX file: no weights, parameters listed as graph inputs with their shapes.
+    pub onnx: Vec<u8>,
+    /// What it is made of.
+    pub style: Style,
+    /// Learned values, running statistics included.
+    pub parameters: u64,
+    /// Multiply-accumulates of convolutions and linear maps for one image.
+    pub multiply_accumulates: u64,
+    /// Convolutions and linear maps on the longest way.
+    pub depth: usize,
+    /// Number of operators.
+    pub nodes: usize,
+    /// Its structure without names; see [`super::Split`] for its use.
+    pub fingerprint: Fingerprint,
+}
+
+/// The choices that name a sample's kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// What its stages are made of.
+    pub family: Family,
+    /// Its normalisation.
+    pub norm: Norm,
+    /// Its non-linearity.
+    pub activation: Activation,
+}
+
+impl Space {
+    /// The graph of a seed: the same bytes wherever and whenever it is asked for.
+    pub fn sample(&self, seed: u64) -> Result<SampledGraph, SpaceError> {
+        let draw = &mut Draw::new(&self.name, seed);
+        let name = format!("{}-{seed}", self.name);
+        let rules: Weighted<&FamilyRule> =
+            self.families.iter().map(|rule| (rule, rule.weight)).collect();
+        let rule = pick(draw, &rules, self)?;
+        let norms = rule.norms.as_ref().unwrap_or(&self.norms);
+        let style = Style {
+            family: rule.family,
+            norm: pick(draw, norms, self)?,
+            activation: pick(draw, &self.activations, self)?,
+        };
+        for _ in 0..ATTEMPTS {
+            let plan = Sampler { space: self, rule, style, draw }.plan()?;
+            let (builder, logits, side) = block::network(&plan, &name, self.input, self.classes);
+            let built = builder.build(&logits);
+            if self.admits(&plan, &built, side) {
+                return Ok(SampledGraph {
+                    onnx: built.encode(),
+                    fingerprint: built.fingerprint(),
+                    parameters: built.parameters,
+                    multiply_accumulates: built.multiply_accumulates,
+                    depth: built.depth,
+                    nodes: built.graph.nodes.len(),
+                    name,
+                    seed,
+                    style,
+                });
+            }
+        }
+        let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
+        Err(SpaceError::Exhausted { space, seed, family, attempts })
+    }
+
+    fn admits(&self, plan: &Plan, built: &Built, side: usize) -> bool {
+        let bounds = &self.bounds;
+        let shortcut = |block: &Block| {
+            matches!(block, Block::Basic { .. } | Block::Bottleneck { .. } | Block::Inverted { .. })
+        };
+        let deepest = match plan.theme.norm {
+            Norm::None if plan.stages.iter().flat_map(|stage| &stage.blocks).any(shortcut) => {
+                bounds.norm_free_residual_depth
+            }
+            Norm::None => bounds.norm_free_depth,
+            _ => bounds.depth[1],
+        };
+        within(bounds.parameters, built.parameters)
+            && within(bounds.multiply_accumulates, built.multiply_accumulates)
+            && within(bounds.side, side)
+            && within([bounds.depth[0], deepest.min(bounds.depth[1])], built.depth)
+    }
+}
+
+fn within<T: PartialOrd>([low, high]: [T; 2], value: T) -> bool {
+    low <= value && value <= high
+}
+
+/// A choice that [`Space::parse`] has made sure exists.
+fn pick<T: Copy>(draw: &mut Draw, choices: &[(T, f64)], space: &Space) -> Result<T, SpaceError> {
+    draw.pick(choices).ok_or_else(|| SpaceError::Field {
+        space: space.name.clone(),
+        field: "a list of choices".into(),
+        problem: "is empty",
+    })
+}
+
+/// One attempt.
+struct Sampler<'a> {
+    space: &'a Space,
+    rule: &'a FamilyRule,
+    style: Style,
+    draw: &'a mut Draw,
+}
+
+impl Sampler<'_> {
+    fn plan(&mut self) -> Result<Plan, SpaceError> {
+        let space = self.space;
+        let theme = self.theme();
+        let multiple = self.pick(&space.widths.multiples)?;
+        let kernel = self.pick(&space.stem.kernels)?;
+        let stride = self.pick(&space.stem.strides)?;
+        let pool = stride == 2 && self.draw.chance(space.stem.pool);
+        let scale = if stride == 1 { space.widths.slow_stem } else { 1.0 };
+        let mut width = self.draw.between(self.rule.width) as f64 * scale;
+        let lowest = self.rule.width[0].min(space.widths.last);
+        let round = |width: f64| {
+            let rounded = (width / multiple as f64 + 0.5) as usize * multiple;
+            rounded.clamp(lowest.max(multiple), space.widths.last.max(multiple))
+        };
+        let stem = StemPlan { width: round(width), kernel, stride, pool };
+
+        let halvings = self.halvings().saturating_sub(stride - 1 + usize::from(pool));
+        let down = self.pick(&space.downs)?;
+        let mut downs: Vec<Option<Down>> = vec![Some(down); halvings];
+        if self.draw.chance(0.5) {
+            downs.insert(0, None);
+        }
+        if downs.is_empty() || self.draw.chance(0.25) {
+            downs.push(None);
+        }
+        let growth = self.pick(&space.widths.growth)?;
+        let mut stages = Vec::new();
+        for (index, down) in downs.into_iter().enumerate() {
+            if index > 0 || down.is_some() {
+                width *= growth;
+            }
+            let blocks = self.blocks(index, round(width), &round, &theme)?;
+            stages.push(Stage { down, blocks });
+        }
+        if self.rule.family == Family::Inverted
+            && self.draw.chance(0.6)
+            && let Some(stage) = stages.last_mut()
+        {
+            stage.blocks.push(Block::Plain { width: round(width * 2.0), kernel: 1 });
+        }
+        Ok(Plan { theme, stem, stages, head: self.pick(&space.heads)? })
+    }
+
+    fn theme(&mut self) -> Theme {
+        let squeezable = matches!(
+            self.rule.family,
+            Family::Residual | Family::Bottleneck | Family::Inverted | Family::Separable
+        );
+        // Gates halve the signal at initialisation; without a norm nothing brings it back.
+        let squeezable = squeezable && self.style.norm != Norm::None;
+        let gate =
+            if self.draw.chance(0.5) { Activation::Sigmoid } else { Activation::HardSigmoid };
+        let divisor = if self.draw.chance(0.5) { 4 } else { 8 };
+        Theme {
+            norm: self.style.norm,
+            activation: self.style.activation,
+            group_size: if self.draw.chance(0.5) { 4 } else { 8 },
+            bias: self.draw.chance(self.space.bias_with_norm),
+            early: self.draw.chance(0.35),
+            averaging_shortcut: self.draw.chance(0.25),
+            squeeze: (squeezable && self.draw.chance(self.space.squeeze))
+                .then_some(Squeeze { divisor, gate }),
+        }
+    }
+
+    /// How often resolution is halved: any number that ends within bounds.
+    fn halvings(&mut self) -> usize {
+        let [low, high] = self.space.bounds.side;
+        let side = self.space.input[1];
+        let fits = |count: &usize| within([low, high], side.div_ceil(1 << count));
+        let counts: Vec<_> = (0..10).filter(fits).map(|count| (count, 1.0)).collect();
+        self.draw.pick(&counts).unwrap_or(0)
+    }
+
+    fn blocks(
+        &mut self,
+        stage: usize,
+        width: usize,
+        round: &impl Fn(f64) -> usize,
+        theme: &Theme,
+    ) -> Result<Vec<Block>, SpaceError> {
+        let rule = match self.rule.family {
+            Family::Mixed => {
+                let rules: Weighted<&FamilyRule> = self
+                    .space
+                    .families
+                    .iter()
+                    .filter(|rule| rule.family != Family::Mixed)
+                    .map(|rule| (rule, rule.weight))
+                    .collect();
+                self.pick(&rules)?
+            }
+            _ => self.rule,
+        };
+        let kernel = self.pick(&rule.kernels)?;
+        let count = self.pick(&self.rule.blocks)?;
+        let groups = self.pick(&[(2, 0.35), (4, 0.4), (8, 0.25)])?;
+        let part = self.pick(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
+        let block = match rule.family {
+            Family::Plain | Family::Mixed => Block::Plain { width, kernel },
+            Family::Residual => Block::Basic { width, kernel },
+            Family::Bottleneck => {
+                let groups = if self.draw.chance(0.35) { groups } else { 1 };
+                Block::Bottleneck { width, kernel, inner: round((width / part) as f64), groups }
+            }
+            Family::Inverted => Block::Inverted { width, kernel, expansion: part },
+            Family::Separable => Block::Separable { width, kernel },
+            Family::Grouped => Block::Grouped { width, kernel, groups },
+            Family::Dense => {
+                let growth = round((width / 2) as f64);
+                Block::Dense { growth, kernel, bottleneck: theme.group_size == 4 }
+            }
+            Family::Inception => Block::Inception { branches: self.branches(width, round)? },
+        };
+        let mut blocks = vec![block; count];
+        if rule.family == Family::Dense && stage > 0 {
+            blocks.insert(0, Block::Transition { width });
+        }
+        Ok(blocks)
+    }
+
+    /// Two to four branches whose widths add up to about `width`.
+    fn branches(
+        &mut self,
+        width: usize,
+        round: &impl Fn(f64) -> usize,
+    ) -> Result<Vec<Branch>, SpaceError> {
+        let pool = if self.draw.chance(0.5) { Pool::Max } else { Pool::Average };
+        let small = round(width as f64 / 4.0);
+        let inner = small;
+        let wide = round(width as f64 / 2.0);
+        let mut branches = vec![Branch::Square { width: wide, inner, kernel: 3, layers: 1 }];
+        if self.draw.chance(0.8) {
+            branches.insert(0, Branch::Point { width: small });
+        }
+        match self.pick(&[(0, 0.4), (1, 0.35), (2, 0.25)])? {
+            0 => branches.push(Branch::Square { width: small, inner, kernel: 5, layers: 1 }),
+            1 => branches.push(Branch::Square { width: small, inner, kernel: 3, layers: 2 }),
+            _ => {}
+        }
+        if branches.len() < 2 || self.draw.chance(0.6) {
+            branches.push(Branch::Pool { width: small, pool });
+        }
+        Ok(branches)
+    }
+
+    fn pick<T: Copy>(&mut self, choices: &[(T, f64)]) -> Result<T, SpaceError> {
+        pick(self.draw, choices, self.space)
+    }
+}

@@ -1,0 +1,33 @@
+//! Which seeds are for learning and which are never learned from.
+
+use std::ops::Range;
+
+/// A part of the seeds of a space. The parts never overlap; a training graph may still happen to
+/// equal a held-out one, so trainers skip seeds whose fingerprint is among those they hold out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Seeds below 1,000,000.
+    Train,
+    /// Seeds from 1,000,000: watched while training, to choose a model.
+    Validation,
+    /// Seeds from 2,000,000: only for the figures that are published.
+    Test,
+}
+
+impl Split {
+    /// Seeds of one split, at most.
+    pub const SIZE: u64 = 1_000_000;
+
+    /// The first `count` seeds (at most [`Self::SIZE`]).
+    pub fn seeds(self, count: u64) -> Range<u64> {
+        let first = Self::SIZE * self as u64;
+        first..first + count.min(Self::SIZE)
+    }
+
+    /// The split of a seed, if it is in one.
+    pub fn of(seed: u64) -> Option<Self> {
+        [Self::Train, Self::Validation, Self::Test]
+            .into_iter()
+            .find(|split| split.seeds(Self::SIZE).contains(&seed))
+    }
+}
