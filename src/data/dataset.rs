@@ -1,0 +1,236 @@
+use std::{fmt, path::Path};
+
+use sha2::{Digest, Sha256};
+
+use super::{Cache, DataError, decode::decode, source::Source};
+
+/// A part of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Images to train on. Excludes [`Split::Val`].
+    Train,
+    /// Images for model selection: the dataset's own, or else a fixed random 10 % (at most 5,000)
+    /// of the training images.
+    Val,
+    /// Images for final judgement.
+    Test,
+}
+
+impl Split {
+    pub(super) const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
+    /// Name of the split, and of its folder in an image folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|split| split.name() == name)
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Labelled images of one size, in a fixed random order: any prefix is a fair sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Class names, in label order.
+    pub classes: Vec<String>,
+    /// Channels of an image: 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Images one after another, each channel by channel, row by row.
+    pub pixels: Vec<u8>,
+    /// Class of each image.
+    pub labels: Vec<u16>,
+    /// SHA-256 of all of the above, as lower-case hexadecimal digits.
+    pub hash: String,
+}
+
+/// Mean and standard deviation of each channel, for pixels scaled to 0–1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalisation {
+    /// Means.
+    pub mean: Vec<f32>,
+    /// Standard deviations; 1 for a channel that is constant.
+    pub std: Vec<f32>,
+}
+
+impl Dataset {
+    /// Opens a split of the dataset at `path`, decoding it only if the user's [`Cache`] does not
+    /// hold it yet.
+    pub fn open(path: &Path, split: Split) -> Result<Self, DataError> {
+        Self::open_with(path, split, &Cache::of_user())
+    }
+
+    /// Like [`Dataset::open`], with a given cache.
+    pub fn open_with(path: &Path, split: Split, cache: &Cache) -> Result<Self, DataError> {
+        let source = Source::new(path)?;
+        if let Some(found) = cache.load(source.key(), split) {
+            return Ok(found);
+        }
+        let mut wanted = None;
+        for (part, dataset) in decode(&source)?.into_splits() {
+            cache.store(source.key(), part, &dataset);
+            if part == split {
+                wanted = Some(dataset);
+            }
+        }
+        wanted.ok_or_else(|| DataError::NoSplit { path: path.to_owned(), split })
+    }
+
+    /// Puts a dataset together and hashes it. `pixels` holds one image of `shape` (channels,
+    /// height, width) per label.
+    pub(super) fn new(
+        classes: Vec<String>,
+        shape: [usize; 3],
+        pixels: Vec<u8>,
+        labels: Vec<u16>,
+    ) -> Self {
+        let [channels, height, width] = shape;
+        let mut dataset =
+            Self { classes, channels, height, width, pixels, labels, hash: String::new() };
+        dataset.hash = dataset.content_hash();
+        dataset
+    }
+
+    fn content_hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        let mut number = |value: usize| hasher.update((value as u64).to_le_bytes());
+        [self.channels, self.height, self.width, self.len(), self.classes.len()]
+            .into_iter()
+            .for_each(&mut number);
+        for class in &self.classes {
+            hasher.update((class.len() as u64).to_le_bytes());
+            hasher.update(class);
+        }
+        for label in &self.labels {
+            hasher.update(label.to_le_bytes());
+        }
+        hasher.update(&self.pixels);
+        format!("{:x}", hasher.finalize())
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Values of one image.
+    pub fn image_len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Mean and standard deviation of the channels, computed exactly.
+    pub fn normalisation(&self) -> Normalisation {
+        let plane = self.height * self.width;
+        let mut sums = vec![[0_u64; 2]; self.channels];
+        for (index, values) in self.pixels.chunks_exact(plane.max(1)).enumerate() {
+            let [sum, squares] = &mut sums[index % self.channels];
+            for &value in values {
+                *sum += u64::from(value);
+                *squares += u64::from(value) * u64::from(value);
+            }
+        }
+        let count = (self.len() * plane).max(1) as f64;
+        let (mean, std) = sums
+            .into_iter()
+            .map(|[sum, squares]| {
+                let mean = sum as f64 / count;
+                let variance = (squares as f64 / count - mean * mean).max(0.0);
+                let std = if variance > 0.0 { variance.sqrt() / 255.0 } else { 1.0 };
+                ((mean / 255.0) as f32, std as f32)
+            })
+            .unzip();
+        Normalisation { mean, std }
+    }
+
+    /// The same images with another number of channels: grey is repeated into RGB; RGB becomes
+    /// luma (ITU-R BT.601) in grey.
+    pub fn with_channels(self, channels: usize) -> Result<Self, DataError> {
+        let plane = self.height * self.width;
+        let pixels = match (self.channels, channels) {
+            (from, to) if from == to => return Ok(self),
+            (1, 3) => self.pixels.chunks_exact(plane).flat_map(|grey| grey.repeat(3)).collect(),
+            (3, 1) => self
+                .pixels
+                .chunks_exact(3 * plane)
+                .flat_map(|image| {
+                    let (red, rest) = image.split_at(plane);
+                    let (green, blue) = rest.split_at(plane);
+                    red.iter().zip(green).zip(blue).map(|((&red, &green), &blue)| {
+                        let luma =
+                            299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue);
+                        ((luma + 500) / 1000) as u8
+                    })
+                })
+                .collect(),
+            (from, to) => {
+                return Err(DataError::Mismatch(format!(
+                    "there is no conversion from {from} to {to} channels"
+                )));
+            }
+        };
+        Ok(Self::new(self.classes, [channels, self.height, self.width], pixels, self.labels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::*;
+
+    fn tiny(channels: usize, pixels: Vec<u8>) -> Dataset {
+        let labels = vec![0; pixels.len() / channels];
+        Dataset::new(vec!["one".into()], [channels, 1, 1], pixels, labels)
+    }
+
+    #[test]
+    fn normalisation_is_exact() {
+        let Normalisation { mean, std } = tiny(2, vec![0, 7, 255, 7]).normalisation();
+        assert_relative_eq!(mean[0], 0.5);
+        assert_relative_eq!(std[0], 0.5);
+        assert_relative_eq!(mean[1], 7.0 / 255.0);
+        assert_relative_eq!(std[1], 1.0);
+    }
+
+    #[test]
+    fn channels_convert() {
+        let colour = tiny(1, vec![10, 200]).with_channels(3).unwrap();
+        assert_eq!(colour.pixels, [10, 10, 10, 200, 200, 200]);
+        assert_eq!(colour.with_channels(1).unwrap().pixels, [10, 200]);
+        assert_eq!(tiny(3, vec![255, 0, 0]).with_channels(1).unwrap().pixels, [76]);
+        assert!(tiny(3, vec![255, 0, 0]).with_channels(2).is_err());
+    }
+
+    #[test]
+    fn the_hash_covers_everything() {
+        let base = tiny(1, vec![1, 2]);
+        let mut other = base.clone();
+        other.labels[1] = 1;
+        assert_ne!(base.hash, other.content_hash());
+        other = base.clone();
+        other.pixels[0] = 9;
+        assert_ne!(base.hash, other.content_hash());
+        other = base.clone();
+        other.classes[0].push('!');
+        assert_ne!(base.hash, other.content_hash());
+    }
+}

@@ -1,0 +1,21 @@
+//! Image datasets by path. The format is recognised from what the path holds (CIFAR-10 binary,
+//! IDX, or `train/<class>/*.png|jpg` in a folder or an archive), decoded once into a cache of raw
+//! pixels, split into training, validation and test images, and handed out as normalised batches.
+//! Archives are streamed and never unpacked to disk.
+
+mod batch;
+mod cache;
+mod cifar;
+mod dataset;
+mod decode;
+mod error;
+mod folder;
+mod idx;
+mod resize;
+mod source;
+mod split;
+
+pub use batch::{Augmentation, Batcher};
+pub use cache::Cache;
+pub use dataset::{Dataset, Normalisation, Split};
+pub use error::DataError;

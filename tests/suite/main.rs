@@ -1,0 +1,3 @@
+//! The integration tests, in one binary because each would link burn.
+
+mod data;
