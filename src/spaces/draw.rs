@@ -40,8 +40,9 @@ impl Draw {
         choices.last().map(|(choice, _)| *choice)
     }
 
-    /// A whole number between two, both included.
-    pub fn between(&mut self, [low, high]: [usize; 2]) -> usize {
-        low + (self.unit() * (high - low + 1) as f64) as usize
+    /// A whole number between two, both included; the density falls towards the higher.
+    pub fn width(&mut self, [low, high]: [usize; 2]) -> usize {
+        let (first, second) = (self.unit(), self.unit());
+        low + (first * second.sqrt() * (high - low + 1) as f64) as usize
     }
 }

@@ -131,7 +131,7 @@ impl Sampler<'_> {
         let stride = self.pick(&space.stem.strides)?;
         let pool = stride == 2 && self.draw.chance(space.stem.pool);
         let scale = if stride == 1 { space.widths.slow_stem } else { 1.0 };
-        let mut width = self.draw.between(self.rule.width) as f64 * scale;
+        let mut width = self.draw.width(self.rule.width) as f64 * scale;
         let lowest = self.rule.width[0].min(space.widths.last);
         let round = |width: f64| {
             let rounded = (width / multiple as f64 + 0.5) as usize * multiple;
