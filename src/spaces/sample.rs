@@ -1,6 +1,8 @@
 //! Drawing a graph: family, norm and activation first and for good, so that their frequencies are
 //! the ones asked for; then everything else, again and again until the graph is within bounds.
 
+use std::collections::HashSet;
+
 use super::{
     block,
     build::{Activation, Built, Fingerprint, Pool},
@@ -31,7 +33,7 @@ pub struct SampledGraph {
     pub depth: usize,
     /// Number of operators.
     pub nodes: usize,
-    /// Its structure without names; see [`super::Split`] for its use.
+    /// Its structure without names; see [`Space::fingerprints`] for its use.
     pub fingerprint: Fingerprint,
 }
 
@@ -80,6 +82,15 @@ impl Space {
         }
         let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
         Err(SpaceError::Exhausted { space, seed, family, attempts })
+    }
+
+    /// The structures behind some seeds. A trainer leaves out the training seeds whose fingerprint
+    /// is among those of the seeds that it holds out.
+    pub fn fingerprints(
+        &self,
+        seeds: impl IntoIterator<Item = u64>,
+    ) -> Result<HashSet<Fingerprint>, SpaceError> {
+        seeds.into_iter().map(|seed| Ok(self.sample(seed)?.fingerprint)).collect()
     }
 
     fn admits(&self, plan: &Plan, built: &Built, side: usize) -> bool {

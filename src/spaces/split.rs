@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-/// A part of the seeds of a space. The parts never overlap; a training graph may still happen to
-/// equal a held-out one, so trainers skip seeds whose fingerprint is among those they hold out.
+/// A part of the seeds of a space. The parts never overlap; still, about one training graph in a
+/// thousand equals one of a thousand held-out graphs, and [`super::Space::fingerprints`] tells
+/// which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// Seeds below 1,000,000.

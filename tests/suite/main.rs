@@ -1,3 +1,4 @@
 //! The integration tests, in one binary because each would link burn.
 
 mod data;
+mod spaces;
