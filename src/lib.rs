@@ -7,6 +7,8 @@
 pub mod onnx;
 /// The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
 pub mod graph;
+/// Search spaces: seeded generators of architectures, as weightless ONNX.
+pub mod spaces;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
 pub mod kernels;
 /// The operator table: everything about an operator lives in its own file.
@@ -15,6 +17,8 @@ pub mod ops;
 pub mod data;
 /// Running an architecture with given weights, differentiable in the weights.
 pub mod execute;
+/// Small neural building blocks and the flat view of their parameters.
+pub mod neural;
 /// Node features and the graph encoder that turns nodes into tokens.
 pub mod encoder;
 /// The map between tensors and the patches a predictor writes.
@@ -25,5 +29,7 @@ pub mod predictor;
 pub mod train;
 /// Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
+/// Choosing a device at run time.
+pub mod device;
 /// The command line.
 pub mod cli;

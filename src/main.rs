@@ -1,1 +1,5 @@
-fn main(){}
+//! The `weightsmith` binary.
+
+fn main() -> std::process::ExitCode {
+    weightsmith::cli::main()
+}

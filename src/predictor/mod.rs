@@ -13,7 +13,7 @@ mod forward;
 mod network;
 
 pub use bundled::{BUNDLED, bundled};
-pub use calibration::{CalibrationSource, calibrate};
+pub use calibration::{CalibrationImages, CalibrationSource, calibrate, calibration_noise};
 pub use checkpoint::Predictor;
 pub use config::{FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, TrainingRecord};
 pub use error::PredictorError;

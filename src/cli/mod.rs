@@ -1,0 +1,135 @@
+//! The command line: one file per subcommand, results for people or, with `--json`, for programs.
+//!
+//! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
+
+mod bench;
+mod evaluate;
+mod inspect;
+mod network;
+mod predict;
+mod report;
+mod train;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// How a command ended, as an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was asked for was done.
+    Success = 0,
+    /// The command ran and its answer is no (for example a run that was interrupted).
+    Negative = 1,
+    /// Usage or input is wrong; nothing was written.
+    BadInput = 2,
+    /// Part of the graph is not supported; the report names it.
+    Partial = 3,
+}
+
+/// Any error a command can end with; printed as one line.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// Reads a neural architecture as an ONNX graph and writes its weights without training it.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Flags every command takes.
+#[derive(Clone, Debug, Args)]
+struct Common {
+    /// Print the result as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 0)]
+    seed: u64,
+    /// Say more (-v info, -vv debug); RUST_LOG overrides
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say less: no progress bars, errors only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read a graph: operators, shapes, parameters, what is not supported
+    Inspect(inspect::Inspect),
+    /// Write the weights of a graph
+    Predict(predict::Predict),
+    /// Measure a filled network on a data set
+    Evaluate(evaluate::Evaluate),
+    /// Train a predictor
+    Train(train::Train),
+    /// Compare predictors with baselines on held-out graphs
+    Bench(bench::Bench),
+}
+
+/// Parses the command line, runs the command, prints its error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli.common);
+    let result = match &cli.command {
+        Command::Inspect(command) => command.run(&cli.common),
+        Command::Predict(command) => command.run(&cli.common),
+        Command::Evaluate(command) => command.run(&cli.common),
+        Command::Train(command) => command.run(&cli.common),
+        Command::Bench(command) => command.run(&cli.common),
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        eprintln!("error: {}", one_line(failure.as_ref()));
+        Exit::BadInput
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn log_to_stderr(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn,weightsmith=info",
+        (_, 1) => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+/// The error and its causes, joined; a cause that its parent already prints is not repeated.
+fn one_line(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        source = cause.source();
+    }
+    line.replace('\n', " ")
+}
+
+/// Prints a JSON object on one line.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&serde_json::to_string(value)?)
+}
+
+/// Prints a line; a reader that closed the pipe is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

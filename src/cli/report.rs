@@ -1,0 +1,132 @@
+//! `report.json`: what was done to every parameter, and where it came from.
+
+use serde::Serialize;
+
+use crate::{
+    graph::{Architecture, Role},
+    predictor::{CalibrationSource, Filled, Prediction},
+};
+
+/// Version of the report's schema.
+pub const SCHEMA: u32 = 1;
+
+/// The whole report.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// Who wrote the weights.
+    pub provenance: Provenance,
+    /// Where batch-normalisation statistics were measured.
+    pub calibration: CalibrationSource,
+    /// What the user should know.
+    pub notices: Vec<String>,
+    /// Operators that are not supported.
+    pub unsupported: Vec<String>,
+    /// How many values got which label.
+    pub parameters: Counts,
+    /// Every parameter.
+    pub tensors: Vec<TensorReport>,
+}
+
+/// Who wrote the weights.
+#[derive(Clone, Debug, Serialize)]
+pub struct Provenance {
+    /// `weightsmith` and its version.
+    pub tool: String,
+    /// Name of the predictor.
+    pub predictor: String,
+    /// SHA-256 of the predictor's two files.
+    pub predictor_hash: String,
+    /// Seed.
+    pub seed: u64,
+    /// Device.
+    pub device: String,
+    /// What the weights are.
+    pub weights: &'static str,
+}
+
+/// How many values got which label.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counts {
+    /// Written by the predictor.
+    pub predicted: usize,
+    /// What the file held.
+    pub kept: usize,
+    /// Conventional starting values.
+    pub default: usize,
+    /// Measured.
+    pub calibrated: usize,
+    /// Not written, and without a value; the values of tensors of unknown shape count as one.
+    pub skipped: usize,
+}
+
+/// One parameter.
+#[derive(Debug, Serialize)]
+pub struct TensorReport {
+    /// Name in the ONNX file.
+    pub initializer: String,
+    /// Name in the safetensors file.
+    pub state_dict: Option<String>,
+    /// Other names of the same tensor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Extents.
+    pub shape: Option<Vec<usize>>,
+    /// What it does.
+    pub role: Option<Role>,
+    /// How it got its values.
+    #[serde(flatten)]
+    pub label: Filled,
+    /// What the values look like.
+    pub statistics: Option<Statistics>,
+}
+
+/// Moments of a tensor.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Statistics {
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation.
+    pub std: f32,
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+}
+
+impl Statistics {
+    /// Of some values; `None` of none.
+    pub fn of(values: &[f32]) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+        let square = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
+        Some(Self {
+            mean: mean as f32,
+            std: (square / count).sqrt() as f32,
+            min: values.iter().copied().fold(f32::INFINITY, f32::min),
+            max: values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+        })
+    }
+}
+
+impl Counts {
+    /// Counts the values of every parameter under its label.
+    pub fn of(architecture: &Architecture, prediction: &Prediction) -> Self {
+        let mut counts = Self::default();
+        for (parameter, label) in architecture.parameters.iter().zip(&prediction.labels) {
+            let count = match label {
+                Filled::Predicted => &mut counts.predicted,
+                Filled::Kept => &mut counts.kept,
+                Filled::Default => &mut counts.default,
+                Filled::Calibrated => &mut counts.calibrated,
+                Filled::Skipped(_) => &mut counts.skipped,
+            };
+            *count += parameter.len().unwrap_or(1);
+        }
+        counts
+    }
+}

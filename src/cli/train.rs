@@ -1,0 +1,82 @@
+//! `weightsmith train`
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    device::{self, DeviceChoice},
+    train::{RunOptions, TrainConfig, train},
+};
+
+use super::{Common, Exit, Failure, print, print_json};
+
+/// Train a predictor as a configuration says. Ctrl-C saves and stops.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The configuration (see predictors/*/train.toml)
+    config: PathBuf,
+    /// Go on from the state saved in the configuration's 'out' folder
+    #[arg(long)]
+    resume: bool,
+    /// Where the predictor computes
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+}
+
+impl Train {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let mut config = TrainConfig::load(&self.config)?;
+        if common.seed != 0 {
+            config.seed = common.seed;
+        }
+        let (device, device_name) = device::choose(self.device)?;
+        tracing::info!("seed {}, device {device_name}", config.seed);
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            // A second Ctrl-C does not wait for the step to end.
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Negative as i32);
+            }
+        })?;
+        let options = RunOptions {
+            device,
+            resume: self.resume,
+            command: format!("weightsmith train {}", self.config.display()),
+            stop,
+            progress: !common.quiet && !common.json,
+        };
+        let outcome = train(&config, &options)?;
+        let progress = &outcome.progress;
+        if common.json {
+            print_json(&json!({
+                "schema": 1,
+                "seed": config.seed,
+                "device": device_name,
+                "finished": outcome.finished,
+                "predictor": outcome.predictor,
+                "progress": progress,
+            }))?;
+        } else {
+            print(&format!(
+                "{} {} steps, {} networks ({} skipped) in {:.0} s; held-out top-1 {:.1} %; predictor in {}",
+                if outcome.finished { "finished" } else { "stopped at" },
+                progress.step,
+                progress.architecture_steps,
+                progress.skipped,
+                progress.seconds,
+                100.0 * progress.validation_top1.unwrap_or(f64::NAN),
+                outcome.predictor.display()
+            ))?;
+        }
+        Ok(if outcome.finished { Exit::Success } else { Exit::Negative })
+    }
+}

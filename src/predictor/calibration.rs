@@ -1,0 +1,154 @@
+//! Running statistics of batch normalisations, measured on the filled network.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::{
+    execute::{Images, Program, Scratch},
+    graph::{Architecture, Role},
+    neural::{Entry, download, normal},
+    ops::Registry,
+};
+
+use super::{Filled, Prediction, Predictor, PredictorError};
+
+/// What the statistics were measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalibrationSource {
+    /// The batch that the predictor learned and carries.
+    Learned,
+    /// Unlabelled images given by the user.
+    Data,
+    /// Nothing was measured: no batch normalisation, or none that could be run.
+    None,
+}
+
+/// Normalised images, NCHW.
+#[derive(Clone, Debug)]
+pub struct CalibrationImages {
+    /// Number of images, channels, height, width.
+    pub shape: [usize; 4],
+    /// Values, row-major.
+    pub data: Vec<f32>,
+}
+
+impl Predictor {
+    /// The calibration batch that the predictor learned.
+    pub fn calibration_images(&self) -> CalibrationImages {
+        let images = self.network.calibration();
+        CalibrationImages { shape: images.dims(), data: download(images) }
+    }
+}
+
+/// Measures the running statistics of every batch normalisation of a filled network on the given
+/// images, all in one pass. Returns a sentence for the user where that is not possible; the
+/// statistics then keep their defaults.
+pub fn calibrate(
+    architecture: &Architecture,
+    registry: &Registry,
+    prediction: &mut Prediction,
+    images: &CalibrationImages,
+) -> Result<Option<String>, PredictorError> {
+    let measured = |role| matches!(role, Some(Role::RunningMean | Role::RunningVariance));
+    if !architecture.parameters.iter().any(|parameter| measured(parameter.role())) {
+        return Ok(None);
+    }
+    let [batch, channels, ..] = images.shape;
+    let mut resized = architecture.clone();
+    let input = architecture.inputs.first().and_then(|input| input.shape.clone());
+    let Some([_, wanted, height, width]) = input.as_deref().and_then(|s| <[usize; 4]>::try_from(s).ok())
+    else {
+        return Ok(Some("the network does not read one batch of images".to_owned()));
+    };
+    if wanted != channels {
+        return Ok(Some(format!("the network reads {wanted} channels, the images have {channels}")));
+    }
+    crate::ops::resolve_with_input(&mut resized, &[batch, channels, height, width], registry)?;
+    let program = match Program::compile(&resized, registry) {
+        Ok(program) => program,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    let data = fit(images, [height, width]);
+    let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
+    let view = Images { batch, channels, height, width, data: &data };
+    let statistics = program.statistics(&references, view, &mut Scratch::default());
+    for (mean, variance, means, variances) in statistics {
+        for (id, values) in [(mean, means), (variance, variances)] {
+            if values.iter().all(|value| value.is_finite()) {
+                prediction.weights[id.0] = values;
+                prediction.labels[id.0] = Filled::Calibrated;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Images at another size, by bilinear interpolation (half-pixel centres).
+fn fit(images: &CalibrationImages, [height, width]: [usize; 2]) -> Vec<f32> {
+    let [count, channels, rows, columns] = images.shape;
+    if [rows, columns] == [height, width] {
+        return images.data.clone();
+    }
+    let weights = |to: usize, from: usize, position: usize| {
+        let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
+        let low = (at as usize).min(from - 1);
+        (low, (low + 1).min(from - 1), at - low as f32)
+    };
+    let mut out = Vec::with_capacity(count * channels * height * width);
+    for plane in images.data.chunks(rows * columns) {
+        for row in 0..height {
+            let (top, bottom, down) = weights(height, rows, row);
+            for column in 0..width {
+                let (left, right, across) = weights(width, columns, column);
+                let mix = |row: usize| {
+                    let (a, b) = (plane[row * columns + left], plane[row * columns + right]);
+                    a + across * (b - a)
+                };
+                out.push(mix(top) + down * (mix(bottom) - mix(top)));
+            }
+        }
+    }
+    out
+}
+
+/// Overwrites the starting values of the calibration batch with smooth noise of unit variance,
+/// whose spectrum falls like that of photographs, correlated between channels.
+pub fn calibration_noise(entries: &[Entry], values: &mut [f32], seed: u64) {
+    let mut start = 0;
+    for entry in entries {
+        let range = start..start + entry.len();
+        start = range.end;
+        if entry.name != "calibration" {
+            continue;
+        }
+        let [_, channels, height, width] = entry.shape[..] else { continue };
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x00ca_11b8);
+        for image in values[range].chunks_mut(channels * height * width) {
+            let mut shared = smooth(&mut random, height, width);
+            shared.iter_mut().for_each(|value| *value *= 0.9);
+            for plane in image.chunks_mut(height * width) {
+                let own = smooth(&mut random, height, width);
+                for ((to, shared), own) in plane.iter_mut().zip(&shared).zip(own) {
+                    *to = shared + 0.436 * own;
+                }
+            }
+        }
+    }
+}
+
+/// Octaves of noise from the mean to single pixels.
+fn smooth(random: &mut ChaCha8Rng, height: usize, width: usize) -> Vec<f32> {
+    let mut plane = vec![0.0; height * width];
+    let sizes: Vec<usize> = [1, 2, 4, 8, 16].into_iter().filter(|&size| size <= height.min(width)).collect();
+    let share = (1.6 / sizes.len() as f32).sqrt();
+    for &size in &sizes {
+        let data = (0..size * size).map(|_| share * normal(random)).collect();
+        let octave = CalibrationImages { shape: [1, 1, size, size], data };
+        for (to, from) in plane.iter_mut().zip(fit(&octave, [height, width])) {
+            *to += from;
+        }
+    }
+    plane
+}

@@ -1,0 +1,108 @@
+//! Writing every parameter of an architecture, and saying for each one how.
+
+use serde::Serialize;
+
+use crate::{
+    encoder::{NodeBatch, NodeFeatures},
+    graph::{Architecture, ParameterId, Role},
+    ops::Registry,
+    patches::PatchPlan,
+};
+
+use super::{Estimate, Job, Predictor, PredictorError};
+
+/// Values estimated at a time, so that memory does not grow with the network.
+const CHUNK: usize = 1 << 22;
+
+/// How a parameter got its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "label", content = "reason")]
+pub enum Filled {
+    /// Written by the predictor.
+    Predicted,
+    /// What the file held.
+    Kept,
+    /// A conventional starting value.
+    Default,
+    /// Measured by running the filled network.
+    Calibrated,
+    /// Not written, and the file holds no value either.
+    Skipped(String),
+}
+
+/// The weights of one architecture.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Values by parameter; empty for those kept or skipped.
+    pub weights: Vec<Vec<f32>>,
+    /// Labels by parameter.
+    pub labels: Vec<Filled>,
+}
+
+impl Predictor {
+    /// Predicts the weights of a resolved architecture. Statistics of batch normalisations get
+    /// their defaults; see [`super::calibrate`]. `holds_value` says whether the file has a value
+    /// for a parameter.
+    pub fn predict(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        holds_value: impl Fn(ParameterId) -> bool,
+    ) -> Result<Prediction, PredictorError> {
+        let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
+        let count = architecture.parameters.len();
+        let mut weights = vec![Vec::new(); count];
+        let mut labels = Vec::with_capacity(count);
+        if !features.is_empty() {
+            let batch = NodeBatch::new(&[&features], &self.device);
+            let tokens = self.network.tokens(&batch);
+            for range in chunks(architecture) {
+                let plan = PatchPlan::of_parameters(architecture, &features.nodes, range.clone());
+                let jobs = [Job { features: &features, plan: &plan }];
+                let estimate = Estimate::from_tokens(
+                    &self.network,
+                    tokens.clone(),
+                    batch.nodes,
+                    &jobs,
+                    &self.device,
+                );
+                for (index, values) in estimate.weights().remove(0).into_iter().enumerate() {
+                    if !values.is_empty() {
+                        weights[index] = values;
+                    }
+                }
+            }
+        }
+        for (index, parameter) in architecture.parameters.iter().enumerate() {
+            let length = parameter.len();
+            labels.push(match (parameter.role(), length) {
+                _ if !weights[index].is_empty() => Filled::Predicted,
+                (Some(role @ (Role::RunningMean | Role::RunningVariance)), Some(length)) => {
+                    let value = if role == Role::RunningMean { 0.0 } else { 1.0 };
+                    weights[index] = vec![value; length];
+                    Filled::Default
+                }
+                _ if holds_value(ParameterId(index)) => Filled::Kept,
+                (_, None) => Filled::Skipped("its shape is not known".to_owned()),
+                (None, _) => Filled::Skipped("no known operator reads it".to_owned()),
+                _ => Filled::Skipped("its role is not predicted".to_owned()),
+            });
+        }
+        Ok(Prediction { weights, labels })
+    }
+}
+
+/// Ranges of parameters that together hold about [`CHUNK`] values.
+fn chunks(architecture: &Architecture) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
+    let (mut start, mut held) = (0, 0);
+    for (index, parameter) in architecture.parameters.iter().enumerate() {
+        held += parameter.len().unwrap_or(0);
+        if held >= CHUNK {
+            ranges.push(start..index + 1);
+            (start, held) = (index + 1, 0);
+        }
+    }
+    ranges.push(start..architecture.parameters.len());
+    ranges
+}

@@ -1,0 +1,178 @@
+//! `CONFIG.toml` of `weightsmith train`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::predictor::NetworkConfig;
+
+use super::TrainError;
+
+/// A training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Name of the predictor.
+    pub name: String,
+    /// Search space: a file, or the name of a built-in one.
+    pub space: String,
+    /// Data set, by path relative to the working directory.
+    pub data: PathBuf,
+    /// Folder for checkpoints and metrics.
+    pub out: PathBuf,
+    /// Seed of initialisation, graphs, images and their order.
+    #[serde(default)]
+    pub seed: u64,
+    /// Graphs per optimiser step.
+    #[serde(default = "eight")]
+    pub meta_batch: usize,
+    /// Images per graph.
+    #[serde(default = "sixty_four")]
+    pub batch: usize,
+    /// Distinct graphs drawn from the space; they recur in random order.
+    #[serde(default = "sixteen_thousand")]
+    pub graphs: usize,
+    /// L2 penalty on predicted weights (GHN-3).
+    #[serde(default = "weight_penalty")]
+    pub weight_penalty: f32,
+    /// Label smoothing of the task loss.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Sizes of the network.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// The optimiser.
+    #[serde(default)]
+    pub optimiser: OptimiserConfig,
+    /// What is trained on, in order.
+    pub stages: Vec<Stage>,
+    /// Seconds between checkpoints.
+    #[serde(default = "three_minutes")]
+    pub checkpoint_seconds: u64,
+    /// Steps between validations.
+    #[serde(default = "five_hundred")]
+    pub validate_every: u64,
+}
+
+/// AdamW with warm-up, cosine decay to zero, clipping and an exponential moving average.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Peak learning rate.
+    pub learning_rate: f32,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f32,
+    /// Steps of linear warm-up.
+    pub warmup: u64,
+    /// Largest norm of the gradient.
+    pub clip: f32,
+    /// Decay of the moving average that is saved and validated.
+    pub ema: f32,
+    /// Factor on the learning rate of the calibration batch, whose values are pixels.
+    pub calibration_rate: f32,
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 2e-3,
+            weight_decay: 1e-2,
+            warmup: 100,
+            clip: 5.0,
+            ema: 0.998,
+            calibration_rate: 5.0,
+        }
+    }
+}
+
+/// A part of the curriculum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Height and width that images are resized to.
+    pub size: usize,
+    /// Where batch normalisation takes its statistics from.
+    pub statistics: Statistics,
+}
+
+/// Where batch normalisation takes its statistics from in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistics {
+    /// The images of the batch, as in ordinary training.
+    Batch,
+    /// The learned calibration batch, which is trained along: what an exported file will use.
+    Calibration,
+}
+
+impl TrainConfig {
+    /// Reads and checks a configuration.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let problem = |problem: String| TrainError::Config { path: path.to_owned(), problem };
+        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        let config: Self = toml::from_str(&text).map_err(|error| problem(error.to_string()))?;
+        config.check().map_err(problem)?;
+        Ok(config)
+    }
+
+    /// All optimiser steps.
+    pub fn steps(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.steps).sum()
+    }
+
+    /// The stage a step belongs to.
+    pub fn stage(&self, step: u64) -> &Stage {
+        let mut end = 0;
+        self.stages
+            .iter()
+            .find(|stage| {
+                end += stage.steps;
+                step < end
+            })
+            .unwrap_or(&self.stages[self.stages.len() - 1])
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let encoder = &self.network.encoder;
+        let demands = [
+            (self.steps() > 0, "stages: at least one step is needed"),
+            (self.stages.iter().all(|stage| (4..=512).contains(&stage.size)), "stages: size must be 4 to 512"),
+            (self.meta_batch > 0, "meta_batch must be positive"),
+            (self.batch > 1, "batch must be at least 2"),
+            (self.graphs > 0, "graphs must be positive"),
+            (self.validate_every > 0, "validate_every must be positive"),
+            (self.network.calibration > 0, "network.calibration must be positive"),
+            (encoder.heads > 0 && encoder.width % encoder.heads == 0, "network.encoder: heads must divide width"),
+        ];
+        match demands.iter().find(|(holds, _)| !holds) {
+            Some((_, demand)) => Err((*demand).to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn sixty_four() -> usize {
+    64
+}
+
+fn sixteen_thousand() -> usize {
+    16_384
+}
+
+fn weight_penalty() -> f32 {
+    3e-5
+}
+
+fn three_minutes() -> u64 {
+    180
+}
+
+fn five_hundred() -> u64 {
+    500
+}

@@ -1,0 +1,61 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+use crate::{
+    data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError, ops::ResolveError,
+    predictor::PredictorError, spaces::SpaceError,
+};
+
+/// Why a training run could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The configuration.
+    #[error("{}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, naming the field.
+        problem: String,
+    },
+    /// A saved state that cannot be resumed from.
+    #[error("{}: {problem}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file that could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data set does not fit the search space.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The search space.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// A sampled graph's file.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// A sampled graph.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A sampled graph's operators.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Running a predicted network.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// The predictor.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+}

@@ -1,0 +1,112 @@
+//! Graphs drawn from a search space and made ready to train on.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+};
+
+use crate::{
+    encoder::NodeFeatures,
+    execute::Program,
+    graph::Architecture,
+    onnx::Model,
+    ops::{Registry, Vocabulary, resolve, resolve_with_input},
+    patches::PatchPlan,
+    spaces::{SampledGraph, Space},
+};
+
+use super::TrainError;
+
+/// A sampled graph at one image size.
+#[derive(Debug)]
+pub struct PreparedGraph {
+    /// Name given by the space.
+    pub name: String,
+    /// The resolved architecture.
+    pub architecture: Architecture,
+    /// What the encoder reads.
+    pub features: NodeFeatures,
+    /// What the predictor writes.
+    pub plan: PatchPlan,
+    /// What runs the network.
+    pub program: Program,
+}
+
+impl PreparedGraph {
+    /// Reads a sampled graph for square images of the given size.
+    pub fn new(
+        graph: &SampledGraph,
+        size: usize,
+        registry: &Registry,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, TrainError> {
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+        let mut architecture = Architecture::from_model(&model)?;
+        resolve(&mut architecture, registry)?;
+        let mut shape = architecture
+            .inputs
+            .first()
+            .and_then(|input| input.shape.clone())
+            .filter(|shape| shape.len() == 4)
+            .ok_or_else(|| TrainError::Mismatch(format!("{}: not an image network", graph.name)))?;
+        if shape[2..] != [size, size] {
+            shape[2..].fill(size);
+            resolve_with_input(&mut architecture, &shape, registry)?;
+        }
+        let features = NodeFeatures::read(&architecture, registry, vocabulary);
+        let plan = PatchPlan::new(&architecture, &features.nodes);
+        let program = Program::compile(&architecture, registry)?;
+        Ok(Self { name: graph.name.clone(), architecture, features, plan, program })
+    }
+}
+
+/// A lazily drawn, shared pool of graphs of one space.
+#[derive(Debug)]
+pub struct GraphPool {
+    space: Space,
+    registry: &'static Registry,
+    vocabulary: Vocabulary,
+    held_out: HashSet<u64>,
+    ready: Mutex<HashMap<(u64, usize), Option<Arc<PreparedGraph>>>>,
+}
+
+impl GraphPool {
+    /// A pool that never yields a graph whose fingerprint is held out.
+    pub fn new(
+        space: Space,
+        registry: &'static Registry,
+        vocabulary: Vocabulary,
+        held_out: HashSet<u64>,
+    ) -> Self {
+        Self { space, registry, vocabulary, held_out, ready: Mutex::default() }
+    }
+
+    /// The graph of a seed at an image size; `None` if the graph is held out or cannot run at that
+    /// size.
+    pub fn get(&self, seed: u64, size: usize) -> Result<Option<Arc<PreparedGraph>>, TrainError> {
+        let key = (seed, size);
+        let lock = || self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(ready) = lock().get(&key) {
+            return Ok(ready.clone());
+        }
+        let graph = self.space.sample(seed)?;
+        let prepared = if self.held_out.contains(&graph.fingerprint()) {
+            None
+        } else {
+            match PreparedGraph::new(&graph, size, self.registry, &self.vocabulary) {
+                Ok(prepared) => Some(Arc::new(prepared)),
+                // A head that flattens its images fits one image size only.
+                Err(TrainError::Resolve(_)) if self.native_size(&graph) != Some(size) => None,
+                Err(error) => return Err(error),
+            }
+        };
+        lock().insert(key, prepared.clone());
+        Ok(prepared)
+    }
+
+    fn native_size(&self, graph: &SampledGraph) -> Option<usize> {
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone()).ok()?;
+        let architecture = Architecture::from_model(&model).ok()?;
+        architecture.inputs.first()?.shape.as_ref()?.get(2).copied()
+    }
+}

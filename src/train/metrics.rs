@@ -1,0 +1,73 @@
+//! Metrics as JSON lines.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::TrainError;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Metric {
+    /// Means over the steps since the last such line.
+    Train {
+        /// Optimiser steps taken.
+        step: u64,
+        /// Task loss.
+        loss: f64,
+        /// Training accuracy of predicted networks on their batches.
+        accuracy: f64,
+        /// Norm of the gradient.
+        gradient_norm: f64,
+        /// Learning rate.
+        rate: f64,
+        /// Architecture-steps per second.
+        architecture_steps_per_second: f64,
+        /// Networks skipped so far.
+        skipped: u64,
+    },
+    /// The moving average on held-out graphs and held-out training images.
+    Validation {
+        /// Optimiser steps taken.
+        step: u64,
+        /// Top-1 in inference mode with the statistics that an export would carry.
+        exported: f64,
+        /// Top-1 with the statistics of the validation images themselves.
+        batch_statistics: f64,
+        /// The worst graph, in inference mode.
+        worst: f64,
+    },
+}
+
+/// Appends metrics to `metrics.jsonl`.
+#[derive(Debug)]
+pub struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the log of a run for appending.
+    pub fn open(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join("metrics.jsonl");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        Ok(Self { path, file })
+    }
+
+    /// Appends one line.
+    pub fn write(&mut self, metric: &Metric) -> Result<(), TrainError> {
+        serde_json::to_string(metric)
+            .map_err(std::io::Error::from)
+            .and_then(|line| writeln!(self.file, "{line}"))
+            .map_err(|source| TrainError::Io { path: self.path.clone(), source })
+    }
+}

@@ -1,0 +1,19 @@
+//! Training a predictor through the task loss of the networks it predicts: graphs drawn from a
+//! search space, weights predicted, loss of the predicted network on real images, gradient back
+//! into the predictor. Runs are resumable and the same seed gives the same bytes.
+
+mod config;
+mod error;
+mod graphs;
+mod metrics;
+mod optimiser;
+mod run;
+mod state;
+mod step;
+mod validation;
+
+pub use config::{OptimiserConfig, Stage, Statistics, TrainConfig};
+pub use error::TrainError;
+pub use graphs::{GraphPool, PreparedGraph};
+pub use optimiser::{AdamW, schedule};
+pub use run::{Outcome, train};

@@ -1,0 +1,128 @@
+//! AdamW on one flat parameter vector. Kept on the host, so that clipping, skipping, averaging and
+//! resuming are exact and the same on every device.
+
+use crate::neural::Entry;
+
+use super::OptimiserConfig;
+
+/// Optimiser state over the flat parameter vector of a module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdamW {
+    /// Parameter values.
+    pub values: Vec<f32>,
+    /// Exponential moving average of the values.
+    pub average: Vec<f32>,
+    /// First moments.
+    pub first: Vec<f32>,
+    /// Second moments.
+    pub second: Vec<f32>,
+    /// Updates made.
+    pub updates: u64,
+}
+
+const BETA: [f32; 2] = [0.9, 0.999];
+const EPSILON: f32 = 1e-8;
+
+impl AdamW {
+    /// Starts from the given values.
+    pub fn new(values: Vec<f32>) -> Self {
+        let zeros = vec![0.0; values.len()];
+        Self { average: values.clone(), first: zeros.clone(), second: zeros, values, updates: 0 }
+    }
+
+    /// One update. Returns the norm of the gradient before clipping; a non-finite gradient changes
+    /// nothing and returns `None`.
+    pub fn update(
+        &mut self,
+        entries: &[Entry],
+        gradient: &[f32],
+        rate: f32,
+        config: &OptimiserConfig,
+    ) -> Option<f32> {
+        let square: f64 = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+        let norm = square.sqrt() as f32;
+        if !norm.is_finite() {
+            return None;
+        }
+        self.updates += 1;
+        let shrink = if norm > config.clip { config.clip / norm } else { 1.0 };
+        let correction = BETA.map(|beta| 1.0 - beta.powi(self.updates.min(i32::MAX as u64) as i32));
+        // Early averages would remember the random start for too long.
+        let ema = config.ema.min((1.0 + self.updates as f32) / (10.0 + self.updates as f32));
+        let mut start = 0;
+        for entry in entries {
+            let range = start..start + entry.len();
+            start = range.end;
+            let images = entry.name == "calibration";
+            let rate = if images { rate * config.calibration_rate } else { rate };
+            let matrix = entry.shape.len() == 2;
+            let decay = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
+            let state = self.values[range.clone()]
+                .iter_mut()
+                .zip(&mut self.average[range.clone()])
+                .zip(&mut self.first[range.clone()])
+                .zip(&mut self.second[range.clone()])
+                .zip(&gradient[range]);
+            for ((((value, average), first), second), &gradient) in state {
+                let gradient = gradient * shrink;
+                *first += (1.0 - BETA[0]) * (gradient - *first);
+                *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
+                let step = (*first / correction[0]) / ((*second / correction[1]).sqrt() + EPSILON);
+                *value = *value * decay - rate * step;
+                *average += (1.0 - ema) * (*value - *average);
+            }
+        }
+        Some(norm)
+    }
+}
+
+/// Learning rate at a step: linear warm-up, then cosine to zero.
+pub fn schedule(step: u64, steps: u64, config: &OptimiserConfig) -> f32 {
+    if step < config.warmup {
+        return config.learning_rate * (step + 1) as f32 / config.warmup as f32;
+    }
+    let span = steps.saturating_sub(config.warmup).max(1) as f32;
+    let progress = ((step - config.warmup) as f32 / span).min(1.0);
+    config.learning_rate * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+
+    fn entries() -> Vec<Entry> {
+        vec![Entry { name: "weight".into(), shape: vec![2, 2] }]
+    }
+
+    #[test]
+    fn descends_a_quadratic() {
+        let config = OptimiserConfig { weight_decay: 0.0, ..Default::default() };
+        let mut adam = AdamW::new(vec![1.0, -2.0, 3.0, 0.5]);
+        for _ in 0..2000 {
+            let gradient: Vec<f32> = adam.values.iter().map(|value| 2.0 * value).collect();
+            adam.update(&entries(), &gradient, 1e-2, &config);
+        }
+        for value in adam.values {
+            assert_abs_diff_eq!(value, 0.0, epsilon = 1e-2);
+        }
+    }
+
+    #[test]
+    fn a_non_finite_gradient_changes_nothing() {
+        let mut adam = AdamW::new(vec![1.0; 4]);
+        let before = adam.clone();
+        let gradient = [f32::NAN, 0.0, 0.0, 0.0];
+        assert_eq!(adam.update(&entries(), &gradient, 1.0, &OptimiserConfig::default()), None);
+        assert_eq!(adam, before);
+    }
+
+    #[test]
+    fn the_schedule_rises_and_falls() {
+        let config = OptimiserConfig { learning_rate: 1.0, warmup: 10, ..Default::default() };
+        assert_abs_diff_eq!(schedule(0, 110, &config), 0.1);
+        assert_abs_diff_eq!(schedule(10, 110, &config), 1.0);
+        assert_abs_diff_eq!(schedule(60, 110, &config), 0.5, epsilon = 1e-6);
+        assert_abs_diff_eq!(schedule(110, 110, &config), 0.0, epsilon = 1e-6);
+    }
+}

@@ -1,0 +1,321 @@
+//! The training loop.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use burn::tensor::Device;
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::{
+    data::{Augmentation, Batcher, Dataset, Split},
+    neural::{self, Entry},
+    ops::{Vocabulary, registry},
+    predictor::{
+        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, TrainingRecord,
+        calibration_noise,
+    },
+    spaces::{self, Space},
+};
+
+use super::{
+    AdamW, GraphPool, Stage, TrainConfig, TrainError,
+    metrics::{Metric, MetricsLog},
+    optimiser::schedule,
+    state::{self, Progress},
+    step::{Objective, Scratches, Task, step},
+    validation::Validation,
+};
+
+/// Held-out graphs that training must not draw: as many of each split.
+const HELD_OUT: usize = 500;
+/// Steps between lines of training metrics.
+const LOG_EVERY: u64 = 50;
+
+/// Where and how a run goes.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Where the predictor computes. Must not be an autodiff device.
+    pub device: Device,
+    /// Whether to go on from a saved state; without it, a folder that holds one is an error.
+    pub resume: bool,
+    /// The command line, for the record.
+    pub command: String,
+    /// Set it to stop after the current step, with everything saved.
+    pub stop: Arc<AtomicBool>,
+    /// Whether to draw a progress bar.
+    pub progress: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The folder of the predictor: `config.json` and `model.safetensors`.
+    pub predictor: PathBuf,
+    /// How far it got.
+    pub progress: Progress,
+    /// Whether all steps were taken.
+    pub finished: bool,
+}
+
+/// Trains a predictor.
+pub fn train(config: &TrainConfig, options: &RunOptions) -> Result<Outcome, TrainError> {
+    Run::start(config, options)?.go()
+}
+
+struct Run<'a> {
+    config: &'a TrainConfig,
+    options: &'a RunOptions,
+    predictor: PredictorConfig,
+    pool: GraphPool,
+    data: Dataset,
+    validation: Validation,
+    entries: Vec<Entry>,
+    adam: AdamW,
+    progress: Progress,
+    metrics: MetricsLog,
+}
+
+impl<'a> Run<'a> {
+    fn start(config: &'a TrainConfig, options: &'a RunOptions) -> Result<Self, TrainError> {
+        let registry = registry();
+        let vocabulary = Vocabulary::of(registry);
+        let space = Space::load(&config.space)?;
+        let data = Dataset::open(&config.data, Split::Train)?;
+        let held_out_images = Dataset::open(&config.data, Split::Val)?;
+        let normalisation = data.normalisation();
+        let size = config.stages.iter().map(|stage| stage.size).max().unwrap_or(data.height);
+        let input =
+            InputConfig { mean: normalisation.mean.clone(), std: normalisation.std.clone(), size };
+        let predictor = PredictorConfig {
+            format_version: FORMAT_VERSION,
+            name: config.name.clone(),
+            vocabulary: vocabulary.names().to_vec(),
+            vocabulary_hash: vocabulary.hash(),
+            input: input.clone(),
+            classes: data.classes.clone(),
+            network: config.network.clone(),
+            training: TrainingRecord {
+                command: options.command.clone(),
+                seed: config.seed,
+                space: config.space.clone(),
+                data_hash: data.hash.clone(),
+                ..Default::default()
+            },
+        };
+        let folder = &config.out;
+        std::fs::create_dir_all(folder)
+            .map_err(|source| TrainError::Io { path: folder.clone(), source })?;
+        let saved = state::load(folder, config)?;
+        if saved.is_some() && !options.resume {
+            return Err(TrainError::State {
+                path: folder.clone(),
+                problem: "holds a saved run; add --resume, or choose another 'out'".to_owned(),
+            });
+        }
+        let empty = Network::new(&config.network, &input, vocabulary.len(), &options.device);
+        let entries = neural::entries(&empty);
+        let (progress, adam) = saved.unwrap_or_else(|| {
+            let mut values = neural::initialise(&entries, config.seed);
+            calibration_noise(&entries, &mut values, config.seed);
+            (Progress::default(), AdamW::new(values))
+        });
+        let held_out: HashSet<u64> = [spaces::Split::Validation, spaces::Split::Test]
+            .into_iter()
+            .flat_map(|split| split.seeds(HELD_OUT))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|seed| Ok(space.sample(seed)?.fingerprint()))
+            .collect::<Result<_, TrainError>>()?;
+        let validation = Validation::new(&space, registry, &vocabulary, &input, &held_out_images)?;
+        Ok(Self {
+            config,
+            options,
+            predictor,
+            pool: GraphPool::new(space, registry, vocabulary, held_out),
+            data,
+            validation,
+            entries,
+            adam,
+            progress,
+            metrics: MetricsLog::open(folder)?,
+        })
+    }
+
+    fn go(mut self) -> Result<Outcome, TrainError> {
+        let steps = self.config.steps();
+        let bar = self.bar(steps);
+        let autodiff = self.options.device.clone().autodiff();
+        let mut network = self.network(&self.adam.values, &autodiff);
+        let scratches = Scratches::default();
+        let started = Instant::now();
+        let before = self.progress.seconds;
+        let mut saved = Instant::now();
+        let mut since = Since::default();
+        while self.progress.step < steps && !self.options.stop.load(Ordering::Relaxed) {
+            let number = self.progress.step;
+            let stage = self.config.stage(number).clone();
+            let tasks = self.tasks(number, &stage)?;
+            let objective = Objective {
+                channels: self.data.channels,
+                size: stage.size,
+                statistics: stage.statistics,
+                label_smoothing: self.config.label_smoothing,
+                weight_penalty: self.config.weight_penalty,
+            };
+            let result = step(&network, &tasks, objective, &scratches, &autodiff);
+            let rate = schedule(number, steps, &self.config.optimiser);
+            let norm = result.gradient.and_then(|gradient| {
+                self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
+            });
+            if norm.is_some() {
+                network = self.network(&self.adam.values, &autodiff);
+            }
+            let finite = if norm.is_some() { result.finite } else { 0 };
+            self.progress.step += 1;
+            self.progress.architecture_steps += finite as u64;
+            self.progress.skipped += (tasks.len() - finite) as u64;
+            self.progress.seconds = before + started.elapsed().as_secs_f64();
+            since.add(result.loss, result.accuracy, norm, finite);
+            bar.inc(1);
+            if self.progress.step.is_multiple_of(LOG_EVERY) {
+                let metric = since.take(self.progress.step, rate, self.progress.skipped);
+                if let Metric::Train { loss, accuracy, .. } = metric {
+                    bar.set_message(format!(
+                        "loss {loss:.3} train {:.1} % held-out {:.1} %",
+                        100.0 * accuracy,
+                        100.0 * self.progress.validation_top1.unwrap_or(f64::NAN)
+                    ));
+                }
+                self.metrics.write(&metric)?;
+            }
+            if self.progress.step.is_multiple_of(self.config.validate_every) {
+                self.validate()?;
+            }
+            if saved.elapsed() >= Duration::from_secs(self.config.checkpoint_seconds) {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        self.validate()?;
+        self.save()?;
+        bar.finish();
+        let finished = self.progress.step >= steps;
+        Ok(Outcome { predictor: self.config.out.join("predictor"), progress: self.progress, finished })
+    }
+
+    fn network(&self, values: &[f32], device: &Device) -> Network {
+        let PredictorConfig { network, input, vocabulary, .. } = &self.predictor;
+        let empty = Network::new(network, input, vocabulary.len(), device);
+        neural::with_values(empty, values, device)
+    }
+
+    /// The graphs and images of a step; they depend on the seed and the step only.
+    fn tasks(&self, number: u64, stage: &Stage) -> Result<Vec<Task>, TrainError> {
+        let batcher = Batcher::new(
+            &self.data,
+            &self.predictor.input.mean,
+            &self.predictor.input.std,
+            stage.size,
+            Augmentation::Standard,
+        );
+        (0..self.config.meta_batch as u64)
+            .into_par_iter()
+            .map(|position| {
+                let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
+                random.set_stream(1 + number * self.config.meta_batch as u64 + position);
+                let graph = loop {
+                    let seed = random.random_range(0..self.config.graphs as u64);
+                    if let Some(graph) = self.pool.get(seed, stage.size)? {
+                        break graph;
+                    }
+                };
+                let (images, labels) = batcher.batch(self.config.batch, &mut random);
+                Ok(Task { graph, images, labels })
+            })
+            .collect()
+    }
+
+    fn validate(&mut self) -> Result<(), TrainError> {
+        let network = self.network(&self.adam.average, &self.options.device);
+        let result = self.validation.run(&network, &self.options.device);
+        self.progress.validation_top1 = Some(result.exported);
+        self.metrics.write(&Metric::Validation {
+            step: self.progress.step,
+            exported: result.exported,
+            batch_statistics: result.batch_statistics,
+            worst: result.worst,
+        })
+    }
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        state::save(&self.config.out, self.config, &self.progress, &self.adam)?;
+        let training = &mut self.predictor.training;
+        training.steps = self.progress.step;
+        training.architecture_steps = self.progress.architecture_steps;
+        training.seconds = self.progress.seconds;
+        training.validation_top1 = self.progress.validation_top1;
+        let folder = self.config.out.join("predictor");
+        Ok(Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?)
+    }
+
+    fn bar(&self, steps: u64) -> ProgressBar {
+        if !self.options.progress {
+            return ProgressBar::hidden();
+        }
+        let template = "{bar:30} {pos}/{len} steps, {eta} left, {msg}";
+        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+        let bar = ProgressBar::new(steps).with_style(style).with_position(self.progress.step);
+        bar.reset_eta();
+        bar
+    }
+}
+
+/// Sums since the last line of metrics.
+struct Since {
+    start: Instant,
+    steps: u64,
+    loss: f64,
+    accuracy: f64,
+    norm: f64,
+    architectures: usize,
+}
+
+impl Default for Since {
+    fn default() -> Self {
+        Self { start: Instant::now(), steps: 0, loss: 0.0, accuracy: 0.0, norm: 0.0, architectures: 0 }
+    }
+}
+
+impl Since {
+    fn add(&mut self, loss: f64, accuracy: f64, norm: Option<f32>, architectures: usize) {
+        self.steps += 1;
+        self.loss += loss;
+        self.accuracy += accuracy;
+        self.norm += f64::from(norm.unwrap_or(0.0));
+        self.architectures += architectures;
+    }
+
+    fn take(&mut self, step: u64, rate: f32, skipped: u64) -> Metric {
+        let Self { start, steps, loss, accuracy, norm, architectures } = std::mem::take(self);
+        let steps = steps.max(1) as f64;
+        Metric::Train {
+            step,
+            loss: loss / steps,
+            accuracy: accuracy / steps,
+            gradient_norm: norm / steps,
+            rate: rate.into(),
+            architecture_steps_per_second: architectures as f64 / start.elapsed().as_secs_f64(),
+            skipped,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Everything a run needs to go on: `state.safetensors` and `state.json`, written atomically.
+
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::onnx::{
+    atomic,
+    safetensors::{Entry as Stored, write as write_safetensors},
+};
+
+use super::{AdamW, TrainConfig, TrainError};
+
+/// Progress of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimiser steps taken, skipped ones included.
+    pub step: u64,
+    /// Networks that gave a finite gradient.
+    pub architecture_steps: u64,
+    /// Networks whose loss or gradient was not finite.
+    pub skipped: u64,
+    /// Wall-clock seconds spent.
+    pub seconds: f64,
+    /// Newest validation accuracy.
+    pub validation_top1: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    config: TrainConfig,
+    progress: Progress,
+    updates: u64,
+}
+
+const VECTORS: [&str; 4] = ["average", "first", "second", "values"];
+
+/// Writes the state of a run into its folder.
+pub fn save(folder: &Path, config: &TrainConfig, progress: &Progress, adam: &AdamW) -> Result<(), TrainError> {
+    let failed = |source| TrainError::Io { path: folder.join("state.safetensors"), source };
+    let stored: Vec<Stored> = VECTORS
+        .iter()
+        .zip([&adam.average, &adam.first, &adam.second, &adam.values])
+        .map(|(name, values)| {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Stored::new((*name).to_owned(), Dtype::F32, vec![values.len()], bytes)
+        })
+        .collect();
+    let saved = Saved { config: config.clone(), progress: progress.clone(), updates: adam.updates };
+    let json = serde_json::to_vec_pretty(&saved).map_err(|error| failed(error.into()))?;
+    // One file, so that vectors and progress cannot disagree after a crash between two writes.
+    atomic::write(&folder.join("state.safetensors"), |out| {
+        out.write_all(&(json.len() as u64).to_le_bytes())?;
+        out.write_all(&json)?;
+        write_safetensors(out, &stored)
+    })
+    .map_err(failed)
+}
+
+/// Reads the state back; `None` where there is none. The configuration must be the one it was
+/// saved with, the length of the run apart.
+pub fn load(folder: &Path, config: &TrainConfig) -> Result<Option<(Progress, AdamW)>, TrainError> {
+    let path = folder.join("state.safetensors");
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(TrainError::Io { path, source }),
+    };
+    let broken = |problem: String| TrainError::State { path: path.clone(), problem };
+    let truncated = || broken("is truncated; delete it to start anew".to_owned());
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(truncated)?;
+    let length = u64::from_le_bytes(*length) as usize;
+    let (json, tensors) = rest.split_at_checked(length).ok_or_else(truncated)?;
+    let saved: Saved = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
+    let comparable = TrainConfig { stages: saved.config.stages.clone(), ..config.clone() };
+    if saved.config != comparable {
+        return Err(broken("was saved with another configuration; choose another 'out'".to_owned()));
+    }
+    let file = SafeTensors::deserialize(tensors).map_err(|error| broken(error.to_string()))?;
+    let read = |name: &str| -> Result<Vec<f32>, TrainError> {
+        let tensor = file.tensor(name).map_err(|error| broken(error.to_string()))?;
+        Ok(tensor.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+    };
+    let adam = AdamW {
+        average: read("average")?,
+        first: read("first")?,
+        second: read("second")?,
+        values: read("values")?,
+        updates: saved.updates,
+    };
+    Ok(Some((saved.progress, adam)))
+}

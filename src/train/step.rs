@@ -1,0 +1,191 @@
+//! One optimiser step's gradient.
+
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
+
+use crate::{
+    execute::{Images, NormStatistics, Scratch},
+    kernels::cross_entropy,
+    neural::{self, download, upload},
+    predictor::{Estimate, Job, Network},
+};
+
+use super::{PreparedGraph, Statistics};
+
+/// A graph and the images its predicted network is judged on.
+pub struct Task {
+    /// The graph.
+    pub graph: Arc<PreparedGraph>,
+    /// Normalised images, NCHW.
+    pub images: Vec<f32>,
+    /// Labels.
+    pub labels: Vec<u16>,
+}
+
+/// How tasks are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Objective {
+    /// Channels and side of the images.
+    pub channels: usize,
+    /// Height and width.
+    pub size: usize,
+    /// Source of batch-normalisation statistics.
+    pub statistics: Statistics,
+    /// Label smoothing.
+    pub label_smoothing: f32,
+    /// L2 penalty on predicted weights.
+    pub weight_penalty: f32,
+}
+
+/// Means over the tasks of a step, and the gradient of the network's flat values.
+pub struct StepResult {
+    /// Task loss, over the finite tasks.
+    pub loss: f64,
+    /// Training accuracy, over the finite tasks.
+    pub accuracy: f64,
+    /// Tasks with a finite loss and gradient.
+    pub finite: usize,
+    /// The gradient; `None` if no task was finite.
+    pub gradient: Option<Vec<f32>>,
+}
+
+/// What one task gives back.
+struct Judged {
+    loss: f32,
+    correct: usize,
+    gradients: Vec<Vec<f32>>,
+    calibration: Option<Vec<f32>>,
+}
+
+/// Scratch memory, one per worker, reused from step to step.
+#[derive(Default)]
+pub struct Scratches(Mutex<Vec<Scratch>>);
+
+impl Scratches {
+    fn with<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let lock = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut scratch = lock().pop().unwrap_or_default();
+        let result = work(&mut scratch);
+        lock().push(scratch);
+        result
+    }
+}
+
+/// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
+/// loss with respect to the predictor. `network` must live on the autodiff `device`.
+pub fn step(
+    network: &Network,
+    tasks: &[Task],
+    objective: Objective,
+    scratches: &Scratches,
+    device: &Device,
+) -> StepResult {
+    let jobs: Vec<Job> = tasks
+        .iter()
+        .map(|task| Job { features: &task.graph.features, plan: &task.graph.plan })
+        .collect();
+    let estimate = Estimate::new(network, &jobs, device);
+    let weights = estimate.weights();
+    let calibration = match objective.statistics {
+        Statistics::Batch => None,
+        Statistics::Calibration => Some(network.calibration()),
+    };
+    let resized = calibration.clone().map(|images| resize(images, objective.size));
+    let appended = resized.clone().map(download).unwrap_or_default();
+    let judged: Vec<Option<Judged>> = tasks
+        .par_iter()
+        .zip(&weights)
+        .map(|(task, weights)| {
+            scratches.with(|scratch| judge(task, weights, &appended, objective, scratch))
+        })
+        .collect();
+
+    let finite = judged.iter().flatten().count();
+    let share = 1.0 / finite.max(1) as f32;
+    let (mut loss, mut correct, mut images) = (0.0, 0, 0);
+    let mut image_gradient = vec![0.0; appended.len()];
+    let mut gradients = Vec::with_capacity(tasks.len());
+    for (task, judged) in tasks.iter().zip(judged) {
+        let Some(mut judged) = judged else {
+            gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
+            continue;
+        };
+        loss += f64::from(judged.loss * share);
+        correct += judged.correct;
+        images += task.labels.len();
+        judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= share);
+        for (sum, gradient) in image_gradient.iter_mut().zip(judged.calibration.iter().flatten()) {
+            *sum += gradient * share;
+        }
+        gradients.push(judged.gradients);
+    }
+    let accuracy = correct as f64 / images.max(1) as f64;
+    let mut surrogate = estimate.surrogate(&weights, &gradients, device).filter(|_| finite > 0);
+    if let (Some(images), Some(total)) = (resized, surrogate.as_mut()) {
+        let gradient: Tensor<4> = upload(image_gradient, images.dims(), device);
+        *total = total.clone() + (images * gradient).sum();
+    }
+    let gradient = surrogate.map(|total| neural::gradients(network, &total.backward()));
+    StepResult { loss, accuracy, finite, gradient }
+}
+
+/// Runs one predicted network forward and backward; `None` if anything is not finite.
+fn judge(
+    task: &Task,
+    weights: &[Vec<f32>],
+    appended: &[f32],
+    objective: Objective,
+    scratch: &mut Scratch,
+) -> Option<Judged> {
+    let Objective { channels, size, label_smoothing, weight_penalty, .. } = objective;
+    let count = task.labels.len();
+    let extra = appended.len() / (channels * size * size);
+    let images: Vec<f32> = [task.images.as_slice(), appended].concat();
+    let batch =
+        Images { batch: count + extra, channels, height: size, width: size, data: &images };
+    let rows = if extra == 0 { 0..count } else { count..count + extra };
+    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let mut correct = 0;
+    let (loss, mut gradients) = task.graph.program.gradients(
+        &references,
+        batch,
+        &NormStatistics::Measured { rows },
+        &mut |logits, gradient| {
+            let outcome = cross_entropy(logits, &task.labels, label_smoothing, gradient);
+            correct = outcome.correct;
+            outcome.loss
+        },
+        extra > 0,
+        scratch,
+    );
+    for (gradient, weights) in gradients.parameters.iter_mut().zip(weights) {
+        for (gradient, weight) in gradient.iter_mut().zip(weights) {
+            *gradient += 2.0 * weight_penalty * weight;
+        }
+    }
+    let calibration =
+        gradients.images.map(|images| images[count * channels * size * size..].to_vec());
+    let sums = gradients.parameters.iter().map(|gradient| gradient.iter().sum::<f32>());
+    let finite = loss.is_finite()
+        && sums.sum::<f32>().is_finite()
+        && calibration.iter().flatten().sum::<f32>().is_finite();
+    finite.then_some(Judged { loss, correct, gradients: gradients.parameters, calibration })
+}
+
+/// Calibration images at another size, by averaging blocks; sizes that do not divide are cropped.
+fn resize(images: Tensor<4>, size: usize) -> Tensor<4> {
+    let [count, channels, height, width] = images.dims();
+    if [height, width] == [size, size] {
+        return images;
+    }
+    let factor = (height / size).max(1);
+    images
+        .slice([0..count, 0..channels, 0..size * factor, 0..size * factor])
+        .reshape([count, channels, size, factor, size * factor])
+        .mean_dim(3)
+        .reshape([count, channels, size, size, factor])
+        .mean_dim(4)
+        .reshape([count, channels, size, size])
+}

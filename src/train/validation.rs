@@ -1,0 +1,118 @@
+//! Held-out accuracy during training: validation graphs, images held out of the training set.
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use crate::{
+    data::{Augmentation, Batcher, Dataset},
+    execute::{Images, NormStatistics, Scratch},
+    neural::download,
+    ops::{Registry, Vocabulary},
+    predictor::{Estimate, InputConfig, Job, Network},
+    spaces::{self, Space},
+};
+
+use super::{PreparedGraph, TrainError};
+
+/// Validation graphs.
+const GRAPHS: usize = 12;
+/// Images per graph.
+const IMAGES: usize = 500;
+
+/// Fixed graphs and images.
+pub struct Validation {
+    graphs: Vec<PreparedGraph>,
+    images: Vec<f32>,
+    labels: Vec<u16>,
+    shape: [usize; 2],
+}
+
+/// Accuracies over the graphs.
+pub struct Validated {
+    /// Mean, in inference mode, statistics from the learned calibration batch.
+    pub exported: f64,
+    /// Mean, statistics from the validation images.
+    pub batch_statistics: f64,
+    /// Worst graph, in inference mode.
+    pub worst: f64,
+}
+
+impl Validation {
+    /// Draws graphs and images.
+    pub fn new(
+        space: &Space,
+        registry: &Registry,
+        vocabulary: &Vocabulary,
+        input: &InputConfig,
+        held_out: &Dataset,
+    ) -> Result<Self, TrainError> {
+        let graphs = spaces::Split::Validation
+            .seeds(GRAPHS)
+            .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, registry, vocabulary))
+            .collect::<Result<_, TrainError>>()?;
+        let batcher =
+            Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None);
+        let (images, labels) = batcher.range(0..IMAGES.min(held_out.len()));
+        Ok(Self { graphs, images, labels, shape: [input.channels(), input.size] })
+    }
+
+    /// Judges a network that lives on a plain device.
+    pub fn run(&self, network: &Network, device: &Device) -> Validated {
+        let [channels, size] = self.shape;
+        let calibration = download(network.calibration());
+        let view = |data| -> Images {
+            let batch = <[f32]>::len(data) / (channels * size * size);
+            Images { batch, channels, height: size, width: size, data }
+        };
+        let jobs: Vec<Job> = self
+            .graphs
+            .iter()
+            .map(|graph| Job { features: &graph.features, plan: &graph.plan })
+            .collect();
+        let weights = Estimate::new(network, &jobs, device).weights();
+        let accuracies: Vec<[f64; 2]> = self
+            .graphs
+            .par_iter()
+            .zip(weights)
+            .map(|(graph, mut weights)| {
+                let scratch = &mut Scratch::default();
+                let all = NormStatistics::Measured { rows: 0..self.labels.len() };
+                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+                let logits = graph.program.logits(&references, view(&self.images), &all, scratch);
+                let batch = self.accuracy(&logits);
+                for (mean, variance, means, variances) in
+                    graph.program.statistics(&references, view(&calibration), scratch)
+                {
+                    weights[mean.0] = means;
+                    weights[variance.0] = variances;
+                }
+                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+                let running = NormStatistics::Running;
+                let logits =
+                    graph.program.logits(&references, view(&self.images), &running, scratch);
+                [self.accuracy(&logits), batch]
+            })
+            .collect();
+        let mean = |index: usize| {
+            accuracies.iter().map(|pair| pair[index]).sum::<f64>() / accuracies.len().max(1) as f64
+        };
+        Validated {
+            exported: mean(0),
+            batch_statistics: mean(1),
+            worst: accuracies.iter().map(|pair| pair[0]).fold(1.0, f64::min),
+        }
+    }
+
+    fn accuracy(&self, logits: &[f32]) -> f64 {
+        let classes = logits.len() / self.labels.len();
+        let correct = logits
+            .chunks(classes)
+            .zip(&self.labels)
+            .filter(|(logits, label)| {
+                let best = (0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+                best == Some(usize::from(**label))
+            })
+            .count();
+        correct as f64 / self.labels.len() as f64
+    }
+}
