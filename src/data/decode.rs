@@ -3,7 +3,7 @@
 use super::{DataError, Split, cifar, folder, idx, source::Source};
 
 /// Most bytes of raw pixels a dataset may have.
-pub const MAX_PIXELS: u64 = 8 << 30;
+pub const MAX_PIXELS: u64 = 4 << 30;
 /// Largest height or width.
 pub const MAX_SIDE: usize = 1024;
 

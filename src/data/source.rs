@@ -109,8 +109,12 @@ impl Source {
         // Raw: the tar crate would read extended names of any length into memory.
         let entries = archive.entries().map_err(|error| self.error(&place, error))?.raw(true);
         for (count, entry) in entries.enumerate() {
-            let mut entry = entry.map_err(|error| {
-                self.error(&place, format!("after this, the archive is damaged: {error}"))
+            let mut entry = entry.map_err(|error| match error.kind() {
+                // The tar crate's own complaint, about the very first bytes: this is no archive.
+                io::ErrorKind::Other if count == 0 => {
+                    DataError::Unrecognised { path: self.path.clone() }
+                }
+                _ => self.error(&place, format!("after this, the archive is damaged: {error}")),
             })?;
             let kind = entry.header().entry_type();
             let size = entry.size();
@@ -255,5 +259,20 @@ impl<R: Read> Read for Guard<R> {
             .checked_sub(count as u64)
             .ok_or_else(|| io::Error::other("the archive is larger than 32 GB decompressed"))?;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold() {
+        assert_eq!(read_limited([1, 2, 3].as_slice(), 3).unwrap(), [1, 2, 3]);
+        assert!(read_limited([1, 2, 3].as_slice(), 2).is_err());
+        assert!(read_limited(io::repeat(0), 1000).is_err());
+        let mut guard = Guard { stream: io::repeat(0), left: 10, ended: false };
+        assert!(guard.read(&mut [0; 10]).is_ok());
+        assert!(guard.read(&mut [0; 10]).is_err());
     }
 }
