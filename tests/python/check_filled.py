@@ -100,9 +100,10 @@ def check_runtime(checks, path, initializers, logits, tolerance):
         np.array(tensors[key]["values"], np.float32).reshape(tensors[key]["shape"])
         for key in ("input", "output")
     )
-    names = [value.name for value in session.get_inputs() if value.name not in initializers]
-    (name,) = names
-    shape = session.get_inputs()[0].shape
+    images = [value for value in session.get_inputs() if value.name not in initializers]
+    if len(images) != 1:
+        sys.exit(f"--logits is for networks of one input, this one has {len(images)}")
+    name, shape = images[0].name, images[0].shape
     # A file with a fixed batch takes the images in portions of that size.
     portion = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else len(given)
     portions = [given[start : start + portion] for start in range(0, len(given), portion)]
