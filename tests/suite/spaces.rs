@@ -6,6 +6,7 @@ use std::{
 };
 
 use proptest::prelude::*;
+use protobuf::Message;
 use weightsmith::spaces::{
     self, Activation, Family, Fingerprint, Norm, SampledGraph, Space, SpaceError, Split,
 };
@@ -107,6 +108,35 @@ fn held_out_graphs_are_rarely_met_in_training() {
             .count();
         println!("{name}: {met} of 5000 training graphs equal one of 1000 held-out graphs");
         assert!(met <= most, "{name}: {met}");
+    }
+}
+
+#[test]
+fn another_reader_finds_every_value_defined_once_and_before_use() {
+    for name in ["cifar10", "mnist", "tiny"] {
+        for graph in samples(&space(name), 0..100) {
+            let model = onnx_protobuf::ModelProto::parse_from_bytes(&graph.onnx).unwrap();
+            assert_eq!((model.ir_version, model.opset_import[0].version), (10, 21));
+            assert_eq!(model.graph.name, graph.name);
+            let mut values = HashSet::new();
+            let mut parameters = 0;
+            for input in &model.graph.input {
+                assert!(values.insert(&input.name), "{}: {} twice", graph.name, input.name);
+                let extents = &input.type_.tensor_type().shape.dim;
+                if input.name != "input" {
+                    parameters += extents.iter().map(|extent| extent.dim_value()).product::<i64>();
+                }
+            }
+            assert_eq!(parameters as u64, graph.parameters, "{}", graph.name);
+            let mut nodes = HashSet::new();
+            for node in &model.graph.node {
+                assert!(nodes.insert(&node.name), "{}: {} twice", graph.name, node.name);
+                assert!(node.input.iter().all(|input| values.contains(input)), "{}", node.name);
+                assert!(node.output.iter().all(|output| values.insert(output)), "{}", node.name);
+            }
+            assert_eq!(nodes.len(), graph.nodes);
+            assert!(values.contains(&model.graph.output[0].name));
+        }
     }
 }
 
