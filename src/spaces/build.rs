@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::encode;
 
-/// Structure of a graph without any name: equal where two graphs compute the same function of the
+/// Hash of a graph's structure without any name: equal where two graphs compute the same function of the
 /// same parameters in the same order of nodes.
-pub type Fingerprint = [u8; 32];
+pub type Fingerprint = u64;
 
 /// One attribute of a node.
 #[derive(Clone, Debug)]
@@ -385,7 +385,8 @@ impl Built {
             let inputs: Vec<_> = node.inputs.iter().map(|name| numbers.get(&**name)).collect();
             text += &format!("{}{inputs:?}{:?}", node.op_type, node.attributes);
         }
-        Sha256::digest(text).into()
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 

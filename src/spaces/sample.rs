@@ -1,7 +1,7 @@
 //! Drawing a graph: family, norm and activation first and for good, so that their frequencies are
 //! the ones asked for; then everything else, again and again until the graph is within bounds.
 
-use std::collections::HashSet;
+use bytes::Bytes;
 
 use super::{
     block,
@@ -22,7 +22,7 @@ pub struct SampledGraph {
     /// The seed it came from.
     pub seed: u64,
     /// The ONNX file: no weights, parameters listed as graph inputs with their shapes.
-    pub onnx: Vec<u8>,
+    pub onnx: Bytes,
     /// What it is made of.
     pub style: Style,
     /// Learned values, running statistics included.
@@ -33,8 +33,7 @@ pub struct SampledGraph {
     pub depth: usize,
     /// Number of operators.
     pub nodes: usize,
-    /// Its structure without names; see [`Space::fingerprints`] for its use.
-    pub fingerprint: Fingerprint,
+    fingerprint: Fingerprint,
 }
 
 /// The choices that name a sample's kind.
@@ -46,6 +45,14 @@ pub struct Style {
     pub norm: Norm,
     /// Its non-linearity.
     pub activation: Activation,
+}
+
+impl SampledGraph {
+    /// Its structure without names. A trainer leaves out graphs whose fingerprint is among those
+    /// that it holds out.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
 }
 
 impl Space {
@@ -68,7 +75,7 @@ impl Space {
             let built = builder.build(&logits);
             if self.admits(&plan, &built, side) {
                 return Ok(SampledGraph {
-                    onnx: built.encode(),
+                    onnx: built.encode().into(),
                     fingerprint: built.fingerprint(),
                     parameters: built.parameters,
                     multiply_accumulates: built.multiply_accumulates,
@@ -82,15 +89,6 @@ impl Space {
         }
         let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
         Err(SpaceError::Exhausted { space, seed, family, attempts })
-    }
-
-    /// The structures behind some seeds. A trainer leaves out the training seeds whose fingerprint
-    /// is among those of the seeds that it holds out.
-    pub fn fingerprints(
-        &self,
-        seeds: impl IntoIterator<Item = u64>,
-    ) -> Result<HashSet<Fingerprint>, SpaceError> {
-        seeds.into_iter().map(|seed| Ok(self.sample(seed)?.fingerprint)).collect()
     }
 
     fn admits(&self, plan: &Plan, built: &Built, side: usize) -> bool {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 /// A part of the seeds of a space. The parts never overlap; still, about one training graph in a
-/// thousand equals one of a thousand held-out graphs, and [`super::Space::fingerprints`] tells
-/// which.
+/// thousand equals one of a thousand held-out graphs, and
+/// [`super::SampledGraph::fingerprint`] tells which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// Seeds below 1,000,000.
