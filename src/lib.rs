@@ -9,6 +9,7 @@ pub mod onnx;
 pub mod graph;
 /// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
+mod tensor_data;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
 pub mod kernels;
 /// The operator table: everything about an operator lives in its own file.

@@ -8,6 +8,7 @@ use burn::{
     nn::{Initializer, Linear, LinearConfig},
     tensor::{Device, Gradients, Tensor, TensorData},
 };
+pub(crate) use crate::tensor_data::{download, upload};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -104,23 +105,6 @@ pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
 pub fn normal(random: &mut ChaCha8Rng) -> f32 {
     let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
     (radius * (std::f64::consts::TAU * random.random::<f64>()).cos()) as f32
-}
-
-/// Uploads a matrix.
-pub(crate) fn upload<const D: usize>(
-    values: Vec<f32>,
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Downloads a tensor as `f32`, row-major.
-///
-/// # Panics
-/// If the device fails while computing the tensor, which burn reports only here.
-pub(crate) fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data_as::<f32>().into_vec::<f32>().expect("converted to f32 on the line above")
 }
 
 #[derive(Default)]

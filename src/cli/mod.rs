@@ -2,11 +2,6 @@
 //!
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
 
-mod bench;
-mod evaluate;
-mod inspect;
-mod network;
-mod predict;
 mod report;
 mod train;
 
@@ -60,16 +55,8 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read a graph: operators, shapes, parameters, what is not supported
-    Inspect(inspect::Inspect),
-    /// Write the weights of a graph
-    Predict(predict::Predict),
-    /// Measure a filled network on a data set
-    Evaluate(evaluate::Evaluate),
     /// Train a predictor
     Train(train::Train),
-    /// Compare predictors with baselines on held-out graphs
-    Bench(bench::Bench),
 }
 
 /// Parses the command line, runs the command, prints its error.
@@ -77,11 +64,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(&cli.common);
     let result = match &cli.command {
-        Command::Inspect(command) => command.run(&cli.common),
-        Command::Predict(command) => command.run(&cli.common),
-        Command::Evaluate(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
-        Command::Bench(command) => command.run(&cli.common),
     };
     let exit = result.unwrap_or_else(|failure| {
         eprintln!("error: {}", one_line(failure.as_ref()));

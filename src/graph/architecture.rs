@@ -1,9 +1,11 @@
 //! The architecture: operators, the values between them, and the parameters to be written.
 
-use petgraph::stable_graph::StableDiGraph;
-pub use petgraph::stable_graph::NodeIndex;
+use std::collections::BTreeMap;
 
-use super::{Attributes, Constant, DType, Fact};
+pub use petgraph::stable_graph::NodeIndex;
+use petgraph::stable_graph::StableDiGraph;
+
+use super::{Attributes, Constant, DType, Fact, Tensor};
 
 /// Index into [`Architecture::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +145,8 @@ pub struct Parameter {
     pub origin: Origin,
     /// Its uses, in node order. More than one: a tied parameter. Empty: role unknown.
     pub slots: Vec<Slot>,
+    /// The value in the file, if it is small; kept in case the tensor turns out not to be learned.
+    pub value: Option<Tensor>,
 }
 
 impl Parameter {
@@ -179,6 +183,10 @@ pub struct Architecture {
     pub constants: Vec<(String, Constant)>,
     /// Node indices in a topological order that respects file order where it can.
     pub order: Vec<NodeIndex>,
+    /// Facts that the file declares about values (`value_info` and outputs), where they are static.
+    pub declared: BTreeMap<String, Fact>,
+    /// What the reader assumed, as sentences for the user.
+    pub notices: Vec<String>,
 }
 
 impl Architecture {

@@ -4,6 +4,10 @@
 
 mod architecture;
 mod attribute;
+mod convert;
+mod distance;
+mod draw;
+mod read;
 mod tensor;
 
 pub use architecture::{
@@ -11,4 +15,6 @@ pub use architecture::{
     Slot,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
+pub use distance::Distances;
+pub use read::{DimBindings, ReadError};
 pub use tensor::{Constant, DType, Fact, Tensor};

@@ -1,1 +1,21 @@
-//! ONNX files.
+//! ONNX files: wire bytes to messages, external data, and back. Reading is bounded (the wire is
+//! checked for depth and lengths before anything is decoded), writing splices initializers into
+//! the original bytes, so that everything else survives to the byte. Protobuf types stay inside
+//! this crate; nothing here knows what an operator means.
+
+mod error;
+mod external;
+pub(crate) mod messages;
+mod model;
+mod tensor;
+mod wire;
+
+pub mod atomic;
+pub mod names;
+pub mod safetensors;
+pub mod splice;
+
+pub use error::OnnxError;
+pub use model::Model;
+pub use tensor::{Values, encode};
+pub(crate) use tensor::shape;

@@ -1,7 +1,27 @@
 //! The operator table. Everything about an operator (opset history, shape rule, parameter slots,
-//! node features, execution, fast kernel) lives in that operator's own file; vocabulary, support
-//! matrix and documentation derive from [`registry`].
+//! node features, execution, fast kernel) lives in one place, in the file of its family;
+//! vocabulary, support matrix and documentation derive from [`registry`].
 
+mod activation;
+mod array;
+mod binary;
+mod conv;
+mod helpers;
+mod join;
+mod linear;
+mod norm;
 mod operator;
+mod pool;
+mod reduce;
+mod registry;
+mod reshape;
+mod resolve;
+mod softmax;
+mod statics;
+mod vocabulary;
 
+pub use array::Array;
 pub use operator::{Features, OpError, Operator, SlotRule};
+pub use registry::{NEWEST_OPSET, Registry, registry};
+pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
+pub use vocabulary::Vocabulary;

@@ -59,7 +59,7 @@ pub struct Features {
 }
 
 /// One ONNX operator. Implementations are stateless; see the files beside this one.
-pub trait Operator: Sync {
+pub trait Operator: Send + Sync {
     /// Operator type, as in `NodeProto.op_type`.
     fn op_type(&self) -> &'static str;
 

@@ -74,8 +74,10 @@ pub fn calibrate(
     let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
     let view = Images { batch, channels, height, width, data: &data };
     let statistics = program.statistics(&references, view, &mut Scratch::default());
-    for (mean, variance, means, variances) in statistics {
-        for (id, values) in [(mean, means), (variance, variances)] {
+    for measured in statistics {
+        for (id, values) in
+            [(measured.mean, measured.means), (measured.variance, measured.variances)]
+        {
             if values.iter().all(|value| value.is_finite()) {
                 prediction.weights[id.0] = values;
                 prediction.labels[id.0] = Filled::Calibrated;

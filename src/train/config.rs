@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::predictor::NetworkConfig;
+use crate::{data::Augmentation, predictor::NetworkConfig};
 
 use super::TrainError;
 
@@ -38,6 +38,9 @@ pub struct TrainConfig {
     /// Label smoothing of the task loss.
     #[serde(default)]
     pub label_smoothing: f32,
+    /// What is done to training images.
+    #[serde(default)]
+    pub augmentation: AugmentationConfig,
     /// Sizes of the network.
     #[serde(default)]
     pub network: NetworkConfig,
@@ -81,6 +84,29 @@ impl Default for OptimiserConfig {
             clip: 5.0,
             ema: 0.998,
             calibration_rate: 5.0,
+        }
+    }
+}
+
+/// What is done to training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AugmentationConfig {
+    /// Nothing.
+    None,
+    /// Shifts, for images that must not be mirrored, such as digits.
+    Shift,
+    /// Shifts and mirror images.
+    #[default]
+    Standard,
+}
+
+impl From<AugmentationConfig> for Augmentation {
+    fn from(config: AugmentationConfig) -> Self {
+        match config {
+            AugmentationConfig::None => Self::None,
+            AugmentationConfig::Shift => Self::Shift,
+            AugmentationConfig::Standard => Self::Standard,
         }
     }
 }

@@ -12,8 +12,8 @@ mod state;
 mod step;
 mod validation;
 
-pub use config::{OptimiserConfig, Stage, Statistics, TrainConfig};
+pub use config::{AugmentationConfig, OptimiserConfig, Stage, Statistics, TrainConfig};
 pub use error::TrainError;
 pub use graphs::{GraphPool, PreparedGraph};
 pub use optimiser::{AdamW, schedule};
-pub use run::{Outcome, train};
+pub use run::{Outcome, RunOptions, train};

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    data::{Augmentation, Batcher, Dataset, Split},
+    data::{Batcher, Dataset, Split},
     neural::{self, Entry},
     ops::{Vocabulary, registry},
     predictor::{
@@ -37,7 +37,7 @@ use super::{
 };
 
 /// Held-out graphs that training must not draw: as many of each split.
-const HELD_OUT: usize = 500;
+const HELD_OUT: u64 = 500;
 /// Steps between lines of training metrics.
 const LOG_EVERY: u64 = 50;
 
@@ -226,8 +226,8 @@ impl<'a> Run<'a> {
             &self.predictor.input.mean,
             &self.predictor.input.std,
             stage.size,
-            Augmentation::Standard,
-        );
+            self.config.augmentation.into(),
+        )?;
         (0..self.config.meta_batch as u64)
             .into_par_iter()
             .map(|position| {

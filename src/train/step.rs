@@ -147,13 +147,14 @@ fn judge(
         Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let classes = task.graph.program.classes();
     let mut correct = 0;
     let (loss, mut gradients) = task.graph.program.gradients(
         &references,
         batch,
         &NormStatistics::Measured { rows },
         &mut |logits, gradient| {
-            let outcome = cross_entropy(logits, &task.labels, label_smoothing, gradient);
+            let outcome = cross_entropy(logits, &task.labels, label_smoothing, gradient, classes);
             correct = outcome.correct;
             outcome.loss
         },

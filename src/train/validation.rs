@@ -15,7 +15,7 @@ use crate::{
 use super::{PreparedGraph, TrainError};
 
 /// Validation graphs.
-const GRAPHS: usize = 12;
+const GRAPHS: u64 = 12;
 /// Images per graph.
 const IMAGES: usize = 500;
 
@@ -51,7 +51,7 @@ impl Validation {
             .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, registry, vocabulary))
             .collect::<Result<_, TrainError>>()?;
         let batcher =
-            Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None);
+            Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;
         let (images, labels) = batcher.range(0..IMAGES.min(held_out.len()));
         Ok(Self { graphs, images, labels, shape: [input.channels(), input.size] })
     }
@@ -80,11 +80,9 @@ impl Validation {
                 let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
                 let logits = graph.program.logits(&references, view(&self.images), &all, scratch);
                 let batch = self.accuracy(&logits);
-                for (mean, variance, means, variances) in
-                    graph.program.statistics(&references, view(&calibration), scratch)
-                {
-                    weights[mean.0] = means;
-                    weights[variance.0] = variances;
+                for measured in graph.program.statistics(&references, view(&calibration), scratch) {
+                    weights[measured.mean.0] = measured.means;
+                    weights[measured.variance.0] = measured.variances;
                 }
                 let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
                 let running = NormStatistics::Running;

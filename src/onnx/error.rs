@@ -1,0 +1,34 @@
+//! What can be wrong with a file.
+
+use std::path::PathBuf;
+
+/// A file that cannot be read as ONNX, or not written.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not an ONNX model.
+    #[error("{file}: not an ONNX model: {problem}")]
+    NotOnnx {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A tensor whose data, shape and type do not agree.
+    #[error("{file}: tensor '{tensor}': {problem}")]
+    Tensor {
+        /// The file.
+        file: String,
+        /// Name of the tensor.
+        tensor: String,
+        /// What is wrong.
+        problem: String,
+    },
+}

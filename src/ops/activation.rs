@@ -1,0 +1,206 @@
+//! Operators of one input that act on each element, shape unchanged: one row of the table each.
+
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::{
+    graph::{Constant, Fact, Node},
+    kernels::{Activation, Step},
+};
+
+use super::{
+    Array, OpError, Operator,
+    helpers::{array, named, required},
+};
+
+type Run = fn(&Node, &[Option<Array>], Tensor<1>) -> Result<Tensor<1>, OpError>;
+type Lower = fn(&Node, &[Option<Fact>]) -> Option<Step>;
+
+/// An elementwise operator.
+struct Elementwise {
+    domain: &'static str,
+    op_type: &'static str,
+    since: &'static [i64],
+    run: Run,
+    lower: Lower,
+}
+
+impl Operator for Elementwise {
+    fn op_type(&self) -> &'static str {
+        self.op_type
+    }
+
+    fn domain(&self) -> &'static str {
+        self.domain
+    }
+
+    fn since(&self) -> &'static [i64] {
+        self.since
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        Ok(named(node, 0, x.dtype, x.shape.clone(), None).into_iter().collect())
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let shape = x.shape().to_vec();
+        Ok(vec![Array::Float { flat: (self.run)(node, inputs, x.floats(0)?)?, shape }])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        (self.lower)(node, inputs)
+    }
+}
+
+fn lowered(activation: Activation) -> Option<Step> {
+    Some(Step::Activation(activation))
+}
+
+fn hard_sigmoid(x: Tensor<1>, alpha: f32, beta: f32) -> Tensor<1> {
+    (x * alpha + beta).clamp(0.0, 1.0)
+}
+
+fn alpha(node: &Node, default: f32) -> Option<f32> {
+    node.attributes.float("alpha", default).ok()
+}
+
+fn gelu_is_tanh(node: &Node) -> Result<bool, OpError> {
+    match node.attributes.string("approximate", "none")? {
+        "none" => Ok(false),
+        "tanh" => Ok(true),
+        other => Err(OpError::Unsupported(format!("approximate '{other}'"))),
+    }
+}
+
+fn gelu_tanh(x: Tensor<1>) -> Tensor<1> {
+    let inner = (x.clone() + x.clone().powf_scalar(3.0) * 0.044_715) * 0.797_884_6;
+    x * 0.5 * (inner.tanh() + 1.0)
+}
+
+/// Bounds of Clip: attributes before opset 11, inputs from then on.
+fn clip_bounds(
+    node: &Node,
+    bound: impl Fn(usize) -> Result<Option<f32>, OpError>,
+) -> Result<(f32, f32), OpError> {
+    let (low, high) = (f32::MIN, f32::MAX);
+    if node.opset < 11 {
+        return Ok((node.attributes.float("min", low)?, node.attributes.float("max", high)?));
+    }
+    Ok((bound(1)?.unwrap_or(low), bound(2)?.unwrap_or(high)))
+}
+
+fn scalar(value: Option<&Constant>) -> Option<f32> {
+    match value? {
+        Constant::Float(tensor) => tensor.data.first().copied(),
+        Constant::Int { data, .. } => data.first().map(|&value| value as f32),
+    }
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    let none: Lower = |_, _| None;
+    let plain = |op_type, since, run, lower| {
+        Box::new(Elementwise { domain: "", op_type, since, run, lower }) as Box<dyn Operator>
+    };
+    vec![
+        plain("Relu", &[1, 6, 13, 14], |_, _, x| Ok(activation::relu(x)), |_, _| lowered(Activation::Relu)),
+        plain(
+            "LeakyRelu",
+            &[1, 6, 16],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 0.01)?;
+                Ok(activation::relu(x.clone()) - activation::relu(-x) * alpha)
+            },
+            |node, _| lowered(Activation::LeakyRelu(alpha(node, 0.01)?)),
+        ),
+        plain("Sigmoid", &[1, 6, 13], |_, _, x| Ok(activation::sigmoid(x)), |_, _| lowered(Activation::Sigmoid)),
+        plain("Tanh", &[1, 6, 13], |_, _, x| Ok(x.tanh()), |_, _| lowered(Activation::Tanh)),
+        plain(
+            "HardSigmoid",
+            &[1, 6, 22],
+            |node, _, x| {
+                Ok(hard_sigmoid(x, node.attributes.float("alpha", 0.2)?, node.attributes.float("beta", 0.5)?))
+            },
+            |node, _| {
+                let beta = node.attributes.float("beta", 0.5).ok()?;
+                lowered(Activation::HardSigmoid { alpha: alpha(node, 0.2)?, beta })
+            },
+        ),
+        plain(
+            "HardSwish",
+            &[14, 22],
+            |_, _, x| Ok(x.clone() * hard_sigmoid(x, 1.0 / 6.0, 0.5)),
+            |_, _| lowered(Activation::HardSwish),
+        ),
+        plain(
+            "Elu",
+            &[1, 6, 22],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 1.0)?;
+                let negative = x.clone().clamp_max(0.0).exp() - 1.0;
+                Ok(activation::relu(x) + negative * alpha)
+            },
+            |node, _| lowered(Activation::Elu(alpha(node, 1.0)?)),
+        ),
+        plain(
+            "Gelu",
+            &[20],
+            |node, _, x| Ok(if gelu_is_tanh(node)? { gelu_tanh(x) } else { activation::gelu(x) }),
+            |node, _| match gelu_is_tanh(node).ok()? {
+                true => lowered(Activation::GeluTanh),
+                false => lowered(Activation::Gelu),
+            },
+        ),
+        Box::new(Elementwise {
+            domain: "com.microsoft",
+            op_type: "Gelu",
+            since: &[1],
+            run: |_, _, x| Ok(activation::gelu(x)),
+            lower: |_, _| lowered(Activation::Gelu),
+        }),
+        plain(
+            "Clip",
+            &[1, 6, 11, 12, 13],
+            |node, inputs, x| {
+                let bound = |slot: usize| match inputs.get(slot) {
+                    Some(Some(value)) => Ok(value.download().first().copied()),
+                    _ => Ok(None),
+                };
+                let (low, high) = clip_bounds(node, bound)?;
+                Ok(x.clamp(low, high))
+            },
+            |node, inputs| {
+                let bound = |slot: usize| match inputs.get(slot) {
+                    Some(Some(fact)) => scalar(fact.value.as_ref())
+                        .map(Some)
+                        .ok_or_else(|| OpError::Unsupported("a bound that is computed".to_owned())),
+                    _ => Ok(None),
+                };
+                let (low, high) = clip_bounds(node, bound).ok()?;
+                lowered(Activation::Clip { low, high })
+            },
+        ),
+        plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
+        plain(
+            "Softsign",
+            &[1, 22],
+            |_, _, x| Ok(x.clone() / (x.abs() + 1.0)),
+            none,
+        ),
+        plain("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
+        plain("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
+        plain("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),
+        plain("Log", &[1, 6, 13], |_, _, x| Ok(x.log()), none),
+        plain("Neg", &[1, 6, 13], |_, _, x| Ok(-x), none),
+        plain("Abs", &[1, 6, 13], |_, _, x| Ok(x.abs()), none),
+        plain("Reciprocal", &[1, 6, 13], |_, _, x| Ok(x.recip()), none),
+        plain("Floor", &[1, 6, 13], |_, _, x| Ok(x.floor()), none),
+        plain("Ceil", &[1, 6, 13], |_, _, x| Ok(x.ceil()), none),
+    ]
+}

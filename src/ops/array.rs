@@ -1,0 +1,109 @@
+//! Run-time values of any rank on a burn device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::graph::{self, Constant};
+
+use super::OpError;
+
+/// A value while a graph runs: floats on the device, integers (shape arithmetic) on the host.
+/// Floats are kept flat; operators view them at the rank they compute in.
+#[derive(Clone, Debug)]
+pub enum Array {
+    /// Floats on the device.
+    Float {
+        /// All values, row-major.
+        flat: Tensor<1>,
+        /// Extents.
+        shape: Vec<usize>,
+    },
+    /// Integers and booleans on the host.
+    Int {
+        /// Extents.
+        shape: Vec<usize>,
+        /// Row-major values.
+        data: Vec<i64>,
+    },
+}
+
+impl Array {
+    /// Uploads a tensor.
+    pub fn upload(tensor: &graph::Tensor, device: &Device) -> Self {
+        let data = TensorData::new(tensor.data.clone(), [tensor.data.len()]);
+        Self::Float { flat: Tensor::from_data(data, device), shape: tensor.shape.clone() }
+    }
+
+    /// A constant of the graph.
+    pub fn constant(constant: &Constant, device: &Device) -> Self {
+        match constant {
+            Constant::Float(tensor) => Self::upload(tensor, device),
+            Constant::Int { shape, data } => {
+                Self::Int { shape: shape.clone(), data: data.clone() }
+            }
+        }
+    }
+
+    /// From a tensor of a fixed rank.
+    pub fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        Self::flat(tensor, shape)
+    }
+
+    /// From a tensor whose values have the given extents.
+    pub fn flat<const D: usize>(tensor: Tensor<D>, shape: Vec<usize>) -> Self {
+        let length: usize = shape.iter().product();
+        Self::Float { flat: tensor.reshape([length]), shape }
+    }
+
+    /// Extents.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Float { shape, .. } | Self::Int { shape, .. } => shape,
+        }
+    }
+
+    /// The flat floats of input `input`.
+    pub fn floats(&self, input: usize) -> Result<Tensor<1>, OpError> {
+        match self {
+            Self::Float { flat, .. } => Ok(flat.clone()),
+            Self::Int { .. } => {
+                Err(OpError::Input { input, problem: "is not a tensor of floats".to_owned() })
+            }
+        }
+    }
+
+    /// The floats at a fixed rank and shape.
+    pub fn view<const D: usize>(&self, input: usize, shape: [usize; D]) -> Result<Tensor<D>, OpError> {
+        Ok(self.floats(input)?.reshape(shape))
+    }
+
+    /// The floats at rank `D`; leading extents of one are added, other ranks are an error.
+    pub fn rank<const D: usize>(&self, input: usize) -> Result<Tensor<D>, OpError> {
+        let own = self.shape();
+        if own.len() > D {
+            let problem = format!("has rank {}, at most {D} is supported", own.len());
+            return Err(OpError::Input { input, problem });
+        }
+        let mut shape = [1; D];
+        shape[D - own.len()..].copy_from_slice(own);
+        self.view(input, shape)
+    }
+
+    /// The integers of input `input`.
+    pub fn ints(&self, input: usize) -> Result<&[i64], OpError> {
+        match self {
+            Self::Int { data, .. } => Ok(data),
+            Self::Float { .. } => {
+                Err(OpError::Input { input, problem: "is not a tensor of integers".to_owned() })
+            }
+        }
+    }
+
+    /// Downloads the values as floats.
+    pub fn download(&self) -> Vec<f32> {
+        match self {
+            Self::Float { flat, .. } => crate::tensor_data::download(flat.clone()),
+            Self::Int { data, .. } => data.iter().map(|&value| value as f32).collect(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Operators of two or more inputs that act element by element, with broadcasting.
+
+use burn::tensor::{Device, Tensor};
+
+use crate::{
+    graph::{Constant, Fact, Layout, Node, Operand, Role},
+    kernels::Step,
+};
+
+use super::{
+    Array, OpError, Operator, SlotRule,
+    helpers::{array, bad, broadcast, named, required},
+};
+
+/// Arrays are broadcast at this rank.
+const RANK: usize = 6;
+
+/// An arithmetic operator; `Sum`, `Max` and `Min` fold any number of inputs.
+struct Arithmetic {
+    op_type: &'static str,
+    since: &'static [i64],
+    run: fn(Tensor<1>, Tensor<1>) -> Tensor<1>,
+    run_broadcast: fn(Tensor<RANK>, Tensor<RANK>) -> Tensor<RANK>,
+    run_ints: fn(i64, i64) -> Option<i64>,
+    /// What a parameter of one value per channel does here.
+    role: Option<Role>,
+    lower: Option<Step>,
+}
+
+impl Operator for Arithmetic {
+    fn op_type(&self) -> &'static str {
+        self.op_type
+    }
+
+    fn since(&self) -> &'static [i64] {
+        self.since
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let first = required(inputs, 0)?;
+        let mut shape = first.shape.clone();
+        for (index, input) in inputs.iter().enumerate().skip(1) {
+            let Some(input) = input else { continue };
+            shape = match (&shape, &input.shape) {
+                (Some(a), Some(b)) => Some(broadcast(a, b).ok_or_else(|| {
+                    bad(index, format!("shape {b:?} does not broadcast with {a:?}"))
+                })?),
+                _ => None,
+            };
+        }
+        let value = self.fold(inputs, shape.as_deref());
+        let dtype = inputs.iter().flatten().find_map(|input| input.dtype);
+        Ok(named(node, 0, dtype, shape, value).into_iter().collect())
+    }
+
+    fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        let Some(role) = self.role else { return Ok(Vec::new()) };
+        let rule = |(input, fact): (usize, &Option<Fact>)| {
+            let shape = fact.as_ref()?.shape.as_deref()?;
+            matches!(node.inputs.get(input), Some(Operand::Parameter(_))).then_some(())?;
+            // One value per channel, or a free tensor such as a positional embedding.
+            let vector = shape.iter().filter(|&&extent| extent > 1).count() <= 1;
+            Some(SlotRule {
+                input,
+                role: if vector { role } else { Role::Free },
+                layout: if vector { Layout::Vector } else { Layout::Free },
+                groups: 1,
+                fan_in: Some(1),
+                shape: None,
+            })
+        };
+        Ok(inputs.iter().enumerate().filter_map(rule).collect())
+    }
+
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let mut total = array(inputs, 0)?.clone();
+        for (index, input) in inputs.iter().enumerate().skip(1) {
+            let Some(input) = input else { continue };
+            total = self.pair(&total, input, index)?;
+        }
+        Ok(vec![total])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let data = |slot: usize| matches!(node.inputs.get(slot), Some(Operand::Node { .. } | Operand::Input(_)));
+        let shape = |slot: usize| inputs.get(slot)?.as_ref()?.shape.as_deref();
+        if inputs.len() != 2 || !data(0) || !data(1) {
+            return None;
+        }
+        let (a, b) = (shape(0)?, shape(1)?);
+        let gates = |gate: &[usize], x: &[usize]| {
+            gate.len() == 4 && x.len() == 4 && gate[..2] == x[..2] && gate[2..] == [1, 1]
+        };
+        if a == b || gates(a, b) || gates(b, a) { self.lower.clone() } else { None }
+    }
+}
+
+impl Arithmetic {
+    fn pair(&self, a: &Array, b: &Array, index: usize) -> Result<Array, OpError> {
+        let (sa, sb) = (a.shape().to_vec(), b.shape().to_vec());
+        let shape = broadcast(&sa, &sb)
+            .ok_or_else(|| bad(index, format!("shape {sb:?} does not broadcast with {sa:?}")))?;
+        if let (Array::Int { data: a, .. }, Array::Int { data: b, .. }) = (a, b) {
+            let data = fold_ints(self.run_ints, [(&sa, a), (&sb, b)], &shape);
+            let overflow = || OpError::Unsupported("integer arithmetic that overflows".to_owned());
+            return Ok(Array::Int { data: data.ok_or_else(overflow)?, shape });
+        }
+        if sa == sb {
+            return Ok(Array::Float { flat: (self.run)(a.floats(0)?, b.floats(index)?), shape });
+        }
+        let result = (self.run_broadcast)(a.rank(0)?, b.rank(index)?);
+        Ok(Array::flat(result, shape))
+    }
+
+    /// The value of integer arithmetic on constants.
+    fn fold(&self, inputs: &[Option<Fact>], shape: Option<&[usize]>) -> Option<Constant> {
+        let [Some(a), Some(b)] = inputs else { return None };
+        let (a, b, shape) = (a.value.as_ref()?, b.value.as_ref()?, shape?);
+        let pair = [(a.shape(), a.ints()?), (b.shape(), b.ints()?)];
+        Some(Constant::Int { data: fold_ints(self.run_ints, pair, shape)?, shape: shape.to_vec() })
+    }
+}
+
+fn fold_ints(
+    run: fn(i64, i64) -> Option<i64>,
+    [(sa, a), (sb, b)]: [(&[usize], &[i64]); 2],
+    shape: &[usize],
+) -> Option<Vec<i64>> {
+    let count: usize = shape.iter().product();
+    let offset = |own: &[usize], mut index: usize| {
+        let (mut offset, mut stride) = (0, 1);
+        for axis in (0..shape.len()).rev() {
+            let position = index % shape[axis];
+            index /= shape[axis];
+            if let Some(own_axis) = (axis + own.len()).checked_sub(shape.len()) {
+                offset += stride * if own[own_axis] == 1 { 0 } else { position };
+                stride *= own[own_axis];
+            }
+        }
+        offset
+    };
+    (0..count).map(|index| run(*a.get(offset(sa, index))?, *b.get(offset(sb, index))?)).collect()
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    macro_rules! arithmetic {
+        ($name:literal, $since:expr, $run:expr, $ints:expr, $role:expr, $lower:expr) => {
+            Box::new(Arithmetic {
+                op_type: $name,
+                since: $since,
+                run: |a, b| $run(a, b),
+                run_broadcast: |a, b| $run(a, b),
+                run_ints: $ints,
+                role: $role,
+                lower: $lower,
+            }) as Box<dyn Operator>
+        };
+    }
+    let divide = |a: i64, b: i64| a.checked_div(b);
+    vec![
+        arithmetic!("Add", &[1, 6, 7, 13, 14], |a, b| a + b, i64::checked_add, Some(Role::Shift), Some(Step::Add)),
+        arithmetic!("Sub", &[1, 6, 7, 13, 14], |a, b| a - b, i64::checked_sub, None, None),
+        arithmetic!("Mul", &[1, 6, 7, 13, 14], |a, b| a * b, i64::checked_mul, Some(Role::Gain), Some(Step::Mul)),
+        arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None),
+        arithmetic!("Sum", &[1, 6, 8, 13], |a, b| a + b, i64::checked_add, None, Some(Step::Add)),
+        arithmetic!("Max", &[1, 6, 8, 12, 13], max, |a, b| Some(a.max(b)), None, None),
+        arithmetic!("Min", &[1, 6, 8, 12, 13], min, |a, b| Some(a.min(b)), None, None),
+        arithmetic!("Pow", &[1, 7, 12, 13, 15], |a, b| power(a, b), |_, _| None, None, None),
+    ]
+}
+
+fn max<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let (a, b) = spread(a, b);
+    a.max_pair(b)
+}
+
+fn min<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let (a, b) = spread(a, b);
+    a.min_pair(b)
+}
+
+fn power<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let (a, b) = spread(a, b);
+    a.powf(b)
+}
+
+/// Both operands at their common shape, for operations that do not broadcast by themselves.
+fn spread<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let (sa, sb) = (a.dims(), b.dims());
+    let shape: [usize; D] = std::array::from_fn(|axis| sa[axis].max(sb[axis]));
+    (a.expand(shape), b.expand(shape))
+}

@@ -1,0 +1,171 @@
+//! What many operators ask of their inputs.
+
+use crate::graph::{Constant, DType, Fact, Node};
+
+use super::{Array, OpError};
+
+/// The fact of an input that must be there.
+pub(super) fn required(inputs: &[Option<Fact>], input: usize) -> Result<&Fact, OpError> {
+    inputs
+        .get(input)
+        .and_then(Option::as_ref)
+        .ok_or_else(|| OpError::Input { input, problem: "is missing".to_owned() })
+}
+
+/// The shape of an input that must be there; `None` where it is not known.
+pub(super) fn shape_of(inputs: &[Option<Fact>], input: usize) -> Result<Option<&[usize]>, OpError> {
+    Ok(required(inputs, input)?.shape.as_deref())
+}
+
+/// The shape of an optional input, if it is there and known.
+pub(super) fn maybe_shape(inputs: &[Option<Fact>], input: usize) -> Option<&[usize]> {
+    inputs.get(input)?.as_ref()?.shape.as_deref()
+}
+
+/// The run-time value of an input that must be there.
+pub(super) fn array(inputs: &[Option<Array>], input: usize) -> Result<&Array, OpError> {
+    inputs
+        .get(input)
+        .and_then(Option::as_ref)
+        .ok_or_else(|| OpError::Input { input, problem: "is missing".to_owned() })
+}
+
+/// The run-time value of an optional input.
+pub(super) fn maybe(inputs: &[Option<Array>], input: usize) -> Option<&Array> {
+    inputs.get(input).and_then(Option::as_ref)
+}
+
+/// The integers of an input that is known statically.
+pub(super) fn static_ints(inputs: &[Option<Fact>], input: usize) -> Option<&[i64]> {
+    inputs.get(input)?.as_ref()?.value.as_ref()?.ints()
+}
+
+/// One output of a shape and type.
+pub(super) fn output(node: &Node, dtype: Option<DType>, shape: Option<Vec<usize>>) -> Vec<Fact> {
+    named(node, 0, dtype, shape, None).into_iter().collect()
+}
+
+/// Output `slot` of a node.
+pub(super) fn named(
+    node: &Node,
+    slot: usize,
+    dtype: Option<DType>,
+    shape: Option<Vec<usize>>,
+    value: Option<Constant>,
+) -> Option<Fact> {
+    let name = node.outputs.get(slot)?.name.clone();
+    Some(Fact { name, dtype, shape, value })
+}
+
+/// An input of the wrong form.
+pub(super) fn bad(input: usize, problem: impl Into<String>) -> OpError {
+    OpError::Input { input, problem: problem.into() }
+}
+
+/// An axis, counted from the end if negative; `extra` is one for axes of a result with one more.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, OpError> {
+    let rank_i = rank as i64;
+    if (-rank_i..rank_i).contains(&axis) {
+        Ok(axis.rem_euclid(rank_i.max(1)) as usize)
+    } else {
+        Err(OpError::Unsupported(format!("axis {axis} of a tensor of rank {rank}")))
+    }
+}
+
+/// The shape that two shapes broadcast to (ONNX *Broadcasting*, multidirectional).
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let extent = |shape: &[usize], axis: usize| {
+        (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
+    };
+    (0..rank)
+        .map(|axis| match (extent(a, axis), extent(b, axis)) {
+            (a, b) if a == b => Some(a),
+            (1, b) => Some(b),
+            (a, 1) => Some(a),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A fixed-size copy of an integer attribute of non-negative values, or a default where absent.
+pub(super) fn sizes<const N: usize>(
+    node: &Node,
+    name: &str,
+    default: usize,
+) -> Result<[usize; N], OpError> {
+    let Some(values) = node.attributes.ints(name)? else { return Ok([default; N]) };
+    let values: Option<Vec<usize>> =
+        values.iter().map(|&value| usize::try_from(value).ok()).collect();
+    values.and_then(|values| values.try_into().ok()).ok_or_else(|| {
+        OpError::Unsupported(format!("attribute '{name}' is not {N} non-negative integers"))
+    })
+}
+
+/// Geometry of a window that slides over the last two axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pub pads: [usize; 4],
+    /// Output height and width.
+    pub output: [usize; 2],
+}
+
+/// Reads strides, dilations and pads of a two-dimensional window and computes the output extent.
+pub(super) fn window(
+    node: &Node,
+    kernel: [usize; 2],
+    input: [usize; 2],
+) -> Result<Window, OpError> {
+    let stride: [usize; 2] = sizes(node, "strides", 1)?;
+    let dilation: [usize; 2] = sizes(node, "dilations", 1)?;
+    let mut pads: [usize; 4] = sizes(node, "pads", 0)?;
+    if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
+        return Err(OpError::Unsupported("a kernel, stride or dilation of zero".to_owned()));
+    }
+    let reach: [usize; 2] =
+        std::array::from_fn(|axis| (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1));
+    match node.attributes.string("auto_pad", "NOTSET")? {
+        "NOTSET" | "" => {}
+        "VALID" => pads = [0; 4],
+        mode @ ("SAME_UPPER" | "SAME_LOWER") => {
+            for axis in 0..2 {
+                let outputs = input[axis].div_ceil(stride[axis]);
+                let span = outputs.saturating_sub(1) * stride[axis] + reach[axis];
+                let total = span.saturating_sub(input[axis]);
+                let (small, large) = (total / 2, total - total / 2);
+                let upper = mode == "SAME_UPPER";
+                pads[axis] = if upper { small } else { large };
+                pads[axis + 2] = if upper { large } else { small };
+            }
+        }
+        other => return Err(OpError::Unsupported(format!("auto_pad '{other}'"))),
+    }
+    let ceil = node.attributes.int("ceil_mode", 0)? != 0;
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let padded = input[axis].saturating_add(pads[axis]).saturating_add(pads[axis + 2]);
+        let span = padded.checked_sub(reach[axis]).ok_or_else(|| {
+            bad(0, format!("extent {} with pads is smaller than the window {}", input[axis], reach[axis]))
+        })?;
+        output[axis] = span / stride[axis] + 1;
+        if ceil && span % stride[axis] != 0 {
+            // A window that would start in the right-hand padding is left out.
+            let start = output[axis] * stride[axis];
+            if start < input[axis] + pads[axis] {
+                output[axis] += 1;
+            }
+        }
+    }
+    Ok(Window { kernel, stride, dilation, pads, output })
+}
+
+/// Batch, channels, height and width.
+pub(super) fn image(shape: &[usize], input: usize) -> Result<[usize; 4], OpError> {
+    shape.try_into().map_err(|_| {
+        OpError::Unsupported(format!("input {input} of rank {}; only images (rank 4) are supported", shape.len()))
+    })
+}

@@ -1,0 +1,170 @@
+//! Pooling.
+
+use burn::tensor::{
+    Device, Tensor, module,
+    ops::{AvgPoolOptions, MaxPoolOptions, PadMode},
+};
+
+use crate::{
+    graph::{Fact, Node},
+    kernels::Step,
+};
+
+use super::{
+    Array, Features, OpError, Operator,
+    helpers::{Window, array, image, maybe_shape, named, output, required, sizes, window},
+};
+
+/// `MaxPool` or `AveragePool` over images.
+struct Pool {
+    average: bool,
+}
+
+impl Pool {
+    fn window(node: &Node, input: [usize; 2]) -> Result<Window, OpError> {
+        window(node, sizes(node, "kernel_shape", 0)?, input)
+    }
+
+    fn counts_pad(node: &Node) -> Result<bool, OpError> {
+        Ok(node.attributes.int("count_include_pad", 0)? != 0)
+    }
+}
+
+impl Operator for Pool {
+    fn op_type(&self) -> &'static str {
+        if self.average { "AveragePool" } else { "MaxPool" }
+    }
+
+    fn since(&self) -> &'static [i64] {
+        if self.average { &[1, 7, 10, 11, 19, 22] } else { &[1, 8, 10, 11, 12, 22] }
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        if node.outputs.len() > 1 && !node.outputs[1].name.is_empty() {
+            return Err(OpError::Unsupported("the indices output".to_owned()));
+        }
+        let Some(shape) = &x.shape else { return Ok(output(node, x.dtype, None)) };
+        let [batch, channels, height, width] = image(shape, 0)?;
+        let [out_height, out_width] = Self::window(node, [height, width])?.output;
+        let shape = Some(vec![batch, channels, out_height, out_width]);
+        Ok(named(node, 0, x.dtype, shape, None).into_iter().collect())
+    }
+
+    fn features(&self, node: &Node, _inputs: &[Option<Fact>]) -> Features {
+        Features {
+            kernel: sizes(node, "kernel_shape", 0).unwrap_or_default(),
+            stride: sizes(node, "strides", 1).unwrap_or([1; 2]),
+            dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
+            groups: 0,
+        }
+    }
+
+    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let shape = image(x.shape(), 0)?;
+        let Window { kernel, stride, dilation, pads, output } =
+            Self::window(node, [shape[2], shape[3]])?;
+        let x: Tensor<4> = x.view(0, shape)?;
+        // Pads are written out up to the last window, so that ceil_mode and uneven pads need no
+        // case of their own.
+        let reach: [usize; 2] = std::array::from_fn(|axis| {
+            (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
+        });
+        let extent = [shape[2], shape[3]];
+        let ends: [usize; 2] =
+            std::array::from_fn(|axis| reach[axis].saturating_sub(extent[axis] + pads[axis]));
+        let around = [(pads[0], ends[0]), (pads[1], ends[1])];
+        let fit = |padded: Tensor<4>| {
+            padded.slice([0..shape[0], 0..shape[1], 0..reach[0], 0..reach[1]])
+        };
+        let fill = |x: Tensor<4>, value: f32| fit(x.pad(around, PadMode::Constant(value)));
+        if !self.average {
+            let options = MaxPoolOptions::new(kernel).with_stride(stride).with_dilation(dilation);
+            return Ok(vec![Array::of(module::max_pool2d(fill(x, f32::MIN), options))]);
+        }
+        if dilation != [1, 1] {
+            return Err(OpError::Unsupported("dilated average pooling".to_owned()));
+        }
+        let mean = |x: Tensor<4>| {
+            module::avg_pool2d(x, AvgPoolOptions::new(kernel).with_stride(stride))
+        };
+        let total = mean(fill(x, 0.0));
+        // The share of each window that counts.
+        let ones = Tensor::<4>::ones([1, 1, extent[0], extent[1]], device);
+        let counted = match Self::counts_pad(node)? {
+            // Padding counts, what ceil_mode adds beyond it does not.
+            true => {
+                let padded = ones.pad([(pads[0], pads[2]), (pads[1], pads[3])], PadMode::Constant(1.0));
+                let beyond = |axis: usize| {
+                    reach[axis].saturating_sub(extent[axis] + pads[axis] + pads[axis + 2])
+                };
+                padded.pad([(0, beyond(0)), (0, beyond(1))], PadMode::Constant(0.0))
+            }
+            false => ones.pad(around, PadMode::Constant(0.0)),
+        };
+        let counted = counted.slice([0..1, 0..1, 0..reach[0], 0..reach[1]]);
+        Ok(vec![Array::of(total / mean(counted))])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let [_, _, height, width] = image(maybe_shape(inputs, 0)?, 0).ok()?;
+        let Window { kernel, stride, dilation, pads, .. } =
+            Self::window(node, [height, width]).ok()?;
+        let ceil = node.attributes.int("ceil_mode", 0).ok()? != 0;
+        let count_include_pad = Self::counts_pad(node).ok()?;
+        match self.average {
+            _ if dilation != [1, 1] => None,
+            true if ceil && count_include_pad => None,
+            true => Some(Step::AveragePool { kernel, stride, pads, count_include_pad }),
+            false => Some(Step::MaxPool { kernel, stride, pads }),
+        }
+    }
+}
+
+/// `GlobalAveragePool` or `GlobalMaxPool`.
+struct GlobalPool {
+    average: bool,
+}
+
+impl Operator for GlobalPool {
+    fn op_type(&self) -> &'static str {
+        if self.average { "GlobalAveragePool" } else { "GlobalMaxPool" }
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 22]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        let shape = x.shape.as_ref().map(|shape| {
+            let ones = std::iter::repeat_n(1, shape.len().saturating_sub(2));
+            shape.iter().copied().take(2).chain(ones).collect()
+        });
+        Ok(output(node, x.dtype, shape))
+    }
+
+    fn execute(&self, _node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let shape = image(x.shape(), 0)?;
+        let planes: Tensor<3> = x.view(0, [shape[0], shape[1], shape[2] * shape[3]])?;
+        let result = if self.average { planes.mean_dim(2) } else { planes.max_dim(2) };
+        Ok(vec![Array::flat(result, vec![shape[0], shape[1], 1, 1])])
+    }
+
+    fn lower(&self, _node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        (maybe_shape(inputs, 0)?.len() == 4).then_some(())?;
+        Some(if self.average { Step::GlobalAveragePool } else { Step::GlobalMaxPool })
+    }
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    vec![
+        Box::new(Pool { average: false }),
+        Box::new(Pool { average: true }),
+        Box::new(GlobalPool { average: false }),
+        Box::new(GlobalPool { average: true }),
+    ]
+}

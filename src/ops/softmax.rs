@@ -1,0 +1,52 @@
+//! Softmax and its logarithm.
+
+use burn::tensor::{Device, Tensor, activation};
+
+use crate::graph::{Fact, Node};
+
+use super::{
+    Array, OpError, Operator,
+    helpers::{array, axis, output, required},
+};
+
+/// `Softmax` or `LogSoftmax`. Before opset 13 the input is flattened to two axes at `axis` (default
+/// 1); from then on only `axis` (default the last) is normalised.
+struct Softmax {
+    log: bool,
+}
+
+impl Operator for Softmax {
+    fn op_type(&self) -> &'static str {
+        if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 11, 13]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        Ok(output(node, x.dtype, x.shape.clone()))
+    }
+
+    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let shape = x.shape();
+        let flattens = node.opset < 13;
+        let index = axis(node.attributes.int("axis", if flattens { 1 } else { -1 })?, shape.len())?;
+        let outer: usize = shape[..index].iter().product();
+        let (extent, inner) = match flattens {
+            true => (shape[index..].iter().product(), 1),
+            false => (shape[index], shape[index + 1..].iter().product()),
+        };
+        let view: Tensor<3> = x.view(0, [outer, extent, inner])?;
+        let result =
+            if self.log { activation::log_softmax(view, 1) } else { activation::softmax(view, 1) };
+        Ok(vec![Array::flat(result, shape.to_vec())])
+    }
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    vec![Box::new(Softmax { log: false }), Box::new(Softmax { log: true })]
+}

@@ -1,0 +1,173 @@
+//! Operators of static shape arithmetic: constants, shapes, casts.
+
+use burn::tensor::Device;
+
+use crate::graph::{Attribute, Constant, DType, Fact, Node, Tensor};
+
+use super::{
+    Array, OpError, Operator,
+    helpers::{array, maybe_shape, named, output, required, static_ints},
+};
+
+/// Folded tensors hold at most this many values.
+const LARGEST: usize = 1 << 16;
+
+/// `Constant` in a form that the reader did not turn into a tensor.
+struct ConstantNode;
+
+impl Operator for ConstantNode {
+    fn op_type(&self) -> &'static str {
+        "Constant"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 9, 11, 12, 13, 19, 21, 23]
+    }
+
+    fn infer(&self, node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let kind = node.attributes.0.keys().next().map_or("no value", String::as_str);
+        Err(OpError::Unsupported(format!("a constant given as '{kind}'")))
+    }
+
+    fn execute(&self, node: &Node, _: &[Option<Array>], _: &Device) -> Result<Vec<Array>, OpError> {
+        self.infer(node, &[]).map(|_| Vec::new())
+    }
+}
+
+/// `ConstantOfShape` that is not a stripped weight.
+struct ConstantOfShape;
+
+impl ConstantOfShape {
+    fn filled(node: &Node, extents: &[i64]) -> Result<Constant, OpError> {
+        let shape: Option<Vec<usize>> = extents.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+        let count = shape.as_ref().and_then(|shape| {
+            shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent))
+        });
+        let (Some(shape), Some(count)) = (shape, count.filter(|&count| count <= LARGEST)) else {
+            return Err(OpError::Unsupported(format!("a constant of shape {extents:?}")));
+        };
+        Ok(match node.attributes.tensor("value")? {
+            Some(Constant::Int { data, .. }) => {
+                Constant::Int { shape, data: vec![data.first().copied().unwrap_or(0); count] }
+            }
+            Some(Constant::Float(tensor)) => {
+                Constant::Float(Tensor::full(shape, tensor.data.first().copied().unwrap_or(0.0)))
+            }
+            None => Constant::Float(Tensor::full(shape, 0.0)),
+        })
+    }
+}
+
+impl Operator for ConstantOfShape {
+    fn op_type(&self) -> &'static str {
+        "ConstantOfShape"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[9, 20, 21, 23]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let Some(extents) = static_ints(inputs, 0) else { return Ok(output(node, None, None)) };
+        let value = Self::filled(node, extents)?;
+        let shape = value.shape().to_vec();
+        let dtype = if value.ints().is_some() { DType::I64 } else { DType::F32 };
+        Ok(named(node, 0, Some(dtype), Some(shape), Some(value)).into_iter().collect())
+    }
+
+    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+        Ok(vec![Array::constant(&Self::filled(node, array(inputs, 0)?.ints(0)?)?, device)])
+    }
+}
+
+/// `Shape`.
+struct Shape;
+
+impl Shape {
+    fn extents(node: &Node, shape: &[usize]) -> Result<Vec<i64>, OpError> {
+        let rank = shape.len() as i64;
+        let bound = |value: i64| (if value < 0 { value + rank } else { value }).clamp(0, rank) as usize;
+        let start = bound(node.attributes.int("start", 0)?);
+        let end = bound(node.attributes.int("end", rank)?).max(start);
+        Ok(shape[start..end].iter().map(|&extent| extent as i64).collect())
+    }
+}
+
+impl Operator for Shape {
+    fn op_type(&self) -> &'static str {
+        "Shape"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 13, 15, 19, 21, 23]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let value = match &required(inputs, 0)?.shape {
+            Some(shape) => {
+                let data = Self::extents(node, shape)?;
+                Some(Constant::Int { shape: vec![data.len()], data })
+            }
+            None => None,
+        };
+        let shape = value.as_ref().map(|value| value.shape().to_vec());
+        Ok(named(node, 0, Some(DType::I64), shape, value).into_iter().collect())
+    }
+
+    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+        let data = Self::extents(node, array(inputs, 0)?.shape())?;
+        Ok(vec![Array::Int { shape: vec![data.len()], data }])
+    }
+}
+
+/// `Cast` between floats, and between integers.
+struct Cast;
+
+impl Operator for Cast {
+    fn op_type(&self) -> &'static str {
+        "Cast"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 6, 9, 13, 19, 21, 23]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        let to = match node.attributes.0.get("to") {
+            Some(Attribute::Int(number)) => DType::from_onnx(*number as i32),
+            _ => return Err(OpError::Unsupported("a cast without a type".to_owned())),
+        };
+        // Values are folded only where the kind of number stays.
+        let value = x.value.clone().filter(|value| value.ints().is_some() != to.is_float());
+        Ok(named(node, 0, Some(to), x.shape.clone(), value).into_iter().collect())
+    }
+
+    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let to = DType::from_onnx(node.attributes.int("to", 1)? as i32);
+        Ok(vec![match (x, to) {
+            (Array::Float { .. }, DType::F32 | DType::F64) | (Array::Int { .. }, DType::I64 | DType::I32) => x.clone(),
+            (Array::Int { shape, data }, DType::F32 | DType::F64) => {
+                let data = data.iter().map(|&value| value as f32).collect();
+                Array::upload(&Tensor { shape: shape.clone(), data }, device)
+            }
+            (Array::Float { shape, .. }, DType::I64 | DType::I32) => {
+                let data = x.download().into_iter().map(|value| value as i64).collect();
+                Array::Int { shape: shape.clone(), data }
+            }
+            _ => return Err(OpError::Unsupported(format!("a cast to {to:?}"))),
+        }])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<crate::kernels::Step> {
+        maybe_shape(inputs, 0)?;
+        let to = node.attributes.int("to", 0).ok()?;
+        (to == 1 && inputs.first()?.as_ref()?.dtype == Some(DType::F32)).then_some(crate::kernels::Step::Identity)
+    }
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    vec![Box::new(ConstantNode), Box::new(ConstantOfShape), Box::new(Shape), Box::new(Cast)]
+}
