@@ -7,8 +7,12 @@ use std::{
 
 use proptest::prelude::*;
 use protobuf::Message;
-use weightsmith::spaces::{
-    self, Activation, Family, Fingerprint, Norm, SampledGraph, Space, SpaceError, Split,
+use weightsmith::{
+    execute::Program,
+    graph::Architecture,
+    onnx::Model,
+    ops,
+    spaces::{self, Activation, Family, Fingerprint, Norm, SampledGraph, Space, SpaceError, Split},
 };
 
 fn space(name: &str) -> Space {
@@ -137,6 +141,32 @@ fn another_reader_finds_every_value_defined_once_and_before_use() {
             }
             assert_eq!(nodes.len(), graph.nodes);
             assert!(values.contains(&model.graph.output[0].name));
+        }
+    }
+}
+
+#[test]
+fn our_own_reader_knows_every_parameter_and_every_shape() {
+    for name in ["cifar10", "mnist", "tiny"] {
+        let space = space(name);
+        for graph in samples(&space, 0..100) {
+            let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
+            let mut architecture = Architecture::from_model(&model).unwrap();
+            ops::resolve(&mut architecture, ops::registry()).unwrap();
+            let [channels, height, width] = space.input;
+            let image = architecture.inputs[0].shape.as_deref();
+            assert_eq!(
+                (architecture.inputs.len(), image.map(|shape| &shape[1..])),
+                (1, Some(&[channels, height, width][..]))
+            );
+            assert_eq!(architecture.dag.node_count(), graph.nodes);
+            assert_eq!(architecture.parameter_count() as u64, graph.parameters);
+            for parameter in &architecture.parameters {
+                assert!(parameter.role().is_some(), "{}: {}", graph.name, parameter.name);
+            }
+            let logits = architecture.fact(architecture.outputs[0].1).unwrap();
+            assert_eq!(logits.shape.map(|shape| shape[1..].to_vec()), Some(vec![space.classes]));
+            Program::compile(&architecture, ops::registry()).unwrap();
         }
     }
 }
