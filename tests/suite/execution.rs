@@ -1,0 +1,196 @@
+//! The fast programs against the reference executor on sampled graphs.
+
+use approx::assert_relative_eq;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use weightsmith::{
+    execute::{Images, NormStatistics, Program, Scratch, execute},
+    graph::{Architecture, Role},
+    onnx::Model,
+    ops::{Array, registry, resolve, resolve_with_input},
+    spaces::Space,
+};
+
+const BATCH: usize = 3;
+
+struct Case {
+    name: String,
+    architecture: Architecture,
+    program: Program,
+    weights: Vec<Vec<f32>>,
+    images: Vec<f32>,
+    shape: [usize; 4],
+}
+
+/// A sampled graph with random weights and images.
+fn case(space: &Space, seed: u64) -> Case {
+    let graph = space.sample(seed).unwrap();
+    let model = Model::from_bytes(&graph.name, graph.onnx.clone().into()).unwrap();
+    let mut architecture = Architecture::from_model(&model).unwrap();
+    resolve(&mut architecture, registry()).unwrap();
+    let mut shape: [usize; 4] =
+        architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
+    shape[0] = BATCH;
+    let resolution = resolve_with_input(&mut architecture, &shape, registry()).unwrap();
+    assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut uniform = |low: f32, high: f32, count: usize| -> Vec<f32> {
+        (0..count).map(|_| random.random_range(low..high)).collect()
+    };
+    let weights = architecture
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let count = parameter.len().unwrap();
+            let slot = &parameter.slots[0];
+            match slot.role {
+                Role::RunningVariance | Role::Gain => uniform(0.5, 1.5, count),
+                Role::Weight => {
+                    let bound = (3.0 / slot.fan_in as f32).sqrt();
+                    uniform(-bound, bound, count)
+                }
+                _ => uniform(-0.5, 0.5, count),
+            }
+        })
+        .collect();
+    let images = uniform(-1.0, 1.0, shape.iter().product());
+    let program = Program::compile(&architecture, registry()).unwrap();
+    Case { name: graph.name, architecture, program, weights, images, shape }
+}
+
+impl Case {
+    fn view(&self) -> Images<'_> {
+        let [batch, channels, height, width] = self.shape;
+        Images { batch, channels, height, width, data: &self.images }
+    }
+
+    /// A fixed linear loss of the logits.
+    fn loss(logits: &[f32], gradient: &mut [f32]) -> f32 {
+        let mut loss = 0.0;
+        for (index, (logit, gradient)) in logits.iter().zip(gradient).enumerate() {
+            *gradient = ((index % 7) as f32 - 3.0) / 3.0;
+            loss += *gradient * logit;
+        }
+        loss
+    }
+
+    fn fast(&self, statistics: &NormStatistics) -> (f32, Vec<Vec<f32>>, Vec<f32>) {
+        let weights: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
+        let (loss, gradients) = self.program.gradients(
+            &weights,
+            self.view(),
+            statistics,
+            &mut Self::loss,
+            true,
+            &mut Scratch::default(),
+        );
+        (loss, gradients.parameters, gradients.images.unwrap())
+    }
+}
+
+#[test]
+fn programs_agree_with_the_reference_and_its_autodiff() {
+    let device = Device::flex().autodiff();
+    for space in ["tiny", "cifar10"] {
+        let space = Space::load(space).unwrap();
+        for seed in 0..24 {
+            let case = case(&space, seed);
+            let tracked: Vec<Tensor<1>> = case
+                .weights
+                .iter()
+                .map(|values| {
+                    let data = TensorData::new(values.clone(), [values.len()]);
+                    Tensor::from_data(data, &device).require_grad()
+                })
+                .collect();
+            let weights: Vec<Option<Array>> = tracked
+                .iter()
+                .zip(&case.architecture.parameters)
+                .map(|(flat, parameter)| {
+                    let shape = parameter.shape.clone().unwrap();
+                    Some(Array::Float { flat: flat.clone(), shape })
+                })
+                .collect();
+            let data = TensorData::new(case.images.clone(), [case.images.len()]);
+            let images =
+                Array::Float { flat: Tensor::from_data(data, &device), shape: case.shape.to_vec() };
+            let outputs =
+                execute(&case.architecture, registry(), &weights, &[images], &device).unwrap();
+            let logits = outputs[0].download();
+            let references: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
+            let fast = case.program.logits(
+                &references,
+                case.view(),
+                &NormStatistics::Running,
+                &mut Scratch::default(),
+            );
+            assert_eq!(fast.len(), logits.len());
+            for (fast, slow) in fast.iter().zip(&logits) {
+                assert_relative_eq!(fast, slow, epsilon = 2e-4, max_relative = 2e-3);
+            }
+            let mut seeds = vec![0.0; logits.len()];
+            Case::loss(&logits, &mut seeds);
+            let seeds = Tensor::<1>::from_data(TensorData::new(seeds, [logits.len()]), &device);
+            let gradients = (outputs[0].floats(0).unwrap() * seeds).sum().backward();
+            let (_, fast, _) = case.fast(&NormStatistics::Running);
+            for (index, tensor) in tracked.iter().enumerate() {
+                let parameter = &case.architecture.parameters[index];
+                if matches!(
+                    parameter.slots[0].role,
+                    Role::RunningMean | Role::RunningVariance
+                ) {
+                    continue;
+                }
+                let slow: Vec<f32> =
+                    tensor.grad(&gradients).unwrap().into_data().to_vec().unwrap();
+                let scale = slow.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
+                for (fast, slow) in fast[index].iter().zip(&slow) {
+                    assert!(
+                        (fast - slow).abs() < 3e-3 * scale,
+                        "{} {}: {fast} is not {slow}",
+                        case.name,
+                        parameter.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_through_measured_statistics_are_derivatives() {
+    let space = Space::load("tiny").unwrap();
+    let mut checked = 0;
+    for seed in 0..40 {
+        let mut case = case(&space, seed);
+        if !case.architecture.parameters.iter().any(|p| p.role() == Some(Role::RunningMean)) {
+            continue;
+        }
+        let statistics = NormStatistics::Measured { rows: 1..BATCH };
+        let (_, gradients, images) = case.fast(&statistics);
+        // Directional derivatives along the gradient itself, in the first weight and the images.
+        for along_images in [false, true] {
+            let gradient = if along_images { &images } else { &gradients[0] };
+            let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt().max(1e-6);
+            let mut sides = [0.0; 2];
+            for (side, sign) in sides.iter_mut().zip([1.0f32, -1.0]) {
+                let step = sign * 1e-3 / norm;
+                let target =
+                    if along_images { &mut case.images } else { &mut case.weights[0] };
+                let saved = target.clone();
+                for (value, gradient) in target.iter_mut().zip(gradient) {
+                    *value += step * gradient;
+                }
+                *side = case.fast(&statistics).0;
+                let target =
+                    if along_images { &mut case.images } else { &mut case.weights[0] };
+                *target = saved;
+            }
+            let numeric = (sides[0] - sides[1]) / 2e-3;
+            assert_relative_eq!(numeric, norm, epsilon = 3e-2, max_relative = 5e-2);
+        }
+        checked += 1;
+    }
+    assert!(checked > 10);
+}
