@@ -80,8 +80,8 @@ pub fn with_values<M: Module>(module: M, values: &[f32], device: &Device) -> M {
     module.map(&mut Load { values, device })
 }
 
-/// Starting values: tables N(0, 1), matrices N(0, 1 / rows), norms identity, biases zero.
-/// Drawn in declaration order from ChaCha8.
+/// Starting values: tables N(0, 1), matrices N(0, 1 / rows), output layers N(0, 1 / 4 rows), norms
+/// identity, biases and relation tables zero. Drawn in declaration order from ChaCha8.
 pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut out = Vec::new();
@@ -91,7 +91,8 @@ pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
             ("gamma", _) => out.extend(std::iter::repeat_n(1.0, entry.len())),
             (_, [_]) => out.extend(std::iter::repeat_n(0.0, entry.len())),
             ("weight", [rows, ..]) => {
-                let scale = (*rows as f32).powf(-0.5);
+                let output = entry.name.starts_with("outputs.");
+                let scale = (*rows as f32).powf(-0.5) * if output { 0.5 } else { 1.0 };
                 out.extend((0..entry.len()).map(|_| scale * normal(&mut random)));
             }
             ("relations", _) => out.extend(std::iter::repeat_n(0.0, entry.len())),

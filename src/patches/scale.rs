@@ -19,7 +19,9 @@ pub fn scale_of(family: Family, fan_in: usize) -> Scale {
     let by_fan_in = |beta: f32| Scale::Linear((beta / fan_in.max(1) as f32).sqrt());
     match family {
         Family::Stem | Family::Spatial | Family::Pointwise => by_fan_in(2.0),
-        Family::Classifier | Family::Depthwise => by_fan_in(1.0),
+        Family::Depthwise => by_fan_in(1.0),
+        // Small logits at the start: confident nonsense would teach the predictor to say nothing.
+        Family::Classifier => by_fan_in(0.1),
         Family::Gain => Scale::Gain,
         Family::Bias | Family::Shift => Scale::Shift,
         Family::Free => Scale::Linear(0.1),

@@ -35,6 +35,10 @@ pub struct TrainConfig {
     /// L2 penalty on predicted weights (GHN-3).
     #[serde(default = "weight_penalty")]
     pub weight_penalty: f32,
+    /// Largest norm of one network's gradient with respect to its weights, so that a network that
+    /// explodes does not drown the others of its step.
+    #[serde(default = "network_clip")]
+    pub network_clip: f32,
     /// Label smoothing of the task loss.
     #[serde(default)]
     pub label_smoothing: f32,
@@ -193,6 +197,10 @@ fn sixteen_thousand() -> usize {
 
 fn weight_penalty() -> f32 {
     3e-5
+}
+
+fn network_clip() -> f32 {
+    3.0
 }
 
 fn three_minutes() -> u64 {

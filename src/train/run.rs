@@ -171,6 +171,7 @@ impl<'a> Run<'a> {
                 statistics: stage.statistics,
                 label_smoothing: self.config.label_smoothing,
                 weight_penalty: self.config.weight_penalty,
+                network_clip: self.config.network_clip,
             };
             let result = step(&network, &tasks, objective, &scratches, &autodiff);
             let rate = schedule(number, steps, &self.config.optimiser);
@@ -180,7 +181,7 @@ impl<'a> Run<'a> {
             if norm.is_some() {
                 network = self.network(&self.adam.values, &autodiff);
             }
-            let finite = if norm.is_some() { result.finite } else { 0 };
+                    let finite = if norm.is_some() { result.finite } else { 0 };
             self.progress.step += 1;
             self.progress.architecture_steps += finite as u64;
             self.progress.skipped += (tasks.len() - finite) as u64;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::{
     execute::{Images, NormStatistics, Scratch},
-    kernels::cross_entropy,
+    kernels::{cross_entropy, elementwise::dot},
     neural::{self, download, upload},
     predictor::{Estimate, Job, Network},
 };
@@ -37,6 +37,8 @@ pub struct Objective {
     pub label_smoothing: f32,
     /// L2 penalty on predicted weights.
     pub weight_penalty: f32,
+    /// Largest norm of one network's gradient with respect to its weights.
+    pub network_clip: f32,
 }
 
 /// Means over the tasks of a step, and the gradient of the network's flat values.
@@ -166,11 +168,15 @@ fn judge(
             *gradient += 2.0 * weight_penalty * weight;
         }
     }
+    let squares = gradients.parameters.iter().map(|gradient| dot(gradient, gradient));
+    let norm = squares.sum::<f32>().sqrt();
+    let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
+    let all = gradients.parameters.iter_mut().chain(&mut gradients.images);
+    all.flatten().for_each(|gradient| *gradient *= shrink);
     let calibration =
         gradients.images.map(|images| images[count * channels * size * size..].to_vec());
-    let sums = gradients.parameters.iter().map(|gradient| gradient.iter().sum::<f32>());
     let finite = loss.is_finite()
-        && sums.sum::<f32>().is_finite()
+        && norm.is_finite()
         && calibration.iter().flatten().sum::<f32>().is_finite();
     finite.then_some(Judged { loss, correct, gradients: gradients.parameters, calibration })
 }
