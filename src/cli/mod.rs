@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
 
+mod inspect;
+mod network;
+mod predict;
 mod report;
 mod train;
 
@@ -55,6 +58,10 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Read a graph: operators, shapes, parameters, what is not supported
+    Inspect(inspect::Inspect),
+    /// Write the weights of a graph
+    Predict(predict::Predict),
     /// Train a predictor
     Train(train::Train),
 }
@@ -64,6 +71,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(&cli.common);
     let result = match &cli.command {
+        Command::Inspect(command) => command.run(&cli.common),
+        Command::Predict(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
     };
     let exit = result.unwrap_or_else(|failure| {

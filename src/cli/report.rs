@@ -68,13 +68,12 @@ pub struct TensorReport {
     pub initializer: String,
     /// Name in the safetensors file.
     pub state_dict: Option<String>,
-    /// Other names of the same tensor.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
     /// Extents.
     pub shape: Option<Vec<usize>>,
     /// What it does.
     pub role: Option<Role>,
+    /// How many operators read it; more than one: a tied parameter.
+    pub uses: usize,
     /// How it got its values.
     #[serde(flatten)]
     pub label: Filled,

@@ -100,6 +100,19 @@ pub enum Role {
     Free,
 }
 
+impl Role {
+    /// The attribute that a PyTorch module holds such a tensor under.
+    pub fn torch_attribute(self) -> Option<&'static str> {
+        match self {
+            Self::Weight | Self::Gain | Self::Slope => Some("weight"),
+            Self::Bias | Self::Shift => Some("bias"),
+            Self::RunningMean => Some("running_mean"),
+            Self::RunningVariance => Some("running_var"),
+            Self::Free => None,
+        }
+    }
+}
+
 /// How the axes of a parameter map to output and input channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -14,8 +14,10 @@ mod math;
 pub mod norm;
 pub mod pool;
 mod scratch;
-mod simd;
+pub(crate) mod simd;
 mod step;
+
+pub(crate) use simd::vectorised;
 
 pub use loss::{LossOutcome, cross_entropy};
 pub use scratch::Scratch;

@@ -93,6 +93,19 @@ impl Model {
             .collect()
     }
 
+    /// A metadata entry of the node at a position.
+    pub fn node_metadata(&self, position: usize, key: &str) -> Option<&str> {
+        let node = self.proto.graph.as_ref()?.node.get(position)?;
+        let mut entries = node.metadata_props.iter();
+        entries.find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
+    }
+
+    /// A metadata entry of the model.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        let mut entries = self.proto.metadata_props.iter();
+        entries.find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
+    }
+
     pub(crate) fn proto(&self) -> &ModelProto {
         &self.proto
     }

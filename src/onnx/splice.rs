@@ -28,6 +28,8 @@ pub struct Changes {
     pub fills: Vec<Fill>,
     /// Positions of nodes whose outputs become initializers.
     pub dropped_nodes: BTreeSet<usize>,
+    /// Whether new initializers are listed as graph inputs too, as IR versions below 4 demand.
+    pub list_as_inputs: bool,
     /// Entries to append to the model's `metadata_props`; present keys of the same name are
     /// replaced.
     pub metadata: Vec<(String, String)>,
@@ -37,6 +39,7 @@ const GRAPH: u64 = 7;
 const METADATA: u64 = 14;
 const NODE: u64 = 1;
 const INITIALIZER: u64 = 5;
+const INPUT: u64 = 11;
 
 /// A piece of the output: original bytes, or a tensor encoded when its turn comes.
 enum Piece<'a> {
@@ -131,8 +134,10 @@ fn graph<'a>(graph: &'a [u8], changes: &'a Changes) -> io::Result<Vec<Piece<'a>>
         changes.fills.iter().map(|fill| (fill.name.as_str(), fill)).collect();
     let mut pieces = Vec::new();
     let mut position = 0;
-    // New initializers follow the last old one, or the last node.
+    // New initializers follow the last old one, or the last node; new inputs the last old one.
     let mut end_of_initializers = 0;
+    let mut end_of_inputs = 0;
+    let mut listed = BTreeSet::new();
     for field in fields(graph) {
         let field = field.map_err(malformed)?;
         match field.number {
@@ -151,8 +156,21 @@ fn graph<'a>(graph: &'a [u8], changes: &'a Changes) -> io::Result<Vec<Piece<'a>>
                 }
                 end_of_initializers = pieces.len();
             }
+            INPUT => {
+                listed.insert(string(field.payload, 1));
+                pieces.push(Piece::Copy(field.whole));
+                end_of_inputs = pieces.len();
+            }
             _ => pieces.push(Piece::Copy(field.whole)),
         }
+    }
+    if changes.list_as_inputs {
+        let unlisted = changes.fills.iter().filter(|fill| !listed.contains(fill.name.as_str()));
+        let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(value_info(fill))).collect();
+        if end_of_inputs <= end_of_initializers {
+            end_of_initializers += inputs.len();
+        }
+        pieces.splice(end_of_inputs..end_of_inputs, inputs);
     }
     let added = changes.fills.iter().filter(|fill| missing.contains_key(fill.name.as_str()));
     let added: Vec<Piece> = added.map(|fill| Piece::Tensor { fill, kept: declaration(fill) }).collect();
@@ -186,6 +204,29 @@ fn declaration(fill: &Fill) -> Vec<u8> {
     put_varint(fill.data_type as u64, &mut out);
     put_bytes(8, fill.name.as_bytes(), &mut out);
     out
+}
+
+/// A graph input that declares a tensor.
+fn value_info(fill: &Fill) -> Vec<u8> {
+    let mut shape = Vec::new();
+    for &extent in &fill.shape {
+        let mut dimension = Vec::new();
+        put_varint(1 << 3, &mut dimension);
+        put_varint(extent as u64, &mut dimension);
+        put_bytes(1, &dimension, &mut shape);
+    }
+    let mut tensor = Vec::new();
+    put_varint(1 << 3, &mut tensor);
+    put_varint(fill.data_type as u64, &mut tensor);
+    put_bytes(2, &shape, &mut tensor);
+    let mut kind = Vec::new();
+    put_bytes(1, &tensor, &mut kind);
+    let mut info = Vec::new();
+    put_bytes(1, fill.name.as_bytes(), &mut info);
+    put_bytes(2, &kind, &mut info);
+    let mut field = Vec::new();
+    put_bytes(INPUT, &info, &mut field);
+    field
 }
 
 /// The last string with a field number, as protobuf reads it; empty if absent or not UTF-8.

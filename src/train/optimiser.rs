@@ -1,7 +1,7 @@
 //! AdamW on one flat parameter vector. Kept on the host, so that clipping, skipping, averaging and
 //! resuming are exact and the same on every device.
 
-use crate::neural::Entry;
+use crate::{kernels::vectorised, neural::Entry};
 
 use super::OptimiserConfig;
 
@@ -57,22 +57,49 @@ impl AdamW {
             let rate = if images { rate * config.calibration_rate } else { rate };
             let matrix = entry.shape.len() == 2;
             let decay = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
-            let state = self.values[range.clone()]
-                .iter_mut()
-                .zip(&mut self.average[range.clone()])
-                .zip(&mut self.first[range.clone()])
-                .zip(&mut self.second[range.clone()])
-                .zip(&gradient[range]);
-            for ((((value, average), first), second), &gradient) in state {
-                let gradient = gradient * shrink;
-                *first += (1.0 - BETA[0]) * (gradient - *first);
-                *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
-                let step = (*first / correction[0]) / ((*second / correction[1]).sqrt() + EPSILON);
-                *value = *value * decay - rate * step;
-                *average += (1.0 - ema) * (*value - *average);
-            }
+            let coefficients =
+                Coefficients { shrink, correction, rate, decay, forget: 1.0 - ema };
+            descend(
+                &mut self.values[range.clone()],
+                &mut self.average[range.clone()],
+                &mut self.first[range.clone()],
+                &mut self.second[range.clone()],
+                &gradient[range],
+                coefficients,
+            );
         }
         Some(norm)
+    }
+}
+
+/// Numbers of one update that all values of a tensor share.
+#[derive(Clone, Copy)]
+struct Coefficients {
+    shrink: f32,
+    correction: [f32; 2],
+    rate: f32,
+    decay: f32,
+    forget: f32,
+}
+
+vectorised! {
+    fn descend(
+        values: &mut [f32],
+        average: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+        by: Coefficients,
+    ) {
+        let state = values.iter_mut().zip(average).zip(first).zip(second).zip(gradient);
+        for ((((value, average), first), second), &gradient) in state {
+            let gradient = gradient * by.shrink;
+            *first += (1.0 - BETA[0]) * (gradient - *first);
+            *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
+            let spread = (*second / by.correction[1]).sqrt() + EPSILON;
+            *value = *value * by.decay - by.rate * (*first / by.correction[0]) / spread;
+            *average += by.forget * (*value - *average);
+        }
     }
 }
 

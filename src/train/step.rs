@@ -7,7 +7,10 @@ use rayon::prelude::*;
 
 use crate::{
     execute::{Images, NormStatistics, Scratch},
-    kernels::{cross_entropy, elementwise::dot},
+    kernels::{
+        cross_entropy,
+        elementwise::{accumulate, accumulate_scaled, dot},
+    },
     neural::{self, download, upload},
     predictor::{Estimate, Job, Network},
 };
@@ -76,7 +79,8 @@ impl Scratches {
 }
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
-/// loss with respect to the predictor. `network` must live on the autodiff `device`.
+/// loss with respect to the predictor. The tasks are shared out among the cores; the result does
+/// not depend on their number. `network` must live on the autodiff `device`.
 pub fn step(
     network: &Network,
     tasks: &[Task],
@@ -84,6 +88,50 @@ pub fn step(
     scratches: &Scratches,
     device: &Device,
 ) -> StepResult {
+    let images: usize = tasks.iter().map(|task| task.labels.len()).sum();
+    let parts: Vec<Part> = tasks
+        .par_chunks(TASKS_TOGETHER)
+        .map(|part| {
+            let share = 1.0 / tasks.len() as f32;
+            scratches.with(|scratch| differentiate(network, part, objective, share, scratch, device))
+        })
+        .collect();
+    let finite: usize = parts.iter().map(|part| part.finite).sum();
+    let correct: usize = parts.iter().map(|part| part.correct).sum();
+    let loss: f64 = parts.iter().map(|part| part.loss).sum();
+    let gradient = parts.into_iter().filter_map(|part| part.gradient).reduce(|mut sum, part| {
+        accumulate(&part, &mut sum);
+        sum
+    });
+    StepResult {
+        loss: loss / finite.max(1) as f64,
+        accuracy: correct as f64 / images.max(1) as f64,
+        finite,
+        gradient,
+    }
+}
+
+/// Tasks that one core predicts in one call: enough to fill matrix products, few enough that two
+/// cores share a step of eight.
+const TASKS_TOGETHER: usize = 4;
+
+/// Sums over some of the tasks of a step.
+struct Part {
+    loss: f64,
+    correct: usize,
+    finite: usize,
+    gradient: Option<Vec<f32>>,
+}
+
+/// Predicts, judges and differentiates some tasks, each weighted by `share`.
+fn differentiate(
+    network: &Network,
+    tasks: &[Task],
+    objective: Objective,
+    share: f32,
+    scratch: &mut Scratch,
+    device: &Device,
+) -> Part {
     let jobs: Vec<Job> = tasks
         .iter()
         .map(|task| Job { features: &task.graph.features, plan: &task.graph.plan })
@@ -92,45 +140,33 @@ pub fn step(
     let weights = estimate.weights();
     let calibration = match objective.statistics {
         Statistics::Batch => None,
-        Statistics::Calibration => Some(network.calibration()),
+        Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
     };
-    let resized = calibration.clone().map(|images| resize(images, objective.size));
-    let appended = resized.clone().map(download).unwrap_or_default();
-    let judged: Vec<Option<Judged>> = tasks
-        .par_iter()
-        .zip(&weights)
-        .map(|(task, weights)| {
-            scratches.with(|scratch| judge(task, weights, &appended, objective, scratch))
-        })
-        .collect();
-
-    let finite = judged.iter().flatten().count();
-    let share = 1.0 / finite.max(1) as f32;
-    let (mut loss, mut correct, mut images) = (0.0, 0, 0);
+    let appended = calibration.clone().map(download).unwrap_or_default();
+    let (mut loss, mut correct, mut finite) = (0.0, 0, 0);
     let mut image_gradient = vec![0.0; appended.len()];
     let mut gradients = Vec::with_capacity(tasks.len());
-    for (task, judged) in tasks.iter().zip(judged) {
-        let Some(mut judged) = judged else {
+    for (task, weights) in tasks.iter().zip(&weights) {
+        let Some(mut judged) = judge(task, weights, &appended, objective, scratch) else {
             gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
             continue;
         };
-        loss += f64::from(judged.loss * share);
+        loss += f64::from(judged.loss);
         correct += judged.correct;
-        images += task.labels.len();
+        finite += 1;
         judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= share);
-        for (sum, gradient) in image_gradient.iter_mut().zip(judged.calibration.iter().flatten()) {
-            *sum += gradient * share;
+        if let Some(calibration) = &judged.calibration {
+            accumulate_scaled(share, calibration, &mut image_gradient);
         }
         gradients.push(judged.gradients);
     }
-    let accuracy = correct as f64 / images.max(1) as f64;
     let mut surrogate = estimate.surrogate(&weights, &gradients, device).filter(|_| finite > 0);
-    if let (Some(images), Some(total)) = (resized, surrogate.as_mut()) {
+    if let (Some(images), Some(total)) = (calibration, surrogate.as_mut()) {
         let gradient: Tensor<4> = upload(image_gradient, images.dims(), device);
         *total = total.clone() + (images * gradient).sum();
     }
     let gradient = surrogate.map(|total| neural::gradients(network, &total.backward()));
-    StepResult { loss, accuracy, finite, gradient }
+    Part { loss, correct, finite, gradient }
 }
 
 /// Runs one predicted network forward and backward; `None` if anything is not finite.

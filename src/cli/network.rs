@@ -1,0 +1,98 @@
+//! A network file as the commands see it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::{
+    graph::{Architecture, DimBindings, Layout, Role},
+    onnx::{
+        Model,
+        names::{Hints, state_dict_names},
+    },
+    ops::{Resolution, registry, resolve},
+};
+
+use super::Failure;
+
+/// The network a command reads.
+#[derive(Clone, Debug, Args)]
+pub struct NetworkArgs {
+    /// The network, an ONNX file with or without weights
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Size of a symbolic dimension; those not given are 1
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = parse_dim)]
+    pub dims: Vec<(String, usize)>,
+}
+
+fn parse_dim(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE, for example batch=1")?;
+    let size = size.parse().ok().filter(|&size| size > 0);
+    Ok((name.to_owned(), size.ok_or("SIZE must be a positive number")?))
+}
+
+/// A file that was read and resolved.
+#[derive(Debug)]
+pub struct Network {
+    /// The file.
+    pub model: Model,
+    /// Its graph.
+    pub architecture: Architecture,
+    /// What is not supported.
+    pub resolution: Resolution,
+    /// State-dict name of every parameter.
+    pub names: Vec<String>,
+}
+
+impl NetworkArgs {
+    /// Reads the file.
+    pub fn read(&self) -> Result<Network, Failure> {
+        Network::of(Model::open(&self.model)?, DimBindings::new(self.dims.iter().cloned()))
+    }
+}
+
+impl Network {
+    /// Resolves the graph of a model.
+    pub fn of(model: Model, dims: DimBindings) -> Result<Self, Failure> {
+        let mut architecture = Architecture::from_model_with(&model, dims)?;
+        let resolution = resolve(&mut architecture, registry())
+            .map_err(|error| format!("{}: {error}", model.name()))?;
+        let hints: Vec<Hints> = architecture
+            .parameters
+            .iter()
+            .map(|parameter| {
+                let node = parameter.slots.first().map(|slot| &architecture.dag[slot.node]);
+                let scopes = node.and_then(|node| {
+                    model.node_metadata(node.position, "pkg.torch.onnx.name_scopes")
+                });
+                Hints {
+                    initializer: &parameter.name,
+                    node: node.map_or("", |node| &node.name),
+                    scopes,
+                    leaf: parameter.role().and_then(Role::torch_attribute),
+                }
+            })
+            .collect();
+        let names = state_dict_names(&hints);
+        Ok(Self { model, architecture, resolution, names })
+    }
+
+    /// Whether PyTorch stores a parameter transposed: matrices that the file keeps `[in, out]`.
+    pub fn transposed(&self, parameter: usize) -> bool {
+        let parameter = &self.architecture.parameters[parameter];
+        let matrix = parameter.shape.as_ref().is_some_and(|shape| shape.len() == 2);
+        let slot = parameter.slots.first();
+        matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
+    }
+
+    /// Sentences about the file: what the reader assumed, what is not supported.
+    pub fn unsupported(&self) -> Vec<String> {
+        self.resolution.unsupported.iter().map(|unsupported| unsupported.why.clone()).collect()
+    }
+}
+
+/// The file name without its extension.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
