@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
 
+mod bench;
+mod evaluate;
 mod inspect;
 mod network;
 mod predict;
@@ -62,8 +64,12 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Write the weights of a graph
     Predict(predict::Predict),
+    /// Measure a filled network on a data set
+    Evaluate(evaluate::Evaluate),
     /// Train a predictor
     Train(train::Train),
+    /// Compare predictors with baselines on held-out graphs
+    Bench(bench::Bench),
 }
 
 /// Parses the command line, runs the command, prints its error.
@@ -73,7 +79,9 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Inspect(command) => command.run(&cli.common),
         Command::Predict(command) => command.run(&cli.common),
+        Command::Evaluate(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
+        Command::Bench(command) => command.run(&cli.common),
     };
     let exit = result.unwrap_or_else(|failure| {
         eprintln!("error: {}", one_line(failure.as_ref()));

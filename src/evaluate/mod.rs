@@ -1,5 +1,12 @@
-//! Judging weights: accuracy, cross-entropy, calibration.
+//! Judging weights: accuracy, cross-entropy and calibration of a filled network on a data set, and
+//! the baselines that predicted weights are compared with.
 
+mod baseline;
 mod metrics;
+mod network;
+mod summary;
 
+pub use baseline::{he_initialisation, train_with_sgd};
 pub use metrics::{MetricsError, Scores, Tally};
+pub use network::{EvaluateError, judge};
+pub use summary::Summary;

@@ -1,50 +1,125 @@
 //! A filled network on a data set, in inference mode.
 
+use burn::tensor::Device;
 use rayon::prelude::*;
 
 use crate::{
-    data::{Augmentation, Batcher, Dataset},
-    execute::{Images, NormStatistics, Program, Scratch},
+    data::{Augmentation, Batcher, DataError, Dataset},
+    execute::{ExecuteError, Images, NormStatistics, Program, Scratch, execute},
+    graph::{Architecture, Tensor},
+    ops::{Array, registry},
+    predictor::InputConfig,
 };
 
-use super::Metrics;
+use super::{MetricsError, Scores, Tally};
 
-/// Images per pass.
+/// Images per pass of a fast program.
 const BATCH: usize = 100;
 
-/// Runs a network with its own running statistics over the first `limit` images, several passes
-/// at a time. `weights` are by parameter. The network must be compiled for a batch of any size.
+/// A network that could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// Network and data do not fit.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The network's logits.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// Running the network.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+/// Runs a resolved architecture with its own running statistics over the first `limit` images of a
+/// data set, resized and normalised to what the network reads. `weights` are by parameter.
 pub fn judge(
-    program: &Program,
+    architecture: &Architecture,
     weights: &[Vec<f32>],
     data: &Dataset,
-    mean: &[f32],
-    std: &[f32],
-    size: usize,
+    input: &InputConfig,
     limit: usize,
-) -> Metrics {
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let batcher = Batcher::new(data, mean, std, size, Augmentation::None);
+) -> Result<Scores, EvaluateError> {
+    let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
+    let Some(&[_, channels, height, width]) = shape else {
+        return Err(EvaluateError::Mismatch("the network does not read images".to_owned()));
+    };
+    if channels != data.channels || height != width {
+        return Err(EvaluateError::Mismatch(format!(
+            "the network reads {channels} × {height} × {width} images, the data has {} channels",
+            data.channels
+        )));
+    }
+    let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
     let count = limit.min(data.len());
+    let classes = data.classes.len();
+    let tally = match Program::compile(architecture, registry()) {
+        Ok(program) if program.classes() == classes => {
+            fast(&program, weights, &batcher, count, [channels, height, width])?
+        }
+        Ok(program) => {
+            let own = program.classes();
+            return Err(EvaluateError::Mismatch(format!("the network has {own} outputs, the data {classes} classes")));
+        }
+        Err(_) => slow(architecture, weights, &batcher, count, classes)?,
+    };
+    Ok(tally.scores())
+}
+
+/// All passes of a program, in parallel, judged in order.
+fn fast(
+    program: &Program,
+    weights: &[Vec<f32>],
+    batcher: &Batcher,
+    count: usize,
+    [channels, height, width]: [usize; 3],
+) -> Result<Tally, MetricsError> {
+    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let starts: Vec<usize> = (0..count).step_by(BATCH).collect();
-    let parts: Vec<Metrics> = starts
+    let passes: Vec<(Vec<f32>, Vec<u16>)> = starts
         .into_par_iter()
         .map_init(Scratch::default, |scratch, start| {
             let (images, labels) = batcher.range(start..count.min(start + BATCH));
-            let view = Images {
-                batch: labels.len(),
-                channels: mean.len(),
-                height: size,
-                width: size,
-                data: &images,
-            };
-            let logits = program.logits(&references, view, &NormStatistics::Running, scratch);
-            let mut metrics = Metrics::default();
-            metrics.add(&logits, &labels);
-            metrics
+            let batch = labels.len();
+            let view = Images { batch, channels, height, width, data: &images };
+            (program.logits(&references, view, &NormStatistics::Running, scratch), labels)
         })
         .collect();
-    let mut total = Metrics::default();
-    parts.iter().for_each(|part| total.merge(part));
-    total
+    let mut tally = Tally::new(program.classes());
+    for (logits, labels) in passes {
+        tally.add(&logits, &labels)?;
+    }
+    Ok(tally)
+}
+
+/// One image at a time through the reference executor: a graph without kernels may have its batch
+/// size written into its reshapes.
+fn slow(
+    architecture: &Architecture,
+    weights: &[Vec<f32>],
+    batcher: &Batcher,
+    count: usize,
+    classes: usize,
+) -> Result<Tally, EvaluateError> {
+    let device = Device::flex();
+    let weights: Vec<Option<Array>> = weights
+        .iter()
+        .zip(&architecture.parameters)
+        .map(|(values, parameter)| {
+            let shape = parameter.shape.clone().filter(|_| !values.is_empty())?;
+            Some(Array::upload(&Tensor { shape, data: values.clone() }, &device))
+        })
+        .collect();
+    let shape = architecture.inputs.first().and_then(|input| input.shape.clone()).unwrap_or_default();
+    let mut tally = Tally::new(classes);
+    for index in 0..count {
+        let (data, labels) = batcher.range(index..index + 1);
+        let image = Array::upload(&Tensor { shape: shape.clone(), data }, &device);
+        let outputs = execute(architecture, registry(), &weights, &[image], &device)?;
+        let logits = outputs.first().map(Array::download).unwrap_or_default();
+        tally.add(&logits, &labels)?;
+    }
+    Ok(tally)
 }

@@ -1,0 +1,141 @@
+//! `weightsmith evaluate`
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
+
+use crate::{
+    data::{Dataset, Split},
+    evaluate::judge,
+    graph::ParameterId,
+    predictor::{BUNDLED, bundled},
+};
+
+use super::{
+    Common, Exit, Failure,
+    network::{Network, NetworkArgs},
+    predict::transpose,
+    print, print_json,
+};
+
+/// Measure a filled network on a data set: top-1, cross-entropy, expected calibration error.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Take the weights from a state dict instead of the file
+    #[arg(long, value_name = "F.safetensors")]
+    weights: Option<PathBuf>,
+    /// The data set, by path
+    #[arg(long)]
+    data: PathBuf,
+    /// Which images
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
+    /// Use the first N images only
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The predictor whose normalisation the images get
+    #[arg(long, default_value = BUNDLED[0])]
+    predictor: String,
+}
+
+/// A split by its name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// Test images
+    Test,
+    /// Images held out of the training set
+    Val,
+}
+
+impl Evaluate {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let network = self.network.read()?;
+        if let Some(why) = network.unsupported().first() {
+            return Err(format!("{}: cannot be run: {why}", network.model.name()).into());
+        }
+        let input = bundled(&self.predictor, &Device::flex())?.config.input;
+        let split = match self.split {
+            Part::Test => Split::Test,
+            Part::Val => Split::Val,
+        };
+        let data = Dataset::open(&self.data, split)?.with_channels(input.channels())?;
+        let weights = match &self.weights {
+            None => stored_weights(&network)?,
+            Some(path) => state_dict_weights(&network, path)?,
+        };
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let scores = judge(&network.architecture, &weights, &data, &input, limit)
+            .map_err(|error| format!("{}: {error}", network.model.name()))?;
+        if common.json {
+            print_json(&json!({
+                "schema": 1,
+                "seed": common.seed,
+                "top1": scores.top1,
+                "cross_entropy": scores.cross_entropy,
+                "ece": scores.ece,
+                "images": scores.images,
+                "non_finite": scores.non_finite,
+            }))?;
+        } else {
+            print(&format!(
+                "top-1 {:.2} %, cross-entropy {:.4}, calibration error {:.4} on {} images (seed {})",
+                100.0 * scores.top1,
+                scores.cross_entropy,
+                scores.ece,
+                scores.images,
+                common.seed
+            ))?;
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// The weights that the file holds.
+pub(super) fn stored_weights(network: &Network) -> Result<Vec<Vec<f32>>, Failure> {
+    let architecture = &network.architecture;
+    (0..architecture.parameters.len())
+        .map(|index| {
+            let value = architecture.value_in(&network.model, ParameterId(index))?;
+            let parameter = &architecture.parameters[index];
+            let missing = || format!(
+                "{}: parameter '{}' has no value; fill the network with predict first",
+                network.model.name(),
+                parameter.name
+            );
+            Ok(value.ok_or_else(missing)?.data)
+        })
+        .collect()
+}
+
+/// The weights of a state dict, by the names that `predict` writes.
+fn state_dict_weights(network: &Network, path: &Path) -> Result<Vec<Vec<f32>>, Failure> {
+    let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
+    let mut weights = Vec::new();
+    for (index, parameter) in network.architecture.parameters.iter().enumerate() {
+        let name = &network.names[index];
+        let tensor = file.tensor(name).map_err(|_| refuse(format!("tensor '{name}' is missing")))?;
+        if tensor.dtype() != Dtype::F32 {
+            return Err(refuse(format!("tensor '{name}' is not of 32-bit floats")));
+        }
+        let mut shape = parameter.shape.clone().unwrap_or_default();
+        let transposed = network.transposed(index);
+        if transposed {
+            shape.reverse();
+        }
+        if tensor.shape() != shape {
+            let own = tensor.shape();
+            return Err(refuse(format!("tensor '{name}' has shape {own:?}, the network asks for {shape:?}")));
+        }
+        let values: Vec<f32> =
+            tensor.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        weights.push(if transposed { transpose(&values, shape[0], shape[1]) } else { values });
+    }
+    Ok(weights)
+}
