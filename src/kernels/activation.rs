@@ -1,7 +1,9 @@
 //! Elementwise non-linearities, alone or after a per-channel affine map.
 
 use super::{
-    Activation,
+    Activation, Pixel,
+    elementwise::CHAINS,
+    elementwise::chained,
     math::{erf, exp, sigmoid, tanh},
     simd::vectorised,
 };
@@ -57,15 +59,17 @@ macro_rules! with_function {
 }
 
 vectorised! {
-    /// `out = f(scale · x + shift)`, or `scale · x + shift` without an activation.
-    pub fn affine(activation: Option<Activation>, x: &[f32], scale: f32, shift: f32, out: &mut [f32]) {
+    /// `out = f(scale · x + shift)`, or `scale · x + shift` without an activation, image by image.
+    pub fn affine(activation: Option<Activation>, x: &[Pixel], scale: Pixel, shift: Pixel, out: &mut [Pixel]) {
         match activation {
-            None => for (out, &x) in out.iter_mut().zip(x) {
-                *out = scale * x + shift;
+            None => for (out, x) in out.iter_mut().zip(x) {
+                *out = x.zip(scale, |x, scale| x * scale).zip(shift, |x, shift| x + shift);
             },
             Some(activation) => with_function!(activation, value, slope => {
-                for (out, &x) in out.iter_mut().zip(x) {
-                    *out = value(scale * x + shift);
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = x
+                        .zip(scale, |x, scale| x * scale)
+                        .zip(shift, |x, shift| value(x + shift));
                 }
             }),
         }
@@ -73,14 +77,59 @@ vectorised! {
 }
 
 vectorised! {
-    /// `gradient *= f'(scale · x + shift)`, in place.
-    pub fn affine_backward(activation: Option<Activation>, x: &[f32], scale: f32, shift: f32, gradient: &mut [f32]) {
-        if let Some(activation) = activation {
-            with_function!(activation, value, slope => {
-                for (gradient, &x) in gradient.iter_mut().zip(x) {
-                    *gradient *= slope(scale * x + shift);
-                }
-            });
+    /// `gradient *= f'(scale · x + shift)`, in place and image by image. Returns Σ gradient and
+    /// Σ gradient · (x − centre).
+    pub fn affine_backward(
+        activation: Option<Activation>,
+        x: &[Pixel],
+        scale: Pixel,
+        shift: Pixel,
+        centre: Pixel,
+        gradient: &mut [Pixel],
+    ) -> [Pixel; 2] {
+        let gradient = &mut gradient[..x.len()];
+        match activation {
+            None => chained!(x, |sums, pixel, index| {
+                let deviation = pixel.zip(centre, |x, centre| x - centre);
+                let along = gradient[index].zip(deviation, |gradient, x| gradient * x);
+                sums[0] = sums[0].zip(gradient[index], |sum, gradient| sum + gradient);
+                sums[1] = sums[1].zip(along, |sum, along| sum + along);
+            }),
+            Some(activation) => with_function!(activation, value, slope => {
+                chained!(x, |sums, pixel, index| {
+                    let factor = pixel
+                        .zip(scale, |x, scale| x * scale)
+                        .zip(shift, |x, shift| slope(x + shift));
+                    let inner = gradient[index].zip(factor, |gradient, factor| gradient * factor);
+                    gradient[index] = inner;
+                    let deviation = pixel.zip(centre, |x, centre| x - centre);
+                    let along = inner.zip(deviation, |gradient, x| gradient * x);
+                    sums[0] = sums[0].zip(inner, |sum, gradient| sum + gradient);
+                    sums[1] = sums[1].zip(along, |sum, along| sum + along);
+                })
+            }),
         }
+    }
+}
+
+vectorised! {
+    /// `out = f(x)`
+    pub fn apply(activation: Activation, x: &[f32], out: &mut [f32]) {
+        with_function!(activation, value, slope => {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = value(*x);
+            }
+        });
+    }
+}
+
+vectorised! {
+    /// `gradient *= f'(x)`, in place.
+    pub fn apply_backward(activation: Activation, x: &[f32], gradient: &mut [f32]) {
+        with_function!(activation, value, slope => {
+            for (gradient, x) in gradient.iter_mut().zip(x) {
+                *gradient *= slope(*x);
+            }
+        });
     }
 }

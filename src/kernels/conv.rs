@@ -1,19 +1,18 @@
-//! Dense and grouped convolution as matrix products. Activations are `[C][N][H][W]`.
+//! Convolutions, dense, grouped and depthwise, on packed copies of their input.
 
 use super::{
     elementwise::sum,
-    gemm::{View, multiply},
+    pixel::{Pixel, flat, flat_mut},
     scratch::Scratch,
+    tile::{Correlate, Reduce, correlate, interleaved, reduce},
+    window::{Packing, Window, channels_at_once, pixels_for},
 };
-
-/// Values in a column buffer: small enough to stay in the second-level cache.
-const COLUMNS: usize = 96 * 1024;
 
 /// Geometry of a convolution over one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
-    /// Images.
-    pub batch: usize,
+    /// Blocks of images.
+    pub blocks: usize,
     /// Input channels, height, width.
     pub input: [usize; 3],
     /// Output channels, height, width.
@@ -31,218 +30,236 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    fn pointwise(&self) -> bool {
-        self.kernel == [1, 1] && self.stride == [1, 1] && self.input[1..] == self.output[1..]
+    fn input_plane(&self) -> usize {
+        self.blocks * self.input[1] * self.input[2]
     }
 
-    /// Rows of the column matrix of one group.
-    fn depth(&self) -> usize {
-        self.input[0] / self.groups * self.kernel[0] * self.kernel[1]
+    fn output_plane(&self) -> usize {
+        self.blocks * self.output[1] * self.output[2]
     }
 
-    fn pixels(&self) -> usize {
-        self.output[1] * self.output[2]
+    /// Input and output channels of a group.
+    fn channels(&self) -> [usize; 2] {
+        [self.input[0] / self.groups, self.output[0] / self.groups]
     }
 
-    /// Images per column buffer.
-    fn images_at_once(&self) -> usize {
-        (COLUMNS / (self.depth() * self.pixels()).max(1)).clamp(1, self.batch.max(1))
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Position of a tap relative to `stride · output position`.
+    fn tap(&self, axis: usize, index: usize) -> isize {
+        (index * self.dilation[axis]) as isize - self.pad[axis] as isize
+    }
+
+    /// What an output pixel sums over.
+    fn window(&self) -> Window {
+        let rows = 0..self.kernel[0];
+        let taps = rows
+            .flat_map(|ky| (0..self.kernel[1]).map(move |kx| [self.tap(0, ky), self.tap(1, kx)]));
+        Window {
+            blocks: self.blocks,
+            input: [self.input[1], self.input[2]],
+            output: [self.output[1], self.output[2]],
+            count: [self.output[1], self.output[2]],
+            first: [0, 0],
+            spread: [1, 1],
+            step: self.stride,
+            taps: taps.collect(),
+        }
+    }
+
+    /// What the gradient of an input pixel sums over, together with the index of each tap: one
+    /// window for each phase of the strides.
+    fn transposed_windows(&self) -> Vec<(Window, Vec<usize>)> {
+        let phases = (0..self.stride[0]).flat_map(|y| (0..self.stride[1]).map(move |x| [y, x]));
+        // Input position = stride · output position + tap, hence for a phase only taps that are
+        // congruent to it count.
+        let reached = |axis: usize, phase: usize, index: usize| {
+            let distance = phase as isize - self.tap(axis, index);
+            let stride = self.stride[axis] as isize;
+            (distance.rem_euclid(stride) == 0).then(|| distance.div_euclid(stride))
+        };
+        let window = |phase: [usize; 2]| {
+            let (mut taps, mut indices) = (Vec::new(), Vec::new());
+            for ky in 0..self.kernel[0] {
+                for kx in 0..self.kernel[1] {
+                    if let (Some(y), Some(x)) = (reached(0, phase[0], ky), reached(1, phase[1], kx))
+                    {
+                        taps.push([y, x]);
+                        indices.push(ky * self.kernel[1] + kx);
+                    }
+                }
+            }
+            let count = std::array::from_fn(|axis| {
+                self.input[axis + 1].saturating_sub(phase[axis]).div_ceil(self.stride[axis])
+            });
+            let window = Window {
+                blocks: self.blocks,
+                input: [self.output[1], self.output[2]],
+                output: [self.input[1], self.input[2]],
+                count,
+                first: phase,
+                spread: self.stride,
+                step: [1, 1],
+                taps,
+            };
+            (window, indices)
+        };
+        phases.map(window).collect()
+    }
+}
+
+/// Interleaves weights for [`correlate`]: `weight(output channel, input channel, tap)`.
+fn interleave(
+    [inputs, outputs, taps]: [usize; 3],
+    weight: impl Fn(usize, usize, usize) -> f32,
+    packed: &mut [f32],
+) {
+    let (mut first, depth) = (0, inputs * taps);
+    while first < outputs {
+        let run = interleaved(outputs - first);
+        let packed = &mut packed[first * depth..(first + run) * depth];
+        for (index, packed) in packed.chunks_exact_mut(run).enumerate() {
+            let (input, tap) = (index / taps, index % taps);
+            for (row, packed) in packed.iter_mut().enumerate() {
+                *packed = weight(first + row, input, tap);
+            }
+        }
+        first += run;
     }
 }
 
 /// `out = x ∗ weight + bias`; weight `[O, I / groups, kh, kw]`.
 pub fn forward(
     shape: &ConvShape,
-    x: &[f32],
+    x: &[Pixel],
     weight: &[f32],
     bias: Option<&[f32]>,
-    out: &mut [f32],
+    out: &mut [Pixel],
     scratch: &mut Scratch,
 ) {
-    let (batch, pixels, depth) = (shape.batch, shape.pixels(), shape.depth());
-    let rows = shape.output[0] / shape.groups;
-    let channels = shape.input[0] / shape.groups;
-    let row_length = batch * pixels;
-    let plane = shape.input[1] * shape.input[2];
+    let [inputs, outputs] = shape.channels();
+    let taps = shape.taps();
+    let window = shape.window();
+    let packing = Packing::new(&window, inputs);
+    let offsets = packing.offsets(inputs);
+    let mut packed = packing.buffer(inputs, scratch);
+    let mut weights = scratch.take(pixels_for(inputs * outputs * taps));
+    let mut places = Vec::new();
     for group in 0..shape.groups {
-        let weight = View::rows(&weight[group * rows * depth..][..rows * depth], depth);
-        let x = &x[group * channels * batch * plane..][..channels * batch * plane];
-        let out = &mut out[group * rows * row_length..][..rows * row_length];
-        if shape.pointwise() {
-            let x = View::rows(x, row_length);
-            multiply([rows, row_length, depth], weight, x, out, row_length, false);
-            continue;
+        let weight = &weight[group * outputs * inputs * taps..];
+        let own = |o: usize, i: usize, tap: usize| weight[(o * inputs + i) * taps + tap];
+        interleave([inputs, outputs, taps], own, flat_mut(&mut weights));
+        let x = &x[group * inputs * shape.input_plane()..];
+        let out = &mut out[group * outputs * shape.output_plane()..];
+        for chunk in packing.chunks() {
+            packing.places(&chunk, &mut places);
+            packing.pack(&chunk, x, inputs, &mut packed);
+            let job = Correlate {
+                input: &packed,
+                offsets: &offsets,
+                weights: flat(&weights),
+                bias: bias.map(|bias| &bias[group * outputs..]),
+                places: &places,
+                channels: outputs,
+                stride: shape.output_plane(),
+                accumulate: false,
+            };
+            correlate(&job, out);
         }
-        let at_once = shape.images_at_once();
-        let mut columns = scratch.take(depth * at_once * pixels);
-        for first in (0..batch).step_by(at_once) {
-            let images = at_once.min(batch - first);
-            let width = images * pixels;
-            im2col(shape, x, first, images, &mut columns);
-            let columns = View::rows(&columns[..depth * width], width);
-            let out = &mut out[first * pixels..];
-            multiply([rows, width, depth], weight, columns, out, row_length, false);
-        }
-        scratch.give(columns);
     }
-    if let Some(bias) = bias {
-        for (row, bias) in out.chunks_exact_mut(row_length).zip(bias) {
-            row.iter_mut().for_each(|value| *value += bias);
+    scratch.give(weights);
+    scratch.give(packed);
+}
+
+/// The gradient of `x`, written over or added to `out`.
+pub fn backward_input(
+    shape: &ConvShape,
+    weight: &[f32],
+    gradient: &[Pixel],
+    accumulate: bool,
+    out: &mut [Pixel],
+    scratch: &mut Scratch,
+) {
+    let [inputs, outputs] = shape.channels();
+    let all_taps = shape.taps();
+    let mut places = Vec::new();
+    for (window, indices) in shape.transposed_windows() {
+        let packing = Packing::new(&window, outputs);
+        let offsets = packing.offsets(outputs);
+        let mut packed = packing.buffer(outputs, scratch);
+        let mut weights = scratch.take(pixels_for(inputs * outputs * indices.len()));
+        for group in 0..shape.groups {
+            let weight = &weight[group * outputs * inputs * all_taps..];
+            let swapped =
+                |i: usize, o: usize, tap: usize| weight[(o * inputs + i) * all_taps + indices[tap]];
+            interleave([outputs, inputs, indices.len()], swapped, flat_mut(&mut weights));
+            let gradient = &gradient[group * outputs * shape.output_plane()..];
+            let out = &mut out[group * inputs * shape.input_plane()..];
+            for chunk in packing.chunks() {
+                packing.places(&chunk, &mut places);
+                packing.pack(&chunk, gradient, outputs, &mut packed);
+                let job = Correlate {
+                    input: &packed,
+                    offsets: &offsets,
+                    weights: flat(&weights),
+                    bias: None,
+                    places: &places,
+                    channels: inputs,
+                    stride: shape.input_plane(),
+                    accumulate,
+                };
+                correlate(&job, out);
+            }
         }
+        scratch.give(weights);
+        scratch.give(packed);
     }
 }
 
-/// Gradients: `weight_gradient` and `bias_gradient` are overwritten, `x_gradient`, where asked
-/// for, must be zero or hold what is to be added to.
-#[allow(clippy::too_many_arguments)]
-pub fn backward(
+/// Adds the gradients of weight and bias to `weight_gradient` and `bias_gradient`.
+pub fn backward_weight(
     shape: &ConvShape,
-    x: &[f32],
-    weight: &[f32],
-    out_gradient: &[f32],
+    x: &[Pixel],
+    gradient: &[Pixel],
     weight_gradient: &mut [f32],
     bias_gradient: Option<&mut [f32]>,
-    mut x_gradient: Option<&mut [f32]>,
     scratch: &mut Scratch,
 ) {
-    let (batch, pixels, depth) = (shape.batch, shape.pixels(), shape.depth());
-    let rows = shape.output[0] / shape.groups;
-    let channels = shape.input[0] / shape.groups;
-    let row_length = batch * pixels;
-    let plane = shape.input[1] * shape.input[2];
     if let Some(bias) = bias_gradient {
-        for (bias, row) in bias.iter_mut().zip(out_gradient.chunks_exact(row_length)) {
-            *bias = sum(row);
+        for (bias, row) in bias.iter_mut().zip(gradient.chunks_exact(shape.output_plane().max(1))) {
+            *bias += sum(flat(row));
         }
     }
+    let [inputs, outputs] = shape.channels();
+    let taps = shape.taps();
+    let window = shape.window();
+    let at_once = channels_at_once(&window, inputs);
+    let packing = Packing::new(&window, at_once);
+    let mut packed = packing.buffer(at_once, scratch);
+    let mut places = Vec::new();
     for group in 0..shape.groups {
-        let weights = group * rows * depth..(group + 1) * rows * depth;
-        let inputs = group * channels * batch * plane..(group + 1) * channels * batch * plane;
-        let weight = &weight[weights.clone()];
-        let weight_gradient = &mut weight_gradient[weights];
-        let x = &x[inputs.clone()];
-        let out_gradient = &out_gradient[group * rows * row_length..][..rows * row_length];
-        let mut x_gradient = x_gradient.as_deref_mut().map(|gradient| &mut gradient[inputs]);
-        if shape.pointwise() {
-            let columns = View::transposed(x, row_length);
-            let gradient = View::rows(out_gradient, row_length);
-            multiply([rows, depth, row_length], gradient, columns, weight_gradient, depth, false);
-            if let Some(x_gradient) = &mut x_gradient {
-                let weight = View::transposed(weight, depth);
-                multiply([depth, row_length, rows], weight, gradient, x_gradient, row_length, true);
-            }
-            continue;
-        }
-        let at_once = shape.images_at_once();
-        let mut columns = scratch.take(depth * at_once * pixels);
-        for first in (0..batch).step_by(at_once) {
-            let images = at_once.min(batch - first);
-            let width = images * pixels;
-            im2col(shape, x, first, images, &mut columns);
-            let gradient = View::rows(&out_gradient[first * pixels..], row_length);
-            let view = View::transposed(&columns[..depth * width], width);
-            multiply([rows, depth, width], gradient, view, weight_gradient, depth, first > 0);
-            if let Some(x_gradient) = &mut x_gradient {
-                let weight = View::transposed(weight, depth);
-                multiply([depth, width, rows], weight, gradient, &mut columns, width, false);
-                col2im(shape, &columns, first, images, x_gradient);
-            }
-        }
-        scratch.give(columns);
-    }
-}
-
-/// Output positions along one axis whose input position lies inside the image.
-fn inside(outputs: usize, inputs: usize, stride: usize, offset: isize) -> (usize, usize) {
-    let stride = stride as isize;
-    let start = if offset < 0 { (-offset + stride - 1) / stride } else { 0 };
-    let end = (inputs as isize - offset + stride - 1).div_euclid(stride).clamp(0, outputs as isize);
-    (start.min(end) as usize, end as usize)
-}
-
-/// Visits every kernel tap of every channel of one group: row of the column matrix, channel,
-/// offset of the tap, and the ranges of output rows and columns it reaches.
-fn taps(shape: &ConvShape, mut visit: impl FnMut(usize, usize, [isize; 2], [(usize, usize); 2])) {
-    let [_, height, width] = shape.input;
-    let mut row = 0;
-    for channel in 0..shape.input[0] / shape.groups {
-        for ky in 0..shape.kernel[0] {
-            let down = (ky * shape.dilation[0]) as isize - shape.pad[0] as isize;
-            let rows = inside(shape.output[1], height, shape.stride[0], down);
-            for kx in 0..shape.kernel[1] {
-                let right = (kx * shape.dilation[1]) as isize - shape.pad[1] as isize;
-                let columns = inside(shape.output[2], width, shape.stride[1], right);
-                visit(row, channel, [down, right], [rows, columns]);
-                row += 1;
+        let gradient = &gradient[group * outputs * shape.output_plane()..];
+        let weight_gradient = &mut weight_gradient[group * outputs * inputs * taps..];
+        for first in (0..inputs).step_by(at_once) {
+            let channels = at_once.min(inputs - first);
+            let offsets = packing.offsets(channels);
+            let x = &x[(group * inputs + first) * shape.input_plane()..];
+            for chunk in packing.chunks() {
+                packing.places(&chunk, &mut places);
+                packing.pack(&chunk, x, channels, &mut packed);
+                let job = Reduce {
+                    input: &packed,
+                    offsets: &offsets,
+                    gradient,
+                    places: &places,
+                    channels: outputs,
+                    stride: shape.output_plane(),
+                };
+                reduce(&job, &mut weight_gradient[first * taps..], inputs * taps);
             }
         }
     }
-}
-
-/// `columns[channel · tap][image · pixel]` for some images of one group.
-fn im2col(shape: &ConvShape, x: &[f32], first: usize, images: usize, columns: &mut [f32]) {
-    let [_, height, width] = shape.input;
-    let [_, out_height, out_width] = shape.output;
-    let (plane, pixels) = (height * width, out_height * out_width);
-    let [down_stride, right_stride] = shape.stride;
-    taps(shape, |row, channel, [down, right], [(top, bottom), (left, end)]| {
-        let target = &mut columns[row * images * pixels..][..images * pixels];
-        let source = &x[(channel * shape.batch + first) * plane..][..images * plane];
-        for (target, source) in target.chunks_exact_mut(pixels).zip(source.chunks_exact(plane)) {
-            target[..top * out_width].fill(0.0);
-            target[bottom * out_width..].fill(0.0);
-            for y in top..bottom {
-                let from = ((y * down_stride) as isize + down) as usize * width;
-                let line = &source[from..from + width];
-                let out = &mut target[y * out_width..][..out_width];
-                out[..left].fill(0.0);
-                out[end..].fill(0.0);
-                if left == end {
-                    continue;
-                }
-                let from = ((left * right_stride) as isize + right) as usize;
-                if right_stride == 1 {
-                    let out = &mut out[left..end];
-                    out.copy_from_slice(&line[from..from + out.len()]);
-                } else {
-                    for (out, value) in
-                        out[left..end].iter_mut().zip(line[from..].iter().step_by(right_stride))
-                    {
-                        *out = *value;
-                    }
-                }
-            }
-        }
-    });
-}
-
-/// Adds the columns back to where [`im2col`] took them from.
-fn col2im(shape: &ConvShape, columns: &[f32], first: usize, images: usize, x: &mut [f32]) {
-    let [_, height, width] = shape.input;
-    let [_, out_height, out_width] = shape.output;
-    let (plane, pixels) = (height * width, out_height * out_width);
-    let [down_stride, right_stride] = shape.stride;
-    taps(shape, |row, channel, [down, right], [(top, bottom), (left, end)]| {
-        if left == end {
-            return;
-        }
-        let source = &columns[row * images * pixels..][..images * pixels];
-        let target = &mut x[(channel * shape.batch + first) * plane..][..images * plane];
-        for (source, target) in source.chunks_exact(pixels).zip(target.chunks_exact_mut(plane)) {
-            for y in top..bottom {
-                let to = ((y * down_stride) as isize + down) as usize * width;
-                let to = to + ((left * right_stride) as isize + right) as usize;
-                let source = &source[y * out_width + left..y * out_width + end];
-                if right_stride == 1 {
-                    for (to, from) in target[to..to + source.len()].iter_mut().zip(source) {
-                        *to += from;
-                    }
-                } else {
-                    for (to, from) in target[to..].iter_mut().step_by(right_stride).zip(source) {
-                        *to += from;
-                    }
-                }
-            }
-        }
-    });
+    scratch.give(packed);
 }

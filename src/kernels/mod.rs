@@ -1,24 +1,30 @@
 //! Plain CPU kernels with hand-written gradients: the fast path of training on a CPU. They know
-//! nothing of graphs; `execute::Program` strings them together. Activations are channel-major,
-//! `[C][N][H][W]`, so that a convolution is one matrix product, a batch normalisation a pass over
-//! contiguous rows and a concatenation a copy. The plain reference they are tested against is the
-//! burn execution of the same operator.
+//! nothing of graphs; `execute::Program` strings them together. Activations are `[C][N / 16][H][W]`
+//! of [`Pixel`], sixteen images side by side: every operation on images is the same for all of
+//! them, whatever its strides, pads and edges, so that loops vectorise over images; a batch
+//! normalisation is a pass over contiguous rows and a concatenation a copy. The last block is
+//! filled up with zero images whose gradients are zero. The plain reference that kernels are
+//! tested against is the burn execution of the same operator.
 
 pub mod activation;
 pub mod conv;
-pub mod depthwise;
 pub mod elementwise;
 pub mod gemm;
 mod loss;
 mod math;
 pub mod norm;
+pub mod pixel;
 pub mod pool;
 mod scratch;
 pub(crate) mod simd;
 mod step;
+mod tile;
+mod vector;
+mod window;
 
 pub(crate) use simd::vectorised;
 
 pub use loss::{LossOutcome, cross_entropy};
+pub use pixel::Pixel;
 pub use scratch::Scratch;
 pub use step::{Activation, Step};

@@ -3,85 +3,105 @@
 use std::ops::Range;
 
 use super::{
-    Activation,
+    Activation, Pixel,
     activation::{affine, affine_backward},
-    elementwise::{combine, dot, squared_deviation, sum},
+    elementwise::{combine, squared_deviations, sums},
+    pixel::IMAGES,
 };
 
-/// Mean and inverse standard deviation that a block of values was normalised with.
+/// What values were normalised with, image by image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     /// Mean.
-    pub mean: f32,
+    pub mean: Pixel,
     /// Biased variance.
-    pub variance: f32,
+    pub variance: Pixel,
     /// 1 / √(variance + ε)
-    pub inverse: f32,
+    pub inverse: Pixel,
 }
 
 impl Moments {
     /// Of given statistics.
-    pub fn new(mean: f32, variance: f32, epsilon: f32) -> Self {
-        Self { mean, variance, inverse: 1.0 / (variance + epsilon).sqrt() }
+    pub fn new(mean: Pixel, variance: Pixel, epsilon: f32) -> Self {
+        let inverse = variance.zip(Pixel::ZERO, |variance, _| 1.0 / (variance + epsilon).sqrt());
+        Self { mean, variance, inverse }
     }
 
-    /// Of some values.
-    pub fn measure(x: &[f32], epsilon: f32) -> Self {
-        let count = x.len().max(1) as f32;
-        let mean = sum(x) / count;
-        Self::new(mean, squared_deviation(x, mean) / count, epsilon)
+    /// Of one channel over some images of the batch; the same for every image.
+    pub fn measure(x: &[Pixel], plane: usize, images: &Range<usize>, epsilon: f32) -> Self {
+        let count = (images.len() * plane).max(1) as f32;
+        let over = |of: &dyn Fn(&[Pixel]) -> Pixel| -> f32 {
+            let blocks = images.start / IMAGES..images.end.div_ceil(IMAGES);
+            let total = blocks.map(|block| {
+                let values = of(&x[block * plane..(block + 1) * plane]);
+                lanes(block, images).map(|lane| values.0[lane]).sum::<f32>()
+            });
+            total.sum::<f32>() / count
+        };
+        let mean = over(&sums);
+        let variance = over(&|x| squared_deviations(x, Pixel::splat(mean)));
+        Self::new(Pixel::splat(mean), Pixel::splat(variance), epsilon)
     }
 
     /// The affine map x ↦ gain · (x − mean) · inverse + shift as (scale, shift).
-    fn fold(self, gain: f32, shift: f32) -> (f32, f32) {
-        let scale = gain * self.inverse;
-        (scale, shift - self.mean * scale)
+    fn fold(self, gain: f32, shift: f32) -> (Pixel, Pixel) {
+        let scale = self.inverse.zip(Pixel::splat(gain), |inverse, gain| gain * inverse);
+        let offset = self.mean.zip(scale, |mean, scale| mean * scale);
+        (scale, Pixel::splat(shift).zip(offset, |shift, offset| shift - offset))
     }
 }
 
-/// Batch normalisation of one channel, all rows normalised by the same moments.
+/// Lanes of a block that are among some images.
+fn lanes(block: usize, images: &Range<usize>) -> Range<usize> {
+    let first = block * IMAGES;
+    let lane = |image: usize| image.clamp(first, first + IMAGES) - first;
+    lane(images.start)..lane(images.end)
+}
+
+/// Batch normalisation of one channel, all images normalised by the same moments.
 pub fn channel_forward(
     activation: Option<Activation>,
-    x: &[f32],
+    x: &[Pixel],
     moments: Moments,
     [gain, shift]: [f32; 2],
-    out: &mut [f32],
+    out: &mut [Pixel],
 ) {
     let (scale, shift) = moments.fold(gain, shift);
     affine(activation, x, scale, shift, out);
 }
 
 /// Gradient of [`channel_forward`]: `gradient` holds that of the output and becomes that of `x`.
-/// `measured` is the range of `x` that the moments were measured on; its gradient includes the way
-/// through the statistics, to which all of `x` contributes. Returns the gradients of gain and
+/// `measured` are the images that the moments were measured on; their gradient includes the way
+/// through the statistics, to which all images contribute. Returns the gradients of gain and
 /// shift.
 pub fn channel_backward(
     activation: Option<Activation>,
-    x: &[f32],
+    x: &[Pixel],
     moments: Moments,
     [gain, shift]: [f32; 2],
-    measured: Option<Range<usize>>,
-    gradient: &mut [f32],
+    plane: usize,
+    measured: Option<&Range<usize>>,
+    gradient: &mut [Pixel],
 ) -> [f32; 2] {
     let (scale, folded) = moments.fold(gain, shift);
-    affine_backward(activation, x, scale, folded, gradient);
-    let total = sum(gradient);
+    let sums = affine_backward(activation, x, scale, folded, moments.mean, gradient);
+    let total = sums[0].total();
     // Σ dy · x̂, with x̂ = (x − mean) · inverse
-    let along = (dot(gradient, x) - moments.mean * total) * moments.inverse;
-    match measured {
-        Some(range) if !range.is_empty() => {
-            let count = range.len() as f32;
-            // dx = scale · (dy − Σdy / m − x̂ · Σ(dy · x̂) / m) inside the range
-            let slope = -scale * along * moments.inverse / count;
-            let offset = -scale * total / count - slope * moments.mean;
-            let (before, rest) = gradient.split_at_mut(range.start);
-            let (inside, after) = rest.split_at_mut(range.len());
-            combine(scale, slope, offset, &x[range], inside);
-            for outside in [before, after] {
-                outside.iter_mut().for_each(|gradient| *gradient *= scale);
+    let along = sums[1].zip(moments.inverse, |along, inverse| along * inverse).total();
+    let blocks = gradient.chunks_exact_mut(plane.max(1)).zip(x.chunks_exact(plane.max(1)));
+    for (block, (gradient, x)) in blocks.enumerate() {
+        // dx = scale · (dy − Σdy / m − x̂ · Σ(dy · x̂) / m) for the measured images, scale · dy for
+        // all others.
+        let (mut slope, mut offset) = (Pixel::ZERO, Pixel::ZERO);
+        if let Some(images) = measured {
+            let count = (images.len() * plane).max(1) as f32;
+            for lane in lanes(block, images) {
+                slope.0[lane] = -scale.0[lane] * along * moments.inverse.0[lane] / count;
+                offset.0[lane] =
+                    -scale.0[lane] * total / count - slope.0[lane] * moments.mean.0[lane];
             }
         }
-        _ => gradient.iter_mut().for_each(|gradient| *gradient *= scale),
+        combine(scale, slope, offset, x, gradient);
     }
     [along, total]
 }
@@ -89,8 +109,8 @@ pub fn channel_backward(
 /// Geometry of a group normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupShape {
-    /// Images.
-    pub batch: usize,
+    /// Blocks of images.
+    pub blocks: usize,
     /// Channels.
     pub channels: usize,
     /// Pixels per channel and image.
@@ -100,36 +120,48 @@ pub struct GroupShape {
 }
 
 impl GroupShape {
-    /// The planes of one image of one group: channel and range.
-    fn planes(self, image: usize, group: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    /// The planes of one block of one group: channel and range.
+    fn planes(self, block: usize, group: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
         let size = self.channels / self.groups;
         (group * size..(group + 1) * size).map(move |channel| {
-            let start = (channel * self.batch + image) * self.pixels;
+            let start = (channel * self.blocks + block) * self.pixels;
             (channel, start..start + self.pixels)
         })
     }
+
+    /// Values that share their moments.
+    fn count(self) -> f32 {
+        (self.channels / self.groups * self.pixels).max(1) as f32
+    }
 }
 
-/// Group normalisation with a gain and shift per channel. Returns the moments by image and group.
+fn plus(sum: Pixel, term: Pixel) -> Pixel {
+    sum.zip(term, |sum, term| sum + term)
+}
+
+/// Group normalisation with a gain and shift per channel. Returns the moments by block and group.
 pub fn group_forward(
     shape: GroupShape,
     activation: Option<Activation>,
-    x: &[f32],
+    x: &[Pixel],
     gain: &[f32],
     shift: &[f32],
     epsilon: f32,
-    out: &mut [f32],
+    out: &mut [Pixel],
 ) -> Vec<Moments> {
-    let count = (shape.channels / shape.groups * shape.pixels).max(1) as f32;
-    let mut moments = Vec::with_capacity(shape.batch * shape.groups);
-    for image in 0..shape.batch {
+    let share = Pixel::splat(1.0 / shape.count());
+    let mut moments = Vec::with_capacity(shape.blocks * shape.groups);
+    for block in 0..shape.blocks {
         for group in 0..shape.groups {
-            let planes = || shape.planes(image, group);
-            let mean = planes().map(|(_, range)| sum(&x[range])).sum::<f32>() / count;
-            let variance =
-                planes().map(|(_, range)| squared_deviation(&x[range], mean)).sum::<f32>() / count;
+            let mean_of = |of: &dyn Fn(&[Pixel]) -> Pixel| {
+                let planes = shape.planes(block, group);
+                let total = planes.fold(Pixel::ZERO, |sum, (_, range)| plus(sum, of(&x[range])));
+                total.zip(share, |total, share| total * share)
+            };
+            let mean = mean_of(&sums);
+            let variance = mean_of(&|x| squared_deviations(x, mean));
             let measured = Moments::new(mean, variance, epsilon);
-            for (channel, range) in planes() {
+            for (channel, range) in shape.planes(block, group) {
                 let (scale, shift) = measured.fold(gain[channel], shift[channel]);
                 affine(activation, &x[range.clone()], scale, shift, &mut out[range]);
             }
@@ -145,36 +177,41 @@ pub fn group_forward(
 pub fn group_backward(
     shape: GroupShape,
     activation: Option<Activation>,
-    x: &[f32],
+    x: &[Pixel],
     moments: &[Moments],
     gain: &[f32],
     shift: &[f32],
-    gradient: &mut [f32],
+    gradient: &mut [Pixel],
     gain_gradient: &mut [f32],
     shift_gradient: &mut [f32],
 ) {
     gain_gradient.fill(0.0);
     shift_gradient.fill(0.0);
-    let count = (shape.channels / shape.groups * shape.pixels).max(1) as f32;
-    for image in 0..shape.batch {
+    let count = shape.count();
+    for block in 0..shape.blocks {
         for group in 0..shape.groups {
-            let measured = moments[image * shape.groups + group];
-            let (mut total, mut along) = (0.0, 0.0);
-            for (channel, range) in shape.planes(image, group) {
+            let measured = moments[block * shape.groups + group];
+            let (mean, inverse) = (measured.mean, measured.inverse);
+            let (mut total, mut along) = (Pixel::ZERO, Pixel::ZERO);
+            for (channel, range) in shape.planes(block, group) {
                 let (scale, folded) = measured.fold(gain[channel], shift[channel]);
                 let (x, gradient) = (&x[range.clone()], &mut gradient[range]);
-                affine_backward(activation, x, scale, folded, gradient);
-                let sum = sum(gradient);
-                let dot = (dot(gradient, x) - measured.mean * sum) * measured.inverse;
-                gain_gradient[channel] += dot;
-                shift_gradient[channel] += sum;
-                total += gain[channel] * sum;
-                along += gain[channel] * dot;
+                let [sum, dot] = affine_backward(activation, x, scale, folded, mean, gradient);
+                let dot = dot.zip(inverse, |dot, inverse| dot * inverse);
+                gain_gradient[channel] += dot.total();
+                shift_gradient[channel] += sum.total();
+                let gain = Pixel::splat(gain[channel]);
+                total = plus(total, sum.zip(gain, |sum, gain| sum * gain));
+                along = plus(along, dot.zip(gain, |dot, gain| dot * gain));
             }
-            let slope = -along * measured.inverse * measured.inverse / count;
-            let offset = -measured.inverse * total / count - slope * measured.mean;
-            for (channel, range) in shape.planes(image, group) {
-                let scale = gain[channel] * measured.inverse;
+            let slope = along.zip(inverse, |along, inverse| -along * inverse * inverse / count);
+            let offset = plus(
+                total.zip(inverse, |total, inverse| -total * inverse / count),
+                slope.zip(mean, |slope, mean| -slope * mean),
+            );
+            for (channel, range) in shape.planes(block, group) {
+                let scale =
+                    inverse.zip(Pixel::splat(gain[channel]), |inverse, gain| inverse * gain);
                 combine(scale, slope, offset, &x[range.clone()], &mut gradient[range]);
             }
         }

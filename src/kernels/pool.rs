@@ -1,8 +1,10 @@
-//! Pooling over windows and over whole planes. Activations are `[C][N][H][W]`.
+//! Pooling over windows and over whole planes.
 
-use super::elementwise::sum;
+use std::ops::Range;
 
-/// Geometry of a pooling; planes are channels times images.
+use super::{elementwise::sums, pixel::Pixel, simd::vectorised};
+
+/// Geometry of a pooling; planes are channels times blocks of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShape {
     /// Input height and width.
@@ -19,14 +21,16 @@ pub struct PoolShape {
 
 impl PoolShape {
     /// The window of an output position along one axis, clipped to the image.
-    fn window(&self, axis: usize, position: usize) -> std::ops::Range<usize> {
+    #[inline(always)]
+    fn window(&self, axis: usize, position: usize) -> Range<usize> {
         let start = (position * self.stride[axis]) as isize - self.pad[axis] as isize;
         let end = (start + self.kernel[axis] as isize).min(self.input[axis] as isize);
         start.max(0) as usize..end.max(0) as usize
     }
 
     /// Visits every output position with its clipped window.
-    fn windows(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>, std::ops::Range<usize>)) {
+    #[inline(always)]
+    fn windows(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>)) {
         for y in 0..self.output[0] {
             for x in 0..self.output[1] {
                 visit(y * self.output[1] + x, self.window(0, y), self.window(1, x));
@@ -37,91 +41,141 @@ impl PoolShape {
     fn planes(&self) -> (usize, usize) {
         (self.input[0] * self.input[1], self.output[0] * self.output[1])
     }
+
+    /// Share of each value in the mean of a window.
+    #[inline(always)]
+    fn share(&self, counts_pad: bool, rows: &Range<usize>, columns: &Range<usize>) -> f32 {
+        let clipped = rows.len() * columns.len();
+        let count = if counts_pad { self.kernel[0] * self.kernel[1] } else { clipped };
+        1.0 / count.max(1) as f32
+    }
 }
 
-/// Largest value of each window. An empty window gives −∞.
-pub fn max_forward(shape: &PoolShape, x: &[f32], out: &mut [f32]) {
-    let (plane, pixels) = shape.planes();
-    for (x, out) in x.chunks_exact(plane).zip(out.chunks_exact_mut(pixels)) {
-        shape.windows(|at, rows, columns| {
-            let mut best = f32::NEG_INFINITY;
-            for y in rows {
-                for &value in &x[y * shape.input[1]..][columns.clone()] {
-                    // NaN wins, so that it is not hidden.
-                    if value > best || value.is_nan() {
-                        best = value;
+/// The larger value; NaN wins, so that it is not hidden.
+#[inline(always)]
+fn larger(best: f32, value: f32) -> f32 {
+    if value > best || value.is_nan() { value } else { best }
+}
+
+vectorised! {
+    /// Largest value of each window. An empty window gives −∞.
+    pub fn max_forward(shape: &PoolShape, x: &[Pixel], out: &mut [Pixel]) {
+        let (plane, pixels) = shape.planes();
+        for (x, out) in x.chunks_exact(plane).zip(out.chunks_exact_mut(pixels)) {
+            shape.windows(|at, rows, columns| {
+                let mut best = Pixel::splat(f32::NEG_INFINITY);
+                for y in rows {
+                    for value in &x[y * shape.input[1]..][columns.clone()] {
+                        best = best.zip(*value, larger);
                     }
                 }
-            }
-            out[at] = best;
-        });
+                out[at] = best;
+            });
+        }
     }
 }
 
-/// Adds each output gradient to the first largest value of its window.
-pub fn max_backward(shape: &PoolShape, x: &[f32], out: &[f32], gradient: &[f32], x_gradient: &mut [f32]) {
-    let (plane, pixels) = shape.planes();
-    let planes = x.chunks_exact(plane).zip(out.chunks_exact(pixels));
-    let gradients = gradient.chunks_exact(pixels).zip(x_gradient.chunks_exact_mut(plane));
-    for ((x, out), (gradient, x_gradient)) in planes.zip(gradients) {
-        shape.windows(|at, rows, columns| {
-            for y in rows {
-                let start = y * shape.input[1];
-                for column in columns.clone() {
-                    if x[start + column] == out[at] {
-                        x_gradient[start + column] += gradient[at];
-                        return;
+vectorised! {
+    /// Adds each output gradient to the first largest value of its window.
+    pub fn max_backward(shape: &PoolShape, x: &[Pixel], out: &[Pixel], gradient: &[Pixel], x_gradient: &mut [Pixel]) {
+        let (plane, pixels) = shape.planes();
+        let planes = x.chunks_exact(plane).zip(out.chunks_exact(pixels));
+        let gradients = gradient.chunks_exact(pixels).zip(x_gradient.chunks_exact_mut(plane));
+        for ((x, out), (gradient, x_gradient)) in planes.zip(gradients) {
+            shape.windows(|at, rows, columns| {
+                let mut left = gradient[at];
+                for y in rows {
+                    let row = y * shape.input[1];
+                    for column in columns.clone() {
+                        let (value, target) = (&x[row + column], &mut x_gradient[row + column]);
+                        for lane in 0..left.0.len() {
+                            let hit = value.0[lane] == out[at].0[lane];
+                            target.0[lane] += if hit { left.0[lane] } else { 0.0 };
+                            left.0[lane] = if hit { 0.0 } else { left.0[lane] };
+                        }
                     }
                 }
-            }
-        });
+            });
+        }
     }
 }
 
-fn divisor(shape: &PoolShape, counts_pad: bool, rows: usize, columns: usize) -> f32 {
-    let count = if counts_pad { shape.kernel[0] * shape.kernel[1] } else { rows * columns };
-    1.0 / count.max(1) as f32
-}
-
-/// Mean of each window.
-pub fn average_forward(shape: &PoolShape, counts_pad: bool, x: &[f32], out: &mut [f32]) {
-    let (plane, pixels) = shape.planes();
-    for (x, out) in x.chunks_exact(plane).zip(out.chunks_exact_mut(pixels)) {
-        shape.windows(|at, rows, columns| {
-            let share = divisor(shape, counts_pad, rows.len(), columns.len());
-            let row = |y: usize| x[y * shape.input[1]..][columns.clone()].iter().sum::<f32>();
-            out[at] = share * rows.map(row).sum::<f32>();
-        });
-    }
-}
-
-/// Spreads each output gradient over its window.
-pub fn average_backward(shape: &PoolShape, counts_pad: bool, gradient: &[f32], x_gradient: &mut [f32]) {
-    let (plane, pixels) = shape.planes();
-    for (gradient, x_gradient) in gradient.chunks_exact(pixels).zip(x_gradient.chunks_exact_mut(plane)) {
-        shape.windows(|at, rows, columns| {
-            let share = gradient[at] * divisor(shape, counts_pad, rows.len(), columns.len());
-            for y in rows {
-                for value in &mut x_gradient[y * shape.input[1]..][columns.clone()] {
-                    *value += share;
+vectorised! {
+    /// Mean of each window.
+    pub fn average_forward(shape: &PoolShape, counts_pad: bool, x: &[Pixel], out: &mut [Pixel]) {
+        let (plane, pixels) = shape.planes();
+        for (x, out) in x.chunks_exact(plane).zip(out.chunks_exact_mut(pixels)) {
+            shape.windows(|at, rows, columns| {
+                let share = Pixel::splat(shape.share(counts_pad, &rows, &columns));
+                let mut total = Pixel::ZERO;
+                for y in rows {
+                    for value in &x[y * shape.input[1]..][columns.clone()] {
+                        total = total.zip(*value, |total, x| total + x);
+                    }
                 }
-            }
-        });
+                out[at] = total.zip(share, |total, share| total * share);
+            });
+        }
+    }
+}
+
+vectorised! {
+    /// Spreads each output gradient over its window.
+    pub fn average_backward(shape: &PoolShape, counts_pad: bool, gradient: &[Pixel], x_gradient: &mut [Pixel]) {
+        let (plane, pixels) = shape.planes();
+        for (gradient, x_gradient) in gradient.chunks_exact(pixels).zip(x_gradient.chunks_exact_mut(plane)) {
+            shape.windows(|at, rows, columns| {
+                let share = Pixel::splat(shape.share(counts_pad, &rows, &columns));
+                let share = gradient[at].zip(share, |gradient, share| gradient * share);
+                for y in rows {
+                    for value in &mut x_gradient[y * shape.input[1]..][columns.clone()] {
+                        *value = value.zip(share, |value, share| value + share);
+                    }
+                }
+            });
+        }
     }
 }
 
 /// Mean of each plane.
-pub fn mean_forward(plane: usize, x: &[f32], out: &mut [f32]) {
-    let share = 1.0 / plane.max(1) as f32;
+pub fn mean_forward(plane: usize, x: &[Pixel], out: &mut [Pixel]) {
+    let share = Pixel::splat(1.0 / plane.max(1) as f32);
     for (x, out) in x.chunks_exact(plane).zip(out) {
-        *out = share * sum(x);
+        *out = sums(x).zip(share, |sum, share| sum * share);
     }
 }
 
-/// Spreads each gradient over its plane.
-pub fn mean_backward(plane: usize, gradient: &[f32], x_gradient: &mut [f32]) {
-    let share = 1.0 / plane.max(1) as f32;
-    for (x_gradient, gradient) in x_gradient.chunks_exact_mut(plane).zip(gradient) {
-        x_gradient.iter_mut().for_each(|value| *value += share * gradient);
+vectorised! {
+    /// Spreads each gradient over its plane.
+    pub fn mean_backward(plane: usize, gradient: &[Pixel], x_gradient: &mut [Pixel]) {
+        let share = Pixel::splat(1.0 / plane.max(1) as f32);
+        for (x_gradient, gradient) in x_gradient.chunks_exact_mut(plane).zip(gradient) {
+            let share = gradient.zip(share, |gradient, share| gradient * share);
+            for value in x_gradient {
+                *value = value.zip(share, |value, share| value + share);
+            }
+        }
     }
+}
+
+/// A window that is the whole plane.
+fn whole(plane: usize) -> PoolShape {
+    let (input, output) = ([1, plane], [1, 1]);
+    PoolShape { input, output, kernel: input, stride: [1, 1], pad: [0, 0] }
+}
+
+/// Largest value of each plane.
+pub fn global_max_forward(plane: usize, x: &[Pixel], out: &mut [Pixel]) {
+    max_forward(&whole(plane), x, out);
+}
+
+/// Adds each gradient to the first largest value of its plane.
+pub fn global_max_backward(
+    plane: usize,
+    x: &[Pixel],
+    out: &[Pixel],
+    gradient: &[Pixel],
+    x_gradient: &mut [Pixel],
+) {
+    max_backward(&whole(plane), x, out, gradient, x_gradient);
 }

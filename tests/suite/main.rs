@@ -3,3 +3,4 @@
 mod data;
 mod spaces;
 mod execution;
+mod kernels;

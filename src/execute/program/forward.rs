@@ -1,0 +1,227 @@
+//! Running a program forward.
+
+use crate::{
+    execute::fuse::{Instruction, Source},
+    kernels::{
+        Pixel, Scratch, Step, activation, conv,
+        elementwise::{add, affine, product},
+        gemm::{View, multiply},
+        norm::{self, Moments},
+        pixel::{self, IMAGES, blocks, flat, flat_mut},
+        pool,
+    },
+};
+
+use super::{Images, NormStatistics, Program};
+
+/// What a forward run leaves behind for the backward run.
+pub(super) struct Trace {
+    values: Vec<Option<Vec<Pixel>>>,
+    /// Of normalisations, by instruction.
+    pub moments: Vec<Vec<Moments>>,
+}
+
+impl Trace {
+    /// A value that was kept.
+    pub fn value(&self, index: usize) -> &[Pixel] {
+        self.values[index].as_deref().unwrap_or_default()
+    }
+
+    pub fn free(self, scratch: &mut Scratch) {
+        self.values.into_iter().flatten().for_each(|buffer| scratch.give(buffer));
+    }
+}
+
+/// The operands of one instruction.
+struct Operands<'a> {
+    sources: &'a [Source],
+    values: &'a [Option<Vec<Pixel>>],
+    weights: &'a [&'a [f32]],
+}
+
+impl<'a> Operands<'a> {
+    fn value(&self, slot: usize) -> &'a [Pixel] {
+        match self.sources[slot] {
+            Source::Value(value) => self.values[value].as_deref().unwrap_or_default(),
+            Source::Parameter(_) => &[],
+        }
+    }
+
+    /// A weight; nothing where the slot is not used.
+    fn weight(&self, slot: usize) -> Option<&'a [f32]> {
+        match self.sources.get(slot)? {
+            Source::Value(_) => None,
+            Source::Parameter(id) => Some(self.weights[id.0]),
+        }
+    }
+
+    fn vector(&self, slot: usize) -> &'a [f32] {
+        self.weight(slot).unwrap_or_default()
+    }
+}
+
+impl Program {
+    /// Computes all values; keeps them all, or only the result.
+    pub(super) fn forward(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        statistics: &NormStatistics,
+        keep: bool,
+        scratch: &mut Scratch,
+    ) -> Trace {
+        let batch = images.batch;
+        assert_eq!([images.channels, images.height, images.width], self.extents[0]);
+        assert_eq!(images.data.len(), batch * self.extents[0].iter().product::<usize>());
+        if let NormStatistics::Measured { rows } = statistics {
+            assert!(rows.start <= rows.end && rows.end <= batch, "rows {rows:?} of {batch}");
+        }
+        let length = |value: usize| self.extents[value][0] * self.row(value, batch);
+        let mut values: Vec<Option<Vec<Pixel>>> = vec![None; self.extents.len()];
+        let mut input = scratch.take(length(0));
+        pixel::gather(images.data, batch, images.channels, &mut input);
+        values[0] = Some(input);
+        let mut moments = Vec::with_capacity(self.instructions.len());
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            let mut out = scratch.take(length(instruction.output));
+            let operands = Operands { sources: &instruction.sources, values: &values, weights };
+            moments.push(self.run(index, &operands, batch, statistics, &mut out, scratch));
+            values[instruction.output] = Some(out);
+            for source in instruction.sources.iter().filter(|_| !keep) {
+                if let Source::Value(value) = source
+                    && self.last_use[*value] == index
+                    && let Some(done) = values[*value].take()
+                {
+                    scratch.give(done);
+                }
+            }
+        }
+        Trace { values, moments }
+    }
+
+    /// Runs one instruction; returns the moments of a normalisation.
+    fn run(
+        &self,
+        index: usize,
+        operands: &Operands,
+        batch: usize,
+        statistics: &NormStatistics,
+        out: &mut [Pixel],
+        scratch: &mut Scratch,
+    ) -> Vec<Moments> {
+        let instruction = &self.instructions[index];
+        let x = operands.value(0);
+        match instruction.step {
+            Step::Conv2d { .. } => {
+                if let Some(shape) = self.conv_shape(index, batch) {
+                    let bias = operands.weight(2);
+                    conv::forward(&shape, x, operands.vector(1), bias, out, scratch);
+                }
+            }
+            Step::BatchNorm { epsilon } => {
+                return self.batch_norm(instruction, operands, epsilon, batch, statistics, out);
+            }
+            Step::GroupNorm { groups, epsilon } => {
+                let shape = self.group_shape(instruction, batch, groups);
+                let (gain, shift) = (operands.vector(1), operands.vector(2));
+                let activation = instruction.activation;
+                return norm::group_forward(shape, activation, x, gain, shift, epsilon, out);
+            }
+            Step::Activation(activation) => activation::apply(activation, flat(x), flat_mut(out)),
+            Step::Add | Step::Mul => self.binary(instruction, operands, out),
+            Step::Concat => {
+                let mut start = 0;
+                for slot in 0..instruction.sources.len() {
+                    let part = operands.value(slot);
+                    out[start..start + part.len()].copy_from_slice(part);
+                    start += part.len();
+                }
+            }
+            Step::MaxPool { kernel, stride, pads } => {
+                pool::max_forward(&self.pool_shape(instruction, kernel, stride, pads), x, out);
+            }
+            Step::AveragePool { kernel, stride, pads, count_include_pad } => {
+                let shape = self.pool_shape(instruction, kernel, stride, pads);
+                pool::average_forward(&shape, count_include_pad, x, out);
+            }
+            Step::GlobalAveragePool => pool::mean_forward(self.input_plane(instruction), x, out),
+            Step::GlobalMaxPool => pool::global_max_forward(self.input_plane(instruction), x, out),
+            Step::Flatten => {
+                transpose_planes(x, blocks(batch), self.input_plane(instruction), out);
+            }
+            Step::Linear { out_in } => {
+                let columns = blocks(batch) * IMAGES;
+                let (inputs, outputs) = (x.len() * IMAGES / columns, out.len() * IMAGES / columns);
+                let weight = linear_view(operands.vector(1), out_in, inputs, outputs);
+                let x = View::rows(flat(x), columns);
+                let out = flat_mut(out);
+                multiply([outputs, columns, inputs], weight, x, out, columns, false);
+                for (row, bias) in out.chunks_exact_mut(columns).zip(operands.vector(2)) {
+                    row.iter_mut().for_each(|value| *value += bias);
+                }
+            }
+            Step::Identity => out.copy_from_slice(x),
+        }
+        Vec::new()
+    }
+
+    fn batch_norm(
+        &self,
+        instruction: &Instruction,
+        operands: &Operands,
+        epsilon: f32,
+        batch: usize,
+        statistics: &NormStatistics,
+        out: &mut [Pixel],
+    ) -> Vec<Moments> {
+        let (row, plane) = (self.row(instruction.output, batch), self.plane(instruction.output));
+        let [gain, shift, mean, variance] = [1, 2, 3, 4].map(|slot| operands.vector(slot));
+        let rows = operands.value(0).chunks_exact(row).zip(out.chunks_exact_mut(row));
+        rows.enumerate()
+            .map(|(channel, (x, out))| {
+                let moments = match statistics {
+                    NormStatistics::Running => {
+                        let [mean, variance] = [mean, variance].map(|of| Pixel::splat(of[channel]));
+                        Moments::new(mean, variance, epsilon)
+                    }
+                    NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, epsilon),
+                };
+                let affine = [gain[channel], shift[channel]];
+                norm::channel_forward(instruction.activation, x, moments, affine, out);
+                moments
+            })
+            .collect()
+    }
+
+    /// Sum or product of equal shapes, or of one with a gate of one pixel per plane.
+    fn binary(&self, instruction: &Instruction, operands: &Operands, out: &mut [Pixel]) {
+        let (a, b) = (operands.value(0), operands.value(1));
+        let sum = instruction.step == Step::Add;
+        if a.len() == b.len() {
+            let run = if sum { add } else { product };
+            return run(flat(a), flat(b), flat_mut(out));
+        }
+        let plane = self.plane(instruction.output);
+        let (large, small) = if a.len() > b.len() { (a, b) } else { (b, a) };
+        for ((x, y), out) in large.chunks_exact(plane).zip(small).zip(out.chunks_exact_mut(plane)) {
+            let (scale, offset) = if sum { (Pixel::splat(1.0), *y) } else { (*y, Pixel::ZERO) };
+            affine(x, scale, offset, out);
+        }
+    }
+}
+
+/// From `[channel][a][b]` to `[channel][b][a]`.
+pub(super) fn transpose_planes(x: &[Pixel], a: usize, b: usize, out: &mut [Pixel]) {
+    for (x, out) in x.chunks_exact(a * b).zip(out.chunks_exact_mut(a * b)) {
+        for (row, x) in x.chunks_exact(b).enumerate() {
+            for (column, x) in x.iter().enumerate() {
+                out[column * a + row] = *x;
+            }
+        }
+    }
+}
+
+/// A weight as an `outputs × inputs` matrix.
+pub(super) fn linear_view(weight: &[f32], out_in: bool, inputs: usize, outputs: usize) -> View<'_> {
+    if out_in { View::rows(weight, inputs) } else { View::transposed(weight, outputs) }
+}
