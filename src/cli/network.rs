@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    graph::{Architecture, DimBindings, Layout, Role},
+    graph::{Architecture, DimBindings, Layout, NodeIndex, Role},
     onnx::{
         Model,
         names::{Hints, state_dict_names},
@@ -86,9 +86,23 @@ impl Network {
         matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
     }
 
-    /// Sentences about the file: what the reader assumed, what is not supported.
+    /// What is not supported, a sentence for each kind of problem with its first node.
     pub fn unsupported(&self) -> Vec<String> {
-        self.resolution.unsupported.iter().map(|unsupported| unsupported.why.clone()).collect()
+        let mut kinds: Vec<(&str, NodeIndex, usize)> = Vec::new();
+        for unsupported in &self.resolution.unsupported {
+            match kinds.iter_mut().find(|(why, ..)| *why == unsupported.why) {
+                Some((_, _, count)) => *count += 1,
+                None => kinds.push((&unsupported.why, unsupported.node, 1)),
+            }
+        }
+        let sentence = |(why, node, count): (&str, NodeIndex, usize)| {
+            let others = match count {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            format!("{why} ({}{others})", self.architecture.describe(node))
+        };
+        kinds.into_iter().map(sentence).collect()
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Lowered {
     pub result: usize,
 }
 
-/// Lowers every node that the first output needs.
+/// Lowers every node that the outputs need; the first is the result.
 pub(super) fn lower(architecture: &Architecture, registry: &Registry) -> Result<Lowered, NotLowered> {
     let refuse = |what: String| NotLowered(what);
     let input = architecture
@@ -176,10 +176,10 @@ impl Lowered {
     }
 }
 
-/// Nodes that the first output needs and that are not folded statically, in order.
+/// Nodes that the outputs need and that are not folded statically, in order.
 fn needed(architecture: &Architecture) -> Vec<crate::graph::NodeIndex> {
     let mut wanted = vec![false; architecture.dag.node_count()];
-    let mut stack: Vec<Operand> = architecture.outputs.first().map(|(_, o)| *o).into_iter().collect();
+    let mut stack: Vec<Operand> = architecture.outputs.iter().map(|(_, operand)| *operand).collect();
     while let Some(operand) = stack.pop() {
         let Operand::Node { node, .. } = operand else { continue };
         let folded = architecture.dag[node].outputs.iter().all(|output| output.value.is_some());

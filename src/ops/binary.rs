@@ -53,11 +53,10 @@ impl Operator for Arithmetic {
         Ok(named(node, 0, dtype, shape, value).into_iter().collect())
     }
 
-    fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+    fn slots(&self, _node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
         let Some(role) = self.role else { return Ok(Vec::new()) };
         let rule = |(input, fact): (usize, &Option<Fact>)| {
             let shape = fact.as_ref()?.shape.as_deref()?;
-            matches!(node.inputs.get(input), Some(Operand::Parameter(_))).then_some(())?;
             // One value per channel, or a free tensor such as a positional embedding.
             let vector = shape.iter().filter(|&&extent| extent > 1).count() <= 1;
             Some(SlotRule {

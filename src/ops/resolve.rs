@@ -91,7 +91,7 @@ fn visit(
     let mut facts = operands(architecture, index);
     let rules = match operator.slots(&architecture.dag[index], &facts) {
         Ok(rules) => rules,
-        Err(OpError::Unsupported(why)) => return Ok(Some(format!("{description}: {why}"))),
+        Err(OpError::Unsupported(why)) => return Ok(Some(why)),
         Err(source) => return Err(failed(source)),
     };
     for rule in rules {
@@ -123,7 +123,7 @@ fn visit(
             }
             Ok(None)
         }
-        Err(OpError::Unsupported(why)) => Ok(Some(format!("{description}: {why}"))),
+        Err(OpError::Unsupported(why)) => Ok(Some(why)),
         Err(source) => Err(failed(source)),
     }
 }
@@ -165,7 +165,7 @@ fn unsupported(registry: &Registry, node: &Node) -> Option<String> {
         None if matches!(node.op_type.as_str(), "If" | "Loop" | "Scan") => {
             Some(format!("{name}: control flow is not supported; export a graph without it"))
         }
-        None if node.op_type.contains("Quantize") || node.op_type.contains("QLinear") || node.op_type.ends_with("Integer") => {
+        None if node.op_type.contains("uantize") || node.op_type.contains("QLinear") || node.op_type.ends_with("Integer") => {
             Some(format!("{name}: quantised networks are not supported; export in floating point"))
         }
         None => Some(format!("{name} is not supported")),

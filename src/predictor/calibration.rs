@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     execute::{Images, Program, Scratch},
-    graph::{Architecture, Role},
+    graph::{Architecture, Operand, Role},
     neural::{Entry, download, normal},
     ops::Registry,
 };
@@ -55,8 +55,7 @@ pub fn calibrate(
     if !architecture.parameters.iter().any(|parameter| measured(parameter.role())) {
         return Ok(None);
     }
-    let [batch, channels, ..] = images.shape;
-    let mut resized = architecture.clone();
+    let [carried, channels, rows, columns] = images.shape;
     let input = architecture.inputs.first().and_then(|input| input.shape.clone());
     let Some([_, wanted, height, width]) = input.as_deref().and_then(|s| <[usize; 4]>::try_from(s).ok())
     else {
@@ -65,12 +64,22 @@ pub fn calibrate(
     if wanted != channels {
         return Ok(Some(format!("the network reads {wanted} channels, the images have {channels}")));
     }
-    crate::ops::resolve_with_input(&mut resized, &[batch, channels, height, width], registry)?;
-    let program = match Program::compile(&resized, registry) {
+    // Large images have more pixels to measure on: fewer of them do, in bounded memory.
+    let batch = (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried);
+    let mut measured = trunk(architecture);
+    let shape = [batch, channels, height, width];
+    if let Err(error) = crate::ops::resolve_with_input(&mut measured, &shape, registry) {
+        return Ok(Some(format!("the network does not take a batch of {batch}: {error}")));
+    }
+    let program = match Program::compile(&measured, registry) {
         Ok(program) => program,
         Err(error) => return Ok(Some(error.to_string())),
     };
-    let data = fit(images, [height, width]);
+    let images = CalibrationImages {
+        shape: [batch, channels, rows, columns],
+        data: images.data[..batch * channels * rows * columns].to_vec(),
+    };
+    let data = fit(&images, [height, width]);
     let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
     let view = Images { batch, channels, height, width, data: &data };
     let statistics = program.statistics(&references, view, &mut Scratch::default());
@@ -85,6 +94,25 @@ pub fn calibrate(
         }
     }
     Ok(None)
+}
+
+/// The part of a network that its batch normalisations see, with them as outputs. What follows
+/// them, such as a classifier with its batch size written into a reshape, is left out.
+fn trunk(architecture: &Architecture) -> Architecture {
+    let mut trunk = architecture.clone();
+    let norms = architecture.order.iter().filter(|&&node| architecture.dag[node].op_type == "BatchNormalization");
+    trunk.outputs = norms.rev().map(|&node| (String::new(), Operand::Node { node, slot: 0 })).collect();
+    let mut wanted = vec![false; architecture.dag.node_count()];
+    let mut stack: Vec<Operand> = trunk.outputs.iter().map(|(_, operand)| *operand).collect();
+    while let Some(operand) = stack.pop() {
+        if let Operand::Node { node, .. } = operand
+            && !std::mem::replace(&mut wanted[node.index()], true)
+        {
+            stack.extend(&architecture.dag[node].inputs);
+        }
+    }
+    trunk.order.retain(|node| wanted[node.index()]);
+    trunk
 }
 
 /// Images at another size, by bilinear interpolation (half-pixel centres).

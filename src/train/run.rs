@@ -155,7 +155,6 @@ impl<'a> Run<'a> {
         let steps = self.config.steps();
         let bar = self.bar(steps);
         let autodiff = self.options.device.clone().autodiff();
-        let mut network = self.network(&self.adam.values, &autodiff);
         let scratches = Scratches::default();
         let started = Instant::now();
         let before = self.progress.seconds;
@@ -173,14 +172,12 @@ impl<'a> Run<'a> {
                 weight_penalty: self.config.weight_penalty,
                 network_clip: self.config.network_clip,
             };
+            let network = || self.network(&self.adam.values, &autodiff);
             let result = step(&network, &tasks, objective, &scratches, &autodiff);
             let rate = schedule(number, steps, &self.config.optimiser);
             let norm = result.gradient.and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
             });
-            if norm.is_some() {
-                network = self.network(&self.adam.values, &autodiff);
-            }
                     let finite = if norm.is_some() { result.finite } else { 0 };
             self.progress.step += 1;
             self.progress.architecture_steps += finite as u64;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor};
-use rayon::prelude::*;
 
 use crate::{
     execute::{Images, NormStatistics, Scratch},
@@ -80,22 +79,32 @@ impl Scratches {
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
 /// loss with respect to the predictor. The tasks are shared out among the cores; the result does
-/// not depend on their number. `network` must live on the autodiff `device`.
+/// not depend on their number. `network` makes the network on the autodiff `device`.
 pub fn step(
-    network: &Network,
+    network: &(dyn Fn() -> Network + Sync),
     tasks: &[Task],
     objective: Objective,
     scratches: &Scratches,
     device: &Device,
 ) -> StepResult {
     let images: usize = tasks.iter().map(|task| task.labels.len()).sum();
-    let parts: Vec<Part> = tasks
-        .par_chunks(TASKS_TOGETHER)
-        .map(|part| {
-            let share = 1.0 / tasks.len() as f32;
-            scratches.with(|scratch| differentiate(network, part, objective, share, scratch, device))
-        })
-        .collect();
+    let share = 1.0 / tasks.len() as f32;
+    let work = &|part| {
+        // Each part has a network of its own: graphs that share a parameter are one graph to
+        // burn's autodiff, which deadlocks when one thread extends it while another runs backward.
+        let network = network();
+        scratches.with(|scratch| differentiate(&network, part, objective, share, scratch, device))
+    };
+    // Threads of their own, not those of the pool: a pool thread that waits inside a backward pass
+    // could be given another part, which would wait for the lock that it holds.
+    let parts: Vec<Part> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            tasks.chunks(TASKS_TOGETHER).map(|part| scope.spawn(move || work(part))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<Part>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    });
     let finite: usize = parts.iter().map(|part| part.finite).sum();
     let correct: usize = parts.iter().map(|part| part.correct).sum();
     let loss: f64 = parts.iter().map(|part| part.loss).sum();
