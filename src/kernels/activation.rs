@@ -2,9 +2,9 @@
 
 use super::{
     Activation, Pixel,
-    elementwise::CHAINS,
-    elementwise::chained,
+    elementwise::{self, STRIP, gathered, repeated},
     math::{erf, exp, sigmoid, tanh},
+    pixel::{flat, flat_mut},
     simd::vectorised,
 };
 
@@ -60,19 +60,24 @@ macro_rules! with_function {
 
 vectorised! {
     /// `out = f(scale · x + shift)`, or `scale · x + shift` without an activation, image by image.
-    pub fn affine(activation: Option<Activation>, x: &[Pixel], scale: Pixel, shift: Pixel, out: &mut [Pixel]) {
-        match activation {
-            None => for (out, x) in out.iter_mut().zip(x) {
-                *out = x.zip(scale, |x, scale| x * scale).zip(shift, |x, shift| x + shift);
-            },
-            Some(activation) => with_function!(activation, value, slope => {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = x
-                        .zip(scale, |x, scale| x * scale)
-                        .zip(shift, |x, shift| value(x + shift));
+    pub fn affine(
+        activation: Option<Activation>,
+        x: &[Pixel],
+        scale: Pixel,
+        shift: Pixel,
+        out: &mut [Pixel],
+    ) {
+        let Some(activation) = activation else {
+            return elementwise::affine(x, scale, shift, out);
+        };
+        let (scale, shift) = (repeated(scale), repeated(shift));
+        with_function!(activation, value, slope => {
+            for (out, x) in flat_mut(out).chunks_mut(STRIP).zip(flat(x).chunks(STRIP)) {
+                for (((out, x), scale), shift) in out.iter_mut().zip(x).zip(&scale).zip(&shift) {
+                    *out = value(scale * x + shift);
                 }
-            }),
-        }
+            }
+        });
     }
 }
 
@@ -87,28 +92,28 @@ vectorised! {
         centre: Pixel,
         gradient: &mut [Pixel],
     ) -> [Pixel; 2] {
-        let gradient = &mut gradient[..x.len()];
-        match activation {
-            None => chained!(x, |sums, pixel, index| {
-                let deviation = pixel.zip(centre, |x, centre| x - centre);
-                let along = gradient[index].zip(deviation, |gradient, x| gradient * x);
-                sums[0] = sums[0].zip(gradient[index], |sum, gradient| sum + gradient);
-                sums[1] = sums[1].zip(along, |sum, along| sum + along);
-            }),
-            Some(activation) => with_function!(activation, value, slope => {
-                chained!(x, |sums, pixel, index| {
-                    let factor = pixel
-                        .zip(scale, |x, scale| x * scale)
-                        .zip(shift, |x, shift| slope(x + shift));
-                    let inner = gradient[index].zip(factor, |gradient, factor| gradient * factor);
-                    gradient[index] = inner;
-                    let deviation = pixel.zip(centre, |x, centre| x - centre);
-                    let along = inner.zip(deviation, |gradient, x| gradient * x);
-                    sums[0] = sums[0].zip(inner, |sum, gradient| sum + gradient);
-                    sums[1] = sums[1].zip(along, |sum, along| sum + along);
-                })
-            }),
+        let [scale, shift, centre] = [repeated(scale), repeated(shift), repeated(centre)];
+        let (mut total, mut along) = ([0.0; STRIP], [0.0; STRIP]);
+        for (gradient, x) in flat_mut(gradient).chunks_mut(STRIP).zip(flat(x).chunks(STRIP)) {
+            if let Some(activation) = activation {
+                with_function!(activation, value, slope => {
+                    let constants = scale.iter().zip(&shift);
+                    for ((gradient, x), (scale, shift)) in
+                        gradient.iter_mut().zip(x).zip(constants)
+                    {
+                        *gradient *= slope(scale * x + shift);
+                    }
+                });
+            }
+            let sums = total.iter_mut().zip(&mut along);
+            for (((gradient, x), centre), (total, along)) in
+                gradient.iter().zip(x).zip(&centre).zip(sums)
+            {
+                *total += gradient;
+                *along += gradient * (x - centre);
+            }
         }
+        [gathered(&total), gathered(&along)]
     }
 }
 

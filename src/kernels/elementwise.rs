@@ -1,35 +1,41 @@
 //! Sums, products and reductions over contiguous values.
+//!
+//! Loops that treat every image differently run over strips of a few pixels with their constants
+//! repeated along the strip: then they are loops over plain values, which the compiler vectorises
+//! well, whereas it turns loops over pixels inside out.
 
 use super::{
-    pixel::{IMAGES, Pixel},
+    pixel::{IMAGES, Pixel, flat, flat_mut},
     simd::vectorised,
 };
 
 /// Independent partial sums, so that additions need not wait for each other.
-pub(super) const CHAINS: usize = 4;
+const CHAINS: usize = 4;
 
-/// Runs `$body` over all pixels with `$sums` as one of [`CHAINS`] partial sums, and adds them up.
-macro_rules! chained {
-    ($x:expr, |$sums:ident, $pixel:ident, $index:ident| $body:expr) => {{
-        let (chunks, rest) = $x.as_chunks::<CHAINS>();
-        let mut chains = [[Pixel::ZERO; 2]; CHAINS];
-        for (chunk, pixels) in chunks.iter().enumerate() {
-            for chain in 0..CHAINS {
-                let ($sums, $pixel, $index) =
-                    (&mut chains[chain], &pixels[chain], chunk * CHAINS + chain);
-                $body
-            }
-        }
-        for (index, $pixel) in rest.iter().enumerate() {
-            let ($sums, $index) = (&mut chains[0], chunks.len() * CHAINS + index);
-            $body
-        }
-        std::array::from_fn::<_, 2, _>(|which| {
-            chains.iter().fold(Pixel::ZERO, |sum, chain| sum.zip(chain[which], |a, b| a + b))
-        })
-    }};
+/// Values of a strip.
+pub(super) const STRIP: usize = 8 * IMAGES;
+
+/// A constant for each image, along a strip.
+#[inline(always)]
+pub(super) fn repeated(pixel: Pixel) -> [f32; STRIP] {
+    let mut strip = [0.0; STRIP];
+    for values in strip.chunks_exact_mut(IMAGES) {
+        values.copy_from_slice(&pixel.0);
+    }
+    strip
 }
-pub(super) use chained;
+
+/// The sum of a strip, image by image.
+#[inline(always)]
+pub(super) fn gathered(strip: &[f32; STRIP]) -> Pixel {
+    let mut sum = Pixel::ZERO;
+    for values in strip.chunks_exact(IMAGES) {
+        for (sum, value) in sum.0.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    sum
+}
 
 vectorised! {
     /// Σ x
@@ -77,33 +83,39 @@ vectorised! {
 vectorised! {
     /// Σ x, image by image
     pub fn sums(x: &[Pixel]) -> Pixel {
-        let [sum, _] = chained!(x, |sums, pixel, _index| {
-            sums[0] = sums[0].zip(*pixel, |sum, x| sum + x)
-        });
-        sum
+        let mut total = [0.0; STRIP];
+        for x in flat(x).chunks(STRIP) {
+            for (total, x) in total.iter_mut().zip(x) {
+                *total += x;
+            }
+        }
+        gathered(&total)
     }
 }
 
 vectorised! {
     /// Σ (x − centre)², image by image
     pub fn squared_deviations(x: &[Pixel], centre: Pixel) -> Pixel {
-        let [sum, _] = chained!(x, |sums, pixel, _index| {
-            let deviation = pixel.zip(centre, |x, centre| x - centre);
-            sums[0] = sums[0].zip(deviation, |sum, x| sum + x * x)
-        });
-        sum
+        let (mut total, centre) = ([0.0; STRIP], repeated(centre));
+        for x in flat(x).chunks(STRIP) {
+            for ((total, x), centre) in total.iter_mut().zip(x).zip(&centre) {
+                *total += (x - centre) * (x - centre);
+            }
+        }
+        gathered(&total)
     }
 }
 
 vectorised! {
     /// Σ x · y, image by image
     pub fn dots(x: &[Pixel], y: &[Pixel]) -> Pixel {
-        let y = &y[..x.len()];
-        let [sum, _] = chained!(x, |sums, pixel, index| {
-            let product = pixel.zip(y[index], |x, y| x * y);
-            sums[0] = sums[0].zip(product, |sum, product| sum + product)
-        });
-        sum
+        let mut total = [0.0; STRIP];
+        for (x, y) in flat(x).chunks(STRIP).zip(flat(y).chunks(STRIP)) {
+            for ((total, x), y) in total.iter_mut().zip(x).zip(y) {
+                *total += x * y;
+            }
+        }
+        gathered(&total)
     }
 }
 
@@ -146,8 +158,11 @@ vectorised! {
 vectorised! {
     /// `out = scale · x + offset`, image by image
     pub fn affine(x: &[Pixel], scale: Pixel, offset: Pixel, out: &mut [Pixel]) {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = x.zip(scale, |x, scale| x * scale).zip(offset, |x, offset| x + offset);
+        let (scale, offset) = (repeated(scale), repeated(offset));
+        for (out, x) in flat_mut(out).chunks_mut(STRIP).zip(flat(x).chunks(STRIP)) {
+            for (((out, x), scale), offset) in out.iter_mut().zip(x).zip(&scale).zip(&offset) {
+                *out = scale * x + offset;
+            }
         }
     }
 }
@@ -155,9 +170,23 @@ vectorised! {
 vectorised! {
     /// `out += scale · x + offset`, image by image
     pub fn accumulate_affine(x: &[Pixel], scale: Pixel, offset: Pixel, out: &mut [Pixel]) {
-        for (out, x) in out.iter_mut().zip(x) {
-            let term = x.zip(scale, |x, scale| x * scale).zip(offset, |x, offset| x + offset);
-            *out = out.zip(term, |out, term| out + term);
+        let (scale, offset) = (repeated(scale), repeated(offset));
+        for (out, x) in flat_mut(out).chunks_mut(STRIP).zip(flat(x).chunks(STRIP)) {
+            for (((out, x), scale), offset) in out.iter_mut().zip(x).zip(&scale).zip(&offset) {
+                *out += scale * x + offset;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `out += term`, image by image
+    pub fn accumulate_constant(term: Pixel, out: &mut [Pixel]) {
+        let term = repeated(term);
+        for out in flat_mut(out).chunks_mut(STRIP) {
+            for (out, term) in out.iter_mut().zip(&term) {
+                *out += term;
+            }
         }
     }
 }
@@ -165,11 +194,14 @@ vectorised! {
 vectorised! {
     /// `gradient = scale · gradient + slope · x + offset`, in place and image by image.
     pub fn combine(scale: Pixel, slope: Pixel, offset: Pixel, x: &[Pixel], gradient: &mut [Pixel]) {
-        for (gradient, x) in gradient.iter_mut().zip(x) {
-            let term = x.zip(slope, |x, slope| x * slope).zip(offset, |x, offset| x + offset);
-            *gradient = gradient
-                .zip(scale, |gradient, scale| gradient * scale)
-                .zip(term, |gradient, term| gradient + term);
+        let (scale, slope, offset) = (repeated(scale), repeated(slope), repeated(offset));
+        for (gradient, x) in flat_mut(gradient).chunks_mut(STRIP).zip(flat(x).chunks(STRIP)) {
+            let constants = scale.iter().zip(&slope).zip(&offset);
+            for ((gradient, x), ((scale, slope), offset)) in
+                gradient.iter_mut().zip(x).zip(constants)
+            {
+                *gradient = scale * *gradient + slope * x + offset;
+            }
         }
     }
 }

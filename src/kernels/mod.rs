@@ -26,5 +26,5 @@ pub(crate) use simd::vectorised;
 
 pub use loss::{LossOutcome, cross_entropy};
 pub use pixel::Pixel;
-pub use scratch::Scratch;
+pub use scratch::{Buffer, Scratch};
 pub use step::{Activation, Step};

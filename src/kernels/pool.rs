@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{elementwise::sums, pixel::Pixel, simd::vectorised};
+use super::{
+    elementwise::{accumulate_constant, sums},
+    pixel::Pixel,
+    simd::vectorised,
+};
 
 /// Geometry of a pooling; planes are channels times blocks of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,16 +149,12 @@ pub fn mean_forward(plane: usize, x: &[Pixel], out: &mut [Pixel]) {
     }
 }
 
-vectorised! {
-    /// Spreads each gradient over its plane.
-    pub fn mean_backward(plane: usize, gradient: &[Pixel], x_gradient: &mut [Pixel]) {
-        let share = Pixel::splat(1.0 / plane.max(1) as f32);
-        for (x_gradient, gradient) in x_gradient.chunks_exact_mut(plane).zip(gradient) {
-            let share = gradient.zip(share, |gradient, share| gradient * share);
-            for value in x_gradient {
-                *value = value.zip(share, |value, share| value + share);
-            }
-        }
+/// Spreads each gradient over its plane.
+pub fn mean_backward(plane: usize, gradient: &[Pixel], x_gradient: &mut [Pixel]) {
+    let share = Pixel::splat(1.0 / plane.max(1) as f32);
+    for (x_gradient, gradient) in x_gradient.chunks_exact_mut(plane).zip(gradient) {
+        let share = gradient.zip(share, |gradient, share| gradient * share);
+        accumulate_constant(share, x_gradient);
     }
 }
 

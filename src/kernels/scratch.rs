@@ -1,5 +1,7 @@
 //! Reusable buffers.
 
+use std::ops::{Deref, DerefMut};
+
 use super::Pixel;
 
 /// A pool of buffers, so that a training step in its steady state allocates nothing.
@@ -8,34 +10,71 @@ pub struct Scratch {
     free: Vec<Vec<Pixel>>,
 }
 
+/// Some pixels at the start of a buffer that may be longer.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    pixels: Vec<Pixel>,
+    length: usize,
+}
+
+impl Deref for Buffer {
+    type Target = [Pixel];
+
+    fn deref(&self) -> &[Pixel] {
+        &self.pixels[..self.length]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [Pixel] {
+        &mut self.pixels[..self.length]
+    }
+}
+
 impl Scratch {
     /// A buffer of a length, its values arbitrary.
-    pub fn take(&mut self, length: usize) -> Vec<Pixel> {
-        // The smallest buffer that fits, otherwise the largest, which then grows.
-        let best = (0..self.free.len()).min_by_key(|&index| {
-            let capacity = self.free[index].capacity();
-            (capacity < length, if capacity < length { usize::MAX - capacity } else { capacity })
-        });
-        let mut buffer = best.map(|index| self.free.swap_remove(index)).unwrap_or_default();
-        if buffer.capacity() < length {
-            // Nothing in it is worth moving.
-            buffer = Vec::with_capacity(length.next_power_of_two());
-        }
-        buffer.resize(length, Pixel::ZERO);
-        buffer
+    pub fn take(&mut self, length: usize) -> Buffer {
+        let fitting = (0..self.free.len()).filter(|&index| self.free[index].len() >= length);
+        let pixels = match fitting.min_by_key(|&index| self.free[index].len()) {
+            Some(smallest) => self.free.swap_remove(smallest),
+            None => {
+                // The largest one is replaced, so that the pool does not fill up with small ones.
+                let largest = (0..self.free.len()).max_by_key(|&index| self.free[index].len());
+                largest.map(|index| self.free.swap_remove(index));
+                vec![Pixel::ZERO; length.next_power_of_two()]
+            }
+        };
+        Buffer { pixels, length }
     }
 
     /// A buffer of zeros.
-    pub fn zeros(&mut self, length: usize) -> Vec<Pixel> {
+    pub fn zeros(&mut self, length: usize) -> Buffer {
         let mut buffer = self.take(length);
         buffer.fill(Pixel::ZERO);
         buffer
     }
 
     /// Takes a buffer back.
-    pub fn give(&mut self, buffer: Vec<Pixel>) {
-        if buffer.capacity() > 0 {
-            self.free.push(buffer);
-        }
+    pub fn give(&mut self, buffer: Buffer) {
+        self.free.push(buffer.pixels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_used_again() {
+        let mut scratch = Scratch::default();
+        let mut first = scratch.take(100);
+        first.fill(Pixel::splat(1.0));
+        let (small, address) = (scratch.take(3), first.as_ptr());
+        scratch.give(first);
+        scratch.give(small);
+        let again = scratch.take(90);
+        assert_eq!((again.len(), again.as_ptr()), (90, address));
+        assert_eq!(scratch.zeros(2).to_vec(), [Pixel::ZERO; 2]);
+        assert!(scratch.take(1 << 10).len() == 1 << 10);
     }
 }

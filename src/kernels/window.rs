@@ -2,7 +2,7 @@
 
 use super::{
     pixel::{IMAGES, Pixel},
-    scratch::Scratch,
+    scratch::{Buffer, Scratch},
     tile::Place,
 };
 
@@ -150,7 +150,7 @@ impl<'a> Packing<'a> {
     }
 
     /// A buffer for copies of some channels.
-    pub fn buffer(&self, channels: usize, scratch: &mut Scratch) -> Vec<Pixel> {
+    pub fn buffer(&self, channels: usize, scratch: &mut Scratch) -> Buffer {
         scratch.take(channels * self.stride)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     execute::fuse::{Instruction, Source},
     kernels::{
-        Pixel, Scratch, Step, activation, conv,
+        Buffer, Pixel, Scratch, Step, activation, conv,
         elementwise::{
             accumulate, accumulate_affine, accumulate_product, affine, dots, product, sum, sums,
         },
@@ -31,20 +31,20 @@ pub(super) struct Backward<'a> {
 
 /// Gradients as far as they are known.
 struct Pending {
-    values: Vec<Option<Vec<Pixel>>>,
+    values: Vec<Option<Buffer>>,
     parameters: Vec<Vec<f32>>,
 }
 
 /// Where a gradient goes: a buffer, and whether it holds terms already.
 struct Target {
     value: usize,
-    buffer: Vec<Pixel>,
+    buffer: Buffer,
     holds: bool,
 }
 
 impl Pending {
     /// Adds a gradient to that of a value.
-    fn add(&mut self, value: usize, gradient: Vec<Pixel>, scratch: &mut Scratch) {
+    fn add(&mut self, value: usize, gradient: Buffer, scratch: &mut Scratch) {
         match &mut self.values[value] {
             Some(sum) => {
                 accumulate(flat(&gradient), flat_mut(sum));
@@ -101,7 +101,7 @@ impl Pending {
 
 impl Backward<'_> {
     /// From the gradient of the result to all others.
-    pub fn go(&self, gradient: Vec<Pixel>, scratch: &mut Scratch) -> Gradients {
+    pub fn go(&self, gradient: Buffer, scratch: &mut Scratch) -> Gradients {
         let program = self.program;
         let mut pending = Pending {
             values: vec![None; program.extents.len()],
@@ -135,7 +135,7 @@ impl Backward<'_> {
         &self,
         index: usize,
         first: usize,
-        mut gradient: Vec<Pixel>,
+        mut gradient: Buffer,
         pending: &mut Pending,
         scratch: &mut Scratch,
     ) {
@@ -315,7 +315,7 @@ impl Backward<'_> {
     fn binary(
         &self,
         instruction: &Instruction,
-        gradient: Vec<Pixel>,
+        gradient: Buffer,
         pending: &mut Pending,
         scratch: &mut Scratch,
     ) {
@@ -336,7 +336,7 @@ impl Backward<'_> {
                 continue;
             }
             let mut target = pending.open(own, length, scratch);
-            let (holds, out) = (target.holds, target.buffer.as_mut_slice());
+            let (holds, out) = (target.holds, &mut *target.buffer);
             if length < gradient.len() {
                 for (index, gradient) in gradient.chunks_exact(plane).enumerate() {
                     let term = match multiplies {

@@ -3,7 +3,7 @@
 use crate::{
     execute::fuse::{Instruction, Source},
     kernels::{
-        Pixel, Scratch, Step, activation, conv,
+        Buffer, Pixel, Scratch, Step, activation, conv,
         elementwise::{add, affine, product},
         gemm::{View, multiply},
         norm::{self, Moments},
@@ -16,7 +16,7 @@ use super::{Images, NormStatistics, Program};
 
 /// What a forward run leaves behind for the backward run.
 pub(super) struct Trace {
-    values: Vec<Option<Vec<Pixel>>>,
+    values: Vec<Option<Buffer>>,
     /// Of normalisations, by instruction.
     pub moments: Vec<Vec<Moments>>,
 }
@@ -35,7 +35,7 @@ impl Trace {
 /// The operands of one instruction.
 struct Operands<'a> {
     sources: &'a [Source],
-    values: &'a [Option<Vec<Pixel>>],
+    values: &'a [Option<Buffer>],
     weights: &'a [&'a [f32]],
 }
 
@@ -77,7 +77,7 @@ impl Program {
             assert!(rows.start <= rows.end && rows.end <= batch, "rows {rows:?} of {batch}");
         }
         let length = |value: usize| self.extents[value][0] * self.row(value, batch);
-        let mut values: Vec<Option<Vec<Pixel>>> = vec![None; self.extents.len()];
+        let mut values: Vec<Option<Buffer>> = vec![None; self.extents.len()];
         let mut input = scratch.take(length(0));
         pixel::gather(images.data, batch, images.channels, &mut input);
         values[0] = Some(input);
