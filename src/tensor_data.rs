@@ -16,5 +16,5 @@ pub(crate) fn upload<const D: usize>(
 /// # Panics
 /// If the device fails while computing the tensor, which burn reports only here.
 pub(crate) fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data_as::<f32>().into_vec::<f32>().expect("converted to f32 on this line")
+    tensor.into_data_as::<f32>().try_into_vec::<f32>().expect("converted to f32 on this line")
 }

@@ -8,10 +8,11 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
 use crate::{
-    data::{Dataset, Split},
-    evaluate::judge,
+    data::{Augmentation, Batcher, Dataset, Split},
+    evaluate::{judge, run_reference},
     graph::ParameterId,
-    predictor::{BUNDLED, bundled},
+    onnx::atomic,
+    predictor::{BUNDLED, InputConfig, bundled},
 };
 
 use super::{
@@ -38,6 +39,9 @@ pub struct Evaluate {
     /// Use the first N images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Write the first image and the logits that the executor computes for it, as JSON
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
     /// The predictor whose normalisation the images get
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
@@ -68,6 +72,9 @@ impl Evaluate {
             None => stored_weights(&network)?,
             Some(path) => state_dict_weights(&network, path)?,
         };
+        if let Some(path) = &self.logits {
+            write_logits(&network, &weights, &data, &input, path)?;
+        }
         let limit = self.limit.unwrap_or(usize::MAX);
         let scores = judge(&network.architecture, &weights, &data, &input, limit)
             .map_err(|error| format!("{}: {error}", network.model.name()))?;
@@ -93,6 +100,28 @@ impl Evaluate {
         }
         Ok(Exit::Success)
     }
+}
+
+/// Runs the reference executor on the first image.
+fn write_logits(
+    network: &Network,
+    weights: &[Vec<f32>],
+    data: &Dataset,
+    input: &InputConfig,
+    path: &Path,
+) -> Result<(), Failure> {
+    let architecture = &network.architecture;
+    let shape = architecture.inputs.first().and_then(|input| input.shape.clone());
+    let shape = shape.filter(|shape| shape.len() == 4).ok_or("the network does not read images")?;
+    let (image, _) =
+        Batcher::new(data, &input.mean, &input.std, shape[2], Augmentation::None)?.range(0..1);
+    let logits = run_reference(architecture, weights, &shape, &image)?;
+    let result = json!({
+        "input": { "shape": shape, "values": image },
+        "output": { "shape": [1, logits.len()], "values": logits },
+    });
+    atomic::write(path, |out| out.write_all(result.to_string().as_bytes()))
+        .map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// The weights that the file holds.

@@ -8,5 +8,5 @@ mod summary;
 
 pub use baseline::{he_initialisation, train_with_sgd};
 pub use metrics::{MetricsError, Scores, Tally};
-pub use network::{EvaluateError, judge};
+pub use network::{EvaluateError, judge, run_reference};
 pub use summary::Summary;

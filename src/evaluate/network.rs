@@ -103,23 +103,36 @@ fn slow(
     count: usize,
     classes: usize,
 ) -> Result<Tally, EvaluateError> {
+    let shape = architecture.inputs.first().and_then(|input| input.shape.clone());
+    let shape = shape.unwrap_or_default();
+    let mut tally = Tally::new(classes);
+    for index in 0..count {
+        let (image, labels) = batcher.range(index..index + 1);
+        tally.add(&run_reference(architecture, weights, &shape, &image)?, &labels)?;
+    }
+    Ok(tally)
+}
+
+/// The first output of an architecture for one input of the given shape, by the reference executor
+/// on the CPU. `weights` are by parameter; empty ones count as missing.
+pub fn run_reference(
+    architecture: &Architecture,
+    weights: &[Vec<f32>],
+    shape: &[usize],
+    input: &[f32],
+) -> Result<Vec<f32>, ExecuteError> {
     let device = Device::flex();
+    let upload = |shape: &[usize], data: &[f32]| {
+        Array::upload(&Tensor { shape: shape.to_vec(), data: data.to_vec() }, &device)
+    };
     let weights: Vec<Option<Array>> = weights
         .iter()
         .zip(&architecture.parameters)
         .map(|(values, parameter)| {
-            let shape = parameter.shape.clone().filter(|_| !values.is_empty())?;
-            Some(Array::upload(&Tensor { shape, data: values.clone() }, &device))
+            let shape = parameter.shape.as_deref().filter(|_| !values.is_empty())?;
+            Some(upload(shape, values))
         })
         .collect();
-    let shape = architecture.inputs.first().and_then(|input| input.shape.clone()).unwrap_or_default();
-    let mut tally = Tally::new(classes);
-    for index in 0..count {
-        let (data, labels) = batcher.range(index..index + 1);
-        let image = Array::upload(&Tensor { shape: shape.clone(), data }, &device);
-        let outputs = execute(architecture, registry(), &weights, &[image], &device)?;
-        let logits = outputs.first().map(Array::download).unwrap_or_default();
-        tally.add(&logits, &labels)?;
-    }
-    Ok(tally)
+    let outputs = execute(architecture, registry(), &weights, &[upload(shape, input)], &device)?;
+    Ok(outputs.first().map(Array::download).unwrap_or_default())
 }

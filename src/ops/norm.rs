@@ -338,16 +338,6 @@ impl Operator for PRelu {
     }
 }
 
-/// Batch statistics of a batch normalisation's input: mean and biased variance of each channel.
-pub(crate) fn batch_statistics(x: &Array) -> Result<[Tensor<1>; 2], OpError> {
-    let planes = planes(x)?;
-    let [batch, channels, pixels] = planes.dims();
-    let rows = planes.swap_dims(0, 1).reshape([channels, batch * pixels]);
-    let mean = rows.clone().mean_dim(1);
-    let variance = (rows - mean.clone()).powf_scalar(2.0).mean_dim(1);
-    Ok([mean.reshape([channels]), variance.reshape([channels])])
-}
-
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     vec![

@@ -7,7 +7,16 @@ use burn::tensor::Device;
 use super::{Predictor, PredictorError};
 
 /// Names of the predictors embedded in the binary; the first is the default.
-pub const BUNDLED: [&str; 2] = ["cifar10", "mnist"];
+pub const BUNDLED: [&str; 1] = ["cifar10"];
+
+macro_rules! files {
+    ($name:literal) => {
+        [
+            include_bytes!(concat!("../../predictors/", $name, "/config.json")) as &[u8],
+            include_bytes!(concat!("../../predictors/", $name, "/model.safetensors")) as &[u8],
+        ]
+    };
+}
 
 /// Loads a predictor by path, if `name` is a folder, or by the name of a bundled one.
 pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError> {
@@ -15,7 +24,8 @@ pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError>
     if folder.is_dir() {
         return Predictor::load(folder, device);
     }
-    let [config, model]: [&[u8]; 2] = match name {
+    let [config, model] = match name {
+        "cifar10" => files!("cifar10"),
         _ => {
             return Err(PredictorError::Unknown {
                 name: name.to_owned(),

@@ -90,8 +90,18 @@ impl<'a> Run<'a> {
         let registry = registry();
         let vocabulary = Vocabulary::of(registry);
         let space = Space::load(&config.space)?;
-        let data = Dataset::open(&config.data, Split::Train)?;
-        let held_out_images = Dataset::open(&config.data, Split::Val)?;
+        let [channels, ..] = space.input;
+        let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
+        let held_out_images = Dataset::open(&config.data, Split::Val)?.with_channels(channels)?;
+        if data.classes.len() != space.classes {
+            return Err(TrainError::Mismatch(format!(
+                "space '{}' has {} classes, {} has {}",
+                space.name,
+                space.classes,
+                config.data.display(),
+                data.classes.len()
+            )));
+        }
         let normalisation = data.normalisation();
         let size = config.stages.iter().map(|stage| stage.size).max().unwrap_or(data.height);
         let input =

@@ -1,0 +1,211 @@
+//! The binary as its users call it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn weightsmith(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
+    command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn named(name: &str) -> String {
+    format!("{}/architectures/named/{name}.onnx", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shared(path: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path.display().to_string())
+}
+
+fn predict(model: &str, out: &Path, further: &[&str]) -> Output {
+    let out = out.display().to_string();
+    let mut arguments = vec!["predict", model, "--out", &out, "--device", "flex", "--json"];
+    arguments.extend(further);
+    weightsmith(&arguments)
+}
+
+fn files(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(out)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn predict_writes_three_files_and_the_same_bytes_for_the_same_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["a", "b"].map(|name| folder.path().join(name));
+    let output = predict(&named("resnet-20"), &first, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result = json(&output);
+    for key in ["schema", "predictor", "seed", "device", "seconds", "parameters", "files"] {
+        assert!(!result[key].is_null(), "{key} is missing");
+    }
+    assert!(result["parameters"]["predicted"].as_u64().unwrap() > 270_000);
+    assert!(result["parameters"]["calibrated"].as_u64().unwrap() > 0);
+    assert_eq!(result["parameters"]["skipped"], 0);
+    assert!(predict(&named("resnet-20"), &second, &[]).status.success());
+    assert_eq!(files(&first), files(&second));
+    let names: Vec<_> = files(&first).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, ["report.json", "resnet-20.onnx", "resnet-20.safetensors"].map(PathBuf::from));
+}
+
+#[test]
+fn results_are_replaced_only_by_force_and_the_input_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    assert!(predict(&named("plain-cnn"), &out, &[]).status.success());
+    let again = predict(&named("plain-cnn"), &out, &[]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--force"));
+    assert!(predict(&named("plain-cnn"), &out, &["--force"]).status.success());
+    let copy = folder.path().join("net.onnx");
+    fs::copy(named("plain-cnn"), &copy).unwrap();
+    let onto = predict(&copy.display().to_string(), folder.path(), &["--force"]);
+    assert_eq!(onto.status.code(), Some(2));
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(named("plain-cnn")).unwrap());
+}
+
+#[test]
+fn the_state_dict_has_pytorch_names_and_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(predict(&named("resnet-20"), folder.path(), &[]).status.success());
+    let bytes = fs::read(folder.path().join("resnet-20.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("conv1.weight").unwrap().shape(), [16, 3, 3, 3]);
+    assert!(tensors.names().iter().any(|name| name.ends_with(".num_batches_tracked")));
+    assert!(tensors.names().iter().any(|name| name.ends_with(".running_var")));
+    let report: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["calibration"], "learned");
+    for tensor in report["tensors"].as_array().unwrap() {
+        assert!(tensor["label"].is_string() && tensor["initializer"].is_string());
+    }
+}
+
+#[test]
+fn a_filled_network_is_evaluated_above_chance_from_either_file() {
+    let Some(data) = shared("data/cifar10_jpeg.tar.xz") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    assert!(predict(&named("resnet-20"), folder.path(), &[]).status.success());
+    let filled = folder.path().join("resnet-20.onnx").display().to_string();
+    let state = folder.path().join("resnet-20.safetensors").display().to_string();
+    let base = ["--data", &data, "--limit", "500", "--json"];
+    let from_onnx = weightsmith(&[&["evaluate", &filled], &base[..]].concat());
+    assert!(from_onnx.status.success(), "{}", String::from_utf8_lossy(&from_onnx.stderr));
+    let original = named("resnet-20");
+    let from_state =
+        weightsmith(&[&["evaluate", &original, "--weights", &state], &base[..]].concat());
+    let result = json(&from_onnx);
+    assert_eq!(result, json(&from_state));
+    assert_eq!(result["images"], 500);
+    assert!(result["top1"].as_f64().unwrap() > 0.2, "{result}");
+    for key in ["schema", "cross_entropy", "ece"] {
+        assert!(!result[key].is_null(), "{key} is missing");
+    }
+}
+
+#[test]
+fn inspect_says_what_is_not_supported() {
+    let Some(model) = shared("onnx/shufflenet-v2-12-int8.onnx") else { return };
+    let output = weightsmith(&["inspect", &model, "--json"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(json(&output)["unsupported"].to_string().contains("quantised"));
+    let folder = tempfile::tempdir().unwrap();
+    let dot = folder.path().join("graph.dot").display().to_string();
+    assert!(weightsmith(&["inspect", &named("plain-cnn"), "--dot", &dot]).status.success());
+    assert!(fs::read_to_string(dot).unwrap().starts_with("digraph"));
+}
+
+#[test]
+fn bad_input_is_one_line_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.onnx");
+    let whole = fs::read(named("plain-cnn")).unwrap();
+    let contents: [&[u8]; 4] = [b"", b"not a model", &whole[..whole.len() / 2], &[0xff; 4096]];
+    for bytes in contents {
+        fs::write(&file, bytes).unwrap();
+        let out = folder.path().join("out");
+        let output = predict(&file.display().to_string(), &out, &[]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert_eq!(message.trim().lines().count(), 1, "{message}");
+        assert!(message.contains("broken.onnx"), "{message}");
+        assert!(!out.exists());
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+    }
+    let unused = weightsmith(&["inspect", &named("plain-cnn"), "--dim", "height=3"]);
+    assert_eq!(unused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unused.stderr).contains("'batch'"));
+}
+
+#[test]
+fn a_tiny_training_run_stops_resumes_and_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    write_idx(&data);
+    let run = |out: &str, steps: u64, further: &[&str]| {
+        let config = folder.path().join(format!("{out}.toml"));
+        let text = format!(
+            "name = \"smoke\"\nspace = \"tiny\"\ndata = {data:?}\nout = {:?}\nmeta_batch = 2\n\
+             batch = 4\ngraphs = 4\nvalidate_every = 100\naugmentation = \"shift\"\n\
+             [network]\ntrunk = 16\nhidden = 16\ncalibration = 2\n\
+             [network.encoder]\nwidth = 16\nheads = 2\nlayers = 1\n\
+             [[stages]]\nsteps = 2\nsize = 16\nstatistics = \"batch\"\n\
+             [[stages]]\nsteps = {}\nsize = 16\nstatistics = \"calibration\"\n",
+            folder.path().join(out),
+            steps - 2,
+        );
+        fs::write(&config, text).unwrap();
+        let config = config.display().to_string();
+        let output = weightsmith(&[&["train", &config, "--device", "flex", "--json"], further].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&output)
+    };
+    let whole = run("whole", 4, &[]);
+    assert_eq!(whole["progress"]["step"], 4);
+    let again = run("again", 4, &[]);
+    let bytes = |out: &str| fs::read(folder.path().join(out).join("predictor/model.safetensors")).unwrap();
+    assert!(again["finished"].as_bool().unwrap());
+    assert_eq!(bytes("whole"), bytes("again"));
+    let resumed = run("again", 6, &["--resume"]);
+    assert_eq!(resumed["progress"]["step"], 6);
+    let predictor = folder.path().join("again/predictor").display().to_string();
+    let out = folder.path().join("out");
+    let output = predict(&named("plain-cnn"), &out, &["--predictor", &predictor]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Eighty 16 × 16 RGB images of random pixels in the CIFAR-like folder layout are more than the
+/// test needs: IDX digits of the tiny space's size suffice.
+fn write_idx(folder: &Path) {
+    for (part, count) in [("train", 60u32), ("t10k", 20)] {
+        let mut images = vec![0, 0, 8, 3];
+        for extent in [count, 16, 16] {
+            images.extend(extent.to_be_bytes());
+        }
+        images.extend((0..count * 256).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8));
+        let mut labels = vec![0, 0, 8, 1];
+        labels.extend(count.to_be_bytes());
+        labels.extend((0..count).map(|index| (index % 10) as u8));
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
