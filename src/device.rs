@@ -22,7 +22,9 @@ pub enum DeviceChoice {
 
 /// No adapter for `--device wgpu`.
 #[derive(Debug, thiserror::Error)]
-#[error("--device wgpu: no adapter found; install a Vulkan, Metal or DirectX driver, or use --device flex")]
+#[error(
+    "--device wgpu: no adapter found; install a Vulkan, Metal or DirectX driver, or use --device flex"
+)]
 pub struct NoAdapter;
 
 /// The chosen device and its name for people, for example `flex (CPU)`.

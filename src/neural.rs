@@ -3,12 +3,12 @@
 //! Modules are made empty (zeros, norms as identity); values come from a checkpoint or from
 //! [`initialise`], drawn on the host so that every device starts from the same bytes.
 
+pub(crate) use crate::tensor_data::{download, upload};
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     nn::{Initializer, Linear, LinearConfig},
     tensor::{Device, Gradients, Tensor, TensorData},
 };
-pub(crate) use crate::tensor_data::{download, upload};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -125,7 +125,8 @@ impl Setting {
     fn open(&self) -> Result<(Predictor, Space, Dataset), Failure> {
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let space = Space::load(self.space.as_ref().unwrap_or(&predictor.config.training.space))?;
-        let test = Dataset::open(&self.data, Split::Test)?.with_channels(predictor.config.input.channels())?;
+        let test = Dataset::open(&self.data, Split::Test)?
+            .with_channels(predictor.config.input.channels())?;
         Ok((predictor, space, test))
     }
 
@@ -156,8 +157,14 @@ fn predicted(
     Ok(judge(&exported.architecture, &weights, test, &predictor.config.input, limit)?)
 }
 
-fn random(graph: &SampledGraph, input: &InputConfig, test: &Dataset, limit: usize) -> Result<Scores, Failure> {
-    let network = Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
+fn random(
+    graph: &SampledGraph,
+    input: &InputConfig,
+    test: &Dataset,
+    limit: usize,
+) -> Result<Scores, Failure> {
+    let network =
+        Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
     let weights = he_initialisation(&network.architecture, graph.seed);
     Ok(judge(&network.architecture, &weights, test, input, limit)?)
 }
@@ -182,7 +189,13 @@ impl Transfer {
                     activation: format!("{:?}", graph.style.activation).to_lowercase(),
                     parameters: graph.parameters,
                     multiply_accumulates: graph.multiply_accumulates,
-                    predicted: predicted(&predictor, &graph.name, graph.onnx.clone(), &test, limit)?,
+                    predicted: predicted(
+                        &predictor,
+                        &graph.name,
+                        graph.onnx.clone(),
+                        &test,
+                        limit,
+                    )?,
                     random: random(graph, &predictor.config.input, &test, limit)?,
                     sgd_epochs: sgd.graphs.get(&graph.name).cloned().unwrap_or_default(),
                 };
@@ -191,15 +204,18 @@ impl Transfer {
             })
             .collect::<Result<_, Failure>>()?;
         bar.finish_and_clear();
-        let top1 = |of: fn(&GraphResult) -> &Scores| Summary::of(results.iter().map(|r| of(r).top1));
+        let top1 =
+            |of: fn(&GraphResult) -> &Scores| Summary::of(results.iter().map(|r| of(r).top1));
         let mut summary = BTreeMap::from([
             ("predicted".to_owned(), top1(|result| &result.predicted)),
             ("random".to_owned(), top1(|result| &result.random)),
         ]);
-        let trained: Vec<&GraphResult> = results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
+        let trained: Vec<&GraphResult> =
+            results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
         if !trained.is_empty() {
             let of = |r: &&GraphResult| r.predicted.top1;
-            summary.insert("predicted, graphs of sgd".to_owned(), Summary::of(trained.iter().map(of)));
+            summary
+                .insert("predicted, graphs of sgd".to_owned(), Summary::of(trained.iter().map(of)));
         }
         let epochs: std::collections::BTreeSet<&String> =
             trained.iter().flat_map(|result| result.sgd_epochs.keys()).collect();
@@ -232,10 +248,13 @@ impl Transfer {
         if common.json {
             print_json(&report)?;
         } else {
-            print("top-1 (%)                  graphs   mean    std    min    p10 median    p90    max")?;
+            print(
+                "top-1 (%)                  graphs   mean    std    min    p10 median    p90    max",
+            )?;
             for (name, s) in &summary {
                 let cells = [s.mean, s.std, s.min, s.p10, s.median, s.p90, s.max];
-                let cells: Vec<String> = cells.iter().map(|cell| format!("{:6.2}", 100.0 * cell)).collect();
+                let cells: Vec<String> =
+                    cells.iter().map(|cell| format!("{:6.2}", 100.0 * cell)).collect();
                 print(&format!("{name:26} {:6} {}", s.count, cells.join(" ")))?;
             }
             if let Some(plain) = plain {
@@ -250,25 +269,46 @@ impl Sgd {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let (predictor, space, test) = self.setting.open()?;
         let input = predictor.config.input;
-        let train = Dataset::open(&self.setting.data, Split::Train)?.with_channels(input.channels())?;
-        let augmentation = if input.channels() == 1 { Augmentation::Shift } else { Augmentation::Standard };
+        let train =
+            Dataset::open(&self.setting.data, Split::Train)?.with_channels(input.channels())?;
+        let augmentation =
+            if input.channels() == 1 { Augmentation::Shift } else { Augmentation::Standard };
         let mut table = SgdTable::load(&self.out).unwrap_or_default();
         (table.schema, table.data_hash) = (1, train.hash.clone());
         let jobs: Vec<(SampledGraph, usize)> = self
             .epochs
             .iter()
-            .flat_map(|&epochs| held_out(&space, self.graphs).into_iter().flatten().map(move |graph| (graph, epochs)))
+            .flat_map(|&epochs| {
+                held_out(&space, self.graphs)
+                    .into_iter()
+                    .flatten()
+                    .map(move |graph| (graph, epochs))
+            })
             .filter(|(graph, epochs)| {
-                !table.graphs.get(&graph.name).is_some_and(|known| known.contains_key(&epochs.to_string()))
+                !table
+                    .graphs
+                    .get(&graph.name)
+                    .is_some_and(|known| known.contains_key(&epochs.to_string()))
             })
             .collect();
         let bar = bar(jobs.len(), common);
         let table = std::sync::Mutex::new(table);
         jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
-            let network = Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
+            let network = Network::of(
+                Model::from_bytes(&graph.name, graph.onnx.clone())?,
+                DimBindings::default(),
+            )?;
             let program = Program::compile(&network.architecture, registry())?;
             let architecture = &network.architecture;
-            let weights = train_with_sgd(architecture, &program, &train, &input, augmentation, *epochs, common.seed)?;
+            let weights = train_with_sgd(
+                architecture,
+                &program,
+                &train,
+                &input,
+                augmentation,
+                *epochs,
+                common.seed,
+            )?;
             let scores = judge(architecture, &weights, &test, &input, self.setting.limit())?;
             let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             table.graphs.entry(graph.name.clone()).or_default().insert(epochs.to_string(), scores);

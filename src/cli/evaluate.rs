@@ -131,11 +131,13 @@ pub(super) fn stored_weights(network: &Network) -> Result<Vec<Vec<f32>>, Failure
         .map(|index| {
             let value = architecture.value_in(&network.model, ParameterId(index))?;
             let parameter = &architecture.parameters[index];
-            let missing = || format!(
-                "{}: parameter '{}' has no value; fill the network with predict first",
-                network.model.name(),
-                parameter.name
-            );
+            let missing = || {
+                format!(
+                    "{}: parameter '{}' has no value; fill the network with predict first",
+                    network.model.name(),
+                    parameter.name
+                )
+            };
             Ok(value.ok_or_else(missing)?.data)
         })
         .collect()
@@ -149,7 +151,8 @@ fn state_dict_weights(network: &Network, path: &Path) -> Result<Vec<Vec<f32>>, F
     let mut weights = Vec::new();
     for (index, parameter) in network.architecture.parameters.iter().enumerate() {
         let name = &network.names[index];
-        let tensor = file.tensor(name).map_err(|_| refuse(format!("tensor '{name}' is missing")))?;
+        let tensor =
+            file.tensor(name).map_err(|_| refuse(format!("tensor '{name}' is missing")))?;
         if tensor.dtype() != Dtype::F32 {
             return Err(refuse(format!("tensor '{name}' is not of 32-bit floats")));
         }
@@ -160,10 +163,17 @@ fn state_dict_weights(network: &Network, path: &Path) -> Result<Vec<Vec<f32>>, F
         }
         if tensor.shape() != shape {
             let own = tensor.shape();
-            return Err(refuse(format!("tensor '{name}' has shape {own:?}, the network asks for {shape:?}")));
+            return Err(refuse(format!(
+                "tensor '{name}' has shape {own:?}, the network asks for {shape:?}"
+            )));
         }
-        let values: Vec<f32> =
-            tensor.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        let values: Vec<f32> = tensor
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect();
         weights.push(if transposed { transpose(&values, shape[0], shape[1]) } else { values });
     }
     Ok(weights)

@@ -24,7 +24,8 @@ impl Inspect {
         let network = self.network.read()?;
         let (model, architecture) = (&network.model, &network.architecture);
         if let Some(path) = &self.dot {
-            let known = |node: &crate::graph::Node| registry().get(&node.domain, &node.op_type).is_some();
+            let known =
+                |node: &crate::graph::Node| registry().get(&node.domain, &node.op_type).is_some();
             let dot = architecture.to_dot(known);
             atomic::write(path, |out| out.write_all(dot.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -79,23 +80,50 @@ impl Inspect {
             let opsets: Vec<String> = model
                 .opsets()
                 .iter()
-                .map(|(domain, version)| format!("{}{version}", if domain.is_empty() { String::new() } else { format!("{domain} ") }))
+                .map(|(domain, version)| {
+                    format!(
+                        "{}{version}",
+                        if domain.is_empty() { String::new() } else { format!("{domain} ") }
+                    )
+                })
                 .collect();
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "IR {}, opset {}, by {}", model.ir_version(), opsets.join(", "), model.producer());
+            let _ = writeln!(
+                text,
+                "IR {}, opset {}, by {}",
+                model.ir_version(),
+                opsets.join(", "),
+                model.producer()
+            );
             for input in &architecture.inputs {
-                let _ = writeln!(text, "input   {} {:?}", input.name, input.shape.as_deref().unwrap_or_default());
+                let _ = writeln!(
+                    text,
+                    "input   {} {:?}",
+                    input.name,
+                    input.shape.as_deref().unwrap_or_default()
+                );
             }
             for (name, operand) in &architecture.outputs {
                 let shape = architecture.fact(*operand).and_then(|fact| fact.shape);
                 let _ = writeln!(text, "output  {name} {:?}", shape.unwrap_or_default());
             }
-            let counts: Vec<String> = operators.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            let counts: Vec<String> =
+                operators.iter().map(|(name, count)| format!("{count} {name}")).collect();
             let _ = writeln!(text, "nodes   {}", counts.join(", "));
-            let _ = writeln!(text, "weights {} values in {} tensors", architecture.parameter_count(), architecture.parameters.len());
+            let _ = writeln!(
+                text,
+                "weights {} values in {} tensors",
+                architecture.parameter_count(),
+                architecture.parameters.len()
+            );
             for (parameter, name) in architecture.parameters.iter().zip(&network.names) {
-                let role = parameter.role().map_or("unknown role".to_owned(), |role| format!("{role:?}").to_lowercase());
-                let shape = parameter.shape.as_ref().map_or("shape unknown".to_owned(), |shape| format!("{shape:?}"));
+                let role = parameter
+                    .role()
+                    .map_or("unknown role".to_owned(), |role| format!("{role:?}").to_lowercase());
+                let shape = parameter
+                    .shape
+                    .as_ref()
+                    .map_or("shape unknown".to_owned(), |shape| format!("{shape:?}"));
                 let _ = writeln!(text, "  {name} {shape} {role}");
             }
             for notice in &architecture.notices {

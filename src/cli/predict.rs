@@ -87,14 +87,16 @@ impl Predict {
         let report = filled.report(&network, provenance);
         let seconds = start.elapsed().as_secs_f64();
 
-        std::fs::create_dir_all(&self.out).map_err(|error| format!("{}: {error}", self.out.display()))?;
+        std::fs::create_dir_all(&self.out)
+            .map_err(|error| format!("{}: {error}", self.out.display()))?;
         let [onnx_path, tensors_path, report_path] = &outputs;
         let changes = filled.changes(&network, &report);
         let at = |path: &Path| {
             let path = path.display().to_string();
             move |error: std::io::Error| format!("{path}: {error}")
         };
-        atomic::write(onnx_path, |out| splice::write(network.model.bytes(), &changes, out)).map_err(at(onnx_path))?;
+        atomic::write(onnx_path, |out| splice::write(network.model.bytes(), &changes, out))
+            .map_err(at(onnx_path))?;
         drop(changes);
         let entries = filled.state_dict(&network);
         atomic::write(tensors_path, |out| st::write(out, &entries)).map_err(at(tensors_path))?;
@@ -135,15 +137,22 @@ impl Predict {
     /// The files to be written; existing ones need `--force`, and the input is never among them.
     fn outputs(&self, input: &Path) -> Result<[PathBuf; 3], Failure> {
         let stem = stem(input);
-        let files = [format!("{stem}.onnx"), format!("{stem}.safetensors"), "report.json".to_owned()]
-            .map(|name| self.out.join(name));
+        let files =
+            [format!("{stem}.onnx"), format!("{stem}.safetensors"), "report.json".to_owned()]
+                .map(|name| self.out.join(name));
         let input = input.canonicalize()?;
         for file in &files {
             if file.canonicalize().is_ok_and(|file| file == input) {
-                return Err(format!("{}: is the input; choose another --out", file.display()).into());
+                return Err(
+                    format!("{}: is the input; choose another --out", file.display()).into()
+                );
             }
             if file.exists() && !self.force {
-                return Err(format!("{}: exists already; add --force to replace it", file.display()).into());
+                return Err(format!(
+                    "{}: exists already; add --force to replace it",
+                    file.display()
+                )
+                .into());
             }
         }
         Ok(files)
@@ -194,7 +203,8 @@ impl FilledNetwork {
             .enumerate()
             .map(|(index, parameter)| TensorReport {
                 initializer: parameter.name.clone(),
-                state_dict: (!self.prediction.weights[index].is_empty()).then(|| network.names[index].clone()),
+                state_dict: (!self.prediction.weights[index].is_empty())
+                    .then(|| network.names[index].clone()),
                 shape: parameter.shape.clone(),
                 role: parameter.role(),
                 uses: parameter.slots.len(),
@@ -228,7 +238,11 @@ impl FilledNetwork {
                 "weightsmith.parameters",
                 format!(
                     "predicted {}, kept {}, default {}, calibrated {}, skipped {}",
-                    counts.predicted, counts.kept, counts.default, counts.calibrated, counts.skipped
+                    counts.predicted,
+                    counts.kept,
+                    counts.default,
+                    counts.calibrated,
+                    counts.skipped
                 ),
             ),
         ];
@@ -244,10 +258,13 @@ impl FilledNetwork {
             Changes { list_as_inputs: network.model.ir_version() < 4, ..Changes::default() };
         for (index, parameter) in network.architecture.parameters.iter().enumerate() {
             let values = &self.prediction.weights[index];
-            let Some(shape) = parameter.shape.clone().filter(|_| !values.is_empty()) else { continue };
+            let Some(shape) = parameter.shape.clone().filter(|_| !values.is_empty()) else {
+                continue;
+            };
             let data_type = parameter.dtype.to_onnx();
             let Some(data) = onnx::encode(values, data_type) else { continue };
-            if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin {
+            if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin
+            {
                 changes.dropped_nodes.insert(position);
             }
             changes.fills.push(Fill { name: parameter.name.clone(), data_type, shape, data });
@@ -261,7 +278,9 @@ impl FilledNetwork {
         for (index, parameter) in network.architecture.parameters.iter().enumerate() {
             let values = match self.prediction.weights[index].as_slice() {
                 [] => match network.architecture.value_in(&network.model, ParameterId(index)) {
-                    Ok(Some(tensor)) if self.prediction.labels[index] == Filled::Kept => tensor.data,
+                    Ok(Some(tensor)) if self.prediction.labels[index] == Filled::Kept => {
+                        tensor.data
+                    }
                     _ => continue,
                 },
                 values => values.to_vec(),
@@ -295,5 +314,7 @@ impl FilledNetwork {
 
 /// The transpose of a rows × columns matrix.
 pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
 }

@@ -55,7 +55,8 @@ pub fn train_with_sgd(
     seed: u64,
 ) -> Result<Vec<Vec<f32>>, DataError> {
     let mut weights = he_initialisation(architecture, seed);
-    let mut momentum: Vec<Vec<f32>> = weights.iter().map(|values| vec![0.0; values.len()]).collect();
+    let mut momentum: Vec<Vec<f32>> =
+        weights.iter().map(|values| vec![0.0; values.len()]).collect();
     let batcher = Batcher::new(data, &input.mean, &input.std, input.size, augmentation)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(1);
@@ -69,18 +70,23 @@ pub fn train_with_sgd(
             &references,
             view(&images, input),
             &statistics,
-            &mut |logits, gradient| cross_entropy(logits, &labels, 0.0, gradient, program.classes()).loss,
+            &mut |logits, gradient| {
+                cross_entropy(logits, &labels, 0.0, gradient, program.classes()).loss
+            },
             false,
             scratch,
         );
-        let square: f32 = gradients.parameters.iter().flatten().map(|gradient| gradient * gradient).sum();
+        let square: f32 =
+            gradients.parameters.iter().flatten().map(|gradient| gradient * gradient).sum();
         if !square.is_finite() {
             continue;
         }
         let shrink = (CLIP / square.sqrt().max(1e-12)).min(1.0);
         let progress = step as f32 / steps as f32;
         let rate = RATE * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos());
-        for ((weights, momentum), gradient) in weights.iter_mut().zip(&mut momentum).zip(&gradients.parameters) {
+        for ((weights, momentum), gradient) in
+            weights.iter_mut().zip(&mut momentum).zip(&gradients.parameters)
+        {
             for ((weight, momentum), gradient) in weights.iter_mut().zip(momentum).zip(gradient) {
                 *momentum = MOMENTUM * *momentum + shrink * gradient + DECAY * *weight;
                 *weight -= rate * *momentum;

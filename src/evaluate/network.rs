@@ -61,7 +61,9 @@ pub fn judge(
         }
         Ok(program) => {
             let own = program.classes();
-            return Err(EvaluateError::Mismatch(format!("the network has {own} outputs, the data {classes} classes")));
+            return Err(EvaluateError::Mismatch(format!(
+                "the network has {own} outputs, the data {classes} classes"
+            )));
         }
         Err(_) => slow(architecture, weights, &batcher, count, classes)?,
     };

@@ -144,7 +144,8 @@ pub fn patches_of(
     mut visit: impl FnMut(Address, &[Patch]),
 ) {
     let total: usize = shape.iter().product();
-    let matrix = channels(shape, layout).filter(|_| family.tile()[1] > 1 || family == Family::Depthwise);
+    let matrix =
+        channels(shape, layout).filter(|_| family.tile()[1] > 1 || family == Family::Depthwise);
     let (rows, columns, taps) = match matrix {
         Some([rows, columns]) => (rows, columns, &shape[2..]),
         None => (total, 1, &shape[..0]),

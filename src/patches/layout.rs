@@ -124,7 +124,8 @@ fn classifier(architecture: &Architecture) -> Option<NodeIndex> {
             parameter.slots.iter().any(|slot| slot.node == node && slot.role == Role::Weight)
         })
     };
-    let (_, mut operand) = *architecture.outputs.first().map(|(name, operand)| (name, operand)).as_ref()?;
+    let (_, mut operand) =
+        *architecture.outputs.first().map(|(name, operand)| (name, operand)).as_ref()?;
     let mut steps = 0;
     while let Operand::Node { node, .. } = operand {
         if weighted(*node) {

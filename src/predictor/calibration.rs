@@ -57,12 +57,15 @@ pub fn calibrate(
     }
     let [carried, channels, rows, columns] = images.shape;
     let input = architecture.inputs.first().and_then(|input| input.shape.clone());
-    let Some([_, wanted, height, width]) = input.as_deref().and_then(|s| <[usize; 4]>::try_from(s).ok())
+    let Some([_, wanted, height, width]) =
+        input.as_deref().and_then(|s| <[usize; 4]>::try_from(s).ok())
     else {
         return Ok(Some("the network does not read one batch of images".to_owned()));
     };
     if wanted != channels {
-        return Ok(Some(format!("the network reads {wanted} channels, the images have {channels}")));
+        return Ok(Some(format!(
+            "the network reads {wanted} channels, the images have {channels}"
+        )));
     }
     // Large images have more pixels to measure on: fewer of them do, in bounded memory.
     let batch = (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried);
@@ -100,8 +103,12 @@ pub fn calibrate(
 /// them, such as a classifier with its batch size written into a reshape, is left out.
 fn trunk(architecture: &Architecture) -> Architecture {
     let mut trunk = architecture.clone();
-    let norms = architecture.order.iter().filter(|&&node| architecture.dag[node].op_type == "BatchNormalization");
-    trunk.outputs = norms.rev().map(|&node| (String::new(), Operand::Node { node, slot: 0 })).collect();
+    let norms = architecture
+        .order
+        .iter()
+        .filter(|&&node| architecture.dag[node].op_type == "BatchNormalization");
+    trunk.outputs =
+        norms.rev().map(|&node| (String::new(), Operand::Node { node, slot: 0 })).collect();
     let mut wanted = vec![false; architecture.dag.node_count()];
     let mut stack: Vec<Operand> = trunk.outputs.iter().map(|(_, operand)| *operand).collect();
     while let Some(operand) = stack.pop() {
@@ -171,7 +178,8 @@ pub fn calibration_noise(entries: &[Entry], values: &mut [f32], seed: u64) {
 /// Octaves of noise from the mean to single pixels.
 fn smooth(random: &mut ChaCha8Rng, height: usize, width: usize) -> Vec<f32> {
     let mut plane = vec![0.0; height * width];
-    let sizes: Vec<usize> = [1, 2, 4, 8, 16].into_iter().filter(|&size| size <= height.min(width)).collect();
+    let sizes: Vec<usize> =
+        [1, 2, 4, 8, 16].into_iter().filter(|&size| size <= height.min(width)).collect();
     let share = (1.6 / sizes.len() as f32).sqrt();
     for &size in &sizes {
         let data = (0..size * size).map(|_| share * normal(random)).collect();

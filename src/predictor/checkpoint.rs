@@ -97,9 +97,11 @@ impl Predictor {
         let path = folder.join("model.safetensors");
         crate::onnx::atomic::write(&path, |out| write_safetensors(out, &stored))
             .map_err(io(path.clone()))?;
-        let mut json = serde_json::to_vec_pretty(config).map_err(|error| {
-            PredictorError::Checkpoint { path: folder.join("config.json"), problem: error.to_string() }
-        })?;
+        let mut json =
+            serde_json::to_vec_pretty(config).map_err(|error| PredictorError::Checkpoint {
+                path: folder.join("config.json"),
+                problem: error.to_string(),
+            })?;
         json.push(b'\n');
         let path = folder.join("config.json");
         crate::onnx::atomic::write(&path, |out| out.write_all(&json)).map_err(io(path.clone()))
@@ -115,7 +117,11 @@ impl Predictor {
 fn read_values(entries: &[Entry], bytes: &[u8]) -> Result<Vec<f32>, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     if file.len() != entries.len() {
-        return Err(format!("holds {} tensors, config.json asks for {}", file.len(), entries.len()));
+        return Err(format!(
+            "holds {} tensors, config.json asks for {}",
+            file.len(),
+            entries.len()
+        ));
     }
     let mut values = Vec::with_capacity(entries.iter().map(Entry::len).sum());
     for entry in entries {
@@ -135,7 +141,9 @@ fn read_values(entries: &[Entry], bytes: &[u8]) -> Result<Vec<f32>, String> {
             ),
             Dtype::F32 => values
                 .extend(data.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
-            other => return Err(format!("tensor '{name}' has type {other:?}; F16 or F32 is needed")),
+            other => {
+                return Err(format!("tensor '{name}' has type {other:?}; F16 or F32 is needed"));
+            }
         }
     }
     Ok(values)

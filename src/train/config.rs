@@ -168,13 +168,19 @@ impl TrainConfig {
         let encoder = &self.network.encoder;
         let demands = [
             (self.steps() > 0, "stages: at least one step is needed"),
-            (self.stages.iter().all(|stage| (4..=512).contains(&stage.size)), "stages: size must be 4 to 512"),
+            (
+                self.stages.iter().all(|stage| (4..=512).contains(&stage.size)),
+                "stages: size must be 4 to 512",
+            ),
             (self.meta_batch > 0, "meta_batch must be positive"),
             (self.batch > 1, "batch must be at least 2"),
             (self.graphs > 0, "graphs must be positive"),
             (self.validate_every > 0, "validate_every must be positive"),
             (self.network.calibration > 0, "network.calibration must be positive"),
-            (encoder.heads > 0 && encoder.width % encoder.heads == 0, "network.encoder: heads must divide width"),
+            (
+                encoder.heads > 0 && encoder.width % encoder.heads == 0,
+                "network.encoder: heads must divide width",
+            ),
         ];
         match demands.iter().find(|(holds, _)| !holds) {
             Some((_, demand)) => Err((*demand).to_owned()),

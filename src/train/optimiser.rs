@@ -57,8 +57,7 @@ impl AdamW {
             let rate = if images { rate * config.calibration_rate } else { rate };
             let matrix = entry.shape.len() == 2;
             let decay = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
-            let coefficients =
-                Coefficients { shrink, correction, rate, decay, forget: 1.0 - ema };
+            let coefficients = Coefficients { shrink, correction, rate, decay, forget: 1.0 - ema };
             descend(
                 &mut self.values[range.clone()],
                 &mut self.average[range.clone()],

@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
             let norm = result.gradient.and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
             });
-                    let finite = if norm.is_some() { result.finite } else { 0 };
+            let finite = if norm.is_some() { result.finite } else { 0 };
             self.progress.step += 1;
             self.progress.architecture_steps += finite as u64;
             self.progress.skipped += (tasks.len() - finite) as u64;
@@ -218,7 +218,11 @@ impl<'a> Run<'a> {
         self.save()?;
         bar.finish();
         let finished = self.progress.step >= steps;
-        Ok(Outcome { predictor: self.config.out.join("predictor"), progress: self.progress, finished })
+        Ok(Outcome {
+            predictor: self.config.out.join("predictor"),
+            progress: self.progress,
+            finished,
+        })
     }
 
     fn network(&self, values: &[f32], device: &Device) -> Network {
@@ -300,7 +304,14 @@ struct Since {
 
 impl Default for Since {
     fn default() -> Self {
-        Self { start: Instant::now(), steps: 0, loss: 0.0, accuracy: 0.0, norm: 0.0, architectures: 0 }
+        Self {
+            start: Instant::now(),
+            steps: 0,
+            loss: 0.0,
+            accuracy: 0.0,
+            norm: 0.0,
+            architectures: 0,
+        }
     }
 }
 

@@ -37,7 +37,12 @@ struct Saved {
 const VECTORS: [&str; 4] = ["average", "first", "second", "values"];
 
 /// Writes the state of a run into its folder.
-pub fn save(folder: &Path, config: &TrainConfig, progress: &Progress, adam: &AdamW) -> Result<(), TrainError> {
+pub fn save(
+    folder: &Path,
+    config: &TrainConfig,
+    progress: &Progress,
+    adam: &AdamW,
+) -> Result<(), TrainError> {
     let failed = |source| TrainError::Io { path: folder.join("state.safetensors"), source };
     let stored: Vec<Stored> = VECTORS
         .iter()
@@ -75,7 +80,9 @@ pub fn load(folder: &Path, config: &TrainConfig) -> Result<Option<(Progress, Ada
     let saved: Saved = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
     let comparable = TrainConfig { stages: saved.config.stages.clone(), ..config.clone() };
     if saved.config != comparable {
-        return Err(broken("was saved with another configuration; choose another 'out'".to_owned()));
+        return Err(broken(
+            "was saved with another configuration; choose another 'out'".to_owned(),
+        ));
     }
     let file = SafeTensors::deserialize(tensors).map_err(|error| broken(error.to_string()))?;
     let read = |name: &str| -> Result<Vec<f32>, TrainError> {

@@ -190,8 +190,7 @@ fn judge(
     let count = task.labels.len();
     let extra = appended.len() / (channels * size * size);
     let images: Vec<f32> = [task.images.as_slice(), appended].concat();
-    let batch =
-        Images { batch: count + extra, channels, height: size, width: size, data: &images };
+    let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let classes = task.graph.program.classes();

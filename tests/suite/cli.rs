@@ -63,7 +63,10 @@ fn predict_writes_three_files_and_the_same_bytes_for_the_same_seed() {
     assert!(predict(&named("resnet-20"), &second, &[]).status.success());
     assert_eq!(files(&first), files(&second));
     let names: Vec<_> = files(&first).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(names, ["report.json", "resnet-20.onnx", "resnet-20.safetensors"].map(PathBuf::from));
+    assert_eq!(
+        names,
+        ["report.json", "resnet-20.onnx", "resnet-20.safetensors"].map(PathBuf::from)
+    );
 }
 
 #[test]
@@ -175,14 +178,16 @@ fn a_tiny_training_run_stops_resumes_and_loads() {
         );
         fs::write(&config, text).unwrap();
         let config = config.display().to_string();
-        let output = weightsmith(&[&["train", &config, "--device", "flex", "--json"], further].concat());
+        let output =
+            weightsmith(&[&["train", &config, "--device", "flex", "--json"], further].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         json(&output)
     };
     let whole = run("whole", 4, &[]);
     assert_eq!(whole["progress"]["step"], 4);
     let again = run("again", 4, &[]);
-    let bytes = |out: &str| fs::read(folder.path().join(out).join("predictor/model.safetensors")).unwrap();
+    let bytes =
+        |out: &str| fs::read(folder.path().join(out).join("predictor/model.safetensors")).unwrap();
     assert!(again["finished"].as_bool().unwrap());
     assert_eq!(bytes("whole"), bytes("again"));
     let resumed = run("again", 6, &["--resume"]);
@@ -201,7 +206,8 @@ fn write_idx(folder: &Path) {
         for extent in [count, 16, 16] {
             images.extend(extent.to_be_bytes());
         }
-        images.extend((0..count * 256).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8));
+        images
+            .extend((0..count * 256).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8));
         let mut labels = vec![0, 0, 8, 1];
         labels.extend(count.to_be_bytes());
         labels.extend((0..count).map(|index| (index % 10) as u8));

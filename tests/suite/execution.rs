@@ -29,8 +29,7 @@ fn case(space: &Space, seed: u64) -> Case {
     let model = Model::from_bytes(&graph.name, graph.onnx.clone().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, registry()).unwrap();
-    let mut shape: [usize; 4] =
-        architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
+    let mut shape: [usize; 4] = architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
     shape[0] = BATCH;
     let resolution = resolve_with_input(&mut architecture, &shape, registry()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
@@ -136,10 +135,7 @@ fn programs_agree_with_the_reference_and_its_autodiff() {
             let (_, fast, _) = case.fast(&NormStatistics::Running);
             for (index, tensor) in tracked.iter().enumerate() {
                 let parameter = &case.architecture.parameters[index];
-                if matches!(
-                    parameter.slots[0].role,
-                    Role::RunningMean | Role::RunningVariance
-                ) {
+                if matches!(parameter.slots[0].role, Role::RunningMean | Role::RunningVariance) {
                     continue;
                 }
                 let slow: Vec<f32> =
@@ -176,15 +172,13 @@ fn gradients_through_measured_statistics_are_derivatives() {
             let mut sides = [0.0; 2];
             for (side, sign) in sides.iter_mut().zip([1.0f32, -1.0]) {
                 let step = sign * 1e-3 / norm;
-                let target =
-                    if along_images { &mut case.images } else { &mut case.weights[0] };
+                let target = if along_images { &mut case.images } else { &mut case.weights[0] };
                 let saved = target.clone();
                 for (value, gradient) in target.iter_mut().zip(gradient) {
                     *value += step * gradient;
                 }
                 *side = case.fast(&statistics).0;
-                let target =
-                    if along_images { &mut case.images } else { &mut case.weights[0] };
+                let target = if along_images { &mut case.images } else { &mut case.weights[0] };
                 *target = saved;
             }
             let numeric = (sides[0] - sides[1]) / 2e-3;
