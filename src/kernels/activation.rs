@@ -8,12 +8,13 @@ use super::{
     simd::vectorised,
 };
 
-/// Runs `$body` with `$value` and `$slope` bound to the function and its derivative.
+/// Runs `$body` with `$value` and `$slope` bound to the function and its derivative. Written such
+/// that NaN stays NaN.
 macro_rules! with_function {
     ($activation:expr, $value:ident, $slope:ident => $body:expr) => {
         match $activation {
             Activation::Relu => with_function!(@ $value, $slope, $body,
-                |y: f32| y.max(0.0), |y: f32| if y > 0.0 { 1.0 } else { 0.0 }),
+                |y: f32| if y < 0.0 { 0.0 } else { y }, |y: f32| if y > 0.0 { 1.0 } else { 0.0 }),
             Activation::LeakyRelu(alpha) => with_function!(@ $value, $slope, $body,
                 |y: f32| if y > 0.0 { y } else { alpha * y },
                 |y: f32| if y > 0.0 { 1.0 } else { alpha }),
@@ -47,7 +48,7 @@ macro_rules! with_function {
                 |y: f32| if y > 0.0 { y } else { alpha * (exp(y) - 1.0) },
                 |y: f32| if y > 0.0 { 1.0 } else { alpha * exp(y) }),
             Activation::Clip { low, high } => with_function!(@ $value, $slope, $body,
-                |y: f32| y.max(low).min(high),
+                |y: f32| if y < low { low } else if y > high { high } else { y },
                 |y: f32| if y > low && y < high { 1.0 } else { 0.0 }),
         }
     };

@@ -328,3 +328,83 @@ unsafe fn reduce_tile<V: Vector, const M: usize, const K: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+
+    fn pixels(count: usize, seed: usize) -> Vec<Pixel> {
+        let value = |index: usize| ((index * 7919 + seed * 31) % 1013) as f32 / 506.0 - 1.0;
+        (0..count)
+            .map(|pixel| Pixel(std::array::from_fn(|lane| value(pixel * IMAGES + lane))))
+            .collect()
+    }
+
+    /// Runs a function for every instruction set that this processor has; all must agree.
+    fn agree(count: usize, run: impl Fn(Level, &mut [f32])) {
+        let mut plain = vec![0.5; count];
+        run(Level::Baseline, &mut plain);
+        for other in [Level::Medium, Level::Wide] {
+            let here = match other {
+                Level::Wide => level() == Level::Wide,
+                _ => level() != Level::Baseline,
+            };
+            let mut out = vec![0.5; count];
+            if here {
+                run(other, &mut out);
+                for (out, plain) in out.iter().zip(&plain) {
+                    assert_abs_diff_eq!(out, plain, epsilon = 1e-4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn instruction_sets_agree() {
+        let (input, gradient) = (pixels(200, 1), pixels(200, 2));
+        let places: Vec<Place> =
+            (0..11).map(|at| Place { input: 3 * at, output: 10 - at }).collect();
+        for (channels, depth) in [(1, 9), (2, 5), (7, 10), (13, 4)] {
+            let offsets: Vec<usize> = (0..depth).map(|k| (k * 17) % 150).collect();
+            let weights: Vec<f32> =
+                (0..channels * depth).map(|k| (k % 7) as f32 / 7.0 - 0.4).collect();
+            let bias: Vec<f32> = (0..channels).map(|channel| channel as f32).collect();
+            let job = Correlate {
+                input: &input,
+                offsets: &offsets,
+                weights: &weights,
+                bias: Some(&bias),
+                places: &places,
+                channels,
+                stride: 11,
+                accumulate: true,
+            };
+            // SAFETY: operands are long enough, and the features are there.
+            agree(channels * 11 * IMAGES, |level, out| unsafe {
+                match level {
+                    Level::Wide => correlate_wide(&job, out.as_mut_ptr()),
+                    Level::Medium => correlate_medium(&job, out.as_mut_ptr()),
+                    Level::Baseline => sweep::<[f32; IMAGES], 1, 1>(&job, out.as_mut_ptr()),
+                }
+            });
+            let job = Reduce {
+                input: &input,
+                offsets: &offsets,
+                gradient: &gradient,
+                places: &places,
+                channels,
+                stride: 11,
+            };
+            // SAFETY: as above.
+            agree(channels * depth, |level, out| unsafe {
+                match level {
+                    Level::Wide => reduce_wide(&job, out, depth),
+                    Level::Medium => reduce_medium(&job, out, depth),
+                    Level::Baseline => reduce_all::<[f32; IMAGES], 2, 2>(&job, out, depth),
+                }
+            });
+        }
+    }
+}
