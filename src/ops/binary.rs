@@ -42,7 +42,7 @@ impl Operator for Arithmetic {
         for (index, input) in inputs.iter().enumerate().skip(1) {
             let Some(input) = input else { continue };
             shape = match (&shape, &input.shape) {
-                (Some(a), Some(b)) => Some(broadcast(a, b).ok_or_else(|| {
+                (Some(a), Some(b)) => Some(broadcast(a, &aligned(node, a, b)?).ok_or_else(|| {
                     bad(index, format!("shape {b:?} does not broadcast with {a:?}"))
                 })?),
                 _ => None,
@@ -73,14 +73,18 @@ impl Operator for Arithmetic {
 
     fn execute(
         &self,
-        _node: &Node,
+        node: &Node,
         inputs: &[Option<Array>],
         _device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let mut total = array(inputs, 0)?.clone();
         for (index, input) in inputs.iter().enumerate().skip(1) {
-            let Some(input) = input else { continue };
-            total = self.pair(&total, input, index)?;
+            let Some(mut input) = input.clone() else { continue };
+            let aligned = aligned(node, total.shape(), input.shape())?;
+            match &mut input {
+                Array::Float { shape, .. } | Array::Int { shape, .. } => *shape = aligned,
+            }
+            total = self.pair(&total, &input, index)?;
         }
         Ok(vec![total])
     }
@@ -123,6 +127,20 @@ impl Arithmetic {
         let pair = [(a.shape(), a.ints()?), (b.shape(), b.ints()?)];
         Some(Constant::Int { data: fold_ints(self.run_ints, pair, shape)?, shape: shape.to_vec() })
     }
+}
+
+/// Before opset 7 the second operand broadcasts only by attribute, and may start at an `axis` of
+/// the first: its shape gets ones behind it.
+fn aligned(node: &Node, first: &[usize], second: &[usize]) -> Result<Vec<usize>, OpError> {
+    let mut shape = second.to_vec();
+    if node.opset < 7 && node.attributes.int("broadcast", 0)? != 0 && second.len() < first.len() {
+        let trailing = first.len() - second.len();
+        let axis = node.attributes.int("axis", trailing as i64)?;
+        let behind = usize::try_from(axis).ok().and_then(|axis| trailing.checked_sub(axis));
+        let behind = behind.ok_or_else(|| OpError::Unsupported(format!("axis {axis}")))?;
+        shape.extend(std::iter::repeat_n(1, behind));
+    }
+    Ok(shape)
 }
 
 fn fold_ints(

@@ -4,5 +4,6 @@ mod cli;
 mod data;
 mod devices;
 mod spaces;
+mod whole_files;
 mod execution;
 mod kernels;
