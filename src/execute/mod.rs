@@ -1,12 +1,13 @@
 //! Running an architecture with given weights. [`execute`] runs any supported graph on a burn
-//! device, differentiable in the weights; [`Program`] runs the graphs that lower to CPU kernels,
-//! many times faster, with gradients.
+//! device, differentiable in the weights, and [`measure`] takes the statistics of its batch
+//! normalisations; [`Program`] runs the graphs that lower to CPU kernels, many times faster, with
+//! gradients.
 
 mod fuse;
 mod program;
 mod reference;
 
 pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, NotLowered, Program};
-pub use reference::{ExecuteError, execute};
+pub use reference::{ExecuteError, execute, measure};
 
 pub use crate::kernels::Scratch;

@@ -1,15 +1,16 @@
-//! Operators of one input that act on each element, shape unchanged: one row of the table each.
+//! Operators that act on each element of one input, shape unchanged: one row of the table each, and
+//! `PRelu`, whose slope is learned.
 
 use burn::tensor::{Device, Tensor, activation};
 
 use crate::{
-    graph::{Constant, Fact, Node},
+    graph::{Constant, Fact, Layout, Node, Role},
     kernels::{Activation, Step},
 };
 
 use super::{
-    Array, OpError, Operator,
-    helpers::{array, named, required},
+    Array, OpError, Operator, SlotRule,
+    helpers::{array, bad, broadcast, maybe_shape, named, required},
 };
 
 type Run = fn(&Node, &[Option<Array>], Tensor<1>) -> Result<Tensor<1>, OpError>;
@@ -55,6 +56,70 @@ impl Operator for Elementwise {
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
         (self.lower)(node, inputs)
+    }
+}
+
+/// `PRelu`: x for x > 0, slope · x otherwise; the slope broadcasts to x.
+struct PRelu;
+
+/// Arrays are broadcast at this rank.
+const RANK: usize = 6;
+
+impl PRelu {
+    /// The slope's shape; before opset 7 a vector stands for one value per channel.
+    fn aligned(node: &Node, shape: &[usize], slope: &[usize]) -> Vec<usize> {
+        let mut aligned = slope.to_vec();
+        if node.opset < 7 && slope.len() == 1 && slope != [1] {
+            aligned.extend(shape.iter().skip(2).map(|_| 1));
+        }
+        aligned
+    }
+}
+
+impl Operator for PRelu {
+    fn op_type(&self) -> &'static str {
+        "PRelu"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1, 6, 7, 9, 16]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        if let (Some(shape), Some(slope)) = (&x.shape, maybe_shape(inputs, 1)) {
+            let slope = Self::aligned(node, shape, slope);
+            if shape.len() > RANK || broadcast(shape, &slope).as_ref() != Some(shape) {
+                return Err(bad(1, format!("shape {slope:?} does not broadcast to {shape:?}")));
+            }
+        }
+        Ok(named(node, 0, x.dtype, x.shape.clone(), None).into_iter().collect())
+    }
+
+    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        Ok(vec![SlotRule {
+            input: 1,
+            role: Role::Slope,
+            layout: Layout::Vector,
+            groups: 1,
+            fan_in: Some(1),
+            shape: None,
+        }])
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let (x, slope) = (array(inputs, 0)?, array(inputs, 1)?);
+        let shape = x.shape().to_vec();
+        let aligned = Self::aligned(node, &shape, slope.shape());
+        let slope: Tensor<RANK> = slope.clone().renamed(aligned).rank(1)?;
+        let x: Tensor<RANK> = x.rank(0)?;
+        let result = x.clone().clamp_min(0.0) + x.clamp_max(0.0) * slope;
+        Ok(vec![Array::flat(result, shape)])
     }
 }
 
@@ -109,7 +174,12 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(Elementwise { domain: "", op_type, since, run, lower }) as Box<dyn Operator>
     };
     vec![
-        plain("Relu", &[1, 6, 13, 14], |_, _, x| Ok(activation::relu(x)), |_, _| lowered(Activation::Relu)),
+        plain(
+            "Relu",
+            &[1, 6, 13, 14],
+            |_, _, x| Ok(activation::relu(x)),
+            |_, _| lowered(Activation::Relu),
+        ),
         plain(
             "LeakyRelu",
             &[1, 6, 16],
@@ -119,13 +189,22 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             },
             |node, _| lowered(Activation::LeakyRelu(alpha(node, 0.01)?)),
         ),
-        plain("Sigmoid", &[1, 6, 13], |_, _, x| Ok(activation::sigmoid(x)), |_, _| lowered(Activation::Sigmoid)),
+        plain(
+            "Sigmoid",
+            &[1, 6, 13],
+            |_, _, x| Ok(activation::sigmoid(x)),
+            |_, _| lowered(Activation::Sigmoid),
+        ),
         plain("Tanh", &[1, 6, 13], |_, _, x| Ok(x.tanh()), |_, _| lowered(Activation::Tanh)),
         plain(
             "HardSigmoid",
             &[1, 6, 22],
             |node, _, x| {
-                Ok(hard_sigmoid(x, node.attributes.float("alpha", 0.2)?, node.attributes.float("beta", 0.5)?))
+                Ok(hard_sigmoid(
+                    x,
+                    node.attributes.float("alpha", 0.2)?,
+                    node.attributes.float("beta", 0.5)?,
+                ))
             },
             |node, _| {
                 let beta = node.attributes.float("beta", 0.5).ok()?;
@@ -186,13 +265,9 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
                 lowered(Activation::Clip { low, high })
             },
         ),
+        Box::new(PRelu),
         plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
-        plain(
-            "Softsign",
-            &[1, 22],
-            |_, _, x| Ok(x.clone() / (x.abs() + 1.0)),
-            none,
-        ),
+        plain("Softsign", &[1, 22], |_, _, x| Ok(x.clone() / (x.abs() + 1.0)), none),
         plain("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
         plain("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
         plain("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),

@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::graph::{self, Constant};
+use crate::graph::{self, Constant, DType, Fact};
 
 use super::OpError;
 
 /// A value while a graph runs: floats on the device, integers (shape arithmetic) on the host.
 /// Floats are kept flat; operators view them at the rank they compute in.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all arrays are floats")]
 pub enum Array {
     /// Floats on the device.
     Float {
@@ -37,9 +38,7 @@ impl Array {
     pub fn constant(constant: &Constant, device: &Device) -> Self {
         match constant {
             Constant::Float(tensor) => Self::upload(tensor, device),
-            Constant::Int { shape, data } => {
-                Self::Int { shape: shape.clone(), data: data.clone() }
-            }
+            Constant::Int { shape, data } => Self::Int { shape: shape.clone(), data: data.clone() },
         }
     }
 
@@ -55,10 +54,31 @@ impl Array {
         Self::Float { flat: tensor.reshape([length]), shape }
     }
 
+    /// What is known about the value before anything is computed with it.
+    pub fn fact(&self) -> Fact {
+        let (dtype, value) = match self {
+            Self::Float { .. } => (DType::F32, None),
+            Self::Int { shape, data } => {
+                let value = Constant::Int { shape: shape.clone(), data: data.clone() };
+                (DType::I64, Some(value))
+            }
+        };
+        let shape = Some(self.shape().to_vec());
+        Fact { name: String::new(), dtype: Some(dtype), shape, value }
+    }
+
     /// Extents.
     pub fn shape(&self) -> &[usize] {
         match self {
             Self::Float { shape, .. } | Self::Int { shape, .. } => shape,
+        }
+    }
+
+    /// The same values at other extents, of which there must be as many.
+    pub fn renamed(self, shape: Vec<usize>) -> Self {
+        match self {
+            Self::Float { flat, .. } => Self::Float { flat, shape },
+            Self::Int { data, .. } => Self::Int { shape, data },
         }
     }
 
@@ -73,7 +93,11 @@ impl Array {
     }
 
     /// The floats at a fixed rank and shape.
-    pub fn view<const D: usize>(&self, input: usize, shape: [usize; D]) -> Result<Tensor<D>, OpError> {
+    pub fn view<const D: usize>(
+        &self,
+        input: usize,
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, OpError> {
         Ok(self.floats(input)?.reshape(shape))
     }
 

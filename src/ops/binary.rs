@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, SlotRule,
-    helpers::{array, bad, broadcast, named, required},
+    helpers::{array, bad, broadcast, folds, named, required},
 };
 
 /// Arrays are broadcast at this rank.
@@ -42,13 +42,11 @@ impl Operator for Arithmetic {
         for (index, input) in inputs.iter().enumerate().skip(1) {
             let Some(input) = input else { continue };
             shape = match (&shape, &input.shape) {
-                (Some(a), Some(b)) => Some(broadcast(a, &aligned(node, a, b)?).ok_or_else(|| {
-                    bad(index, format!("shape {b:?} does not broadcast with {a:?}"))
-                })?),
+                (Some(a), Some(b)) => Some(joint(a, &aligned(node, a, b)?, index)?),
                 _ => None,
             };
         }
-        let value = self.fold(inputs, shape.as_deref());
+        let value = if node.opset < 7 { None } else { self.fold(inputs, shape.as_deref()) };
         let dtype = inputs.iter().flatten().find_map(|input| input.dtype);
         Ok(named(node, 0, dtype, shape, value).into_iter().collect())
     }
@@ -79,18 +77,17 @@ impl Operator for Arithmetic {
     ) -> Result<Vec<Array>, OpError> {
         let mut total = array(inputs, 0)?.clone();
         for (index, input) in inputs.iter().enumerate().skip(1) {
-            let Some(mut input) = input.clone() else { continue };
+            let Some(input) = input else { continue };
             let aligned = aligned(node, total.shape(), input.shape())?;
-            match &mut input {
-                Array::Float { shape, .. } | Array::Int { shape, .. } => *shape = aligned,
-            }
-            total = self.pair(&total, &input, index)?;
+            total = self.pair(&total, &input.clone().renamed(aligned), index)?;
         }
         Ok(vec![total])
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let data = |slot: usize| matches!(node.inputs.get(slot), Some(Operand::Node { .. } | Operand::Input(_)));
+        let data = |slot: usize| {
+            matches!(node.inputs.get(slot), Some(Operand::Node { .. } | Operand::Input(_)))
+        };
         let shape = |slot: usize| inputs.get(slot)?.as_ref()?.shape.as_deref();
         if inputs.len() != 2 || !data(0) || !data(1) {
             return None;
@@ -106,8 +103,7 @@ impl Operator for Arithmetic {
 impl Arithmetic {
     fn pair(&self, a: &Array, b: &Array, index: usize) -> Result<Array, OpError> {
         let (sa, sb) = (a.shape().to_vec(), b.shape().to_vec());
-        let shape = broadcast(&sa, &sb)
-            .ok_or_else(|| bad(index, format!("shape {sb:?} does not broadcast with {sa:?}")))?;
+        let shape = joint(&sa, &sb, index)?;
         if let (Array::Int { data: a, .. }, Array::Int { data: b, .. }) = (a, b) {
             let data = fold_ints(self.run_ints, [(&sa, a), (&sb, b)], &shape);
             let overflow = || OpError::Unsupported("integer arithmetic that overflows".to_owned());
@@ -123,14 +119,19 @@ impl Arithmetic {
     /// The value of integer arithmetic on constants.
     fn fold(&self, inputs: &[Option<Fact>], shape: Option<&[usize]>) -> Option<Constant> {
         let [Some(a), Some(b)] = inputs else { return None };
-        let (a, b, shape) = (a.value.as_ref()?, b.value.as_ref()?, shape?);
+        let (a, b, shape) = (a.value.as_ref()?, b.value.as_ref()?, shape.filter(|s| folds(s))?);
         let pair = [(a.shape(), a.ints()?), (b.shape(), b.ints()?)];
         Some(Constant::Int { data: fold_ints(self.run_ints, pair, shape)?, shape: shape.to_vec() })
     }
 }
 
-/// Before opset 7 the second operand broadcasts only by attribute, and may start at an `axis` of
-/// the first: its shape gets ones behind it.
+/// The shape two operands broadcast to.
+fn joint(a: &[usize], b: &[usize], index: usize) -> Result<Vec<usize>, OpError> {
+    broadcast(a, b).ok_or_else(|| bad(index, format!("shape {b:?} does not broadcast with {a:?}")))
+}
+
+/// The second operand's shape. Before opset 7 it broadcasts only by attribute, and may start at an
+/// `axis` of the first: units are added behind.
 fn aligned(node: &Node, first: &[usize], second: &[usize]) -> Result<Vec<usize>, OpError> {
     let mut shape = second.to_vec();
     if node.opset < 7 && node.attributes.int("broadcast", 0)? != 0 && second.len() < first.len() {
@@ -171,8 +172,8 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             Box::new(Arithmetic {
                 op_type: $name,
                 since: $since,
-                run: |a, b| $run(a, b),
-                run_broadcast: |a, b| $run(a, b),
+                run: $run,
+                run_broadcast: $run,
                 run_ints: $ints,
                 role: $role,
                 lower: $lower,
@@ -181,14 +182,28 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     }
     let divide = |a: i64, b: i64| a.checked_div(b);
     vec![
-        arithmetic!("Add", &[1, 6, 7, 13, 14], |a, b| a + b, i64::checked_add, Some(Role::Shift), Some(Step::Add)),
+        arithmetic!(
+            "Add",
+            &[1, 6, 7, 13, 14],
+            |a, b| a + b,
+            i64::checked_add,
+            Some(Role::Shift),
+            Some(Step::Add)
+        ),
         arithmetic!("Sub", &[1, 6, 7, 13, 14], |a, b| a - b, i64::checked_sub, None, None),
-        arithmetic!("Mul", &[1, 6, 7, 13, 14], |a, b| a * b, i64::checked_mul, Some(Role::Gain), Some(Step::Mul)),
+        arithmetic!(
+            "Mul",
+            &[1, 6, 7, 13, 14],
+            |a, b| a * b,
+            i64::checked_mul,
+            Some(Role::Gain),
+            Some(Step::Mul)
+        ),
         arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None),
         arithmetic!("Sum", &[1, 6, 8, 13], |a, b| a + b, i64::checked_add, None, Some(Step::Add)),
         arithmetic!("Max", &[1, 6, 8, 12, 13], max, |a, b| Some(a.max(b)), None, None),
         arithmetic!("Min", &[1, 6, 8, 12, 13], min, |a, b| Some(a.min(b)), None, None),
-        arithmetic!("Pow", &[1, 7, 12, 13, 15], |a, b| power(a, b), |_, _| None, None, None),
+        arithmetic!("Pow", &[1, 7, 12, 13, 15], power, |_, _| None, None, None),
     ]
 }
 

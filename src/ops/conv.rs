@@ -9,7 +9,9 @@ use crate::{
 
 use super::{
     Array, Features, OpError, Operator, SlotRule,
-    helpers::{Window, array, bad, image, maybe, maybe_shape, output, required, shape_of, sizes, window},
+    helpers::{
+        Window, array, bad, image, maybe, maybe_shape, output, required, shape_of, sizes, window,
+    },
 };
 
 /// `Conv`: x `[N, C, H, W]`, weight `[O, C / groups, kh, kw]`, optional bias `[O]`.
@@ -19,7 +21,11 @@ impl Conv {
     fn window(node: &Node, weight: &[usize], input: [usize; 2]) -> Result<Window, OpError> {
         let kernel = match weight[2..] {
             [height, width] => [height, width],
-            _ => return Err(OpError::Unsupported("a convolution that is not over images".to_owned())),
+            _ => {
+                return Err(OpError::Unsupported(
+                    "a convolution that is not over images".to_owned(),
+                ));
+            }
         };
         window(node, kernel, input)
     }
@@ -46,7 +52,9 @@ impl Conv {
         let mut shape = vec![outputs, channels / Self::groups(node)?];
         for &extent in kernel {
             let extent = usize::try_from(extent);
-            shape.push(extent.map_err(|_| OpError::Unsupported("a negative kernel extent".to_owned()))?);
+            shape.push(
+                extent.map_err(|_| OpError::Unsupported("a negative kernel extent".to_owned()))?,
+            );
         }
         Ok(Some(shape))
     }
@@ -72,7 +80,15 @@ impl Operator for Conv {
             return Err(bad(1, format!("shape {weight:?} is not that of a kernel over images")));
         }
         if weight[1].checked_mul(groups) != Some(channels) || weight[0] % groups != 0 {
-            return Err(bad(1, format!("shape {weight:?} does not fit {channels} channels in {groups} groups")));
+            return Err(bad(
+                1,
+                format!("shape {weight:?} does not fit {channels} channels in {groups} groups"),
+            ));
+        }
+        if let Some(bias) = maybe_shape(inputs, 2)
+            && bias != [weight[0]]
+        {
+            return Err(bad(2, format!("shape {bias:?} is not one value per output channel")));
         }
         let window = Self::window(node, &weight, [height, width])?;
         let [out_height, out_width] = window.output;
@@ -84,7 +100,8 @@ impl Operator for Conv {
         let weight = Self::weight(node, inputs)?;
         let fan_in = weight.as_ref().map(|shape| shape.iter().skip(1).product());
         let bias = weight.as_ref().map(|shape| vec![shape[0]]);
-        let rule = |input, role, layout, shape| SlotRule { input, role, layout, groups, fan_in, shape };
+        let rule =
+            |input, role, layout, shape| SlotRule { input, role, layout, groups, fan_in, shape };
         Ok(vec![
             rule(1, Role::Weight, Layout::OutIn, weight),
             rule(2, Role::Bias, Layout::Vector, bias),
@@ -105,7 +122,12 @@ impl Operator for Conv {
         }
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let (x, weight) = (array(inputs, 0)?, array(inputs, 1)?);
         let shape = image(x.shape(), 0)?;
         let kernel = image(weight.shape(), 1)?;
@@ -153,12 +175,15 @@ impl Operator for ConvTranspose {
         let extra: [usize; 2] = sizes(node, "output_padding", 0)?;
         let extent = |axis: usize, input: usize, kernel: usize| {
             let span = stride[axis] * input.saturating_sub(1) + extra[axis];
-            (span + dilation[axis] * kernel.saturating_sub(1) + 1).checked_sub(pads[axis] + pads[axis + 2])
+            (span + dilation[axis] * kernel.saturating_sub(1) + 1)
+                .checked_sub(pads[axis] + pads[axis + 2])
         };
         let automatic = node.attributes.ints("output_shape")?.is_some()
             || node.attributes.string("auto_pad", "NOTSET")? != "NOTSET";
         let shape = match (extent(0, height, kh), extent(1, width, kw)) {
-            (Some(height), Some(width)) if !automatic => Some(vec![batch, outputs * groups, height, width]),
+            (Some(height), Some(width)) if !automatic => {
+                Some(vec![batch, outputs * groups, height, width])
+            }
             _ => None,
         };
         Ok(output(node, x.dtype, shape))
@@ -167,10 +192,11 @@ impl Operator for ConvTranspose {
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
         let groups = Conv::groups(node)?;
         let weight = maybe_shape(inputs, 1);
-        let fan_in = weight.filter(|shape| shape.len() > 2).map(|shape| {
-            shape[0] / groups * shape[2..].iter().product::<usize>()
-        });
-        let rule = |input, role, layout| SlotRule { input, role, layout, groups, fan_in, shape: None };
+        let fan_in = weight
+            .filter(|shape| shape.len() > 2)
+            .map(|shape| shape[0] / groups * shape[2..].iter().product::<usize>());
+        let rule =
+            |input, role, layout| SlotRule { input, role, layout, groups, fan_in, shape: None };
         Ok(vec![rule(1, Role::Weight, Layout::InOut), rule(2, Role::Bias, Layout::Vector)])
     }
 

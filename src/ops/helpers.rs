@@ -40,6 +40,15 @@ pub(super) fn static_ints(inputs: &[Option<Fact>], input: usize) -> Option<&[i64
     inputs.get(input)?.as_ref()?.value.as_ref()?.ints()
 }
 
+/// Whether a tensor is small enough to be computed when the graph is read.
+pub(super) fn folds(shape: &[usize]) -> bool {
+    const LARGEST: usize = 1 << 16;
+    shape
+        .iter()
+        .try_fold(1usize, |count, &extent| count.checked_mul(extent))
+        .is_some_and(|count| count <= LARGEST)
+}
+
 /// One output of a shape and type.
 pub(super) fn output(node: &Node, dtype: Option<DType>, shape: Option<Vec<usize>>) -> Vec<Fact> {
     named(node, 0, dtype, shape, None).into_iter().collect()
@@ -72,6 +81,10 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     }
 }
 
+/// The values around an axis: product of the extents before it, its own, product after.
+pub(super) fn around(shape: &[usize], axis: usize) -> [usize; 3] {
+    [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
+}
 /// The shape that two shapes broadcast to (ONNX *Broadcasting*, multidirectional).
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
@@ -126,8 +139,9 @@ pub(super) fn window(
     if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
         return Err(OpError::Unsupported("a kernel, stride or dilation of zero".to_owned()));
     }
-    let reach: [usize; 2] =
-        std::array::from_fn(|axis| (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1));
+    let reach: [usize; 2] = std::array::from_fn(|axis| {
+        (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1)
+    });
     match node.attributes.string("auto_pad", "NOTSET")? {
         "NOTSET" | "" => {}
         "VALID" => pads = [0; 4],
@@ -149,7 +163,13 @@ pub(super) fn window(
     for axis in 0..2 {
         let padded = input[axis].saturating_add(pads[axis]).saturating_add(pads[axis + 2]);
         let span = padded.checked_sub(reach[axis]).ok_or_else(|| {
-            bad(0, format!("extent {} with pads is smaller than the window {}", input[axis], reach[axis]))
+            bad(
+                0,
+                format!(
+                    "extent {} with pads is smaller than the window {}",
+                    input[axis], reach[axis]
+                ),
+            )
         })?;
         output[axis] = span / stride[axis] + 1;
         if ceil && span % stride[axis] != 0 {
@@ -166,6 +186,9 @@ pub(super) fn window(
 /// Batch, channels, height and width.
 pub(super) fn image(shape: &[usize], input: usize) -> Result<[usize; 4], OpError> {
     shape.try_into().map_err(|_| {
-        OpError::Unsupported(format!("input {input} of rank {}; only images (rank 4) are supported", shape.len()))
+        OpError::Unsupported(format!(
+            "input {input} of rank {}; only images (rank 4) are supported",
+            shape.len()
+        ))
     })
 }

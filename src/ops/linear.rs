@@ -74,7 +74,8 @@ impl Operator for Gemm {
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
         let form = Form::of(node)?;
         let weight = maybe_shape(inputs, 1).and_then(|shape| <[usize; 2]>::try_from(shape).ok());
-        let features = maybe_shape(inputs, 0).and_then(|shape| shape.get(usize::from(!form.trans_a)));
+        let features =
+            maybe_shape(inputs, 0).and_then(|shape| shape.get(usize::from(!form.trans_a)));
         let outputs = match (weight, maybe_shape(inputs, 2)) {
             (Some([rows, columns]), _) => Some(if form.trans_b { rows } else { columns }),
             (None, Some([outputs])) => Some(*outputs),
@@ -86,14 +87,20 @@ impl Operator for Gemm {
             false => vec![features, outputs],
         });
         let layout = if form.trans_b { Layout::OutIn } else { Layout::InOut };
-        let rule = |input, role, layout, shape| SlotRule { input, role, layout, groups: 1, fan_in, shape };
+        let rule =
+            |input, role, layout, shape| SlotRule { input, role, layout, groups: 1, fan_in, shape };
         Ok(vec![
             rule(1, Role::Weight, layout, shape),
             rule(2, Role::Bias, Layout::Vector, outputs.map(|outputs| vec![outputs])),
         ])
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let form = Form::of(node)?;
         let side = |input: usize, transposed: bool| -> Result<Tensor<2>, OpError> {
             let value = array(inputs, input)?;
@@ -180,17 +187,32 @@ impl Operator for MatMul {
         let depth = maybe_shape(inputs, 0).and_then(|shape| shape.last().copied());
         let depth = depth.or_else(|| maybe_shape(inputs, 1)?.iter().rev().nth(1).copied());
         let outputs = node.outputs.first().and_then(|fact| fact.shape.as_ref()?.last().copied());
-        let rule = |input, layout, fan_in, shape| {
-            SlotRule { input, role: Role::Weight, layout, groups: 1, fan_in, shape }
+        let rule = |input, layout, fan_in, shape| SlotRule {
+            input,
+            role: Role::Weight,
+            layout,
+            groups: 1,
+            fan_in,
+            shape,
         };
         let left = maybe_shape(inputs, 0).and_then(|shape| shape.last().copied());
         Ok(vec![
-            rule(1, Layout::InOut, depth, depth.zip(outputs).map(|(depth, outputs)| vec![depth, outputs])),
+            rule(
+                1,
+                Layout::InOut,
+                depth,
+                depth.zip(outputs).map(|(depth, outputs)| vec![depth, outputs]),
+            ),
             rule(0, Layout::OutIn, left, None),
         ])
     }
 
-    fn execute(&self, _node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let (a, b) = (array(inputs, 0)?, array(inputs, 1)?);
         let [left, right, shape] = Self::shapes(a.shape(), b.shape())?;
         // A stack of rows times one matrix is one product.
@@ -199,14 +221,18 @@ impl Operator for MatMul {
             let result = a.view::<2>(0, [rows, depth])?.matmul(b.view(1, [depth, columns])?);
             return Ok(vec![Array::flat(result, shape)]);
         }
-        let ranked = |array: &Array, input: usize, own: &[usize]| -> Result<Tensor<RANK>, OpError> {
-            if own.len() > RANK {
-                return Err(OpError::Unsupported(format!("matrices stacked in more than {} axes", RANK - 2)));
-            }
-            let mut full = [1; RANK];
-            full[RANK - own.len()..].copy_from_slice(own);
-            array.view(input, full)
-        };
+        let ranked =
+            |array: &Array, input: usize, own: &[usize]| -> Result<Tensor<RANK>, OpError> {
+                if own.len() > RANK {
+                    return Err(OpError::Unsupported(format!(
+                        "matrices stacked in more than {} axes",
+                        RANK - 2
+                    )));
+                }
+                let mut full = [1; RANK];
+                full[RANK - own.len()..].copy_from_slice(own);
+                array.view(input, full)
+            };
         let result = ranked(a, 0, &left)?.matmul(ranked(b, 1, &right)?);
         Ok(vec![Array::flat(result, shape)])
     }

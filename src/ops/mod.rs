@@ -16,12 +16,14 @@ mod reduce;
 mod registry;
 mod reshape;
 mod resolve;
+mod slice;
 mod softmax;
 mod statics;
 mod vocabulary;
 
 pub use array::Array;
-pub use operator::{Features, OpError, Operator, SlotRule};
+pub(crate) use norm::batch_statistics;
+pub use operator::{Features, OpError, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry, registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
 pub use vocabulary::Vocabulary;

@@ -1,4 +1,4 @@
-//! Normalisations.
+//! Normalisations over a batch, groups of channels, or trailing axes.
 
 use burn::tensor::{Device, Tensor};
 
@@ -46,6 +46,21 @@ fn per_channel(inputs: &[Option<Array>], input: usize, count: usize) -> Result<T
     vector.view(input, [1, count, 1])
 }
 
+/// Checks that parameters, where their shapes are known, hold `length` values.
+fn lengths(
+    inputs: &[Option<Fact>],
+    parameters: std::ops::Range<usize>,
+    length: Option<usize>,
+) -> Result<(), OpError> {
+    for input in parameters {
+        let (Some(shape), Some(length)) = (maybe_shape(inputs, input), length) else { continue };
+        if shape.iter().product::<usize>() != length {
+            return Err(bad(input, format!("shape {shape:?} does not hold {length} values")));
+        }
+    }
+    Ok(())
+}
+
 /// (x − mean) / √(variance + ε) over the last axis, biased variance.
 fn standardise<const D: usize>(x: Tensor<D>, epsilon: f32) -> Tensor<D> {
     let centred = x.clone() - x.mean_dim(D - 1);
@@ -68,16 +83,11 @@ impl Operator for BatchNormalization {
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
         if node.attributes.int("training_mode", 0)? != 0 {
-            return Err(OpError::Unsupported("training_mode; export in evaluation mode".to_owned()));
+            return Err(OpError::Unsupported(
+                "training_mode; export in evaluation mode".to_owned(),
+            ));
         }
-        for input in 1..5 {
-            let (Some(shape), Some(channels)) = (maybe_shape(inputs, input), channels(inputs)) else {
-                continue;
-            };
-            if shape != [channels] {
-                return Err(bad(input, format!("shape {shape:?} is not one value per channel ({channels})")));
-            }
-        }
+        lengths(inputs, 1..5, channels(inputs))?;
         // Outputs beyond the first exist in training only; old exporters list them.
         let mut facts = Vec::new();
         for slot in 0..node.outputs.len() {
@@ -93,7 +103,12 @@ impl Operator for BatchNormalization {
         Ok(roles.into_iter().enumerate().map(rule).collect())
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let planes = planes(x)?;
         let count = planes.dims()[1];
@@ -124,6 +139,7 @@ impl Operator for InstanceNormalization {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
+        lengths(inputs, 1..3, channels(inputs))?;
         Ok(output(node, x.dtype, x.shape.clone()))
     }
 
@@ -132,7 +148,12 @@ impl Operator for InstanceNormalization {
         Ok(vec![vector(1, Role::Gain, channels), vector(2, Role::Shift, channels)])
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let planes = planes(x)?;
         let count = planes.dims()[1];
@@ -152,6 +173,13 @@ impl Operator for InstanceNormalization {
 struct GroupNormalization;
 
 impl GroupNormalization {
+    /// Values of its parameters.
+    fn length(node: &Node, inputs: &[Option<Fact>]) -> Result<Option<usize>, OpError> {
+        let Some(channels) = channels(inputs) else { return Ok(None) };
+        let groups = Self::groups(node, channels)?;
+        Ok(Some(if node.opset < 21 { groups } else { channels }))
+    }
+
     fn groups(node: &Node, channels: usize) -> Result<usize, OpError> {
         usize::try_from(node.attributes.int("num_groups", 0)?)
             .ok()
@@ -173,22 +201,21 @@ impl Operator for GroupNormalization {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
-        if let Some(channels) = channels(inputs) {
-            Self::groups(node, channels)?;
-        }
+        lengths(inputs, 1..3, Self::length(node, inputs)?)?;
         Ok(output(node, x.dtype, x.shape.clone()))
     }
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
-        let channels = channels(inputs);
-        let length = match channels {
-            Some(channels) if node.opset < 21 => Some(Self::groups(node, channels)?),
-            channels => channels,
-        };
+        let length = Self::length(node, inputs)?;
         Ok(vec![vector(1, Role::Gain, length), vector(2, Role::Shift, length)])
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let [batch, channels, pixels] = planes(x)?.dims();
         let groups = Self::groups(node, channels)?;
@@ -216,6 +243,17 @@ impl Operator for GroupNormalization {
 /// `LayerNormalization` over the axes from `axis` on: x, gain, optional shift.
 struct LayerNormalization;
 
+impl LayerNormalization {
+    /// Extents of the axes that are normalised.
+    fn normalised<'a>(
+        node: &Node,
+        inputs: &'a [Option<Fact>],
+    ) -> Result<Option<&'a [usize]>, OpError> {
+        let Some(shape) = maybe_shape(inputs, 0) else { return Ok(None) };
+        Ok(Some(&shape[axis(node.attributes.int("axis", -1)?, shape.len())?..]))
+    }
+}
+
 impl Operator for LayerNormalization {
     fn op_type(&self) -> &'static str {
         "LayerNormalization"
@@ -227,6 +265,8 @@ impl Operator for LayerNormalization {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
+        let normalised = Self::normalised(node, inputs)?;
+        lengths(inputs, 1..3, normalised.map(|shape| shape.iter().product()))?;
         let mut facts = output(node, x.dtype, x.shape.clone());
         for slot in 1..node.outputs.len() {
             facts.extend(named(node, slot, x.dtype, None, None));
@@ -235,15 +275,24 @@ impl Operator for LayerNormalization {
     }
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
-        let normalised = match maybe_shape(inputs, 0) {
-            Some(shape) => Some(shape[axis(node.attributes.int("axis", -1)?, shape.len())?..].to_vec()),
-            None => None,
+        let normalised = Self::normalised(node, inputs)?;
+        // Over several axes the parameters are tensors of the image, not of its channels.
+        let layout = match normalised {
+            Some([_] | []) | None => Layout::Vector,
+            Some(_) => Layout::Free,
         };
-        let rule = |input, role| SlotRule { shape: normalised.clone(), ..vector(input, role, None) };
+        let shape = normalised.map(<[usize]>::to_vec);
+        let rule =
+            |input, role| SlotRule { shape: shape.clone(), layout, ..vector(input, role, None) };
         Ok(vec![rule(1, Role::Gain), rule(2, Role::Shift)])
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = x.shape();
         let first = axis(node.attributes.int("axis", -1)?, shape.len())?;
@@ -277,7 +326,12 @@ impl Operator for Lrn {
         Ok(output(node, x.dtype, x.shape.clone()))
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let planes = planes(x)?;
         let [batch, channels, pixels] = planes.dims();
@@ -287,7 +341,8 @@ impl Operator for Lrn {
         }
         let (before, after) = ((size - 1) / 2, size / 2);
         let zeros = |count| Tensor::<3>::zeros([batch, count, pixels], device);
-        let padded = Tensor::cat(vec![zeros(before), planes.clone().powf_scalar(2.0), zeros(after)], 1);
+        let padded =
+            Tensor::cat(vec![zeros(before), planes.clone().powf_scalar(2.0), zeros(after)], 1);
         let mut total = zeros(channels);
         for offset in 0..size {
             total = total + padded.clone().narrow(1, offset, channels);
@@ -299,43 +354,14 @@ impl Operator for Lrn {
     }
 }
 
-/// `PRelu`: x for x > 0, slope · x otherwise; the slope broadcasts to x.
-struct PRelu;
-
-impl Operator for PRelu {
-    fn op_type(&self) -> &'static str {
-        "PRelu"
-    }
-
-    fn since(&self) -> &'static [i64] {
-        &[1, 6, 7, 9, 16]
-    }
-
-    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
-        let x = required(inputs, 0)?;
-        Ok(output(node, x.dtype, x.shape.clone()))
-    }
-
-    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
-        Ok(vec![vector(1, Role::Slope, None)])
-    }
-
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
-        let (x, slope) = (array(inputs, 0)?, array(inputs, 1)?);
-        let shape = x.shape().to_vec();
-        // Before opset 7 a vector stands for one value per channel.
-        let slope: Tensor<6> = match (node.opset, slope.shape()) {
-            (..7, &[count]) if count > 1 && shape.len() > 1 => {
-                let mut full = [1; 6];
-                full[6 - shape.len() + 1] = count;
-                slope.view(1, full)?
-            }
-            _ => slope.rank(1)?,
-        };
-        let x: Tensor<6> = x.rank(0)?;
-        let result = x.clone().clamp_min(0.0) + x.clamp_max(0.0) * slope;
-        Ok(vec![Array::flat(result, shape)])
-    }
+/// Batch statistics of a batch normalisation's input: mean and biased variance of each channel.
+pub(crate) fn batch_statistics(x: &Array) -> Result<[Tensor<1>; 2], OpError> {
+    let planes = planes(x)?;
+    let [batch, channels, pixels] = planes.dims();
+    let rows = planes.swap_dims(0, 1).reshape([channels, batch * pixels]);
+    let mean = rows.clone().mean_dim(1);
+    let variance = (rows - mean.clone()).powf_scalar(2.0).mean_dim(1);
+    Ok([mean.reshape([channels]), variance.reshape([channels])])
 }
 
 /// Every operator of this family.
@@ -346,6 +372,5 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(InstanceNormalization),
         Box::new(LayerNormalization),
         Box::new(Lrn),
-        Box::new(PRelu),
     ]
 }

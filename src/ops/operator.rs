@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use crate::{
-    graph::{AttributeError, Fact, Layout, Node, Role},
+    graph::{AttributeError, DType, Fact, Layout, Node, Role},
     kernels::Step,
 };
 
@@ -45,6 +45,15 @@ pub struct SlotRule {
     pub shape: Option<Vec<usize>>,
 }
 
+/// How an operator hands its first input on, if that is all it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// The same values in the same order, perhaps at other extents.
+    Same,
+    /// A matrix with its axes swapped.
+    Transposed,
+}
+
 /// Geometry of a node, for the encoder. Zero where a field does not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Features {
@@ -81,6 +90,12 @@ pub trait Operator: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether the output is the first input under another name: a parameter behind such a node is
+    /// used by whoever reads the output.
+    fn passage(&self, _node: &Node) -> Option<Passage> {
+        None
+    }
+
     /// Geometry for the encoder.
     fn features(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Features {
         Features::default()
@@ -98,4 +113,29 @@ pub trait Operator: Send + Sync {
     fn lower(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Option<Step> {
         None
     }
+}
+
+/// [`Operator::infer`], with the results held to what can be computed: values that are too large to
+/// keep in memory and floats without any value are refused here, once for all operators.
+pub fn infer(
+    operator: &dyn Operator,
+    node: &Node,
+    inputs: &[Option<Fact>],
+) -> Result<Vec<Fact>, OpError> {
+    /// Four gigabytes.
+    const LARGEST: usize = 1 << 30;
+    let facts = operator.infer(node, inputs)?;
+    for fact in &facts {
+        let Some(shape) = &fact.shape else { continue };
+        let count = shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
+        if count.is_none_or(|count| count > LARGEST) {
+            return Err(OpError::Unsupported(format!(
+                "a value of shape {shape:?}: it is too large"
+            )));
+        }
+        if count == Some(0) && fact.dtype.is_none_or(DType::is_float) {
+            return Err(OpError::Unsupported(format!("an empty value of shape {shape:?}")));
+        }
+    }
+    Ok(facts)
 }

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Array, Features, OpError, Operator,
-    helpers::{Window, array, image, maybe_shape, named, output, required, sizes, window},
+    helpers::{Window, array, bad, image, maybe_shape, named, output, required, sizes, window},
 };
 
 /// `MaxPool` or `AveragePool` over images.
@@ -60,7 +60,12 @@ impl Operator for Pool {
         }
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = image(x.shape(), 0)?;
         let Window { kernel, stride, dilation, pads, output } =
@@ -75,9 +80,8 @@ impl Operator for Pool {
         let ends: [usize; 2] =
             std::array::from_fn(|axis| reach[axis].saturating_sub(extent[axis] + pads[axis]));
         let around = [(pads[0], ends[0]), (pads[1], ends[1])];
-        let fit = |padded: Tensor<4>| {
-            padded.slice([0..shape[0], 0..shape[1], 0..reach[0], 0..reach[1]])
-        };
+        let fit =
+            |padded: Tensor<4>| padded.slice([0..shape[0], 0..shape[1], 0..reach[0], 0..reach[1]]);
         let fill = |x: Tensor<4>, value: f32| fit(x.pad(around, PadMode::Constant(value)));
         if !self.average {
             let options = MaxPoolOptions::new(kernel).with_stride(stride).with_dilation(dilation);
@@ -86,16 +90,16 @@ impl Operator for Pool {
         if dilation != [1, 1] {
             return Err(OpError::Unsupported("dilated average pooling".to_owned()));
         }
-        let mean = |x: Tensor<4>| {
-            module::avg_pool2d(x, AvgPoolOptions::new(kernel).with_stride(stride))
-        };
+        let mean =
+            |x: Tensor<4>| module::avg_pool2d(x, AvgPoolOptions::new(kernel).with_stride(stride));
         let total = mean(fill(x, 0.0));
         // The share of each window that counts.
         let ones = Tensor::<4>::ones([1, 1, extent[0], extent[1]], device);
         let counted = match Self::counts_pad(node)? {
             // Padding counts, what ceil_mode adds beyond it does not.
             true => {
-                let padded = ones.pad([(pads[0], pads[2]), (pads[1], pads[3])], PadMode::Constant(1.0));
+                let padded =
+                    ones.pad([(pads[0], pads[2]), (pads[1], pads[3])], PadMode::Constant(1.0));
                 let beyond = |axis: usize| {
                     reach[axis].saturating_sub(extent[axis] + pads[axis] + pads[axis + 2])
                 };
@@ -138,6 +142,9 @@ impl Operator for GlobalPool {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
+        if x.shape.as_ref().is_some_and(|shape| shape.len() < 2) {
+            return Err(bad(0, "has no channel axis"));
+        }
         let shape = x.shape.as_ref().map(|shape| {
             let ones = std::iter::repeat_n(1, shape.len().saturating_sub(2));
             shape.iter().copied().take(2).chain(ones).collect()
@@ -145,12 +152,20 @@ impl Operator for GlobalPool {
         Ok(output(node, x.dtype, shape))
     }
 
-    fn execute(&self, _node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let shape = image(x.shape(), 0)?;
-        let planes: Tensor<3> = x.view(0, [shape[0], shape[1], shape[2] * shape[3]])?;
+        let [batch, channels, ref rest @ ..] = *x.shape() else {
+            return Err(bad(0, "has no channel axis"));
+        };
+        let planes: Tensor<3> = x.view(0, [batch, channels, rest.iter().product()])?;
         let result = if self.average { planes.mean_dim(2) } else { planes.max_dim(2) };
-        Ok(vec![Array::flat(result, vec![shape[0], shape[1], 1, 1])])
+        let ones = rest.iter().map(|_| 1);
+        Ok(vec![Array::flat(result, [batch, channels].into_iter().chain(ones).collect())])
     }
 
     fn lower(&self, _node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {

@@ -24,7 +24,12 @@ struct Reduce {
 
 impl Reduce {
     /// Which axes are reduced; `None` where the axes are not known statically.
-    fn axes(&self, node: &Node, given: Option<Option<&[i64]>>, rank: usize) -> Result<Option<Vec<bool>>, OpError> {
+    fn axes(
+        &self,
+        node: &Node,
+        given: Option<Option<&[i64]>>,
+        rank: usize,
+    ) -> Result<Option<Vec<bool>>, OpError> {
         let axes = match given {
             Some(Some(axes)) => Some(axes),
             Some(None) => return Ok(None),
@@ -66,7 +71,12 @@ impl Operator for Reduce {
         Ok(output(node, x.dtype, shape))
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = x.shape().to_vec();
         let given = match maybe(inputs, 1) {

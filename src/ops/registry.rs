@@ -2,8 +2,11 @@
 
 use std::{collections::HashMap, sync::OnceLock};
 
+use crate::graph::Node;
+
 use super::{
-    Operator, activation, binary, conv, join, linear, norm, pool, reduce, reshape, softmax, statics,
+    OpError, Operator, activation, binary, conv, join, linear, norm, pool, reduce, reshape, slice,
+    softmax, statics,
 };
 
 /// Newest opset of the default domain whose definitions were read.
@@ -24,7 +27,7 @@ impl Registry {
     /// The operators this crate knows and further ones, which replace known ones of the same
     /// domain and type.
     pub fn with(further: Vec<Box<dyn Operator>>) -> Self {
-        let families: [Vec<Box<dyn Operator>>; 11] = [
+        let families: [Vec<Box<dyn Operator>>; 12] = [
             activation::operators(),
             binary::operators(),
             conv::operators(),
@@ -34,6 +37,7 @@ impl Registry {
             pool::operators(),
             reduce::operators(),
             reshape::operators(),
+            slice::operators(),
             softmax::operators(),
             statics::operators(),
         ];
@@ -48,6 +52,41 @@ impl Registry {
     /// Looks an operator up, always with its domain.
     pub fn get(&self, domain: &str, op_type: &str) -> Option<&dyn Operator> {
         self.operators.get(domain)?.get(op_type).map(AsRef::as_ref)
+    }
+
+    /// The operator that a node is, if it is here in the node's opset; otherwise why not.
+    pub fn find(&self, node: &Node) -> Result<&dyn Operator, OpError> {
+        let refuse = |why: String| Err(OpError::Unsupported(why));
+        let name = match node.domain.as_str() {
+            "" => format!("operator {}", node.op_type),
+            domain => format!("operator {} of domain '{domain}'", node.op_type),
+        };
+        let Some(operator) = self.get(&node.domain, &node.op_type) else {
+            let advice = match node.op_type.as_str() {
+                "If" | "Loop" | "Scan" => {
+                    ": control flow is not supported; export a graph without it"
+                }
+                other
+                    if other.contains("uantize")
+                        || other.contains("QLinear")
+                        || other.ends_with("Integer") =>
+                {
+                    ": quantised networks are not supported; export in floating point"
+                }
+                _ => " is not supported",
+            };
+            return refuse(name + advice);
+        };
+        let (first, opset) = (operator.since().first().copied().unwrap_or(1), node.opset);
+        match node.domain.is_empty() {
+            true if opset < first => {
+                refuse(format!("{name} exists from opset {first} on, the file imports {opset}"))
+            }
+            true if opset > NEWEST_OPSET => {
+                refuse(format!("{name}: opset {opset} is newer than {NEWEST_OPSET}"))
+            }
+            _ => Ok(operator),
+        }
     }
 
     /// All operators, in no particular order.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, Passage,
     helpers::{array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
 };
 
@@ -53,14 +53,21 @@ impl Operator for Rename {
         Ok(named(node, 0, x.dtype, shape, value).into_iter().collect())
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn passage(&self, _node: &Node) -> Option<Passage> {
+        Some(Passage::Same)
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let given = maybe(inputs, 1).map(|target| target.ints(1)).transpose()?;
-        let shape = (self.target)(node, x.shape(), given.map(Some))?.ok_or_else(|| bad(1, "is missing"))?;
-        Ok(vec![match x {
-            Array::Int { data, .. } => Array::Int { shape, data: data.clone() },
-            Array::Float { flat, .. } => Array::Float { flat: flat.clone(), shape },
-        }])
+        let shape =
+            (self.target)(node, x.shape(), given.map(Some))?.ok_or_else(|| bad(1, "is missing"))?;
+        Ok(vec![x.clone().renamed(shape)])
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
@@ -68,7 +75,9 @@ impl Operator for Rename {
         let to = (self.target)(node, from, Self::given(inputs)).ok()??;
         match (from, to.as_slice()) {
             (from, to) if from == to => Some(Step::Identity),
-            ([batch, ..], &[rows, _]) if *batch == rows && self.flattens && from.len() == 4 => Some(Step::Flatten),
+            ([batch, ..], &[rows, _]) if *batch == rows && self.flattens && from.len() == 4 => {
+                Some(Step::Flatten)
+            }
             (&[batch, channels, 1, 1], to) if *to == [batch, channels] => Some(Step::Flatten),
             _ => None,
         }
@@ -79,7 +88,11 @@ fn count(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-fn reshape(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Result<Option<Vec<usize>>, OpError> {
+fn reshape(
+    node: &Node,
+    from: &[usize],
+    given: Option<Option<&[i64]>>,
+) -> Result<Option<Vec<usize>>, OpError> {
     let target = match given {
         Some(None) => return Ok(None),
         Some(Some(target)) => target,
@@ -103,14 +116,21 @@ fn reshape(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Result
             _ => return Err(wrong()),
         });
     }
-    let held = shape.iter().try_fold(1usize, |held, &extent| held.checked_mul(extent)).ok_or_else(wrong)?;
+    let held = shape
+        .iter()
+        .try_fold(1usize, |held, &extent| held.checked_mul(extent))
+        .ok_or_else(wrong)?;
     if let Some(open) = open {
         shape[open] = count(from).checked_div(held).ok_or_else(wrong)?;
     }
     if count(&shape) != count(from) { Err(wrong()) } else { Ok(Some(shape)) }
 }
 
-fn flatten(node: &Node, from: &[usize], _: Option<Option<&[i64]>>) -> Result<Option<Vec<usize>>, OpError> {
+fn flatten(
+    node: &Node,
+    from: &[usize],
+    _: Option<Option<&[i64]>>,
+) -> Result<Option<Vec<usize>>, OpError> {
     let index = node.attributes.int("axis", 1)?;
     // The axis may be one past the last.
     let index = if index == from.len() as i64 { from.len() } else { axis(index, from.len())? };
@@ -118,7 +138,10 @@ fn flatten(node: &Node, from: &[usize], _: Option<Option<&[i64]>>) -> Result<Opt
 }
 
 /// Axes as an attribute before opset 13, as an input since.
-fn axes<'a>(node: &'a Node, given: Option<Option<&'a [i64]>>) -> Result<Option<Option<&'a [i64]>>, OpError> {
+fn axes<'a>(
+    node: &'a Node,
+    given: Option<Option<&'a [i64]>>,
+) -> Result<Option<Option<&'a [i64]>>, OpError> {
     Ok(match given {
         Some(None) => None,
         Some(axes) => Some(axes),
@@ -126,7 +149,11 @@ fn axes<'a>(node: &'a Node, given: Option<Option<&'a [i64]>>) -> Result<Option<O
     })
 }
 
-fn squeeze(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Result<Option<Vec<usize>>, OpError> {
+fn squeeze(
+    node: &Node,
+    from: &[usize],
+    given: Option<Option<&[i64]>>,
+) -> Result<Option<Vec<usize>>, OpError> {
     let Some(axes) = axes(node, given)? else { return Ok(None) };
     let mut drop: Vec<bool> = from.iter().map(|&extent| axes.is_none() && extent == 1).collect();
     for &index in axes.unwrap_or_default() {
@@ -139,7 +166,11 @@ fn squeeze(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Result
     Ok(Some(from.iter().zip(drop).filter(|(_, drop)| !drop).map(|(&extent, _)| extent).collect()))
 }
 
-fn unsqueeze(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Result<Option<Vec<usize>>, OpError> {
+fn unsqueeze(
+    node: &Node,
+    from: &[usize],
+    given: Option<Option<&[i64]>>,
+) -> Result<Option<Vec<usize>>, OpError> {
     let Some(axes) = axes(node, given)? else { return Ok(None) };
     let axes = axes.ok_or_else(|| bad(1, "is missing"))?;
     let rank = from.len() + axes.len();
@@ -151,7 +182,11 @@ fn unsqueeze(node: &Node, from: &[usize], given: Option<Option<&[i64]>>) -> Resu
     Ok(Some(new.iter().map(|&new| if new { 1 } else { rest.next().unwrap_or(1) }).collect()))
 }
 
-fn unchanged(_: &Node, from: &[usize], _: Option<Option<&[i64]>>) -> Result<Option<Vec<usize>>, OpError> {
+fn unchanged(
+    _: &Node,
+    from: &[usize],
+    _: Option<Option<&[i64]>>,
+) -> Result<Option<Vec<usize>>, OpError> {
     Ok(Some(from.to_vec()))
 }
 
@@ -169,12 +204,22 @@ impl Operator for Dropout {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
+        if static_ints(inputs, 2).is_some_and(|training| training != [0]) {
+            return Err(OpError::Unsupported(
+                "training_mode; export in evaluation mode".to_owned(),
+            ));
+        }
         let mut facts = output(node, x.dtype, x.shape.clone());
         facts.extend(named(node, 1, None, None, None));
         Ok(facts)
     }
 
-    fn execute(&self, _node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         Ok(vec![array(inputs, 0)?.clone()])
     }
 
@@ -194,7 +239,8 @@ impl Transpose {
         let Some(permutation) = node.attributes.ints("perm")? else {
             return Ok((0..rank).rev().collect());
         };
-        let axes = permutation.iter().map(|&index| axis(index, rank)).collect::<Result<Vec<_>, _>>()?;
+        let axes =
+            permutation.iter().map(|&index| axis(index, rank)).collect::<Result<Vec<_>, _>>()?;
         let mut sorted = axes.clone();
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..rank) {
@@ -220,7 +266,19 @@ impl Operator for Transpose {
         Ok(output(node, x.dtype, Some(axes.iter().map(|&axis| from[axis]).collect())))
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn passage(&self, node: &Node) -> Option<Passage> {
+        match node.attributes.ints("perm").ok()? {
+            None | Some([1, 0]) => Some(Passage::Transposed),
+            Some(_) => None,
+        }
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let rank = x.shape().len();
         let axes = Self::permutation(node, rank)?;
@@ -240,7 +298,8 @@ struct Expand;
 
 impl Expand {
     fn target(from: &[usize], target: &[i64]) -> Result<Vec<usize>, OpError> {
-        let target: Option<Vec<usize>> = target.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+        let target: Option<Vec<usize>> =
+            target.iter().map(|&extent| usize::try_from(extent).ok()).collect();
         target
             .and_then(|target| super::helpers::broadcast(from, &target))
             .ok_or_else(|| bad(1, format!("is no shape that {from:?} broadcasts to")))
@@ -265,7 +324,12 @@ impl Operator for Expand {
         Ok(output(node, x.dtype, shape))
     }
 
-    fn execute(&self, _node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = Self::target(x.shape(), array(inputs, 1)?.ints(1)?)?;
         let view: Tensor<RANK> = x.rank(0)?;

@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 
 use crate::graph::{
-    Architecture, Constant, DType, Fact, Layout, Node, NodeIndex, Operand, Origin, ParameterId, Slot,
+    Architecture, Constant, DType, Fact, Layout, NodeIndex, Operand, Origin, ParameterId, Role,
+    Slot,
 };
 
-use super::{NEWEST_OPSET, OpError, Registry};
+use super::{OpError, Passage, Registry, SlotRule, infer};
+
+/// Longest chain of renaming nodes between a parameter and its reader.
+const LONGEST_CHAIN: usize = 16;
+/// Most times that shapes are inferred over; the second time is the last for ordinary graphs.
+const MOST_PASSES: usize = 8;
 
 /// A node that is malformed: not merely unsupported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,18 +42,32 @@ pub struct Resolution {
 
 /// Infers shapes and types of all values, gives every parameter its uses, and turns tensors that
 /// no operator learns into constants. Values behind unsupported nodes keep what the file declares.
-pub fn resolve(architecture: &mut Architecture, registry: &Registry) -> Result<Resolution, ResolveError> {
-    let mut resolution = Resolution::default();
+pub fn resolve(
+    architecture: &mut Architecture,
+    registry: &Registry,
+) -> Result<Resolution, ResolveError> {
     demote(architecture, registry);
-    for parameter in &mut architecture.parameters {
-        parameter.slots.clear();
-    }
-    for index in architecture.order.clone() {
-        if let Some(why) = visit(architecture, registry, index)? {
-            resolution.unsupported.push(Unsupported { node: index, why });
+    let shapes = |architecture: &Architecture| {
+        architecture.parameters.iter().filter(|parameter| parameter.shape.is_some()).count()
+    };
+    let mut passes = 0;
+    loop {
+        passes += 1;
+        let known = shapes(architecture);
+        let mut resolution = Resolution::default();
+        for parameter in &mut architecture.parameters {
+            parameter.slots.clear();
+        }
+        for index in architecture.order.clone() {
+            if let Some(why) = visit(architecture, registry, index)? {
+                resolution.unsupported.push(Unsupported { node: index, why });
+            }
+        }
+        // A shape that a reader of a Transpose asked for is news to the Transpose itself.
+        if shapes(architecture) == known || passes == MOST_PASSES {
+            return Ok(resolution);
         }
     }
-    Ok(resolution)
 }
 
 /// As [`resolve`], with another shape of the first input: another batch or image size. The shapes
@@ -81,61 +101,85 @@ fn visit(
             fact.unwrap_or(Fact { name: output.name.clone(), ..Fact::default() })
         })
         .collect();
-    let why = unsupported(registry, node);
-    let operator = registry.get(&node.domain, &node.op_type);
-    let (None, Some(operator)) = (&why, operator) else {
-        architecture.dag[index].outputs = declared;
-        return Ok(why);
-    };
+    let operator = registry.find(node);
     architecture.dag[index].outputs = declared;
-    let mut facts = operands(architecture, index);
+    let operator = match operator {
+        Ok(operator) => operator,
+        Err(refusal) => return Ok(Some(sentence(refusal))),
+    };
+    let facts = operands(architecture, index);
     let rules = match operator.slots(&architecture.dag[index], &facts) {
         Ok(rules) => rules,
-        Err(OpError::Unsupported(why)) => return Ok(Some(why)),
+        Err(refusal @ OpError::Unsupported(_)) => return Ok(Some(sentence(refusal))),
         Err(source) => return Err(failed(source)),
     };
     for rule in rules {
-        let Some(&operand) = architecture.dag[index].inputs.get(rule.input) else { continue };
-        let Some((id, transposed)) = behind(architecture, operand) else { continue };
-        let direct = matches!(operand, Operand::Parameter(_));
-        let follows_product = rule.role == crate::graph::Role::Shift && follows_matmul(architecture, index);
-        let parameter = &mut architecture.parameters[id.0];
-        if parameter.shape.is_none() && direct {
-            parameter.shape = rule.shape;
-        }
-        let layout = match (rule.layout, transposed) {
-            (Layout::OutIn, true) => Layout::InOut,
-            (Layout::InOut, true) => Layout::OutIn,
-            (layout, _) => layout,
-        };
-        let fan_in = rule.fan_in.unwrap_or_else(|| {
-            parameter.shape.as_ref().map_or(1, |shape| shape.iter().skip(1).product())
-        });
-        let role = if follows_product { crate::graph::Role::Bias } else { rule.role };
-        parameter.slots.push(Slot { node: index, input: rule.input, role, layout, groups: rule.groups, fan_in });
+        assign(architecture, registry, index, rule);
     }
-    facts = operands(architecture, index);
-    let node = &architecture.dag[index];
-    match operator.infer(node, &facts) {
+    let facts = operands(architecture, index);
+    match infer(operator, &architecture.dag[index], &facts) {
         Ok(inferred) => {
             for fact in inferred {
                 merge(architecture, index, fact).map_err(failed)?;
             }
             Ok(None)
         }
-        Err(OpError::Unsupported(why)) => Ok(Some(why)),
+        Err(refusal @ OpError::Unsupported(_)) => Ok(Some(sentence(refusal))),
         Err(source) => Err(failed(source)),
     }
+}
+
+fn sentence(refusal: OpError) -> String {
+    match refusal {
+        OpError::Unsupported(why) => why,
+        other => other.to_string(),
+    }
+}
+
+/// Gives a rule's slot to the parameter that stands in its input, if one does.
+fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex, rule: SlotRule) {
+    let operand = architecture.dag[node].inputs.get(rule.input);
+    let Some(behind) = operand.and_then(|&operand| behind(architecture, registry, operand)) else {
+        return;
+    };
+    let role = match rule.role {
+        Role::Shift if follows_weight(architecture, registry, node) => Role::Bias,
+        role => role,
+    };
+    let layout = match (rule.layout, behind.transposed) {
+        (Layout::OutIn, true) => Layout::InOut,
+        (Layout::InOut, true) => Layout::OutIn,
+        (layout, _) => layout,
+    };
+    let parameter = &mut architecture.parameters[behind.parameter.0];
+    if parameter.shape.is_none() && !behind.reshaped {
+        parameter.shape = rule.shape.map(|mut shape| {
+            if behind.transposed {
+                shape.reverse();
+            }
+            shape
+        });
+    }
+    let fan_in = rule.fan_in.unwrap_or_else(|| {
+        parameter.shape.as_ref().map_or(1, |shape| shape.iter().skip(1).product())
+    });
+    let (input, groups) = (rule.input, rule.groups);
+    parameter.slots.push(Slot { node, input, role, layout, groups, fan_in });
 }
 
 /// Replaces what is declared about an output by what was inferred; they must not disagree.
 fn merge(architecture: &mut Architecture, index: NodeIndex, fact: Fact) -> Result<(), OpError> {
     let outputs = &mut architecture.dag[index].outputs;
-    let Some(output) = outputs.iter_mut().find(|output| output.name == fact.name) else { return Ok(()) };
+    let Some(output) = outputs.iter_mut().find(|output| output.name == fact.name) else {
+        return Ok(());
+    };
     if let (Some(declared), Some(inferred)) = (&output.shape, &fact.shape) {
         // Unbound symbols were taken as 1, so a declared 1 says nothing.
         let agree = declared.len() == inferred.len()
-            && declared.iter().zip(inferred).all(|(&declared, &inferred)| declared == inferred || declared == 1);
+            && declared
+                .iter()
+                .zip(inferred)
+                .all(|(&declared, &inferred)| declared == inferred || declared == 1);
         if !agree {
             return Err(OpError::Unsupported(format!(
                 "the file declares shape {declared:?} for '{}', the operator computes {inferred:?}",
@@ -153,54 +197,33 @@ fn operands(architecture: &Architecture, index: NodeIndex) -> Vec<Option<Fact>> 
     architecture.dag[index].inputs.iter().map(|&operand| architecture.fact(operand)).collect()
 }
 
-/// Why a node is not in the table.
-fn unsupported(registry: &Registry, node: &Node) -> Option<String> {
-    let known = registry.get(&node.domain, &node.op_type);
-    let name = if node.domain.is_empty() {
-        format!("operator {}", node.op_type)
-    } else {
-        format!("operator {} of domain '{}'", node.op_type, node.domain)
-    };
-    match known {
-        None if matches!(node.op_type.as_str(), "If" | "Loop" | "Scan") => {
-            Some(format!("{name}: control flow is not supported; export a graph without it"))
-        }
-        None if node.op_type.contains("uantize") || node.op_type.contains("QLinear") || node.op_type.ends_with("Integer") => {
-            Some(format!("{name}: quantised networks are not supported; export in floating point"))
-        }
-        None => Some(format!("{name} is not supported")),
-        Some(operator) if node.domain.is_empty() => {
-            let first = operator.since().first().copied().unwrap_or(1);
-            if node.opset < first {
-                Some(format!("{name} exists from opset {first} on, the file imports {}", node.opset))
-            } else if node.opset > NEWEST_OPSET {
-                let newest = NEWEST_OPSET;
-                Some(format!("{name}: opset {} is newer than {newest}", node.opset))
-            } else {
-                None
-            }
-        }
-        Some(_) => None,
-    }
+/// A parameter seen through nodes that only hand it on.
+struct Behind {
+    parameter: ParameterId,
+    /// Whether it is a matrix whose axes are swapped on the way.
+    transposed: bool,
+    /// Whether it may have other extents on the way.
+    reshaped: bool,
 }
 
-/// The parameter behind an operand, through operators that only rename, and whether its last two
-/// axes are swapped on the way.
-fn behind(architecture: &Architecture, mut operand: Operand) -> Option<(ParameterId, bool)> {
-    let mut transposed = false;
-    for _ in 0..16 {
+fn behind(architecture: &Architecture, registry: &Registry, operand: Operand) -> Option<Behind> {
+    let (mut operand, mut transposed, mut reshaped) = (operand, false, false);
+    for _ in 0..LONGEST_CHAIN {
         match operand {
-            Operand::Parameter(id) => return Some((id, transposed)),
+            Operand::Parameter(parameter) => {
+                return Some(Behind { parameter, transposed, reshaped });
+            }
             Operand::Node { node, slot: 0 } => {
                 let node = &architecture.dag[node];
-                match node.op_type.as_str() {
-                    "Transpose" => {
-                        let swap = node.attributes.ints("perm").ok()?.is_none_or(|perm| perm == [1, 0]);
-                        swap.then_some(())?;
-                        transposed = !transposed;
+                let from = architecture.fact(*node.inputs.first()?)?.shape;
+                match registry.find(node).ok()?.passage(node)? {
+                    Passage::Transposed if from.as_ref().is_some_and(|shape| shape.len() > 2) => {
+                        return None;
                     }
-                    "Identity" | "Cast" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => {}
-                    _ => return None,
+                    Passage::Transposed => transposed = !transposed,
+                    Passage::Same => {
+                        reshaped |= from.is_none() || from != node.outputs.first()?.shape;
+                    }
                 }
                 operand = *node.inputs.first()?;
             }
@@ -210,11 +233,21 @@ fn behind(architecture: &Architecture, mut operand: Operand) -> Option<(Paramete
     None
 }
 
-/// Whether an Add adds to a matrix product.
-fn follows_matmul(architecture: &Architecture, index: NodeIndex) -> bool {
-    architecture.dag[index].inputs.iter().any(|operand| match operand {
-        Operand::Node { node, .. } => architecture.dag[*node].op_type == "MatMul",
-        _ => false,
+/// Whether a node adds to the result of a linear map that has no bias of its own.
+fn follows_weight(architecture: &Architecture, registry: &Registry, index: NodeIndex) -> bool {
+    architecture.dag[index].inputs.iter().any(|operand| {
+        let Operand::Node { node: producer, .. } = operand else { return false };
+        let node = &architecture.dag[*producer];
+        let facts = operands(architecture, *producer);
+        let rules = registry.find(node).and_then(|operator| operator.slots(node, &facts));
+        let learns = |role: Role| {
+            rules.as_deref().unwrap_or_default().iter().any(|rule| {
+                let operand = node.inputs.get(rule.input);
+                rule.role == role
+                    && operand.is_some_and(|&it| behind(architecture, registry, it).is_some())
+            })
+        };
+        learns(Role::Weight) && !learns(Role::Bias)
     })
 }
 
@@ -227,12 +260,12 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
         let facts = operands(architecture, index);
         let operator = registry.get(&node.domain, &node.op_type);
         let slots = operator.map(|operator| operator.slots(node, &facts).unwrap_or_default());
-        let renames = ["Transpose", "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
+        let passes = operator.is_some_and(|operator| operator.passage(node).is_some());
         for (input, operand) in node.inputs.iter().enumerate() {
             let Operand::Parameter(id) = operand else { continue };
             match &slots {
                 None => known[id.0] = false,
-                Some(_) if renames.contains(&node.op_type.as_str()) => learnable[id.0] = true,
+                Some(_) if passes => learnable[id.0] = true,
                 Some(slots) => learnable[id.0] |= slots.iter().any(|slot| slot.input == input),
             }
         }

@@ -29,7 +29,12 @@ impl Operator for Softmax {
         Ok(output(node, x.dtype, x.shape.clone()))
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = x.shape();
         let flattens = node.opset < 13;

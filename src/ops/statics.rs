@@ -5,12 +5,9 @@ use burn::tensor::Device;
 use crate::graph::{Attribute, Constant, DType, Fact, Node, Tensor};
 
 use super::{
-    Array, OpError, Operator,
-    helpers::{array, maybe_shape, named, output, required, static_ints},
+    Array, OpError, Operator, Passage,
+    helpers::{array, folds, maybe_shape, named, output, required, static_ints},
 };
-
-/// Folded tensors hold at most this many values.
-const LARGEST: usize = 1 << 16;
 
 /// `Constant` in a form that the reader did not turn into a tensor.
 struct ConstantNode;
@@ -39,13 +36,12 @@ struct ConstantOfShape;
 
 impl ConstantOfShape {
     fn filled(node: &Node, extents: &[i64]) -> Result<Constant, OpError> {
-        let shape: Option<Vec<usize>> = extents.iter().map(|&extent| usize::try_from(extent).ok()).collect();
-        let count = shape.as_ref().and_then(|shape| {
-            shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent))
-        });
-        let (Some(shape), Some(count)) = (shape, count.filter(|&count| count <= LARGEST)) else {
+        let shape: Option<Vec<usize>> =
+            extents.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+        let Some(shape) = shape.filter(|shape| folds(shape)) else {
             return Err(OpError::Unsupported(format!("a constant of shape {extents:?}")));
         };
+        let count = shape.iter().product();
         Ok(match node.attributes.tensor("value")? {
             Some(Constant::Int { data, .. }) => {
                 Constant::Int { shape, data: vec![data.first().copied().unwrap_or(0); count] }
@@ -75,7 +71,12 @@ impl Operator for ConstantOfShape {
         Ok(named(node, 0, Some(dtype), Some(shape), Some(value)).into_iter().collect())
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         Ok(vec![Array::constant(&Self::filled(node, array(inputs, 0)?.ints(0)?)?, device)])
     }
 }
@@ -86,7 +87,8 @@ struct Shape;
 impl Shape {
     fn extents(node: &Node, shape: &[usize]) -> Result<Vec<i64>, OpError> {
         let rank = shape.len() as i64;
-        let bound = |value: i64| (if value < 0 { value + rank } else { value }).clamp(0, rank) as usize;
+        let bound =
+            |value: i64| (if value < 0 { value + rank } else { value }).clamp(0, rank) as usize;
         let start = bound(node.attributes.int("start", 0)?);
         let end = bound(node.attributes.int("end", rank)?).max(start);
         Ok(shape[start..end].iter().map(|&extent| extent as i64).collect())
@@ -114,7 +116,12 @@ impl Operator for Shape {
         Ok(named(node, 0, Some(DType::I64), shape, value).into_iter().collect())
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], _device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let data = Self::extents(node, array(inputs, 0)?.shape())?;
         Ok(vec![Array::Int { shape: vec![data.len()], data }])
     }
@@ -132,22 +139,35 @@ impl Operator for Cast {
         &[1, 6, 9, 13, 19, 21, 23]
     }
 
+    fn passage(&self, _node: &Node) -> Option<Passage> {
+        Some(Passage::Same)
+    }
+
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
         let to = match node.attributes.0.get("to") {
             Some(Attribute::Int(number)) => DType::from_onnx(*number as i32),
             _ => return Err(OpError::Unsupported("a cast without a type".to_owned())),
         };
+        if !matches!(to, DType::F32 | DType::F64 | DType::I64 | DType::I32) {
+            return Err(OpError::Unsupported(format!("a cast to {to:?}")));
+        }
         // Values are folded only where the kind of number stays.
         let value = x.value.clone().filter(|value| value.ints().is_some() != to.is_float());
         Ok(named(node, 0, Some(to), x.shape.clone(), value).into_iter().collect())
     }
 
-    fn execute(&self, node: &Node, inputs: &[Option<Array>], device: &Device) -> Result<Vec<Array>, OpError> {
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let to = DType::from_onnx(node.attributes.int("to", 1)? as i32);
         Ok(vec![match (x, to) {
-            (Array::Float { .. }, DType::F32 | DType::F64) | (Array::Int { .. }, DType::I64 | DType::I32) => x.clone(),
+            (Array::Float { .. }, DType::F32 | DType::F64)
+            | (Array::Int { .. }, DType::I64 | DType::I32) => x.clone(),
             (Array::Int { shape, data }, DType::F32 | DType::F64) => {
                 let data = data.iter().map(|&value| value as f32).collect();
                 Array::upload(&Tensor { shape: shape.clone(), data }, device)
@@ -163,7 +183,8 @@ impl Operator for Cast {
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<crate::kernels::Step> {
         maybe_shape(inputs, 0)?;
         let to = node.attributes.int("to", 0).ok()?;
-        (to == 1 && inputs.first()?.as_ref()?.dtype == Some(DType::F32)).then_some(crate::kernels::Step::Identity)
+        (to == 1 && inputs.first()?.as_ref()?.dtype == Some(DType::F32))
+            .then_some(crate::kernels::Step::Identity)
     }
 }
 
