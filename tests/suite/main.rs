@@ -3,6 +3,7 @@
 mod cli;
 mod data;
 mod devices;
+mod operators;
 mod spaces;
 mod whole_files;
 mod execution;

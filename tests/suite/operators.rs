@@ -1,0 +1,7 @@
+//! The operator table against tract: op by op, on whole real files, and by finite differences.
+
+mod cases;
+mod compare;
+mod files;
+mod model;
+mod table;

@@ -1,0 +1,388 @@
+//! The cases: every operator, in every form of its attributes and opsets that is supported.
+
+use super::model::{Case, op};
+
+/// All cases.
+pub fn cases() -> Vec<Case> {
+    [
+        convolutions(),
+        products(),
+        normalisations(),
+        activations(),
+        arithmetic(),
+        joins(),
+        renames(),
+        pools(),
+        reductions(),
+        statics(),
+    ]
+    .concat()
+}
+
+fn convolutions() -> Vec<Case> {
+    let conv = |opset| op("Conv", opset).x([2, 4, 7, 6]);
+    vec![
+        conv(11).w([6, 4, 3, 3]),
+        conv(1).w([6, 4, 3, 3]).w([6]).with("kernel_shape", [3, 3]),
+        conv(11).w([6, 4, 3, 3]).w([6]).with("pads", [1, 1, 1, 1]),
+        conv(11).w([6, 4, 3, 2]).w([6]).with("pads", [0, 1, 2, 0]),
+        conv(11).w([6, 4, 3, 3]).with("strides", [2, 1]).with("pads", [1, 0, 0, 1]),
+        conv(11).w([6, 4, 3, 2]).with("dilations", [2, 3]).with("pads", [2, 2, 2, 2]),
+        conv(11).w([6, 2, 3, 3]).w([6]).with("group", 2),
+        conv(11).w([4, 1, 3, 3]).w([4]).with("group", 4).with("pads", [1, 1, 1, 1]),
+        conv(11).w([8, 1, 3, 3]).with("group", 4).with("strides", [2, 2]),
+        conv(11).w([5, 4, 1, 1]).w([5]),
+        conv(22).w([5, 4, 1, 1]).with("strides", [2, 2]),
+        conv(11).w([3, 4, 3, 3]).with("auto_pad", "SAME_UPPER").with("strides", [2, 2]),
+        conv(11).w([3, 4, 2, 4]).with("auto_pad", "SAME_UPPER"),
+        conv(11).w([3, 4, 2, 4]).with("auto_pad", "SAME_LOWER"),
+        conv(11).w([3, 4, 3, 3]).with("auto_pad", "VALID"),
+        conv(11).w([3, 4, 7, 6]),
+    ]
+}
+
+fn products() -> Vec<Case> {
+    let gemm = |opset| op("Gemm", opset);
+    vec![
+        gemm(13).x([3, 4]).w([4, 5]).w([5]),
+        gemm(11).x([3, 4]).w([5, 4]).w([5]).with("transB", 1),
+        gemm(9).x([4, 3]).w([4, 5]).w([5]).with("transA", 1),
+        gemm(11).x([4, 3]).w([5, 4]).with("transA", 1).with("transB", 1),
+        gemm(11).x([3, 4]).w([4, 5]).w([3, 1]).with("alpha", 0.5).with("beta", -2.0),
+        gemm(11).x([3, 4]).w([4, 5]).w([3, 5]).with("beta", 0.25),
+        gemm(11).x([3, 4]).w([4, 5]).scalar(0.75),
+        op("MatMul", 13).x([3, 4]).w([4, 5]),
+        op("MatMul", 9).x([2, 3, 4]).w([4, 5]),
+        op("MatMul", 13).x([2, 3, 4]).w([2, 4, 5]),
+        op("MatMul", 13).x([3, 4]).w([2, 4, 5]),
+        op("MatMul", 13).x([2, 1, 3, 4]).w([3, 4, 5]),
+        op("MatMul", 13).x([2, 3, 4]).w([4]),
+        op("MatMul", 13).x([4]).w([4, 5]),
+        op("MatMul", 13).x([4]).w([2, 4, 5]),
+        op("MatMul", 13).x([2, 3, 4]).w([2, 4, 5]),
+    ]
+}
+
+fn normalisations() -> Vec<Case> {
+    let batch = |opset| op("BatchNormalization", opset);
+    let group = |opset| op("GroupNormalization", opset).with("num_groups", 2).x([2, 4, 3, 2]);
+    let layer = || op("LayerNormalization", 17).x([2, 3, 4]);
+    let lrn = || op("LRN", 13).x([2, 5, 3, 2]);
+    vec![
+        batch(9).x([2, 3, 4, 5]).w([3]).w([3]).w([3]).w_in([3], 0.5, 2.0),
+        batch(15).x([4, 3]).w([3]).w([3]).w([3]).w_in([3], 0.5, 2.0).with("epsilon", 1e-2),
+        batch(14).x([2, 3, 5]).w([3]).w([3]).w([3]).w_in([3], 0.5, 2.0),
+        // One gain and shift per channel.
+        group(21).w([4]).w([4]).with("epsilon", 1e-3).spelled(
+            11,
+            &[
+                ["Reshape", "i0 i:2,2,12", "x"],
+                ["ReduceMean axes=2", "x", "mean"],
+                ["Sub", "x mean", "centred"],
+                ["Mul", "centred centred", "square"],
+                ["ReduceMean axes=2", "square", "variance"],
+                ["Add", "variance f:0.001", "sum"],
+                ["Sqrt", "sum", "deviation"],
+                ["Div", "centred deviation", "standard"],
+                ["Reshape", "standard i:2,4,3,2", "back"],
+                ["Reshape", "i1 i:4,1,1", "gain"],
+                ["Reshape", "i2 i:4,1,1", "shift"],
+                ["Mul", "back gain", "scaled"],
+                ["Add", "scaled shift", "o0"],
+            ],
+        ),
+        // One gain and shift per group.
+        group(18).w([2]).w([2]).spelled(
+            11,
+            &[
+                ["Reshape", "i0 i:2,2,12", "x"],
+                ["ReduceMean axes=2", "x", "mean"],
+                ["Sub", "x mean", "centred"],
+                ["Mul", "centred centred", "square"],
+                ["ReduceMean axes=2", "square", "variance"],
+                ["Add", "variance f:0.00001", "sum"],
+                ["Sqrt", "sum", "deviation"],
+                ["Div", "centred deviation", "standard"],
+                ["Reshape", "i1 i:2,1", "gain"],
+                ["Reshape", "i2 i:2,1", "shift"],
+                ["Mul", "standard gain", "scaled"],
+                ["Add", "scaled shift", "sharp"],
+                ["Reshape", "sharp i:2,4,3,2", "o0"],
+            ],
+        ),
+        // tract's own takes the mean over the batch too.
+        op("InstanceNormalization", 6).x([2, 3, 4, 5]).w([3]).w([3]).with("epsilon", 1e-2).spelled(
+            11,
+            &[
+                ["ReduceMean axes=2,3", "i0", "mean"],
+                ["Sub", "i0 mean", "centred"],
+                ["Mul", "centred centred", "square"],
+                ["ReduceMean axes=2,3", "square", "variance"],
+                ["Add", "variance f:0.01", "sum"],
+                ["Sqrt", "sum", "deviation"],
+                ["Div", "centred deviation", "standard"],
+                ["Reshape", "i1 i:3,1,1", "gain"],
+                ["Reshape", "i2 i:3,1,1", "shift"],
+                ["Mul", "standard gain", "scaled"],
+                ["Add", "scaled shift", "o0"],
+            ],
+        ),
+        op("InstanceNormalization", 6).x([1, 3, 7]).w([3]).w([3]),
+        layer().w([4]),
+        layer().w([4]).w([4]),
+        layer().w([3, 4]).w([3, 4]).with("axis", 1).with("epsilon", 1e-3),
+        layer().w([4]).w([4]).with("axis", -1),
+        lrn().with("size", 3).with("alpha", 0.5).with("beta", 0.6).with("bias", 1.5),
+        lrn().with("size", 5),
+        lrn().with("size", 4).with("alpha", 0.3),
+        op("PRelu", 9).x([2, 3, 4, 2]).w([3, 1, 1]),
+        op("PRelu", 16).x([2, 5]).w([5]),
+        op("PRelu", 9).x([2, 3, 4]).scalar(0.2),
+        op("PRelu", 9).x([2, 3, 4]).w([1]),
+        op("PRelu", 6)
+            .x([2, 3, 4, 2])
+            .w([3])
+            .spelled(9, &[["Reshape", "i1 i:3,1,1", "slope"], ["PRelu", "i0 slope", "o0"]]),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    let plain = |name, opset| op(name, opset).x([2, 3, 4]);
+    let gelu = [
+        ["Mul", "i0 f:0.70710678", "narrow"],
+        ["Erf", "narrow", "erf"],
+        ["Add", "erf f:1", "twice"],
+        ["Mul", "twice f:0.5", "phi"],
+        ["Mul", "i0 phi", "o0"],
+    ];
+    let gelu_tanh = [
+        ["Mul", "i0 i0", "square"],
+        ["Mul", "square i0", "cube"],
+        ["Mul", "cube f:0.044715", "small"],
+        ["Add", "i0 small", "sum"],
+        ["Mul", "sum f:0.7978845608", "inner"],
+        ["Tanh", "inner", "tanh"],
+        ["Add", "tanh f:1", "twice"],
+        ["Mul", "twice f:0.5", "phi"],
+        ["Mul", "i0 phi", "o0"],
+    ];
+    vec![
+        plain("Relu", 6),
+        plain("Relu", 14),
+        plain("LeakyRelu", 6),
+        plain("LeakyRelu", 16).with("alpha", 0.3),
+        plain("Sigmoid", 13),
+        plain("Tanh", 13),
+        plain("HardSigmoid", 6),
+        plain("HardSigmoid", 6).with("alpha", 0.7).with("beta", 0.1),
+        plain("HardSwish", 14),
+        plain("Elu", 6),
+        plain("Elu", 6).with("alpha", 0.4),
+        plain("Gelu", 20).spelled(13, &gelu),
+        plain("Gelu", 20).with("approximate", "none").spelled(13, &gelu),
+        plain("Gelu", 20).with("approximate", "tanh").spelled(13, &gelu_tanh),
+        plain("Gelu", 13).domain("com.microsoft").spelled(13, &gelu),
+        plain("Clip", 6).with("min", -0.5).with("max", 1.25),
+        plain("Clip", 6).with("max", 0.25),
+        plain("Clip", 6),
+        plain("Clip", 13).scalar(-0.5).scalar(1.25),
+        plain("Clip", 11).none().scalar(0.5),
+        plain("Clip", 13).scalar(-0.25),
+        plain("Clip", 13),
+        plain("Softplus", 1),
+        plain("Softsign", 1),
+        plain("Erf", 13),
+        op("Sqrt", 13).x_in([2, 3], 0.5, 4.0),
+        plain("Exp", 13),
+        op("Log", 13).x_in([2, 3], 0.5, 4.0),
+        plain("Neg", 13),
+        plain("Abs", 13),
+        op("Reciprocal", 13).x_in([2, 3], 0.5, 4.0),
+        plain("Floor", 13),
+        plain("Ceil", 13),
+        op("Softmax", 13).x([2, 3, 4]),
+        op("Softmax", 13).x([2, 3, 4]).with("axis", 1),
+        op("Softmax", 11).x([2, 3, 4]),
+        op("Softmax", 9).x([2, 3, 4]).with("axis", 2),
+        op("Softmax", 11).x([2, 3, 4]).with("axis", -1),
+        op("Softmax", 9).x([3, 5]),
+        op("Softmax", 13).x_in([2, 5], 80.0, 200.0),
+        op("LogSoftmax", 13).x([2, 3, 4]),
+        op("LogSoftmax", 13).x([2, 3, 4]).with("axis", 0),
+        op("LogSoftmax", 11).x([2, 3, 4]),
+    ]
+}
+
+fn arithmetic() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for name in ["Add", "Sub", "Mul", "Div", "Sum", "Max", "Min"] {
+        let pair = || op(name, 13).x([2, 3, 4]);
+        cases.extend([
+            pair().w_in([2, 3, 4], 0.5, 1.5),
+            pair().w_in([4], 0.5, 1.5),
+            pair().w_in([3, 1], 0.5, 1.5),
+            pair().w_in([2, 2, 3, 4], 0.5, 1.5),
+            pair().scalar(0.75),
+            op(name, 9).x([1, 3, 1]).w_in([2, 1, 4], 0.5, 1.5),
+        ]);
+    }
+    let power = || op("Pow", 13).x_in([2, 3, 4], 0.5, 2.0);
+    cases.extend([
+        op("Sum", 13).x([2, 3]).w([2, 3]).w([3]).w([2, 1]),
+        op("Sum", 8).x([2, 3]),
+        op("Max", 13).x([2, 3]).w([2, 3]).w([3]),
+        op("Min", 12).x([2, 3]).w([2, 3]).w([3]),
+        op("Min", 12).x([2, 3]),
+        op("Add", 7).x([2, 3, 4, 5]).w([3, 1, 1]),
+        // Before opset 7 operands align where the attribute says.
+        op("Add", 6)
+            .x([2, 3, 4])
+            .w([3])
+            .with("broadcast", 1)
+            .with("axis", 1)
+            .spelled(9, &[["Reshape", "i1 i:3,1", "column"], ["Add", "i0 column", "o0"]]),
+        op("Mul", 6)
+            .x([2, 3, 4])
+            .w([3, 4])
+            .with("broadcast", 1)
+            .spelled(9, &[["Mul", "i0 i1", "o0"]]),
+        power().scalar(2.0),
+        power().scalar(0.5),
+        power().w([4]),
+        op("Pow", 13).x([2, 3]).scalar(2.0),
+        op("Pow", 13).x([2, 3]).scalar(3.0),
+    ]);
+    cases
+}
+
+fn joins() -> Vec<Case> {
+    let slice = || op("Slice", 13).x([4, 5, 6]);
+    let old = || op("Slice", 9).x([4, 5, 6]);
+    let pad = || op("Pad", 13).x([2, 3, 4]);
+    vec![
+        op("Concat", 13).x([2, 3, 4]).w([2, 1, 4]).w([2, 2, 4]).with("axis", 1),
+        op("Concat", 13).x([2, 3]).w([2, 2]).with("axis", -1),
+        op("Concat", 4).x([2, 3]).w([1, 3]).with("axis", 0),
+        op("Split", 13).x([2, 6, 3]).outputs(3).with("axis", 1),
+        op("Split", 13).x([2, 6]).ints([1, 5]).outputs(2).with("axis", -1),
+        op("Split", 11).x([6, 2]).outputs(2).with("split", [2, 4]),
+        op("Split", 2).x([6, 2]).outputs(3),
+        slice().ints([1, 0]).ints([3, 4]),
+        slice().ints([1]).ints([-1]).ints([2]),
+        slice().ints([-3]).ints([i64::MAX]).ints([1]),
+        slice().ints([0, 1]).ints([4, 100]).ints([0, -1]).ints([2, 3]),
+        slice().ints([-1]).ints([i64::MIN + 1]).ints([1]).ints([-1]),
+        slice().ints([4]).ints([0]).ints([2]).ints([-2]),
+        old().with("starts", [1, 2]).with("ends", [3, 1000]).with("axes", [0, 2]),
+        old()
+            .with("starts", [1, -2])
+            .with("ends", [-1, 5])
+            .spelled(9, &[["Slice starts=1,-2,0 ends=-1,5,6", "i0", "o0"]]),
+        op("Gather", 13).x([3, 4, 2]).ints([2, 0, 2, -1]),
+        op("Gather", 13).x([3, 4, 2]).ints([1, 3]).with("axis", 1),
+        op("Gather", 11).x([3, 4]).int(1).with("axis", 1),
+        pad().ints([0, 1, 2, 1, 0, 3]),
+        pad().ints([0, 0, 1, 0, 0, 1]).scalar(-1.5),
+        op("Pad", 9).x([2, 3]).with("pads", [1, 0, 0, 2]).with("value", 0.5),
+        op("Pad", 2).x([2, 3]).with("pads", [0, 1, 0, 1]).with("mode", "constant"),
+    ]
+}
+
+fn renames() -> Vec<Case> {
+    vec![
+        op("Reshape", 13).x([2, 3, 4]).ints([4, 6]),
+        op("Reshape", 13).x([2, 3, 4]).ints([0, -1]),
+        op("Reshape", 5).x([2, 3, 4]).ints([-1, 2, 3, 1]),
+        op("Reshape", 13).x([2, 3, 4]).ints([-1]),
+        op("Flatten", 13).x([2, 3, 4]),
+        op("Flatten", 9).x([2, 3, 4]).with("axis", 2),
+        op("Flatten", 9).x([2, 3, 4]).with("axis", 0),
+        op("Flatten", 13).x([2, 3, 4]).with("axis", -1),
+        op("Flatten", 13).x([2, 3, 4]).with("axis", 3),
+        op("Squeeze", 13).x([1, 3, 1, 4]),
+        op("Squeeze", 13).x([1, 3, 1, 4]).ints([2]),
+        op("Squeeze", 11).x([1, 3, 1, 4]).with("axes", [0, -2]),
+        op("Unsqueeze", 13).x([3, 4]).ints([0, 3]),
+        op("Unsqueeze", 11).x([3, 4]).with("axes", [1]),
+        op("Unsqueeze", 11).x([3, 4]).with("axes", [-1]),
+        op("Identity", 13).x([2, 3]),
+        op("Dropout", 9).x([2, 3]),
+        op("Flatten", 9).x([2, 3, 1, 1]),
+        op("Dropout", 13).x([2, 3]).scalar(0.5).spelled(13, &[["Identity", "i0", "o0"]]),
+        op("Transpose", 13).x([2, 3, 4]),
+        op("Transpose", 13).x([2, 3, 4, 5]).with("perm", [0, 2, 3, 1]),
+        op("Transpose", 13).x([2, 3, 4, 2, 2]).with("perm", [0, 2, 1, 4, 3]),
+        op("Expand", 13).x([3, 1]).ints([2, 1, 4]),
+        op("Expand", 13).x([3, 4]).ints([1, 1]),
+    ]
+}
+
+fn pools() -> Vec<Case> {
+    let max = |opset| op("MaxPool", opset).x([2, 3, 7, 6]);
+    let average = |opset| op("AveragePool", opset).x([2, 3, 7, 6]);
+    vec![
+        max(12).with("kernel_shape", [2, 2]),
+        max(8).with("kernel_shape", [3, 2]).with("strides", [2, 2]),
+        max(8).with("kernel_shape", [3, 3]).with("strides", [2, 2]).with("pads", [1, 1, 1, 1]),
+        max(12).with("kernel_shape", [3, 3]).with("strides", [2, 1]).with("pads", [0, 1, 2, 0]),
+        max(10).with("kernel_shape", [2, 2]).with("strides", [2, 2]).with("ceil_mode", 1),
+        // tract's own ignores dilations.
+        max(10).with("kernel_shape", [2, 2]).with("dilations", [2, 3]).spelled(
+            9,
+            &[
+                ["Slice starts=0,0 ends=5,3 axes=2,3", "i0", "a"],
+                ["Slice starts=2,0 ends=7,3 axes=2,3", "i0", "b"],
+                ["Slice starts=0,3 ends=5,6 axes=2,3", "i0", "c"],
+                ["Slice starts=2,3 ends=7,6 axes=2,3", "i0", "d"],
+                ["Max", "a b c d", "o0"],
+            ],
+        ),
+        max(12).with("kernel_shape", [3, 3]).with("strides", [2, 2]).with("auto_pad", "SAME_UPPER"),
+        max(12).with("kernel_shape", [2, 2]).with("auto_pad", "SAME_LOWER"),
+        average(11).with("kernel_shape", [2, 2]),
+        average(7).with("kernel_shape", [3, 3]).with("strides", [2, 2]).with("pads", [1, 1, 1, 1]),
+        average(11)
+            .with("kernel_shape", [3, 3])
+            .with("pads", [1, 0, 1, 2])
+            .with("count_include_pad", 1),
+        average(11).with("kernel_shape", [2, 2]).with("strides", [2, 2]).with("ceil_mode", 1),
+        average(11)
+            .with("kernel_shape", [3, 3])
+            .with("strides", [2, 2])
+            .with("auto_pad", "SAME_UPPER"),
+        op("GlobalAveragePool", 1).x([2, 3, 4, 5]),
+        op("GlobalAveragePool", 1).x([2, 3, 4]),
+        op("GlobalMaxPool", 1).x([2, 3, 4, 5]),
+    ]
+}
+
+fn reductions() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, moved) in [
+        ("ReduceMean", 18),
+        ("ReduceSum", 13),
+        ("ReduceMax", 18),
+        ("ReduceMin", 18),
+        ("ReduceL2", 18),
+    ] {
+        cases.extend([
+            op(name, 11).x([2, 3, 4]).with("axes", [1]),
+            op(name, 11).x([2, 3, 4, 2]).with("axes", [-1, 2]).with("keepdims", 0),
+            op(name, 11).x([2, 3, 4]),
+            op(name, 1).x([2, 3, 4]).with("axes", [0, 2]),
+            op(name, moved).x([2, 3, 4]).ints([2]),
+            op(name, moved).x([2, 3, 4, 2]).ints([2, 3]).with("keepdims", 0),
+            op(name, moved).x([2, 3, 4]).with("keepdims", 0),
+        ]);
+    }
+    cases
+}
+
+fn statics() -> Vec<Case> {
+    vec![
+        op("Shape", 13).x([2, 3, 4]),
+        op("Shape", 15).x([2, 3, 4]).with("start", 1).with("end", -1),
+        op("Cast", 13).x([2, 3]).with("to", 1),
+        op("ConstantOfShape", 9).ints([2, 3]),
+    ]
+}
