@@ -12,6 +12,8 @@ pub enum Augmentation {
     /// None.
     #[default]
     None,
+    /// Mirrors every other image left to right.
+    Mirror,
     /// Shifts by up to an eighth of the side (4 pixels of 32), black moving in: for images whose
     /// mirror image means something else, such as digits.
     Shift,
@@ -84,6 +86,7 @@ impl<'a> Batcher<'a> {
         let reach = i32::try_from(self.size / 8).unwrap_or(i32::MAX);
         self.gather(&indices, || match self.augmentation {
             Augmentation::None => Move::default(),
+            Augmentation::Mirror => Move { mirror: random.random(), ..Move::default() },
             augmentation => Move {
                 down: random.random_range(-reach..=reach),
                 right: random.random_range(-reach..=reach),

@@ -9,6 +9,6 @@ mod address;
 mod layout;
 mod scale;
 
-pub use address::{Address, Family, TAPS, TILE, patches_of};
+pub use address::{Address, Family, PATCH, Patch, TAPS, TILE, patches_of};
 pub use layout::{PatchPlan, Span};
 pub use scale::{Scale, scale_of};

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     neural::{self, Entry},
     onnx::safetensors::{Entry as Stored, write as write_safetensors},
-    ops::{Registry, Vocabulary},
+    ops::Vocabulary,
 };
 
 use super::{FORMAT_VERSION, Network, PredictorConfig, PredictorError};
@@ -105,11 +105,6 @@ impl Predictor {
         json.push(b'\n');
         let path = folder.join("config.json");
         crate::onnx::atomic::write(&path, |out| out.write_all(&json)).map_err(io(path.clone()))
-    }
-
-    /// The operators of a registry as a vocabulary of this predictor would store them.
-    pub fn vocabulary_of(registry: &Registry) -> Vocabulary {
-        Vocabulary::of(registry)
     }
 }
 

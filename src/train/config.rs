@@ -42,7 +42,7 @@ pub struct TrainConfig {
     /// Label smoothing of the task loss.
     #[serde(default)]
     pub label_smoothing: f32,
-    /// What is done to training images.
+    /// What is done to training images, where a stage does not say.
     #[serde(default)]
     pub augmentation: AugmentationConfig,
     /// Sizes of the network.
@@ -98,6 +98,8 @@ impl Default for OptimiserConfig {
 pub enum AugmentationConfig {
     /// Nothing.
     None,
+    /// Mirror images.
+    Mirror,
     /// Shifts, for images that must not be mirrored, such as digits.
     Shift,
     /// Shifts and mirror images.
@@ -109,6 +111,7 @@ impl From<AugmentationConfig> for Augmentation {
     fn from(config: AugmentationConfig) -> Self {
         match config {
             AugmentationConfig::None => Self::None,
+            AugmentationConfig::Mirror => Self::Mirror,
             AugmentationConfig::Shift => Self::Shift,
             AugmentationConfig::Standard => Self::Standard,
         }
@@ -125,6 +128,9 @@ pub struct Stage {
     pub size: usize,
     /// Where batch normalisation takes its statistics from.
     pub statistics: Statistics,
+    /// What is done to training images, if not what the run does to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<AugmentationConfig>,
 }
 
 /// Where batch normalisation takes its statistics from in training.
@@ -215,4 +221,21 @@ fn three_minutes() -> u64 {
 
 fn five_hundred() -> u64 {
     500
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipes_of_the_bundled_predictors_are_valid() {
+        for name in ["cifar10", "mnist"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("predictors").join(name);
+            let config = TrainConfig::load(&folder.join("train.toml")).unwrap();
+            assert_eq!(config.name, name);
+            let last = config.stage(config.steps() - 1);
+            assert_eq!(last.statistics, Statistics::Calibration);
+            assert_eq!(config.stage(0), &config.stages[0]);
+        }
+    }
 }

@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
             &self.predictor.input.mean,
             &self.predictor.input.std,
             stage.size,
-            self.config.augmentation.into(),
+            stage.augmentation.unwrap_or(self.config.augmentation).into(),
         )?;
         (0..self.config.meta_batch as u64)
             .into_par_iter()

@@ -8,3 +8,4 @@ mod spaces;
 mod whole_files;
 mod execution;
 mod kernels;
+mod predictor;

@@ -1,0 +1,124 @@
+//! The predictor network: padding, gradients, checkpoints.
+
+use approx::{assert_abs_diff_eq, assert_relative_eq};
+use burn::tensor::Device;
+use weightsmith::{
+    encoder::{EncoderConfig, NodeFeatures},
+    graph::Architecture,
+    neural,
+    onnx::Model,
+    ops::{Vocabulary, registry, resolve},
+    patches::PatchPlan,
+    predictor::{
+        Estimate, FORMAT_VERSION, InputConfig, Job, Network, NetworkConfig, Predictor,
+        PredictorConfig, TrainingRecord,
+    },
+    spaces::Space,
+};
+
+fn config() -> PredictorConfig {
+    let vocabulary = Vocabulary::of(registry());
+    PredictorConfig {
+        format_version: FORMAT_VERSION,
+        name: "test".to_owned(),
+        vocabulary_hash: vocabulary.hash(),
+        vocabulary: vocabulary.names().to_vec(),
+        input: InputConfig { mean: vec![0.5; 3], std: vec![0.25; 3], size: 16 },
+        classes: (0..10).map(|class| class.to_string()).collect(),
+        network: NetworkConfig {
+            encoder: EncoderConfig { width: 16, heads: 2, layers: 2 },
+            trunk: 24,
+            hidden: 16,
+            calibration: 2,
+        },
+        training: TrainingRecord::default(),
+    }
+}
+
+fn empty(device: &Device) -> Network {
+    let PredictorConfig { network, input, vocabulary, .. } = config();
+    Network::new(&network, &input, vocabulary.len(), device)
+}
+
+fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
+    let graph = Space::load("tiny").unwrap().sample(seed).unwrap();
+    let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
+    let mut architecture = Architecture::from_model(&model).unwrap();
+    resolve(&mut architecture, registry()).unwrap();
+    let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
+    let plan = PatchPlan::new(&architecture, &features.nodes);
+    (features, plan)
+}
+
+fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Vec<Vec<f32>>> {
+    let device = Device::flex();
+    let network = neural::with_values(empty(&device), values, &device);
+    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
+    Estimate::new(&network, &jobs, &device).weights()
+}
+
+#[test]
+fn a_graph_gets_the_same_weights_alone_and_among_others() {
+    let graphs: Vec<_> = (0..4).map(graph).collect();
+    let values = neural::initialise(&neural::entries(&empty(&Device::flex())), 1);
+    let together = weights(&values, &graphs);
+    for (index, graph) in graphs.into_iter().enumerate() {
+        let alone = weights(&values, &[graph]);
+        for (a, b) in alone[0].iter().flatten().zip(together[index].iter().flatten()) {
+            assert_abs_diff_eq!(a, b, epsilon = 1e-4);
+        }
+    }
+}
+
+#[test]
+fn the_surrogate_differentiates_a_loss_of_the_weights() {
+    let graphs = [graph(0), graph(1)];
+    let device = Device::flex().autodiff();
+    let entries = neural::entries(&empty(&device));
+    let values = neural::initialise(&entries, 1);
+    let network = neural::with_values(empty(&device), &values, &device);
+    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
+    let estimate = Estimate::new(&network, &jobs, &device);
+    let predicted = estimate.weights();
+    // The gradient of Σ w² / 2 is w.
+    let loss = |weights: &[Vec<Vec<f32>>]| -> f64 {
+        weights.iter().flatten().flatten().map(|&w| 0.5 * f64::from(w) * f64::from(w)).sum()
+    };
+    let total = estimate.surrogate(&predicted, &predicted, &device).unwrap();
+    let gradient = neural::gradients(&network, &total.backward());
+    assert_eq!(gradient.len(), values.len());
+    // Along the gradient itself the loss rises by its norm.
+    let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+    let moved = |step: f64| {
+        let by = (step / norm) as f32;
+        let values: Vec<f32> = values.iter().zip(&gradient).map(|(v, g)| v + by * g).collect();
+        loss(&weights(&values, &graphs))
+    };
+    let step = 1e-2;
+    assert_relative_eq!((moved(step) - moved(-step)) / (2.0 * step), norm, max_relative = 2e-2);
+}
+
+#[test]
+fn a_checkpoint_loads_as_it_was_saved_and_refuses_what_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let entries = neural::entries(&empty(&device));
+    let values = neural::initialise(&entries, 3);
+    Predictor::save(folder.path(), &config(), &entries, &values).unwrap();
+    let loaded = Predictor::load(folder.path(), &device).unwrap();
+    for (a, b) in neural::values(&loaded.network).iter().zip(&values) {
+        assert_relative_eq!(*a, *b, epsilon = 1e-3, max_relative = 1e-3);
+    }
+    assert_eq!(loaded.hash, Predictor::load(folder.path(), &device).unwrap().hash);
+
+    let refuses = |config: &PredictorConfig, word: &str| {
+        Predictor::save(folder.path(), config, &entries, &values).unwrap();
+        let error = Predictor::load(folder.path(), &device).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refuses(&PredictorConfig { format_version: 99, ..config() }, "format_version");
+    refuses(&PredictorConfig { vocabulary_hash: "0".to_owned(), ..config() }, "vocabulary_hash");
+    let mut wider = config();
+    wider.network.trunk += 1;
+    refuses(&wider, "shape");
+}
