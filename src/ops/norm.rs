@@ -87,6 +87,9 @@ impl Operator for BatchNormalization {
                 "training_mode; export in evaluation mode".to_owned(),
             ));
         }
+        if node.opset < 7 && node.attributes.int("is_test", 0)? == 0 {
+            return Err(OpError::Unsupported("is_test = 0; export in evaluation mode".to_owned()));
+        }
         lengths(inputs, 1..5, channels(inputs))?;
         // Outputs beyond the first exist in training only; old exporters list them.
         let mut facts = Vec::new();

@@ -113,7 +113,13 @@ fn visit(
         Err(refusal @ OpError::Unsupported(_)) => return Ok(Some(sentence(refusal))),
         Err(source) => return Err(failed(source)),
     };
-    for rule in rules {
+    // An addition, as against a normalisation that has a shift.
+    let adds = rules.iter().all(|rule| matches!(rule.role, Role::Shift | Role::Free));
+    let bias = adds && follows_weight(architecture, registry, index);
+    for mut rule in rules {
+        if bias && rule.role == Role::Shift {
+            rule.role = Role::Bias;
+        }
         assign(architecture, registry, index, rule);
     }
     let facts = operands(architecture, index);
@@ -142,10 +148,6 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
     let Some(behind) = operand.and_then(|&operand| behind(architecture, registry, operand)) else {
         return;
     };
-    let role = match rule.role {
-        Role::Shift if follows_weight(architecture, registry, node) => Role::Bias,
-        role => role,
-    };
     let layout = match (rule.layout, behind.transposed) {
         (Layout::OutIn, true) => Layout::InOut,
         (Layout::InOut, true) => Layout::OutIn,
@@ -163,7 +165,7 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
     let fan_in = rule.fan_in.unwrap_or_else(|| {
         parameter.shape.as_ref().map_or(1, |shape| shape.iter().skip(1).product())
     });
-    let (input, groups) = (rule.input, rule.groups);
+    let SlotRule { input, role, groups, .. } = rule;
     parameter.slots.push(Slot { node, input, role, layout, groups, fan_in });
 }
 

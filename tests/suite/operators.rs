@@ -4,4 +4,5 @@ mod cases;
 mod compare;
 mod files;
 mod model;
+mod resolution;
 mod table;

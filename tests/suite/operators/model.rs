@@ -67,7 +67,13 @@ impl IntoAttribute for &str {
 
 impl<const N: usize> IntoAttribute for [i64; N] {
     fn write(self, attribute: &mut AttributeProto) {
-        attribute.ints = self.to_vec();
+        self.to_vec().write(attribute);
+    }
+}
+
+impl IntoAttribute for Vec<i64> {
+    fn write(self, attribute: &mut AttributeProto) {
+        attribute.ints = self;
         attribute.type_ = AttributeType::INTS.into();
     }
 }
@@ -134,9 +140,7 @@ impl Case {
 
     /// An attribute.
     pub fn with(mut self, name: &str, value: impl IntoAttribute) -> Self {
-        let mut attribute = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
-        value.write(&mut attribute);
-        self.attributes.push(attribute);
+        self.attributes.push(attribute(name, value));
         self
     }
 
@@ -244,15 +248,12 @@ impl Case {
             node.op_type = words.next().unwrap_or_default().to_owned();
             for word in words {
                 let (name, value) = word.split_once('=').unwrap();
-                let mut proto =
-                    AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
-                if value.contains('.') {
-                    value.parse::<f32>().unwrap().write(&mut proto);
+                node.attribute.push(if value.contains('.') {
+                    attribute(name, value.parse::<f32>().unwrap())
                 } else {
-                    proto.ints = value.split(',').map(|value| value.parse().unwrap()).collect();
-                    proto.type_ = AttributeType::INTS.into();
-                }
-                node.attribute.push(proto);
+                    let ints: Vec<i64> = value.split(',').map(|it| it.parse().unwrap()).collect();
+                    attribute(name, ints)
+                });
             }
             for operand in operands.split(' ') {
                 let name = format!("c{}", initializers.len());
@@ -327,32 +328,28 @@ pub fn model(
     model.write_to_bytes().unwrap()
 }
 
-/// A node of the default domain; `attributes` are its integers.
-pub fn node(
-    op_type: &str,
-    inputs: &[&str],
-    output: &str,
-    attributes: &[(&str, &[i64])],
-) -> NodeProto {
-    let attribute = |(name, values): &(&str, &[i64])| {
-        let mut proto = AttributeProto { name: (*name).to_owned(), ..AttributeProto::default() };
-        match values {
-            [value] if !name.ends_with('s') => value.write(&mut proto),
-            values => {
-                proto.ints = values.to_vec();
-                proto.type_ = AttributeType::INTS.into();
-            }
-        }
-        proto
-    };
+/// A node of the default domain without attributes.
+pub fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: op_type.to_owned(),
         name: format!("make {output}"),
         input: inputs.iter().map(|&input| input.to_owned()).collect(),
         output: vec![output.to_owned()],
-        attribute: attributes.iter().map(attribute).collect(),
         ..NodeProto::default()
     }
+}
+
+/// An attribute.
+pub fn attribute(name: &str, value: impl IntoAttribute) -> AttributeProto {
+    let mut attribute = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+    value.write(&mut attribute);
+    attribute
+}
+
+/// A node with one attribute.
+pub fn with(mut node: NodeProto, name: &str, value: impl IntoAttribute) -> NodeProto {
+    node.attribute.push(attribute(name, value));
+    node
 }
 
 /// A value of a float tensor, with its extents if given.
