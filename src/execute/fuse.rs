@@ -39,7 +39,10 @@ pub(super) struct Lowered {
 }
 
 /// Lowers every node that the outputs need; the first is the result.
-pub(super) fn lower(architecture: &Architecture, registry: &Registry) -> Result<Lowered, NotLowered> {
+pub(super) fn lower(
+    architecture: &Architecture,
+    registry: &Registry,
+) -> Result<Lowered, NotLowered> {
     let refuse = |what: String| NotLowered(what);
     let input = architecture
         .inputs
@@ -74,7 +77,8 @@ pub(super) fn lower(architecture: &Architecture, registry: &Registry) -> Result<
             });
         }
         let shape = node.outputs.first().and_then(|output| extent(output.shape.as_deref()));
-        let shape = shape.ok_or_else(|| refuse(format!("the shape of {}", architecture.describe(index))))?;
+        let shape = shape
+            .ok_or_else(|| refuse(format!("the shape of {}", architecture.describe(index))))?;
         let Some(&Source::Value(first)) = sources.first() else { return Err(unsupported()) };
         // Flattening planes of one pixel moves nothing.
         let flat = matches!(step, Step::Flatten) && extents[first][1..] == [1, 1];
@@ -154,7 +158,9 @@ impl Lowered {
             let &[Source::Value(input)] = self.instructions[index].sources.as_slice() else {
                 continue;
             };
-            let Some(producer) = self.producer(input).filter(|_| uses[input] == 1) else { continue };
+            let Some(producer) = self.producer(input).filter(|_| uses[input] == 1) else {
+                continue;
+            };
             let norm = &mut self.instructions[producer];
             let normalises = matches!(norm.step, Step::BatchNorm { .. } | Step::GroupNorm { .. });
             if normalises && norm.activation.is_none() {
@@ -179,7 +185,8 @@ impl Lowered {
 /// Nodes that the outputs need and that are not folded statically, in order.
 fn needed(architecture: &Architecture) -> Vec<crate::graph::NodeIndex> {
     let mut wanted = vec![false; architecture.dag.node_count()];
-    let mut stack: Vec<Operand> = architecture.outputs.iter().map(|(_, operand)| *operand).collect();
+    let mut stack: Vec<Operand> =
+        architecture.outputs.iter().map(|(_, operand)| *operand).collect();
     while let Some(operand) = stack.pop() {
         let Operand::Node { node, .. } = operand else { continue };
         let folded = architecture.dag[node].outputs.iter().all(|output| output.value.is_some());

@@ -17,7 +17,10 @@ pub(super) fn constant(model: &Model, tensor: &TensorProto) -> Result<Constant, 
 }
 
 /// Decodes the attributes of a node.
-pub(super) fn attributes(model: &Model, protos: &[AttributeProto]) -> Result<Attributes, OnnxError> {
+pub(super) fn attributes(
+    model: &Model,
+    protos: &[AttributeProto],
+) -> Result<Attributes, OnnxError> {
     let mut attributes = Attributes::default();
     for proto in protos {
         let name = proto.name.clone().unwrap_or_default();

@@ -10,7 +10,9 @@ impl Architecture {
     /// DOT text: operators with their output shapes and parameter counts; those for which
     /// `supported` is false are red.
     pub fn to_dot(&self, supported: impl Fn(&Node) -> bool) -> String {
-        let mut out = String::from("digraph architecture {\n  rankdir=TB;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
+        let mut out = String::from(
+            "digraph architecture {\n  rankdir=TB;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n",
+        );
         // Writing to a String cannot fail.
         for (index, input) in self.inputs.iter().enumerate() {
             let shape = shape_text(input.shape.as_deref());
@@ -49,9 +51,7 @@ impl Architecture {
 fn shape_text(shape: Option<&[usize]>) -> String {
     match shape {
         None => "?".to_owned(),
-        Some(shape) => {
-            shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
-        }
+        Some(shape) => shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × "),
     }
 }
 

@@ -187,7 +187,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A tensor of the file: integers and single numbers are constants, other floats parameters.
-    fn tensor(&mut self, name: &str, tensor: &TensorProto, origin: Origin) -> Result<Operand, ReadError> {
+    fn tensor(
+        &mut self,
+        name: &str,
+        tensor: &TensorProto,
+        origin: Origin,
+    ) -> Result<Operand, ReadError> {
         let dtype = DType::from_onnx(tensor.data_type.unwrap_or(0));
         if matches!(dtype, DType::Other(_)) {
             let shape = tensor.dims.iter().map(|&extent| extent.max(0) as usize).collect();
@@ -274,7 +279,8 @@ impl<'a> Reader<'a> {
                 })
             } else {
                 for symbol in defaulted {
-                    let notice = format!("input '{name}': {symbol} is taken as 1; set it with --dim");
+                    let notice =
+                        format!("input '{name}': {symbol} is taken as 1; set it with --dim");
                     self.architecture.notices.push(notice);
                 }
                 self.architecture.inputs.push(fact);
@@ -288,7 +294,8 @@ impl<'a> Reader<'a> {
         }
         let unused = self.dims.sizes.keys().find(|name| !self.dims.used.contains(*name));
         if let Some(name) = unused {
-            let known: Vec<String> = self.dims.seen.iter().map(|name| format!("'{name}'")).collect();
+            let known: Vec<String> =
+                self.dims.seen.iter().map(|name| format!("'{name}'")).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(ReadError::UnusedDim { file: self.file(), name: name.clone(), known });
         }
@@ -328,7 +335,11 @@ impl<'a> Reader<'a> {
                 opset,
                 attributes: convert::attributes(self.model, &proto.attribute)?,
                 inputs: Vec::new(),
-                outputs: proto.output.iter().map(|name| Fact { name: name.clone(), ..Fact::default() }).collect(),
+                outputs: proto
+                    .output
+                    .iter()
+                    .map(|name| Fact { name: name.clone(), ..Fact::default() })
+                    .collect(),
                 position,
             };
             let index = self.architecture.dag.add_node(node);
@@ -342,7 +353,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Turns a node that only holds a tensor into one; says whether it did.
-    fn as_tensor(&mut self, position: usize, proto: &'a NodeProto, op_type: &str) -> Result<bool, ReadError> {
+    fn as_tensor(
+        &mut self,
+        position: usize,
+        proto: &'a NodeProto,
+        op_type: &str,
+    ) -> Result<bool, ReadError> {
         let Some(name) = proto.output.first().map(String::as_str) else { return Ok(false) };
         match op_type {
             "Constant" => {
@@ -352,9 +368,12 @@ impl<'a> Reader<'a> {
                     return Ok(true);
                 }
                 let attributes = convert::attributes(self.model, &proto.attribute)?;
-                let float = |shape: Vec<usize>, data: Vec<f32>| Constant::Float(Tensor { shape, data });
+                let float =
+                    |shape: Vec<usize>, data: Vec<f32>| Constant::Float(Tensor { shape, data });
                 let value = match attributes.0.iter().next() {
-                    Some((name, Attribute::Float(value))) if name == "value_float" => float(vec![], vec![*value]),
+                    Some((name, Attribute::Float(value))) if name == "value_float" => {
+                        float(vec![], vec![*value])
+                    }
                     Some((name, Attribute::Floats(values))) if name == "value_floats" => {
                         float(vec![values.len()], values.clone())
                     }
@@ -373,7 +392,9 @@ impl<'a> Reader<'a> {
             "ConstantOfShape" => {
                 let target = proto.input.first().and_then(|name| self.operands.get(name.as_str()));
                 let Some(&Operand::Constant(target)) = target else { return Ok(false) };
-                let Some(extents) = self.architecture.constants[target].1.ints() else { return Ok(false) };
+                let Some(extents) = self.architecture.constants[target].1.ints() else {
+                    return Ok(false);
+                };
                 let dtype = value_attribute(proto)
                     .map_or(DType::F32, |tensor| DType::from_onnx(tensor.data_type.unwrap_or(1)));
                 let shape: Option<Vec<usize>> =
@@ -435,7 +456,9 @@ impl<'a> Reader<'a> {
             let name = output.name.as_deref().unwrap_or_default();
             match self.operands.get(name) {
                 Some(&operand) => self.architecture.outputs.push((name.to_owned(), operand)),
-                None => return Err(ReadError::Output { file: self.file(), value: name.to_owned() }),
+                None => {
+                    return Err(ReadError::Output { file: self.file(), value: name.to_owned() });
+                }
             }
         }
         Ok(())
@@ -469,7 +492,9 @@ impl<'a> Reader<'a> {
             return Err(ReadError::Cycle { file: self.file(), node });
         }
         if !order.is_sorted() {
-            self.architecture.notices.push("nodes are not in topological order; the file's order is kept".to_owned());
+            self.architecture
+                .notices
+                .push("nodes are not in topological order; the file's order is kept".to_owned());
         }
         self.architecture.order = order;
         Ok(self.architecture)
@@ -497,6 +522,8 @@ fn learned_inputs(graph: &GraphProto) -> HashSet<&str> {
         .iter()
         .filter_map(|input| input.name.as_deref())
         .filter(|name| used.contains(name))
-        .filter(|name| !first.contains(name) || SUFFIXES.iter().any(|suffix| name.ends_with(suffix)))
+        .filter(|name| {
+            !first.contains(name) || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+        })
         .collect()
 }

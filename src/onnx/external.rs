@@ -24,7 +24,9 @@ pub fn read(folder: &Path, tensor: &TensorProto) -> Result<Bytes, String> {
     };
     let number = |key: &str| {
         entry(key)
-            .map(|text| text.parse::<u64>().map_err(|_| format!("external {key} '{text}' is not a number")))
+            .map(|text| {
+                text.parse::<u64>().map_err(|_| format!("external {key} '{text}' is not a number"))
+            })
             .transpose()
     };
     let location = entry("location").ok_or("its external data has no location")?;
@@ -42,18 +44,23 @@ pub fn read(folder: &Path, tensor: &TensorProto) -> Result<Bytes, String> {
     }
     let offset = number("offset")?.unwrap_or(0);
     let path = folder.join(relative);
-    let in_file = |problem: &dyn std::fmt::Display| format!("external data '{location}': {problem}");
+    let in_file =
+        |problem: &dyn std::fmt::Display| format!("external data '{location}': {problem}");
     let resolved = path.canonicalize().map_err(|error| in_file(&error))?;
     let root = folder_of(folder).map_err(|error| in_file(&error))?;
     if !resolved.starts_with(&root) {
-        return Err(format!("external location '{location}' is a link that leaves the model's folder"));
+        return Err(format!(
+            "external location '{location}' is a link that leaves the model's folder"
+        ));
     }
     let mut file = File::open(&resolved).map_err(|error| in_file(&error))?;
     let metadata = file.metadata().map_err(|error| in_file(&error))?;
     let end = offset.checked_add(length);
     if !metadata.is_file() || end.is_none_or(|end| end > metadata.len()) {
         let held = metadata.len();
-        return Err(in_file(&format!("offset {offset} + length {length} exceeds its {held} bytes")));
+        return Err(in_file(&format!(
+            "offset {offset} + length {length} exceeds its {held} bytes"
+        )));
     }
     let mut data = vec![0; count * size];
     file.seek(SeekFrom::Start(offset)).map_err(|error| in_file(&error))?;

@@ -17,5 +17,5 @@ pub mod splice;
 
 pub use error::OnnxError;
 pub use model::Model;
-pub use tensor::{Values, encode};
 pub(crate) use tensor::shape;
+pub use tensor::{Values, encode};

@@ -29,7 +29,8 @@ impl Model {
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
         let io = |source| OnnxError::Io { path: path.to_owned(), source };
         let name = path.display().to_string();
-        let refuse = |problem: &str| OnnxError::NotOnnx { file: name.clone(), problem: problem.to_owned() };
+        let refuse =
+            |problem: &str| OnnxError::NotOnnx { file: name.clone(), problem: problem.to_owned() };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
             return Err(refuse("not a regular file"));
@@ -45,8 +46,7 @@ impl Model {
 
     /// Reads a model from memory. `name` is for errors; external data cannot be followed.
     pub fn from_bytes(name: &str, bytes: Bytes) -> Result<Self, OnnxError> {
-        let refuse =
-            |problem: String| OnnxError::NotOnnx { file: name.to_owned(), problem };
+        let refuse = |problem: String| OnnxError::NotOnnx { file: name.to_owned(), problem };
         if bytes.is_empty() {
             return Err(refuse("the file is empty".to_owned()));
         }
@@ -113,12 +113,18 @@ impl Model {
     /// The values of a tensor, wherever they are stored.
     pub(crate) fn values(&self, tensor: &TensorProto) -> Result<Values, OnnxError> {
         let name = tensor.name.clone().unwrap_or_default();
-        let refuse =
-            |problem: String| OnnxError::Tensor { file: self.name.clone(), tensor: name.clone(), problem };
+        let refuse = |problem: String| OnnxError::Tensor {
+            file: self.name.clone(),
+            tensor: name.clone(),
+            problem,
+        };
         let external = match tensor.data_location {
             Some(1) => {
                 let folder = self.folder.as_deref().ok_or_else(|| {
-                    refuse("its data is in another file, which a model in memory cannot reach".to_owned())
+                    refuse(
+                        "its data is in another file, which a model in memory cannot reach"
+                            .to_owned(),
+                    )
                 })?;
                 Some(external::read(folder, tensor).map_err(refuse)?)
             }

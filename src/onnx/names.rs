@@ -38,7 +38,10 @@ pub fn state_dict_names(all: &[Hints]) -> Vec<String> {
         sorted.get(first + 1).is_some_and(|other| *other == name)
     };
     let raw = |hints: &Hints| hints.initializer.to_owned();
-    all.iter().zip(&names).map(|(hints, name)| if collides(name) { raw(hints) } else { name.clone() }).collect()
+    all.iter()
+        .zip(&names)
+        .map(|(hints, name)| if collides(name) { raw(hints) } else { name.clone() })
+        .collect()
 }
 
 fn is_dotted(name: &str) -> bool {
@@ -85,7 +88,12 @@ mod tests {
         let scopes = Some("['', 'layer1', 'layer1.0', 'conv2d_3']");
         let scoped = Hints { initializer: "val_27", scopes, leaf, ..Hints::default() };
         assert_eq!(state_dict_name(scoped), "layer1.0.weight");
-        let script = Hints { initializer: "onnx::Conv_43", node: "/layer1/layer1.0/conv1/Conv", leaf, scopes: None };
+        let script = Hints {
+            initializer: "onnx::Conv_43",
+            node: "/layer1/layer1.0/conv1/Conv",
+            leaf,
+            scopes: None,
+        };
         assert_eq!(state_dict_name(script), "layer1.0.conv1.weight");
         let raw = Hints { initializer: "Parameter193", node: "Times212", leaf, scopes: None };
         assert_eq!(state_dict_name(raw), "Parameter193");
@@ -93,7 +101,12 @@ mod tests {
 
     #[test]
     fn collisions_fall_back_to_the_initializers() {
-        let hints = |initializer| Hints { initializer, node: "/fc/Gemm", leaf: Some("weight"), scopes: None };
+        let hints = |initializer| Hints {
+            initializer,
+            node: "/fc/Gemm",
+            leaf: Some("weight"),
+            scopes: None,
+        };
         assert_eq!(state_dict_names(&[hints("a"), hints("b")]), ["a", "b"]);
     }
 }

@@ -61,7 +61,12 @@ mod tests {
     #[test]
     fn the_library_reads_what_is_written() {
         let entries = [
-            Entry::new("b.weight".into(), Dtype::F32, vec![2], [1.0f32, 2.0].map(f32::to_le_bytes).concat()),
+            Entry::new(
+                "b.weight".into(),
+                Dtype::F32,
+                vec![2],
+                [1.0f32, 2.0].map(f32::to_le_bytes).concat(),
+            ),
             Entry::new("a".into(), Dtype::I64, vec![], 7i64.to_le_bytes().to_vec()),
         ];
         let mut bytes = Vec::new();

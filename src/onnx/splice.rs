@@ -173,7 +173,8 @@ fn graph<'a>(graph: &'a [u8], changes: &'a Changes) -> io::Result<Vec<Piece<'a>>
         pieces.splice(end_of_inputs..end_of_inputs, inputs);
     }
     let added = changes.fills.iter().filter(|fill| missing.contains_key(fill.name.as_str()));
-    let added: Vec<Piece> = added.map(|fill| Piece::Tensor { fill, kept: declaration(fill) }).collect();
+    let added: Vec<Piece> =
+        added.map(|fill| Piece::Tensor { fill, kept: declaration(fill) }).collect();
     pieces.splice(end_of_initializers..end_of_initializers, added);
     Ok(pieces)
 }

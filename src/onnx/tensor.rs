@@ -50,7 +50,11 @@ pub fn decode(tensor: &TensorProto, external: Option<&Bytes>) -> Result<Values, 
     if let Some(raw) = external.or(tensor.raw_data.as_ref()) {
         if raw.len() != count * size {
             let shape = &tensor.dims;
-            return Err(format!("holds {} bytes, shape {shape:?} asks for {}", raw.len(), count * size));
+            return Err(format!(
+                "holds {} bytes, shape {shape:?} asks for {}",
+                raw.len(),
+                count * size
+            ));
         }
         return Ok(decode_raw(data_type, raw));
     }

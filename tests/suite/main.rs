@@ -3,9 +3,9 @@
 mod cli;
 mod data;
 mod devices;
-mod operators;
-mod spaces;
-mod whole_files;
 mod execution;
 mod kernels;
+mod operators;
 mod predictor;
+mod spaces;
+mod whole_files;

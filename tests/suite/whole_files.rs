@@ -52,7 +52,9 @@ fn outputs(path: &Path) -> (Vec<f32>, Vec<f32>) {
     let bytes = for_tract(&std::fs::read(path).unwrap());
     let runnable = tract_onnx::onnx()
         .model_for_read(&mut bytes.as_slice())
-        .and_then(|model| model.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), &shape)))
+        .and_then(|model| {
+            model.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), &shape))
+        })
         .and_then(|model| model.into_optimized())
         .and_then(|model| model.into_runnable())
         .unwrap();
