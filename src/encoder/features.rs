@@ -1,6 +1,6 @@
 //! What the encoder is told about each node.
 
-use petgraph::{Direction, visit::EdgeRef};
+use petgraph::Direction;
 
 use crate::{
     graph::{Architecture, NodeIndex, Operand},
@@ -114,9 +114,7 @@ fn describe(
         .unwrap_or_default();
     let input = image_extent(facts.first().and_then(|fact| fact.as_ref()?.shape.as_deref()));
     let output = image_extent(node.outputs.first().and_then(|fact| fact.shape.as_deref()));
-    let degree = |direction| {
-        architecture.dag.edges_directed(index, direction).map(|edge| edge.id()).count() as f32
-    };
+    let degree = |direction| architecture.dag.edges_directed(index, direction).count() as f32;
     let slots: Vec<_> = architecture
         .parameters
         .iter()

@@ -184,7 +184,7 @@ impl TrainConfig {
             (self.validate_every > 0, "validate_every must be positive"),
             (self.network.calibration > 0, "network.calibration must be positive"),
             (
-                encoder.heads > 0 && encoder.width % encoder.heads == 0,
+                encoder.heads > 0 && encoder.width.is_multiple_of(encoder.heads),
                 "network.encoder: heads must divide width",
             ),
         ];

@@ -60,6 +60,9 @@ impl PreparedGraph {
     }
 }
 
+/// Seed and image size.
+type Key = (u64, usize);
+
 /// A lazily drawn, shared pool of graphs of one space.
 #[derive(Debug)]
 pub struct GraphPool {
@@ -67,7 +70,7 @@ pub struct GraphPool {
     registry: &'static Registry,
     vocabulary: Vocabulary,
     held_out: HashSet<u64>,
-    ready: Mutex<HashMap<(u64, usize), Option<Arc<PreparedGraph>>>>,
+    ready: Mutex<HashMap<Key, Option<Arc<PreparedGraph>>>>,
 }
 
 impl GraphPool {

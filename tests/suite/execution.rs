@@ -26,7 +26,7 @@ struct Case {
 /// A sampled graph with random weights and images.
 fn case(space: &Space, seed: u64) -> Case {
     let graph = space.sample(seed).unwrap();
-    let model = Model::from_bytes(&graph.name, graph.onnx.clone().into()).unwrap();
+    let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, registry()).unwrap();
     let mut shape: [usize; 4] = architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
