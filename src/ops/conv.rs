@@ -1,6 +1,9 @@
 //! Convolutions.
 
-use burn::tensor::{Device, Tensor, module, ops::ConvOptions};
+use burn::tensor::{
+    Device, Tensor, module,
+    ops::{ConvOptions, ConvTransposeOptions},
+};
 
 use crate::{
     graph::{Fact, Layout, Node, Role},
@@ -149,8 +152,49 @@ impl Operator for Conv {
     }
 }
 
-/// `ConvTranspose`: known so far by its parameters and shape; running it is refused.
+/// `ConvTranspose`: x `[N, C, H, W]`, weight `[C, O / groups, kh, kw]`, optional bias `[O]`.
 struct ConvTranspose;
+
+/// Geometry of a transposed convolution.
+struct Spread {
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Rows and columns added at the end.
+    extra: [usize; 2],
+    /// Where the output begins in the full result, and its extents.
+    cut: [[usize; 2]; 2],
+}
+
+impl Spread {
+    fn new(node: &Node, kernel: [usize; 2], input: [usize; 2]) -> Result<Self, OpError> {
+        let refuse = |what: &str| Err(OpError::Unsupported(what.to_owned()));
+        let automatic =
+            !matches!(node.attributes.string("auto_pad", "NOTSET")?, "NOTSET" | "VALID");
+        if automatic || node.attributes.ints("output_shape")?.is_some() {
+            return refuse("a transposed convolution whose pads follow from its output");
+        }
+        let stride: [usize; 2] = sizes(node, "strides", 1)?;
+        let dilation: [usize; 2] = sizes(node, "dilations", 1)?;
+        let pads: [usize; 4] = sizes(node, "pads", 0)?;
+        let extra: [usize; 2] = sizes(node, "output_padding", 0)?;
+        if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
+            return refuse("a kernel, stride or dilation of zero");
+        }
+        if (0..2).any(|axis| extra[axis] >= stride[axis].max(dilation[axis])) {
+            return refuse("output_padding that is not below strides and dilations");
+        }
+        let extent = |axis: usize| {
+            let spread = stride[axis].checked_mul(input[axis].checked_sub(1)?)?;
+            let reach = dilation[axis].checked_mul(kernel[axis] - 1)?;
+            let full = spread.checked_add(reach)?.checked_add(1 + extra[axis])?;
+            full.checked_sub(pads[axis])?.checked_sub(pads[axis + 2]).filter(|&extent| extent > 0)
+        };
+        let (Some(height), Some(width)) = (extent(0), extent(1)) else {
+            return refuse("pads that leave nothing of the output");
+        };
+        Ok(Self { stride, dilation, extra, cut: [[pads[0], height], [pads[1], width]] })
+    }
+}
 
 impl Operator for ConvTranspose {
     fn op_type(&self) -> &'static str {
@@ -166,27 +210,20 @@ impl Operator for ConvTranspose {
         let (Some(shape), Some(weight)) = (&x.shape, shape_of(inputs, 1)?) else {
             return Ok(output(node, x.dtype, None));
         };
-        let [batch, _, height, width] = image(shape, 0)?;
-        let [_, outputs, kh, kw] = image(weight, 1)?;
+        let [batch, channels, height, width] = image(shape, 0)?;
+        let [ins, outs, rows, columns] = image(weight, 1)?;
         let groups = Conv::groups(node)?;
-        let stride: [usize; 2] = sizes(node, "strides", 1)?;
-        let dilation: [usize; 2] = sizes(node, "dilations", 1)?;
-        let pads: [usize; 4] = sizes(node, "pads", 0)?;
-        let extra: [usize; 2] = sizes(node, "output_padding", 0)?;
-        let extent = |axis: usize, input: usize, kernel: usize| {
-            let span = stride[axis] * input.saturating_sub(1) + extra[axis];
-            (span + dilation[axis] * kernel.saturating_sub(1) + 1)
-                .checked_sub(pads[axis] + pads[axis + 2])
-        };
-        let automatic = node.attributes.ints("output_shape")?.is_some()
-            || node.attributes.string("auto_pad", "NOTSET")? != "NOTSET";
-        let shape = match (extent(0, height, kh), extent(1, width, kw)) {
-            (Some(height), Some(width)) if !automatic => {
-                Some(vec![batch, outputs * groups, height, width])
-            }
-            _ => None,
-        };
-        Ok(output(node, x.dtype, shape))
+        if ins != channels || !channels.is_multiple_of(groups) {
+            let problem =
+                format!("shape {weight:?} does not fit {channels} channels in {groups} groups");
+            return Err(bad(1, problem));
+        }
+        let outs = outs.saturating_mul(groups);
+        if maybe_shape(inputs, 2).is_some_and(|bias| bias != [outs]) {
+            return Err(bad(2, "is not one value per output channel"));
+        }
+        let [[_, height], [_, width]] = Spread::new(node, [rows, columns], [height, width])?.cut;
+        Ok(output(node, x.dtype, Some(vec![batch, outs, height, width])))
     }
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
@@ -200,8 +237,36 @@ impl Operator for ConvTranspose {
         Ok(vec![rule(1, Role::Weight, Layout::InOut), rule(2, Role::Bias, Layout::Vector)])
     }
 
-    fn execute(&self, _: &Node, _: &[Option<Array>], _: &Device) -> Result<Vec<Array>, OpError> {
-        Err(OpError::Unsupported("running a transposed convolution".to_owned()))
+    fn features(&self, node: &Node, inputs: &[Option<Fact>]) -> Features {
+        let kernel = match maybe_shape(inputs, 1) {
+            Some([_, _, height, width]) => [*height, *width],
+            _ => [0; 2],
+        };
+        Features {
+            kernel,
+            stride: sizes(node, "strides", 1).unwrap_or([1; 2]),
+            dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
+            groups: Conv::groups(node).unwrap_or(1),
+        }
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let (x, weight) = (array(inputs, 0)?, array(inputs, 1)?);
+        let shape = image(x.shape(), 0)?;
+        let kernel = image(weight.shape(), 1)?;
+        let spread = Spread::new(node, [kernel[2], kernel[3]], [shape[2], shape[3]])?;
+        let bias: Option<Tensor<1>> = maybe(inputs, 2).map(|bias| bias.floats(2)).transpose()?;
+        let Spread { stride, dilation, extra, cut: [[top, height], [left, width]] } = spread;
+        let groups = Conv::groups(node)?;
+        let options = ConvTransposeOptions::new(stride, [0, 0], extra, dilation, groups);
+        let full =
+            module::conv_transpose2d(x.view(0, shape)?, weight.view(1, kernel)?, bias, options);
+        Ok(vec![Array::of(full.narrow(2, top, height).narrow(3, left, width))])
     }
 }
 

@@ -3,6 +3,7 @@
 mod cases;
 mod compare;
 mod files;
+mod measuring;
 mod model;
 mod resolution;
 mod table;

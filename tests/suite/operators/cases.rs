@@ -1,10 +1,12 @@
 //! Operator by operator: what tract computes, and gradients that are derivatives.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
-    execute::execute,
+    execute::{Images, NormStatistics, Program, Scratch, execute},
     graph::{self, Architecture},
     ops::{Array, registry},
 };
@@ -44,8 +46,8 @@ fn every_operator_is_compared() {
             !compared.iter().any(|case| case.is(operator.domain(), operator.op_type()))
         })
         .map(|operator| operator.op_type())
-        // Read as a tensor, or refused.
-        .filter(|name| !["Constant", "ConvTranspose"].contains(name))
+        // Read as a tensor.
+        .filter(|&name| name != "Constant")
         .collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
 }
@@ -138,4 +140,30 @@ fn gradients_are_derivatives() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn programs_compute_what_tract_computes() {
+    let lowered = RefCell::new(BTreeSet::new());
+    every_case(|case| {
+        let (model, architecture) = read("case", &case.model())?;
+        let Ok(program) = Program::compile(&architecture, registry()) else { return Ok(()) };
+        let weights = stored(&model, &architecture)?;
+        let weights: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
+        let data = case.data();
+        let [(shape, values)] = data.as_slice() else { return Err("takes no image".to_owned()) };
+        let [batch, channels, ref area @ ..] = shape[..] else {
+            unreachable!("programs take rows")
+        };
+        let [height, width] = <[usize; 2]>::try_from(area).unwrap_or([1, 1]);
+        let images = Images { batch, channels, height, width, data: values };
+        let logits =
+            program.logits(&weights, images, &NormStatistics::Running, &mut Scratch::default());
+        let expected = tract(&case.oracle(), &data).map_err(|error| format!("tract: {error:#}"))?;
+        lowered.borrow_mut().insert(case.op_type().to_owned());
+        let given = [(expected[0].0.clone(), logits)];
+        difference(&given, &expected[..1], 1e-4).map_or(Ok(()), Err)
+    });
+    let lowered = lowered.into_inner();
+    assert!(lowered.len() >= 24, "few operators are lowered: {lowered:?}");
 }

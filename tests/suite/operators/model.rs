@@ -122,6 +122,11 @@ impl Case {
         format!("{}-{} {} ({})", self.op_type, self.opset, attributes.join(" "), shapes.join(", "))
     }
 
+    /// The operator.
+    pub fn op_type(&self) -> &str {
+        &self.op_type
+    }
+
     /// Whether it is a case of an operator.
     pub fn is(&self, domain: &str, op_type: &str) -> bool {
         self.domain == domain && self.op_type == op_type

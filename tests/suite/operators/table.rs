@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Case> {
 
 fn convolutions() -> Vec<Case> {
     let conv = |opset| op("Conv", opset).x([2, 4, 7, 6]);
+    let transposed = || op("ConvTranspose", 11).x([2, 4, 4, 3]);
     vec![
         conv(11).w([6, 4, 3, 3]),
         conv(1).w([6, 4, 3, 3]).w([6]).with("kernel_shape", [3, 3]),
@@ -38,6 +39,13 @@ fn convolutions() -> Vec<Case> {
         conv(11).w([3, 4, 2, 4]).with("auto_pad", "SAME_LOWER"),
         conv(11).w([3, 4, 3, 3]).with("auto_pad", "VALID"),
         conv(11).w([3, 4, 7, 6]),
+        transposed().w([4, 3, 3, 3]),
+        transposed().w([4, 3, 3, 2]).w([3]).with("strides", [2, 3]),
+        transposed().w([4, 3, 3, 3]).with("strides", [2, 2]).with("pads", [1, 1, 1, 1]),
+        transposed().w([4, 3, 3, 3]).with("strides", [2, 2]).with("pads", [0, 1, 2, 0]),
+        transposed().w([4, 3, 2, 2]).with("strides", [2, 2]).with("output_padding", [1, 0]),
+        transposed().w([4, 3, 2, 3]).w([3]).with("dilations", [2, 2]).with("pads", [1, 0, 0, 1]),
+        transposed().w([4, 2, 3, 3]).w([4]).with("group", 2).with("strides", [2, 2]),
     ]
 }
 
@@ -147,7 +155,7 @@ fn normalisations() -> Vec<Case> {
 }
 
 fn activations() -> Vec<Case> {
-    let plain = |name, opset| op(name, opset).x([2, 3, 4]);
+    let plain = |name, opset| op(name, opset).x([2, 3, 2, 2]);
     let gelu = [
         ["Mul", "i0 f:0.70710678", "narrow"],
         ["Erf", "narrow", "erf"],
