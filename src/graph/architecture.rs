@@ -143,6 +143,9 @@ pub struct Slot {
     pub groups: usize,
     /// Number of input values that one output value sums over.
     pub fan_in: usize,
+    /// Extents under which the operator sees the stored values, where a Reshape or the like stands
+    /// between; `layout` is the meaning of these axes then.
+    pub view: Option<Vec<usize>>,
 }
 
 /// A tensor of the graph that training would learn.

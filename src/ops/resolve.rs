@@ -154,7 +154,7 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
         (layout, _) => layout,
     };
     let parameter = &mut architecture.parameters[behind.parameter.0];
-    if parameter.shape.is_none() && !behind.reshaped {
+    if parameter.shape.is_none() && behind.view.is_none() {
         parameter.shape = rule.shape.map(|mut shape| {
             if behind.transposed {
                 shape.reverse();
@@ -166,7 +166,8 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
         parameter.shape.as_ref().map_or(1, |shape| shape.iter().skip(1).product())
     });
     let SlotRule { input, role, groups, .. } = rule;
-    parameter.slots.push(Slot { node, input, role, layout, groups, fan_in });
+    let view = behind.view;
+    parameter.slots.push(Slot { node, input, role, layout, groups, fan_in, view });
 }
 
 /// Replaces what is declared about an output by what was inferred; they must not disagree.
@@ -204,27 +205,32 @@ struct Behind {
     parameter: ParameterId,
     /// Whether it is a matrix whose axes are swapped on the way.
     transposed: bool,
-    /// Whether it may have other extents on the way.
-    reshaped: bool,
+    /// Its extents before that, if they are not those it is stored with.
+    view: Option<Vec<usize>>,
 }
 
 fn behind(architecture: &Architecture, registry: &Registry, operand: Operand) -> Option<Behind> {
-    let (mut operand, mut transposed, mut reshaped) = (operand, false, false);
+    let (mut operand, mut transposed, mut view) = (operand, false, None);
     for _ in 0..LONGEST_CHAIN {
         match operand {
             Operand::Parameter(parameter) => {
-                return Some(Behind { parameter, transposed, reshaped });
+                return Some(Behind { parameter, transposed, view });
             }
             Operand::Node { node, slot: 0 } => {
                 let node = &architecture.dag[node];
                 let from = architecture.fact(*node.inputs.first()?)?.shape;
                 match registry.find(node).ok()?.passage(node)? {
-                    Passage::Transposed if from.as_ref().is_some_and(|shape| shape.len() > 2) => {
-                        return None;
+                    Passage::Transposed => {
+                        // Matrices only, and no reshape of what was transposed.
+                        let matrix = from.is_none_or(|shape| shape.len() <= 2);
+                        (matrix && view.is_none()).then_some(())?;
+                        transposed = !transposed;
                     }
-                    Passage::Transposed => transposed = !transposed,
                     Passage::Same => {
-                        reshaped |= from.is_none() || from != node.outputs.first()?.shape;
+                        let to = node.outputs.first()?.shape.clone();
+                        if view.is_none() && from != to {
+                            view = Some(to?);
+                        }
                     }
                 }
                 operand = *node.inputs.first()?;

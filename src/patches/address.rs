@@ -77,7 +77,7 @@ impl Family {
 
     /// The family of a parameter used in a slot; `None` for roles that are measured or defaulted.
     pub fn of(parameter: &Parameter, slot: &Slot, classifier: bool) -> Option<Self> {
-        let shape = parameter.shape.as_deref()?;
+        let shape = slot.view.as_deref().or(parameter.shape.as_deref())?;
         Some(match slot.role {
             Role::RunningMean | Role::RunningVariance => return None,
             Role::Bias => Self::Bias,

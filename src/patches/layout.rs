@@ -70,7 +70,8 @@ impl PatchPlan {
             }
             plan.lengths[index] = shape.iter().product();
             let scale = scale_of(family, slot.fan_in);
-            patches_of(shape, slot.layout, family, token, |address, patches| {
+            let seen = slot.view.as_ref().unwrap_or(shape);
+            patches_of(seen, slot.layout, family, token, |address, patches| {
                 for &patch in patches {
                     plan.spans[family as usize][patch.position].push(Span {
                         address: plan.addresses.len(),

@@ -100,6 +100,22 @@ fn a_shared_weight_has_a_slot_for_each_use() {
 }
 
 #[test]
+fn a_weight_is_seen_through_a_reshape() {
+    let (architecture, _) = graph(
+        &[1, 16],
+        vec![
+            node("Reshape", &["w", "target"], "matrix"),
+            node("Transpose", &["matrix"], "turned"),
+            node("MatMul", &["x", "turned"], "y"),
+        ],
+        vec![weights("w", &[5, 2, 8]), ints("target", &[2], &[5, 16])],
+    );
+    let slot = &architecture.parameters[0].slots[0];
+    assert_eq!(slot.view, Some(vec![5, 16]));
+    assert_eq!((slot.layout, slot.fan_in), (Layout::OutIn, 16));
+}
+
+#[test]
 fn preprocessing_is_not_learned() {
     let (architecture, resolution) = graph(
         &[1, 3, 4, 4],
