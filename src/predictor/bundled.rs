@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{Predictor, PredictorError};
 
 /// Names of the predictors embedded in the binary; the first is the default.
-pub const BUNDLED: [&str; 1] = ["cifar10"];
+pub const BUNDLED: [&str; 2] = ["cifar10", "mnist"];
 
 macro_rules! files {
     ($name:literal) => {
@@ -26,6 +26,7 @@ pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError>
     }
     let [config, model] = match name {
         "cifar10" => files!("cifar10"),
+        "mnist" => files!("mnist"),
         _ => {
             return Err(PredictorError::Unknown {
                 name: name.to_owned(),
