@@ -252,7 +252,8 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
                     _ => Ok(None),
                 };
                 let (low, high) = clip_bounds(node, bound)?;
-                Ok(x.clamp(low, high))
+                // The upper bound wins where the bounds cross.
+                Ok(x.clamp_min(low).clamp_max(high))
             },
             |node, inputs| {
                 let bound = |slot: usize| match inputs.get(slot) {
@@ -262,6 +263,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
                     _ => Ok(None),
                 };
                 let (low, high) = clip_bounds(node, bound).ok()?;
+                (low <= high).then_some(())?;
                 lowered(Activation::Clip { low, high })
             },
         ),

@@ -21,16 +21,16 @@ use super::{
 struct Conv;
 
 impl Conv {
-    fn window(node: &Node, weight: &[usize], input: [usize; 2]) -> Result<Window, OpError> {
-        let kernel = match weight[2..] {
-            [height, width] => [height, width],
+    fn window(node: &Node, weight: &[usize], image: [usize; 4]) -> Result<Window, OpError> {
+        let kernel = match *weight {
+            [_, _, height, width] => [height, width],
             _ => {
                 return Err(OpError::Unsupported(
                     "a convolution that is not over images".to_owned(),
                 ));
             }
         };
-        window(node, kernel, input)
+        window(node, kernel, image)
     }
 
     fn groups(node: &Node) -> Result<usize, OpError> {
@@ -78,7 +78,7 @@ impl Operator for Conv {
             return Ok(output(node, x.dtype, None));
         };
         let groups = Self::groups(node)?;
-        let [batch, channels, height, width] = image(shape, 0)?;
+        let sides @ [batch, channels, ..] = image(shape, 0)?;
         if weight.len() != 4 {
             return Err(bad(1, format!("shape {weight:?} is not that of a kernel over images")));
         }
@@ -93,7 +93,7 @@ impl Operator for Conv {
         {
             return Err(bad(2, format!("shape {bias:?} is not one value per output channel")));
         }
-        let window = Self::window(node, &weight, [height, width])?;
+        let window = Self::window(node, &weight, sides)?;
         let [out_height, out_width] = window.output;
         Ok(output(node, x.dtype, Some(vec![batch, weight[0], out_height, out_width])))
     }
@@ -102,7 +102,7 @@ impl Operator for Conv {
         let groups = Self::groups(node)?;
         let weight = Self::weight(node, inputs)?;
         let fan_in = weight.as_ref().map(|shape| shape.iter().skip(1).product());
-        let bias = weight.as_ref().map(|shape| vec![shape[0]]);
+        let bias = weight.as_ref().and_then(|shape| Some(vec![*shape.first()?]));
         let rule =
             |input, role, layout, shape| SlotRule { input, role, layout, groups, fan_in, shape };
         Ok(vec![
@@ -134,8 +134,7 @@ impl Operator for Conv {
         let (x, weight) = (array(inputs, 0)?, array(inputs, 1)?);
         let shape = image(x.shape(), 0)?;
         let kernel = image(weight.shape(), 1)?;
-        let Window { stride, dilation, pads, .. } =
-            Self::window(node, weight.shape(), [shape[2], shape[3]])?;
+        let Window { stride, dilation, pads, .. } = Self::window(node, weight.shape(), shape)?;
         let bias: Option<Tensor<1>> = maybe(inputs, 2).map(|bias| bias.floats(2)).transpose()?;
         let padding = [(pads[0], pads[2]), (pads[1], pads[3])];
         let options = ConvOptions::new_with_padding(stride, padding, dilation, Self::groups(node)?);
@@ -144,10 +143,9 @@ impl Operator for Conv {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let [_, _, height, width] = image(maybe_shape(inputs, 0)?, 0).ok()?;
+        let sides = image(maybe_shape(inputs, 0)?, 0).ok()?;
         let weight = Self::weight(node, inputs).ok()??;
-        let Window { stride, dilation, pads, .. } =
-            Self::window(node, &weight, [height, width]).ok()?;
+        let Window { stride, dilation, pads, .. } = Self::window(node, &weight, sides).ok()?;
         Some(Step::Conv2d { groups: Self::groups(node).ok()?, stride, dilation, pads })
     }
 }

@@ -108,11 +108,23 @@ pub(super) fn sizes<const N: usize>(
     default: usize,
 ) -> Result<[usize; N], OpError> {
     let Some(values) = node.attributes.ints(name)? else { return Ok([default; N]) };
-    let values: Option<Vec<usize>> =
-        values.iter().map(|&value| usize::try_from(value).ok()).collect();
+    // Sums and products of a few such numbers do not overflow.
+    let size = |&value: &i64| u16::try_from(value).ok().map(usize::from);
+    let values: Option<Vec<usize>> = values.iter().map(size).collect();
     values.and_then(|values| values.try_into().ok()).ok_or_else(|| {
-        OpError::Unsupported(format!("attribute '{name}' is not {N} non-negative integers"))
+        OpError::Unsupported(format!("attribute '{name}' is not {N} numbers from 0 to 65535"))
     })
+}
+
+/// Refuses values that are too large to keep in memory; returns how many numbers they hold.
+pub(super) fn bounded(shape: &[usize]) -> Result<usize, OpError> {
+    /// Four gigabytes.
+    const LARGEST: usize = 1 << 30;
+    shape
+        .iter()
+        .try_fold(1usize, |count, &extent| count.checked_mul(extent))
+        .filter(|&count| count <= LARGEST)
+        .ok_or_else(|| OpError::Unsupported(format!("a value of shape {shape:?}: it is too large")))
 }
 
 /// Geometry of a window that slides over the last two axes.
@@ -131,8 +143,9 @@ pub(super) struct Window {
 pub(super) fn window(
     node: &Node,
     kernel: [usize; 2],
-    input: [usize; 2],
+    image: [usize; 4],
 ) -> Result<Window, OpError> {
+    let input = [image[2], image[3]];
     let stride: [usize; 2] = sizes(node, "strides", 1)?;
     let dilation: [usize; 2] = sizes(node, "dilations", 1)?;
     let mut pads: [usize; 4] = sizes(node, "pads", 0)?;
@@ -148,7 +161,8 @@ pub(super) fn window(
         mode @ ("SAME_UPPER" | "SAME_LOWER") => {
             for axis in 0..2 {
                 let outputs = input[axis].div_ceil(stride[axis]);
-                let span = outputs.saturating_sub(1) * stride[axis] + reach[axis];
+                let last = outputs.saturating_sub(1) * stride[axis];
+                let span = last.saturating_add(reach[axis]);
                 let total = span.saturating_sub(input[axis]);
                 let (small, large) = (total / 2, total - total / 2);
                 let upper = mode == "SAME_UPPER";
@@ -158,11 +172,14 @@ pub(super) fn window(
         }
         other => return Err(OpError::Unsupported(format!("auto_pad '{other}'"))),
     }
+    let padded: [usize; 2] = std::array::from_fn(|axis| {
+        input[axis].saturating_add(pads[axis]).saturating_add(pads[axis + 2])
+    });
+    bounded(&[image[0], image[1], padded[0], padded[1]])?;
     let ceil = node.attributes.int("ceil_mode", 0)? != 0;
     let mut output = [0; 2];
     for axis in 0..2 {
-        let padded = input[axis].saturating_add(pads[axis]).saturating_add(pads[axis + 2]);
-        let span = padded.checked_sub(reach[axis]).ok_or_else(|| {
+        let span = padded[axis].checked_sub(reach[axis]).ok_or_else(|| {
             bad(
                 0,
                 format!(

@@ -352,6 +352,9 @@ impl Operator for Lrn {
         }
         let alpha = node.attributes.float("alpha", 1e-4)? / size as f32;
         let beta = node.attributes.float("beta", 0.75)?;
+        if !(-1e3..1e3).contains(&beta) {
+            return Err(OpError::Unsupported(format!("beta {beta}")));
+        }
         let scale = (total * alpha + node.attributes.float("bias", 1.0)?).powf_scalar(beta);
         Ok(vec![Array::flat(planes / scale, x.shape().to_vec())])
     }

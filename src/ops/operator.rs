@@ -3,11 +3,11 @@
 use burn::tensor::Device;
 
 use crate::{
-    graph::{AttributeError, DType, Fact, Layout, Node, Role},
+    graph::{AttributeError, Fact, Layout, Node, Role},
     kernels::Step,
 };
 
-use super::Array;
+use super::{Array, helpers::bounded};
 
 /// Why an operator could not be understood or run. The caller adds file and node name.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -115,27 +115,23 @@ pub trait Operator: Send + Sync {
     }
 }
 
-/// [`Operator::infer`], with the results held to what can be computed: values that are too large to
-/// keep in memory and floats without any value are refused here, once for all operators.
+/// [`Operator::infer`], with operands and results held to what can be computed: values that are too
+/// large to keep in memory and floats without any value are refused here, once for all operators.
 pub fn infer(
     operator: &dyn Operator,
     node: &Node,
     inputs: &[Option<Fact>],
 ) -> Result<Vec<Fact>, OpError> {
-    /// Four gigabytes.
-    const LARGEST: usize = 1 << 30;
-    let facts = operator.infer(node, inputs)?;
-    for fact in &facts {
-        let Some(shape) = &fact.shape else { continue };
-        let count = shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
-        if count.is_none_or(|count| count > LARGEST) {
-            return Err(OpError::Unsupported(format!(
-                "a value of shape {shape:?}: it is too large"
-            )));
-        }
-        if count == Some(0) && fact.dtype.is_none_or(DType::is_float) {
+    let check = |fact: &Fact| {
+        let Some(shape) = &fact.shape else { return Ok(()) };
+        let integers = fact.dtype.is_some_and(|dtype| !dtype.is_float());
+        if bounded(shape)? == 0 && !integers {
             return Err(OpError::Unsupported(format!("an empty value of shape {shape:?}")));
         }
-    }
+        Ok(())
+    };
+    inputs.iter().flatten().try_for_each(check)?;
+    let facts = operator.infer(node, inputs)?;
+    facts.iter().try_for_each(check)?;
     Ok(facts)
 }

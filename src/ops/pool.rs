@@ -21,8 +21,8 @@ struct Pool {
 }
 
 impl Pool {
-    fn window(node: &Node, input: [usize; 2]) -> Result<Window, OpError> {
-        window(node, sizes(node, "kernel_shape", 0)?, input)
+    fn window(node: &Node, image: [usize; 4]) -> Result<Window, OpError> {
+        window(node, sizes(node, "kernel_shape", 0)?, image)
     }
 
     fn counts_pad(node: &Node) -> Result<bool, OpError> {
@@ -45,8 +45,8 @@ impl Operator for Pool {
             return Err(OpError::Unsupported("the indices output".to_owned()));
         }
         let Some(shape) = &x.shape else { return Ok(output(node, x.dtype, None)) };
-        let [batch, channels, height, width] = image(shape, 0)?;
-        let [out_height, out_width] = Self::window(node, [height, width])?.output;
+        let sides @ [batch, channels, ..] = image(shape, 0)?;
+        let [out_height, out_width] = Self::window(node, sides)?.output;
         let shape = Some(vec![batch, channels, out_height, out_width]);
         Ok(named(node, 0, x.dtype, shape, None).into_iter().collect())
     }
@@ -68,8 +68,7 @@ impl Operator for Pool {
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = image(x.shape(), 0)?;
-        let Window { kernel, stride, dilation, pads, output } =
-            Self::window(node, [shape[2], shape[3]])?;
+        let Window { kernel, stride, dilation, pads, output } = Self::window(node, shape)?;
         let x: Tensor<4> = x.view(0, shape)?;
         // Pads are written out up to the last window, so that ceil_mode and uneven pads need no
         // case of their own.
@@ -112,9 +111,8 @@ impl Operator for Pool {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let [_, _, height, width] = image(maybe_shape(inputs, 0)?, 0).ok()?;
-        let Window { kernel, stride, dilation, pads, .. } =
-            Self::window(node, [height, width]).ok()?;
+        let sides = image(maybe_shape(inputs, 0)?, 0).ok()?;
+        let Window { kernel, stride, dilation, pads, .. } = Self::window(node, sides).ok()?;
         let ceil = node.attributes.int("ceil_mode", 0).ok()? != 0;
         let count_include_pad = Self::counts_pad(node).ok()?;
         match self.average {

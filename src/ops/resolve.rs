@@ -7,18 +7,18 @@ use crate::graph::{
     Slot,
 };
 
-use super::{OpError, Passage, Registry, SlotRule, infer};
+use super::{OpError, Passage, Registry, SlotRule, helpers::bounded, infer};
 
 /// Longest chain of renaming nodes between a parameter and its reader.
 const LONGEST_CHAIN: usize = 16;
 /// Most times that shapes are inferred over; the second time is the last for ordinary graphs.
 const MOST_PASSES: usize = 8;
 
-/// A node that is malformed: not merely unsupported.
+/// A node or tensor that is malformed: not merely unsupported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{node}: {source}")]
 pub struct ResolveError {
-    /// The node.
+    /// The node or tensor.
     pub node: String,
     /// What is wrong with it.
     pub source: OpError,
@@ -62,6 +62,11 @@ pub fn resolve(
             if let Some(why) = visit(architecture, registry, index)? {
                 resolution.unsupported.push(Unsupported { node: index, why });
             }
+        }
+        for parameter in &architecture.parameters {
+            let node = format!("tensor '{}'", parameter.name);
+            bounded(parameter.shape.as_deref().unwrap_or_default())
+                .map_err(|source| ResolveError { node, source })?;
         }
         // A shape that a reader of a Transpose asked for is news to the Transpose itself.
         if shapes(architecture) == known || passes == MOST_PASSES {

@@ -5,5 +5,6 @@ mod compare;
 mod files;
 mod measuring;
 mod model;
+mod mutations;
 mod resolution;
 mod table;
