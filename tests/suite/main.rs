@@ -5,6 +5,7 @@ mod data;
 mod devices;
 mod execution;
 mod kernels;
+mod mutated_files;
 mod operators;
 mod predictor;
 mod spaces;
