@@ -4,6 +4,7 @@ mod cli;
 mod data;
 mod devices;
 mod execution;
+mod independent_reader;
 mod kernels;
 mod mutated_files;
 mod operators;

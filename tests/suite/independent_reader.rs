@@ -1,0 +1,69 @@
+//! Our reader against `onnx-protobuf`, an independent reader of the wire format.
+
+use std::path::Path;
+
+use onnx_protobuf::{ModelProto, TensorProto};
+use protobuf::Message;
+use weightsmith::{
+    graph::{Architecture, Origin, ParameterId},
+    onnx::Model,
+};
+
+/// Float values as the message stores them: raw or typed.
+fn floats(tensor: &TensorProto) -> Vec<f32> {
+    match tensor.raw_data.as_slice() {
+        [] => tensor.float_data.clone(),
+        raw => {
+            let values = raw.as_chunks::<4>().0.iter();
+            values.map(|&bytes| f32::from_le_bytes(bytes)).collect()
+        }
+    }
+}
+
+#[test]
+fn nodes_and_weights_are_those_of_an_independent_reader() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    };
+    let (mut nodes, mut tensors) = (0, 0);
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "onnx") {
+            continue;
+        }
+        let theirs = ModelProto::parse_from_bytes(&std::fs::read(&path).unwrap()).unwrap();
+        let model = Model::open(&path).unwrap();
+        let ours = Architecture::from_model(&model).unwrap();
+        assert_eq!(model.ir_version(), theirs.ir_version);
+        for import in &theirs.opset_import {
+            let domain = if import.domain == "ai.onnx" { "" } else { &import.domain };
+            let import = (domain.to_owned(), import.version);
+            assert!(model.opsets().contains(&import), "{}: {import:?}", path.display());
+        }
+        let graph = &theirs.graph;
+        for node in ours.dag.node_weights() {
+            let other = &graph.node[node.position];
+            assert_eq!(node.name, other.name);
+            assert_eq!(node.op_type, other.op_type);
+            assert_eq!(node.inputs.len(), other.input.len());
+            let outputs: Vec<&String> = node.outputs.iter().map(|output| &output.name).collect();
+            assert_eq!(outputs, other.output.iter().collect::<Vec<_>>());
+            nodes += 1;
+        }
+        for (index, parameter) in ours.parameters.iter().enumerate() {
+            let Origin::Initializer(position) = parameter.origin else { continue };
+            let other = &graph.initializer[position];
+            assert_eq!(parameter.name, other.name);
+            let dims: Vec<i64> =
+                parameter.shape.as_ref().unwrap().iter().map(|&extent| extent as i64).collect();
+            assert_eq!(dims, other.dims);
+            if other.data_type == 1 {
+                let value = ours.value_in(&model, ParameterId(index)).unwrap().unwrap();
+                assert_eq!(value.data, floats(other), "{}", parameter.name);
+                tensors += 1;
+            }
+        }
+    }
+    assert!(nodes > 500 && tensors > 50, "{nodes} nodes, {tensors} tensors");
+}
