@@ -151,7 +151,7 @@ fn predicted(
     let images = predictor.calibration_images();
     let filled = FilledNetwork::new(&network, predictor, &images, CalibrationSource::Learned)?;
     let mut bytes = Vec::new();
-    splice::write(network.model.bytes(), &filled.fills(&network), &mut bytes)?;
+    splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
     let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
     let weights = stored_weights(&exported)?;
     Ok(judge(&exported.architecture, &weights, test, &predictor.config.input, limit)?)

@@ -1,6 +1,7 @@
 //! `weightsmith predict`
 
 use std::{
+    io,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -14,7 +15,7 @@ use crate::{
     device::{self, DeviceChoice},
     graph::{DType, Origin, ParameterId, Role},
     onnx::{
-        self, atomic,
+        self, OnnxError, atomic,
         safetensors::{self as st, Entry},
         splice::{self, Changes, Fill},
     },
@@ -95,7 +96,7 @@ impl Predict {
             let path = path.display().to_string();
             move |error: std::io::Error| format!("{path}: {error}")
         };
-        atomic::write(onnx_path, |out| splice::write(network.model.bytes(), &changes, out))
+        atomic::write(onnx_path, |out| splice::write(&network.model, &changes, out))
             .map_err(at(onnx_path))?;
         drop(changes);
         let entries = filled.state_dict(&network);
@@ -224,7 +225,7 @@ impl FilledNetwork {
     }
 
     /// What to splice into the file.
-    fn changes(&self, network: &Network, report: &Report) -> Changes {
+    fn changes<'a>(&'a self, network: &'a Network, report: &Report) -> Changes<'a> {
         let provenance = &report.provenance;
         let counts = &report.parameters;
         let metadata = [
@@ -252,53 +253,50 @@ impl FilledNetwork {
         }
     }
 
-    /// The tensors to splice into the file.
-    pub(super) fn fills(&self, network: &Network) -> Changes {
-        let mut changes =
-            Changes { list_as_inputs: network.model.ir_version() < 4, ..Changes::default() };
-        for (index, parameter) in network.architecture.parameters.iter().enumerate() {
-            let values = &self.prediction.weights[index];
-            let Some(shape) = parameter.shape.clone().filter(|_| !values.is_empty()) else {
+    /// The tensors to splice into the file. Those that stay and whose data is in another file come
+    /// along, since the result may stand in another folder.
+    pub(super) fn fills<'a>(&'a self, network: &'a Network) -> Changes<'a> {
+        let mut changes = Changes {
+            list_as_inputs: network.model.ir_version() < 4,
+            inline_external: true,
+            ..Changes::default()
+        };
+        for (parameter, values) in
+            network.architecture.parameters.iter().zip(&self.prediction.weights)
+        {
+            let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
                 continue;
             };
-            let data_type = parameter.dtype.to_onnx();
-            let Some(data) = onnx::encode(values, data_type) else { continue };
+            if !parameter.dtype.is_float() {
+                continue;
+            }
             if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin
             {
                 changes.dropped_nodes.insert(position);
             }
-            changes.fills.push(Fill { name: parameter.name.clone(), data_type, shape, data });
+            let data_type = parameter.dtype.to_onnx();
+            changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
         }
         changes
     }
 
-    /// The PyTorch state dict.
-    fn state_dict(&self, network: &Network) -> Vec<Entry> {
+    /// The PyTorch state dict; values are made when they are written.
+    fn state_dict<'a>(&'a self, network: &'a Network) -> Vec<Entry<'a>> {
         let mut entries = Vec::new();
         for (index, parameter) in network.architecture.parameters.iter().enumerate() {
-            let values = match self.prediction.weights[index].as_slice() {
-                [] => match network.architecture.value_in(&network.model, ParameterId(index)) {
-                    Ok(Some(tensor)) if self.prediction.labels[index] == Filled::Kept => {
-                        tensor.data
-                    }
-                    _ => continue,
-                },
-                values => values.to_vec(),
-            };
-            let Some(mut shape) = parameter.shape.clone() else { continue };
-            let values = if network.transposed(index) {
-                shape.reverse();
-                transpose(&values, shape[1], shape[0])
-            } else {
-                values
-            };
+            let written = !self.prediction.weights[index].is_empty()
+                || self.prediction.labels[index] == Filled::Kept;
+            let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
             let dtype = match parameter.dtype {
+                DType::F32 => Dtype::F32,
                 DType::F64 => Dtype::F64,
                 DType::F16 => Dtype::F16,
                 DType::BF16 => Dtype::BF16,
-                _ => Dtype::F32,
+                _ => continue,
             };
-            let Some(data) = onnx::encode(&values, parameter.dtype.to_onnx()) else { continue };
+            if network.transposed(index) {
+                shape.reverse();
+            }
             let name = &network.names[index];
             if parameter.role() == Some(Role::RunningMean)
                 && let Some(module) = name.strip_suffix(".running_mean")
@@ -306,9 +304,29 @@ impl FilledNetwork {
                 let counter = format!("{module}.num_batches_tracked");
                 entries.push(Entry::new(counter, Dtype::I64, vec![], vec![0; 8]));
             }
-            entries.push(Entry::new(name.clone(), dtype, shape, data));
+            let bytes = move || self.stored(network, index).map_err(io::Error::other);
+            entries.push(Entry::later(name.clone(), dtype, shape, bytes));
         }
         entries
+    }
+
+    /// A parameter as PyTorch stores it: the new values, or those that the file keeps.
+    fn stored(&self, network: &Network, index: usize) -> Result<Vec<u8>, OnnxError> {
+        let parameter = &network.architecture.parameters[index];
+        let kept = match self.prediction.weights[index].as_slice() {
+            [] => network.architecture.value_in(&network.model, ParameterId(index))?,
+            _ => None,
+        };
+        let values = kept.as_ref().map_or(&self.prediction.weights[index], |kept| &kept.data);
+        let data_type = parameter.dtype.to_onnx();
+        let transposed = match parameter.shape.as_deref() {
+            Some(&[rows, columns]) if network.transposed(index) => {
+                Some(transpose(values, rows, columns))
+            }
+            _ => None,
+        };
+        let values = transposed.as_ref().unwrap_or(values);
+        Ok(onnx::encode(values, data_type).unwrap_or_default())
     }
 }
 

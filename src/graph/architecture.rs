@@ -67,6 +67,8 @@ pub struct Edge {
 pub enum Origin {
     /// `GraphProto.initializer[index]` (perhaps listed as a graph input too).
     Initializer(usize),
+    /// `GraphProto.sparse_initializer[index]`; carried through, never written.
+    SparseInitializer(usize),
     /// A graph input without a value (`keep_initializers_as_inputs`), by index into
     /// `GraphProto.input`.
     GraphInput(usize),
@@ -166,9 +168,10 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Number of values, if the shape is known.
+    /// Number of values, if the shape is known and can be counted.
     pub fn len(&self) -> Option<usize> {
-        self.shape.as_ref().map(|shape| shape.iter().product())
+        let shape = self.shape.as_ref()?;
+        shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent))
     }
 
     /// Whether the shape is known to hold no value.
@@ -244,6 +247,6 @@ impl Architecture {
 
     /// Total number of values in parameters of known shape.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.iter().filter_map(Parameter::len).sum()
+        self.parameters.iter().filter_map(Parameter::len).fold(0, usize::saturating_add)
     }
 }

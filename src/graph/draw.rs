@@ -40,6 +40,19 @@ impl Architecture {
                 }
             }
         }
+        for (number, (name, operand)) in self.outputs.iter().enumerate() {
+            let name = escape(name);
+            let _ = writeln!(out, "  output{number} [label=\"{name}\", style=filled];");
+            match operand {
+                Operand::Node { node, .. } => {
+                    let _ = writeln!(out, "  n{} -> output{number};", node.index());
+                }
+                Operand::Input(input) => {
+                    let _ = writeln!(out, "  input{input} -> output{number};");
+                }
+                _ => {}
+            }
+        }
         for edge in self.dag.edge_references() {
             let _ = writeln!(out, "  n{} -> n{};", edge.source().index(), edge.target().index());
         }
@@ -56,5 +69,35 @@ fn shape_text(shape: Option<&[usize]>) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ")
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Attributes, Fact};
+
+    #[test]
+    fn names_do_not_break_out_of_their_quotes() {
+        let mut architecture = Architecture::default();
+        let shape = Some(vec![1, 3]);
+        let name = "in\"\n\\put".to_owned();
+        architecture.inputs.push(Fact { name, shape, ..Fact::default() });
+        let node = architecture.dag.add_node(Node {
+            name: String::new(),
+            domain: String::new(),
+            op_type: "Odd\"".to_owned(),
+            opset: 1,
+            attributes: Attributes::default(),
+            inputs: vec![Operand::Input(0)],
+            outputs: Vec::new(),
+            position: 0,
+        });
+        architecture.outputs.push(("y".to_owned(), Operand::Node { node, slot: 0 }));
+        let dot = architecture.to_dot(|node| node.op_type == "Relu");
+        assert!(dot.contains(r#"input0 [label="in\" \\put\n1 × 3""#), "{dot}");
+        assert!(dot.contains(r#"n0 [label="Odd\"\n?", color=red"#), "{dot}");
+        assert!(dot.contains("input0 -> n0;") && dot.contains("n0 -> output0;"));
+        assert!(!architecture.to_dot(|_| true).contains("red"));
+    }
 }

@@ -4,7 +4,6 @@
 
 mod architecture;
 mod attribute;
-mod convert;
 mod distance;
 mod draw;
 mod read;

@@ -1,5 +1,7 @@
 //! Tensors as the graph sees them: element types, static facts, host values.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Element type of a tensor, `onnx.proto` `TensorProto.DataType`.
@@ -37,6 +39,9 @@ pub enum DType {
 }
 
 impl DType {
+    /// `TensorProto.DataType.STRING`.
+    pub const STRING: i32 = 8;
+
     /// From the number in `TensorProto.data_type`.
     pub fn from_onnx(number: i32) -> Self {
         match number {
@@ -80,6 +85,17 @@ impl DType {
     /// Whether a predictor may write tensors of this type.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::BF16)
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Other(0) => write!(f, "sparse values"),
+            Self::Other(Self::STRING) => write!(f, "strings"),
+            Self::Other(number) => write!(f, "values of type number {number}"),
+            dtype => write!(f, "{} values", format!("{dtype:?}").to_lowercase()),
+        }
     }
 }
 

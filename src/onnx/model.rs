@@ -1,26 +1,35 @@
 //! A model file in memory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use prost::Message;
 
 use super::{
-    OnnxError, external,
-    messages::{ModelProto, TensorProto},
-    tensor::{Values, decode},
-    wire,
+    OnnxError,
+    check::check,
+    external::{Located, locate},
+    messages::{AttributeProto, GraphProto, ModelProto, StringStringEntryProto, TensorProto},
+    tensor::{Values, check_values, decode},
 };
 
 /// Files larger than a protobuf message can be are refused.
 const LARGEST: u64 = 2 << 30;
+/// `TensorProto.DataLocation.EXTERNAL`
+const EXTERNAL: i32 = 1;
 
 /// A model: its original bytes and what they say. Tensor data is shared with the bytes, not copied.
 #[derive(Clone, Debug)]
 pub struct Model {
     name: String,
-    folder: Option<PathBuf>,
+    path: Option<PathBuf>,
     bytes: Bytes,
+    graph: GraphProto,
+    /// The model without its graph.
     proto: ModelProto,
 }
 
@@ -32,15 +41,23 @@ impl Model {
         let refuse =
             |problem: &str| OnnxError::NotOnnx { file: name.clone(), problem: problem.to_owned() };
         let metadata = std::fs::metadata(path).map_err(io)?;
+        if metadata.is_dir() {
+            return Err(refuse("it is a directory"));
+        }
         if !metadata.is_file() {
-            return Err(refuse("not a regular file"));
+            return Err(refuse("it is not a regular file"));
         }
-        if metadata.len() > LARGEST {
-            return Err(refuse("larger than 2 GiB; keep weights in external data"));
+        let mut bytes = Vec::new();
+        if metadata.len() <= LARGEST {
+            bytes.reserve_exact(metadata.len() as usize + 1);
+            let file = File::open(path).map_err(io)?;
+            file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
         }
-        let bytes = Bytes::from(std::fs::read(path).map_err(io)?);
-        let mut model = Self::from_bytes(&name, bytes)?;
-        model.folder = Some(path.parent().unwrap_or(Path::new(".")).to_owned());
+        if metadata.len().max(bytes.len() as u64) > LARGEST {
+            return Err(refuse("it is larger than 2 GiB; keep weights in external data"));
+        }
+        let mut model = Self::from_bytes(&name, bytes.into())?;
+        model.path = Some(path.to_owned());
         Ok(model)
     }
 
@@ -48,19 +65,24 @@ impl Model {
     pub fn from_bytes(name: &str, bytes: Bytes) -> Result<Self, OnnxError> {
         let refuse = |problem: String| OnnxError::NotOnnx { file: name.to_owned(), problem };
         if bytes.is_empty() {
-            return Err(refuse("the file is empty".to_owned()));
+            return Err(refuse("it is empty".to_owned()));
         }
-        wire::check(name, &bytes)?;
-        let proto = ModelProto::decode(bytes.clone()).map_err(|error| refuse(error.to_string()))?;
-        if proto.graph.is_none() {
-            return Err(refuse("field 'graph' is missing".to_owned()));
-        }
-        Ok(Self { name: name.to_owned(), folder: None, bytes, proto })
+        check(name, &bytes)?;
+        let mut proto =
+            ModelProto::decode(bytes.clone()).map_err(|error| refuse(error.to_string()))?;
+        let graph =
+            proto.graph.take().ok_or_else(|| refuse("field 'graph' is missing".to_owned()))?;
+        Ok(Self { name: name.to_owned(), path: None, bytes, graph, proto })
     }
 
     /// The path, or the name it was given.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The file it was read from, if any.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The original bytes.
@@ -95,41 +117,121 @@ impl Model {
 
     /// A metadata entry of the node at a position.
     pub fn node_metadata(&self, position: usize, key: &str) -> Option<&str> {
-        let node = self.proto.graph.as_ref()?.node.get(position)?;
-        let mut entries = node.metadata_props.iter();
-        entries.find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
+        find(&self.graph.node.get(position)?.metadata_props, key)
     }
 
     /// A metadata entry of the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        let mut entries = self.proto.metadata_props.iter();
-        entries.find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
+        find(&self.proto.metadata_props, key)
     }
 
-    pub(crate) fn proto(&self) -> &ModelProto {
-        &self.proto
+    pub(crate) fn graph(&self) -> &GraphProto {
+        &self.graph
     }
 
-    /// The values of a tensor, wherever they are stored.
-    pub(crate) fn values(&self, tensor: &TensorProto) -> Result<Values, OnnxError> {
-        let name = tensor.name.clone().unwrap_or_default();
-        let refuse = |problem: String| OnnxError::Tensor {
-            file: self.name.clone(),
-            tensor: name.clone(),
-            problem,
-        };
-        let external = match tensor.data_location {
-            Some(1) => {
-                let folder = self.folder.as_deref().ok_or_else(|| {
-                    refuse(
-                        "its data is in another file, which a model in memory cannot reach"
-                            .to_owned(),
-                    )
-                })?;
-                Some(external::read(folder, tensor).map_err(refuse)?)
-            }
-            _ => None,
+    /// Shape and values of a tensor, wherever they are stored. `name` is for errors.
+    pub(crate) fn values(
+        &self,
+        name: &str,
+        tensor: &TensorProto,
+    ) -> Result<(Vec<usize>, Values), OnnxError> {
+        let refuse = |problem| self.refuse(name, problem);
+        let external = match self.external(name, tensor)? {
+            Some(located) => Some(located.read().map_err(|error| refuse(error.to_string()))?),
+            None => None,
         };
         decode(tensor, external.as_ref()).map_err(refuse)
+    }
+
+    /// Checks that a tensor holds as many values as its shape asks for, without decoding them.
+    pub(crate) fn check_values(&self, name: &str, tensor: &TensorProto) -> Result<(), OnnxError> {
+        match self.external(name, tensor)? {
+            Some(_) => Ok(()),
+            None => check_values(tensor).map_err(|problem| self.refuse(name, problem)),
+        }
+    }
+
+    /// Where the data of a tensor is, if it is in another file; all of it is there.
+    fn external(&self, name: &str, tensor: &TensorProto) -> Result<Option<Located>, OnnxError> {
+        if tensor.data_location != Some(EXTERNAL) {
+            return Ok(None);
+        }
+        let data_type = tensor.data_type.unwrap_or(0);
+        self.locate(name, &tensor.external_data, &tensor.dims, data_type).map(Some)
+    }
+
+    /// Finds data in another file by what a tensor says about it.
+    pub(super) fn locate(
+        &self,
+        tensor: &str,
+        entries: &[StringStringEntryProto],
+        dims: &[i64],
+        data_type: i32,
+    ) -> Result<Located, OnnxError> {
+        let Some(path) = &self.path else {
+            let problem = "its data is in another file, which a model in memory cannot reach";
+            return Err(self.refuse(tensor, problem.to_owned()));
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        locate(folder, entries, dims, data_type).map_err(|problem| self.refuse(tensor, problem))
+    }
+
+    /// The first tensor, other than an initializer of the graph itself, whose data is in another
+    /// file.
+    pub(super) fn inner_external(&self) -> Option<&TensorProto> {
+        self.graph.node.iter().flat_map(|node| &node.attribute).find_map(external_in)
+    }
+
+    pub(super) fn refuse(&self, tensor: &str, problem: String) -> OnnxError {
+        OnnxError::Tensor { file: self.name.clone(), tensor: tensor.to_owned(), problem }
+    }
+}
+
+fn find<'a>(entries: &'a [StringStringEntryProto], key: &str) -> Option<&'a str> {
+    entries.iter().find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
+}
+
+/// The depth of graphs in attributes is bounded by [`check`].
+fn external_in(attribute: &AttributeProto) -> Option<&TensorProto> {
+    let inner = attribute.g.as_deref().into_iter().chain(&attribute.graphs).flat_map(|graph| {
+        let nested = graph.node.iter().flat_map(|node| &node.attribute).filter_map(external_in);
+        graph.initializer.iter().filter(is_external).chain(nested).collect::<Vec<_>>()
+    });
+    attribute.t.iter().filter(is_external).chain(inner).next()
+}
+
+fn is_external(tensor: &&TensorProto) -> bool {
+    tensor.data_location == Some(EXTERNAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_model_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = |path: &Path| Model::open(path).unwrap_err().to_string();
+        assert!(problem(folder.path()).ends_with("it is a directory"));
+        let missing = folder.path().join("missing.onnx");
+        assert!(problem(&missing).contains("missing.onnx: No such file"));
+        let empty = folder.path().join("empty.onnx");
+        std::fs::write(&empty, []).unwrap();
+        assert!(problem(&empty).ends_with("empty.onnx: not an ONNX model: it is empty"));
+        let huge = folder.path().join("huge.onnx");
+        File::create(&huge).unwrap().set_len(LARGEST + 1).unwrap();
+        assert!(problem(&huge).contains("larger than 2 GiB"));
+        let version_only = Model::from_bytes("v", Bytes::from_static(&[8, 7]));
+        assert!(version_only.unwrap_err().to_string().contains("'graph' is missing"));
+    }
+
+    #[test]
+    fn fields_of_wrong_type_are_named() {
+        // graph.node[0].op_type as a number, ir_version as a string.
+        let number = Model::from_bytes("n", Bytes::from_static(&[0x3a, 4, 0x0a, 2, 0x20, 1]));
+        let problem = number.unwrap_err().to_string();
+        assert!(problem.contains("op_type") && problem.lines().count() == 1, "{problem}");
+        let text = Model::from_bytes("t", Bytes::from_static(&[0x0a, 1, b'x']));
+        assert!(text.unwrap_err().to_string().contains("ir_version"));
     }
 }

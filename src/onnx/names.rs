@@ -1,5 +1,7 @@
 //! PyTorch state-dict names for initializers, recovered from what exporters leave behind.
 
+use std::collections::BTreeMap;
+
 /// What is known about one parameter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints<'a> {
@@ -16,10 +18,14 @@ pub struct Hints<'a> {
 /// The state-dict name: the initializer's own name if it is dotted, else the module path of the
 /// node (from its scopes, or from a TorchScript node name such as `/layer1/conv1/Conv`) with the
 /// leaf, else the initializer's name as it stands.
+///
+/// A batch normalisation that the exporter folded into a convolution leaves `conv.weight_bias`,
+/// which is `conv.bias` to PyTorch.
 pub fn state_dict_name(hints: Hints) -> String {
     let raw = hints.initializer;
     if is_dotted(raw) {
-        return raw.to_owned();
+        let folded = raw.strip_suffix(".weight_bias").filter(|_| hints.leaf == Some("bias"));
+        return folded.map_or_else(|| raw.to_owned(), |module| format!("{module}.bias"));
     }
     let path = hints.scopes.and_then(scope_path).or_else(|| node_path(hints.node));
     match (path, hints.leaf) {
@@ -28,20 +34,26 @@ pub fn state_dict_name(hints: Hints) -> String {
     }
 }
 
-/// Names for several parameters; names that would collide fall back to the initializers' own.
+/// Names for several parameters; those that would collide fall back to the initializers' own,
+/// which are unique in a file.
 pub fn state_dict_names(all: &[Hints]) -> Vec<String> {
-    let names: Vec<String> = all.iter().map(|&hints| state_dict_name(hints)).collect();
-    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
-    sorted.sort_unstable();
-    let collides = |name: &str| {
-        let first = sorted.partition_point(|other| *other < name);
-        sorted.get(first + 1).is_some_and(|other| *other == name)
-    };
-    let raw = |hints: &Hints| hints.initializer.to_owned();
-    all.iter()
-        .zip(&names)
-        .map(|(hints, name)| if collides(name) { raw(hints) } else { name.clone() })
-        .collect()
+    let mut names: Vec<String> = all.iter().map(|&hints| state_dict_name(hints)).collect();
+    loop {
+        let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in &names {
+            *uses.entry(name).or_default() += 1;
+        }
+        let fallen: Vec<usize> = (0..all.len())
+            .filter(|&index| uses[names[index].as_str()] > 1)
+            .filter(|&index| names[index] != all[index].initializer)
+            .collect();
+        if fallen.is_empty() {
+            return names;
+        }
+        for index in fallen {
+            names[index] = all[index].initializer.to_owned();
+        }
+    }
 }
 
 fn is_dotted(name: &str) -> bool {
@@ -108,5 +120,37 @@ mod tests {
             scopes: None,
         };
         assert_eq!(state_dict_names(&[hints("a"), hints("b")]), ["a", "b"]);
+        // A name that falls back may collide in turn.
+        let odd = Hints { initializer: "fc.weight", ..Hints::default() };
+        let scoped = |initializer, scopes| Hints {
+            initializer,
+            scopes: Some(scopes),
+            leaf: Some("weight"),
+            node: "",
+        };
+        let names = state_dict_names(&[
+            odd,
+            scoped("o-d.weight", "['', 'fc', 'linear']"),
+            scoped("val_1", "['', 'o-d', 'linear']"),
+        ]);
+        assert_eq!(names, ["fc.weight", "o-d.weight", "val_1"]);
+    }
+
+    #[test]
+    fn a_folded_normalisation_leaves_a_bias() {
+        let folded =
+            Hints { initializer: "conv1.weight_bias", leaf: Some("bias"), ..Hints::default() };
+        assert_eq!(state_dict_name(folded), "conv1.bias");
+        let other = Hints { leaf: Some("weight"), ..folded };
+        assert_eq!(state_dict_name(other), "conv1.weight_bias");
+    }
+
+    #[test]
+    fn odd_hints_do_no_harm() {
+        for text in ["", "[", "[]", "]", "['']", "['', 'é']", "/", "//", "/é/", "a/b", "[,,,]"] {
+            let hints =
+                Hints { initializer: "w", node: text, scopes: Some(text), leaf: Some("weight") };
+            assert!(!state_dict_name(hints).is_empty());
+        }
     }
 }

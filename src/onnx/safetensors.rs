@@ -1,87 +1,174 @@
 //! A byte-stable safetensors writer: sorted names, `{"format":"pt"}` as the only metadata, so that
 //! PyTorch loaders accept the file and the same tensors give the same bytes.
 
-use std::io::{self, Write};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    fmt,
+    io::{self, Write},
+};
 
 use safetensors::Dtype;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 /// One tensor to be stored.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Name.
-    pub name: String,
-    /// Element type.
-    pub dtype: Dtype,
-    /// Extents.
-    pub shape: Vec<usize>,
-    /// Little-endian values, row-major.
-    pub data: Vec<u8>,
+pub struct Entry<'a> {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Data<'a>,
 }
 
-impl Entry {
-    /// A tensor.
+enum Data<'a> {
+    Bytes(Vec<u8>),
+    Later(Box<dyn Fn() -> io::Result<Vec<u8>> + 'a>),
+}
+
+impl<'a> Entry<'a> {
+    /// A tensor of little-endian values, row-major.
     pub fn new(name: String, dtype: Dtype, shape: Vec<usize>, data: Vec<u8>) -> Self {
-        Self { name, dtype, shape, data }
+        Self { name, dtype, shape, data: Data::Bytes(data) }
+    }
+
+    /// A tensor whose values are made when its turn to be written comes.
+    pub fn later(
+        name: String,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        data: impl Fn() -> io::Result<Vec<u8>> + 'a,
+    ) -> Self {
+        Self { name, dtype, shape, data: Data::Later(Box::new(data)) }
+    }
+
+    fn length(&self) -> Option<usize> {
+        let count = self.shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n))?;
+        count.checked_mul(self.dtype.bitsize())?.checked_div(8)
+    }
+
+    fn write(&self, length: usize, out: &mut dyn Write) -> io::Result<()> {
+        let made;
+        let data = match &self.data {
+            Data::Bytes(data) => data,
+            Data::Later(make) => {
+                made = make()?;
+                &made
+            }
+        };
+        match data.len() == length {
+            true => out.write_all(data),
+            false => Err(self.invalid(&format!("has {} bytes, not {length}", data.len()))),
+        }
+    }
+
+    fn invalid(&self, problem: &str) -> io::Error {
+        let message = format!("tensor '{}' {problem}", self.name);
+        io::Error::new(io::ErrorKind::InvalidInput, message)
     }
 }
 
-/// Writes tensors in the order of their names.
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} {:?} {:?}", self.name, self.dtype, self.shape)
+    }
+}
+
+/// One line of the header, in the order of its keys.
+#[derive(Serialize)]
+struct Line<'a> {
+    data_offsets: [usize; 2],
+    dtype: Dtype,
+    shape: &'a [usize],
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Header<'a> {
+    Metadata { format: &'static str },
+    Tensor(Line<'a>),
+}
+
+/// Writes tensors, the widest types first so that all values are aligned, then by name. The header
+/// is sorted by name.
 pub fn write(out: &mut dyn Write, entries: &[Entry]) -> io::Result<()> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    // serde_json's map sorts its keys; "__metadata__" sorts before lower-case names.
-    let mut header = Map::new();
-    header.insert("__metadata__".to_owned(), json!({ "format": "pt" }));
-    let mut offset = 0;
+    sorted.sort_by_key(|entry| (Reverse(entry.dtype.bitsize()), &entry.name));
+    let mut header = BTreeMap::new();
+    header.insert("__metadata__", Header::Metadata { format: "pt" });
+    let mut offset = 0usize;
+    let mut lengths = Vec::with_capacity(sorted.len());
     for entry in &sorted {
-        let end = offset + entry.data.len();
-        let value = json!({
-            "dtype": serde_json::to_value(entry.dtype)?,
-            "shape": entry.shape,
-            "data_offsets": [offset, end],
-        });
-        if header.insert(entry.name.clone(), value).is_some() {
-            let message = format!("two tensors are named '{}'", entry.name);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        let length = entry.length().ok_or_else(|| entry.invalid("is too large"))?;
+        let end = offset.checked_add(length).ok_or_else(|| entry.invalid("is too large"))?;
+        let line = Line { data_offsets: [offset, end], dtype: entry.dtype, shape: &entry.shape };
+        if header.insert(&entry.name, Header::Tensor(line)).is_some() {
+            return Err(entry.invalid("is given twice"));
         }
+        lengths.push(length);
         offset = end;
     }
-    let mut header = serde_json::to_vec(&Value::Object(header))?;
+    let mut header = serde_json::to_vec(&header)?;
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    sorted.iter().try_for_each(|entry| out.write_all(&entry.data))
+    sorted.iter().zip(lengths).try_for_each(|(entry, length)| entry.write(length, out))
 }
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
 
-    #[test]
-    fn the_library_reads_what_is_written() {
-        let entries = [
-            Entry::new(
-                "b.weight".into(),
-                Dtype::F32,
-                vec![2],
-                [1.0f32, 2.0].map(f32::to_le_bytes).concat(),
-            ),
-            Entry::new("a".into(), Dtype::I64, vec![], 7i64.to_le_bytes().to_vec()),
-        ];
+    fn floats(name: &str, values: &[f32]) -> Entry<'static> {
+        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Entry::new(name.to_owned(), Dtype::F32, vec![values.len()], data)
+    }
+
+    fn written(entries: &[Entry]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write(&mut bytes, &entries).unwrap();
-        let read = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        assert_eq!(read.tensor("b.weight").unwrap().data(), entries[0].data);
-        assert_eq!(read.tensor("a").unwrap().shape(), &[0usize; 0]);
-        let mut again = Vec::new();
-        write(&mut again, &[entries[1].clone(), entries[0].clone()]).unwrap();
-        assert_eq!(bytes, again);
+        write(&mut bytes, entries).unwrap();
+        bytes
     }
 
     #[test]
-    fn duplicate_names_are_refused() {
-        let entry = Entry::new("a".into(), Dtype::F32, vec![0], Vec::new());
-        assert!(write(&mut Vec::new(), &[entry.clone(), entry]).is_err());
+    fn the_library_reads_what_is_written() {
+        let count = || Entry::new("a".into(), Dtype::I64, vec![], 7i64.to_le_bytes().to_vec());
+        let half = || Entry::later("c".into(), Dtype::F16, vec![1, 1], || Ok(vec![0, 0x3c]));
+        let bytes = written(&[half(), floats("b.weight", &[1.0, 2.0]), count()]);
+        let read = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(
+            read.tensor("b.weight").unwrap().data(),
+            [1.0f32, 2.0].map(f32::to_le_bytes).concat()
+        );
+        assert_eq!(read.tensor("a").unwrap().shape(), &[0usize; 0]);
+        assert_eq!(read.tensor("c").unwrap().data(), [0, 0x3c]);
+        assert_eq!(bytes, written(&[count(), floats("b.weight", &[1.0, 2.0]), half()]));
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = metadata.metadata().as_ref().unwrap();
+        assert_eq!(metadata.len(), 1);
+        assert_eq!(metadata["format"], "pt");
+    }
+
+    #[test]
+    fn header_keys_are_sorted_and_values_aligned() {
+        let half = Entry::new("a".into(), Dtype::F16, vec![1], vec![1, 2]);
+        let bytes = written(&[half, floats("b", &[1.0])]);
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        assert_eq!(length % 8, 0);
+        let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+        assert_eq!(
+            header.trim_end(),
+            r#"{"__metadata__":{"format":"pt"},"a":{"data_offsets":[4,6],"dtype":"F16","shape":[1]},"b":{"data_offsets":[0,4],"dtype":"F32","shape":[1]}}"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_refused() {
+        let refused = |entries: &[Entry]| write(&mut Vec::new(), entries).unwrap_err().to_string();
+        assert!(refused(&[floats("a", &[1.0]), floats("a", &[1.0])]).contains("given twice"));
+        let short = Entry::new("s".into(), Dtype::F32, vec![3], vec![0; 8]);
+        assert!(refused(&[short]).contains("has 8 bytes, not 12"));
+        let huge = Entry::new("h".into(), Dtype::F32, vec![usize::MAX, 2], vec![]);
+        assert!(refused(&[huge]).contains("too large"));
     }
 }

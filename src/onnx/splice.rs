@@ -1,35 +1,47 @@
 //! Writing a filled model by splicing initializers into the original bytes. Every field that is
-//! not touched is copied as it stands, known to this crate or not.
+//! not touched is copied as it stands, known to this crate or not; values are encoded as they are
+//! written, so that nothing is held twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
 
-use super::wire::{Field, Malformed, fields, header_length, put_bytes, put_header, put_varint};
+use prost::Message;
+
+use super::{
+    Model, OnnxError,
+    external::Located,
+    messages::TensorHeader,
+    tensor::{byte_length, encode},
+    wire::{Field, Malformed, fields, header_length, put_bytes, put_header, put_int},
+};
 
 /// A tensor to be written.
 #[derive(Clone, Debug)]
-pub struct Fill {
+pub struct Fill<'a> {
     /// Value name.
-    pub name: String,
-    /// `TensorProto.data_type`.
+    pub name: &'a str,
+    /// `TensorProto.data_type`, one of the four float types.
     pub data_type: i32,
     /// Extents.
-    pub shape: Vec<usize>,
-    /// `raw_data`.
-    pub data: Vec<u8>,
+    pub shape: &'a [usize],
+    /// Values, row-major.
+    pub values: &'a [f32],
 }
 
 /// What to change in a model.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
+pub struct Changes<'a> {
     /// Initializers to replace, in place, or to add at the end.
-    pub fills: Vec<Fill>,
+    pub fills: Vec<Fill<'a>>,
     /// Positions of nodes whose outputs become initializers.
     pub dropped_nodes: BTreeSet<usize>,
     /// Whether new initializers are listed as graph inputs too, as IR versions below 4 demand.
     pub list_as_inputs: bool,
+    /// Whether initializers that are kept and whose data is in another file are brought into this
+    /// one: for a copy that goes to another folder.
+    pub inline_external: bool,
     /// Entries to append to the model's `metadata_props`; present keys of the same name are
     /// replaced.
     pub metadata: Vec<(String, String)>,
@@ -40,23 +52,56 @@ const METADATA: u64 = 14;
 const NODE: u64 = 1;
 const INITIALIZER: u64 = 5;
 const INPUT: u64 = 11;
+const RAW_DATA: u64 = 9;
+/// Fields of a tensor that hold its values or say where they are.
+const VALUES: [u64; 10] = [3, 4, 5, 6, 7, RAW_DATA, 10, 11, 13, 14];
+/// What a protobuf message may hold.
+const LARGEST: usize = (2 << 30) - 1;
+/// Values that are encoded at a time.
+const CHUNK: usize = 1 << 16;
 
-/// A piece of the output: original bytes, or a tensor encoded when its turn comes.
+/// Writes the changed model. Without changes the output is the input, byte for byte.
+pub fn write(model: &Model, changes: &Changes, out: &mut dyn Write) -> io::Result<()> {
+    let pieces = Splicer { model, changes }.model().map_err(io::Error::other)?;
+    let length: usize = pieces.iter().map(Piece::length).sum();
+    if length > LARGEST {
+        let message = format!(
+            "{}: with its weights the model takes {length} bytes, more than the 2 GiB of a protobuf message",
+            model.name()
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    pieces.iter().try_for_each(|piece| piece.write(out))
+}
+
+/// A piece of the output: original bytes, or a tensor whose values come when its turn comes.
 enum Piece<'a> {
     Copy(&'a [u8]),
     Owned(Vec<u8>),
-    Tensor { fill: &'a Fill, kept: Vec<u8> },
+    Tensor { declaration: Vec<u8>, values: Source<'a>, length: usize },
 }
 
-impl Piece<'_> {
+enum Source<'a> {
+    Fill(&'a Fill<'a>),
+    External(Located),
+}
+
+impl<'a> Piece<'a> {
+    /// An initializer of which everything but the values is given.
+    fn tensor(declaration: &[u8], values: Source<'a>, length: usize) -> Self {
+        let body = declaration.len() + header_length(RAW_DATA, length) + length;
+        let mut whole = Vec::with_capacity(declaration.len() + 24);
+        put_header(INITIALIZER, body, &mut whole);
+        whole.extend_from_slice(declaration);
+        put_header(RAW_DATA, length, &mut whole);
+        Self::Tensor { declaration: whole, values, length }
+    }
+
     fn length(&self) -> usize {
         match self {
             Self::Copy(bytes) => bytes.len(),
             Self::Owned(bytes) => bytes.len(),
-            Self::Tensor { fill, kept } => {
-                let body = body_length(fill, kept);
-                header_length(INITIALIZER, body) + body
-            }
+            Self::Tensor { declaration, length, .. } => declaration.len() + length,
         }
     }
 
@@ -64,183 +109,230 @@ impl Piece<'_> {
         match self {
             Self::Copy(bytes) => out.write_all(bytes),
             Self::Owned(bytes) => out.write_all(bytes),
-            Self::Tensor { fill, kept } => {
-                let mut header = Vec::new();
-                put_header(INITIALIZER, body_length(fill, kept), &mut header);
-                header.extend_from_slice(kept);
-                put_header(9, fill.data.len(), &mut header);
-                out.write_all(&header)?;
-                out.write_all(&fill.data)
+            Self::Tensor { declaration, values, .. } => {
+                out.write_all(declaration)?;
+                match values {
+                    Source::External(located) => located.copy(out),
+                    Source::Fill(fill) => fill.values.chunks(CHUNK).try_for_each(|chunk| {
+                        // The type was checked when the piece was made.
+                        out.write_all(&encode(chunk, fill.data_type).unwrap_or_default())
+                    }),
+                }
             }
         }
     }
 }
 
-fn body_length(fill: &Fill, kept: &[u8]) -> usize {
-    kept.len() + header_length(9, fill.data.len()) + fill.data.len()
+struct Splicer<'a> {
+    model: &'a Model,
+    changes: &'a Changes<'a>,
 }
 
-/// Writes the changed model. Without changes the output is the input, byte for byte. Fails with
-/// `InvalidData` on malformed bytes and with `FileTooLarge` beyond the 2 GiB of a protobuf message.
-pub fn write(model: &[u8], changes: &Changes, out: &mut dyn Write) -> io::Result<()> {
-    let (pieces, length) = splice(model, changes)?;
-    if length >= 2 << 30 {
-        let message = "the filled model exceeds the 2 GiB of a protobuf message";
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    pieces.iter().try_for_each(|piece| piece.write(out))
-}
-
-fn splice<'a>(model: &'a [u8], changes: &'a Changes) -> io::Result<(Vec<Piece<'a>>, usize)> {
-    let replaced: BTreeSet<&str> = changes.metadata.iter().map(|(key, _)| key.as_str()).collect();
-    let mut pieces = Vec::new();
-    let mut graph_seen = false;
-    for field in fields(model) {
-        let field = field.map_err(malformed)?;
-        match field.number {
-            // Parts of a message field that is given twice are merged; only the first is filled.
-            GRAPH if field.kind == 2 && !graph_seen && changes.touches_graph() => {
-                graph_seen = true;
-                let inner = graph(field.payload, changes)?;
-                let mut header = Vec::new();
-                put_header(GRAPH, inner.iter().map(Piece::length).sum(), &mut header);
-                pieces.push(Piece::Owned(header));
-                pieces.extend(inner);
-            }
-            METADATA if field.kind == 2 && replaced.contains(string(field.payload, 1)) => {}
-            _ => pieces.push(Piece::Copy(field.whole)),
+impl<'a> Splicer<'a> {
+    fn model(&self) -> Result<Vec<Piece<'a>>, OnnxError> {
+        let changes = self.changes;
+        if changes.inline_external
+            && let Some(tensor) = self.model.inner_external()
+        {
+            let name = tensor.name.as_deref().unwrap_or_default();
+            let problem = "its data is in another file and it is not an initializer of the graph; store it in the model file";
+            return Err(self.model.refuse(name, problem.to_owned()));
         }
+        let replaced: BTreeSet<&str> =
+            changes.metadata.iter().map(|(key, _)| key.as_str()).collect();
+        let mut pieces = Vec::new();
+        for field in fields(self.model.bytes()) {
+            let field = field.map_err(|_| self.malformed())?;
+            match field.number {
+                GRAPH if self.touches_graph() => {
+                    let inner = self.graph(field.payload)?;
+                    let mut header = Vec::new();
+                    put_header(GRAPH, inner.iter().map(Piece::length).sum(), &mut header);
+                    pieces.push(Piece::Owned(header));
+                    pieces.extend(inner);
+                }
+                METADATA if replaced.contains(string(field.payload, 1)) => {}
+                _ => pieces.push(Piece::Copy(field.whole)),
+            }
+        }
+        for (key, value) in &changes.metadata {
+            let mut entry = Vec::new();
+            put_bytes(1, key.as_bytes(), &mut entry);
+            put_bytes(2, value.as_bytes(), &mut entry);
+            let mut field = Vec::new();
+            put_bytes(METADATA, &entry, &mut field);
+            pieces.push(Piece::Owned(field));
+        }
+        Ok(pieces)
     }
-    for (key, value) in &changes.metadata {
-        let mut entry = Vec::new();
-        put_bytes(1, key.as_bytes(), &mut entry);
-        put_bytes(2, value.as_bytes(), &mut entry);
-        let mut field = Vec::new();
-        put_bytes(METADATA, &entry, &mut field);
-        pieces.push(Piece::Owned(field));
-    }
-    let length = pieces.iter().map(Piece::length).sum();
-    Ok((pieces, length))
-}
 
-impl Changes {
     fn touches_graph(&self) -> bool {
-        !self.fills.is_empty() || !self.dropped_nodes.is_empty()
+        let changes = self.changes;
+        !changes.fills.is_empty() || !changes.dropped_nodes.is_empty() || changes.inline_external
+    }
+
+    fn graph(&self, graph: &'a [u8]) -> Result<Vec<Piece<'a>>, OnnxError> {
+        let changes = self.changes;
+        let mut missing = BTreeMap::new();
+        for fill in &changes.fills {
+            self.check(fill)?;
+            if missing.insert(fill.name, fill).is_some() {
+                return Err(self.model.refuse(fill.name, "is filled twice".to_owned()));
+            }
+        }
+        let mut pieces = Vec::new();
+        let mut position = 0;
+        // New initializers follow the last old one, or the last node; new inputs the last old one.
+        let mut end_of_initializers = 0;
+        let mut end_of_inputs = 0;
+        let mut listed = BTreeSet::new();
+        for field in fields(graph) {
+            let field = field.map_err(|_| self.malformed())?;
+            match field.number {
+                NODE => {
+                    position += 1;
+                    if changes.dropped_nodes.contains(&(position - 1)) {
+                        continue;
+                    }
+                    pieces.push(Piece::Copy(field.whole));
+                    end_of_initializers = pieces.len();
+                }
+                INITIALIZER => {
+                    let fill = missing.remove(string(field.payload, 8));
+                    pieces.push(self.initializer(field, fill)?);
+                    end_of_initializers = pieces.len();
+                }
+                INPUT => {
+                    listed.insert(string(field.payload, 1));
+                    pieces.push(Piece::Copy(field.whole));
+                    end_of_inputs = pieces.len();
+                }
+                _ => pieces.push(Piece::Copy(field.whole)),
+            }
+        }
+        if changes.list_as_inputs {
+            let unlisted = changes.fills.iter().filter(|fill| !listed.contains(fill.name));
+            let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(value_info(fill))).collect();
+            if end_of_inputs <= end_of_initializers {
+                end_of_initializers += inputs.len();
+            }
+            pieces.splice(end_of_inputs..end_of_inputs, inputs);
+        }
+        let added: Vec<Piece> = changes
+            .fills
+            .iter()
+            .filter(|fill| missing.contains_key(fill.name))
+            .map(|fill| filled(&declaration(fill), fill))
+            .collect();
+        pieces.splice(end_of_initializers..end_of_initializers, added);
+        Ok(pieces)
+    }
+
+    /// An initializer with new values, with its values brought in, or as it stands.
+    fn initializer(
+        &self,
+        field: Field<'a>,
+        fill: Option<&'a Fill>,
+    ) -> Result<Piece<'a>, OnnxError> {
+        if fill.is_none() && !self.changes.inline_external {
+            return Ok(Piece::Copy(field.whole));
+        }
+        let header = TensorHeader::decode(field.payload).map_err(|_| self.malformed())?;
+        let name = header.name.as_deref().unwrap_or_default();
+        let data_type = header.data_type.unwrap_or(0);
+        let kept: Vec<u8> = fields(field.payload)
+            .map_while(Result::ok)
+            .filter(|field| !VALUES.contains(&field.number))
+            .flat_map(|field| field.whole)
+            .copied()
+            .collect();
+        if let Some(fill) = fill {
+            let same_shape = header.dims.len() == fill.shape.len()
+                && header.dims.iter().zip(fill.shape).all(|(&old, &new)| old == new as i64);
+            if !same_shape || data_type != fill.data_type {
+                let problem = format!(
+                    "has shape {:?} and type number {data_type}, its new values {:?} and {}",
+                    header.dims, fill.shape, fill.data_type
+                );
+                return Err(self.model.refuse(name, problem));
+            }
+            return Ok(filled(&kept, fill));
+        }
+        if header.data_location != Some(1) {
+            return Ok(Piece::Copy(field.whole));
+        }
+        let located = self.model.locate(name, &header.external_data, &header.dims, data_type)?;
+        let length = located.len();
+        Ok(Piece::tensor(&kept, Source::External(located), length))
+    }
+
+    fn check(&self, fill: &Fill) -> Result<(), OnnxError> {
+        let refuse = |problem| Err(self.model.refuse(fill.name, problem));
+        if encode(&[], fill.data_type).is_none() {
+            return refuse(format!("type number {} is not a float type", fill.data_type));
+        }
+        match fill.shape.iter().product::<usize>() == fill.values.len() {
+            true => Ok(()),
+            false => refuse(format!(
+                "{} new values do not make shape {:?}",
+                fill.values.len(),
+                fill.shape
+            )),
+        }
+    }
+
+    /// The bytes were checked when the model was read.
+    fn malformed(&self) -> OnnxError {
+        OnnxError::NotOnnx {
+            file: self.model.name().to_owned(),
+            problem: "malformed protobuf message".to_owned(),
+        }
     }
 }
 
-fn graph<'a>(graph: &'a [u8], changes: &'a Changes) -> io::Result<Vec<Piece<'a>>> {
-    let mut missing: BTreeMap<&str, &Fill> =
-        changes.fills.iter().map(|fill| (fill.name.as_str(), fill)).collect();
-    let mut pieces = Vec::new();
-    let mut position = 0;
-    // New initializers follow the last old one, or the last node; new inputs the last old one.
-    let mut end_of_initializers = 0;
-    let mut end_of_inputs = 0;
-    let mut listed = BTreeSet::new();
-    for field in fields(graph) {
-        let field = field.map_err(malformed)?;
-        match field.number {
-            NODE => {
-                position += 1;
-                if changes.dropped_nodes.contains(&(position - 1)) {
-                    continue;
-                }
-                pieces.push(Piece::Copy(field.whole));
-                end_of_initializers = pieces.len();
-            }
-            INITIALIZER => {
-                match missing.remove(string(field.payload, 8)) {
-                    Some(fill) => pieces.push(Piece::Tensor { fill, kept: kept(field, fill)? }),
-                    None => pieces.push(Piece::Copy(field.whole)),
-                }
-                end_of_initializers = pieces.len();
-            }
-            INPUT => {
-                listed.insert(string(field.payload, 1));
-                pieces.push(Piece::Copy(field.whole));
-                end_of_inputs = pieces.len();
-            }
-            _ => pieces.push(Piece::Copy(field.whole)),
-        }
-    }
-    if changes.list_as_inputs {
-        let unlisted = changes.fills.iter().filter(|fill| !listed.contains(fill.name.as_str()));
-        let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(value_info(fill))).collect();
-        if end_of_inputs <= end_of_initializers {
-            end_of_initializers += inputs.len();
-        }
-        pieces.splice(end_of_inputs..end_of_inputs, inputs);
-    }
-    let added = changes.fills.iter().filter(|fill| missing.contains_key(fill.name.as_str()));
-    let added: Vec<Piece> =
-        added.map(|fill| Piece::Tensor { fill, kept: declaration(fill) }).collect();
-    pieces.splice(end_of_initializers..end_of_initializers, added);
-    Ok(pieces)
-}
-
-/// Fields of a tensor that stay when its values are replaced: all but the values themselves, where
-/// they are stored, and, if they differ, shape and type.
-fn kept(field: Field, fill: &Fill) -> io::Result<Vec<u8>> {
-    let mut kept = declaration(fill);
-    // dims, data_type and name are written first; typed data, raw_data, external_data and
-    // data_location go.
-    let rewritten = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14];
-    for field in fields(field.payload) {
-        let field = field.map_err(malformed)?;
-        if !rewritten.contains(&field.number) {
-            kept.extend_from_slice(field.whole);
-        }
-    }
-    Ok(kept)
+fn filled<'a>(declaration: &[u8], fill: &'a Fill) -> Piece<'a> {
+    let length = byte_length(fill.shape, fill.data_type).unwrap_or(0);
+    Piece::tensor(declaration, Source::Fill(fill), length)
 }
 
 fn declaration(fill: &Fill) -> Vec<u8> {
     let mut out = Vec::new();
-    for &extent in &fill.shape {
-        put_varint(1 << 3, &mut out);
-        put_varint(extent as u64, &mut out);
+    for &extent in fill.shape {
+        put_int(1, extent as u64, &mut out);
     }
-    put_varint(2 << 3, &mut out);
-    put_varint(fill.data_type as u64, &mut out);
+    put_int(2, fill.data_type as u64, &mut out);
     put_bytes(8, fill.name.as_bytes(), &mut out);
     out
 }
 
 /// A graph input that declares a tensor.
 fn value_info(fill: &Fill) -> Vec<u8> {
+    let nest = |number, message: &[u8]| {
+        let mut out = Vec::new();
+        put_bytes(number, message, &mut out);
+        out
+    };
     let mut shape = Vec::new();
-    for &extent in &fill.shape {
+    for &extent in fill.shape {
         let mut dimension = Vec::new();
-        put_varint(1 << 3, &mut dimension);
-        put_varint(extent as u64, &mut dimension);
+        put_int(1, extent as u64, &mut dimension);
         put_bytes(1, &dimension, &mut shape);
     }
     let mut tensor = Vec::new();
-    put_varint(1 << 3, &mut tensor);
-    put_varint(fill.data_type as u64, &mut tensor);
+    put_int(1, fill.data_type as u64, &mut tensor);
     put_bytes(2, &shape, &mut tensor);
-    let mut kind = Vec::new();
-    put_bytes(1, &tensor, &mut kind);
-    let mut info = Vec::new();
-    put_bytes(1, fill.name.as_bytes(), &mut info);
-    put_bytes(2, &kind, &mut info);
-    let mut field = Vec::new();
-    put_bytes(INPUT, &info, &mut field);
-    field
+    let mut info = nest(1, fill.name.as_bytes());
+    put_bytes(2, &nest(1, &tensor), &mut info);
+    nest(INPUT, &info)
 }
 
 /// The last string with a field number, as protobuf reads it; empty if absent or not UTF-8.
 fn string(message: &[u8], number: u64) -> &str {
     let mut found = "";
-    for field in fields(message).map_while(Result::ok) {
+    for field in fields(message).map_while(Result::<_, Malformed>::ok) {
         if field.number == number && field.kind == 2 {
             found = std::str::from_utf8(field.payload).unwrap_or("");
         }
     }
     found
-}
-
-fn malformed(_: Malformed) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "malformed protobuf message")
 }

@@ -1,23 +1,16 @@
 //! The protobuf wire format, as far as checking and splicing need it.
 
-use super::OnnxError;
-
-/// Messages nested deeper than this are refused before anything is decoded.
-const DEPTH: usize = 64;
-
 /// One field of a message: its number and wire type, where it starts, and its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// Field number.
     pub number: u64,
-    /// Wire type.
+    /// Wire type: 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes.
     pub kind: u8,
     /// Tag, length and payload.
     pub whole: &'a [u8],
     /// The payload of a length-delimited field; empty otherwise.
     pub payload: &'a [u8],
-    /// The value of a varint field; 0 otherwise.
-    pub value: u64,
 }
 
 /// Fields of one message, in order.
@@ -58,29 +51,26 @@ fn read_field(bytes: &[u8]) -> Result<Field<'_>, Malformed> {
     if number == 0 {
         return Err(Malformed);
     }
-    let (length, payload, value) = match kind {
-        0 => {
-            let (value, length) = varint(body)?;
-            (length, &body[..0], value)
-        }
-        1 => (8, &body[..0], 0),
+    let (length, payload) = match kind {
+        0 => (varint(body)?.1, &body[..0]),
+        1 => (8, &body[..0]),
         2 => {
             let (length, prefix) = varint(body)?;
             let length = usize::try_from(length).map_err(|_| Malformed)?;
             let end = prefix.checked_add(length).ok_or(Malformed)?;
-            (end, body.get(prefix..end).ok_or(Malformed)?, 0)
+            (end, body.get(prefix..end).ok_or(Malformed)?)
         }
-        5 => (4, &body[..0], 0),
+        5 => (4, &body[..0]),
         _ => return Err(Malformed),
     };
     let whole = bytes.get(..tag_length + length).ok_or(Malformed)?;
-    Ok(Field { number, kind, whole, payload, value })
+    Ok(Field { number, kind, whole, payload })
 }
 
 fn varint(bytes: &[u8]) -> Result<(u64, usize), Malformed> {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f).checked_shl(7 * index as u32).unwrap_or(0);
+        value |= u64::from(byte & 0x7f) << (7 * index as u32);
         if byte < 0x80 {
             return Ok((value, index + 1));
         }
@@ -95,6 +85,12 @@ pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+/// Appends a field that holds an integer.
+pub fn put_int(number: u64, value: u64, out: &mut Vec<u8>) {
+    put_varint(number << 3, out);
+    put_varint(value, out);
 }
 
 /// Appends tag and length of a length-delimited field.
@@ -116,68 +112,30 @@ pub fn header_length(number: u64, length: usize) -> usize {
     header.len()
 }
 
-/// Message fields of each ONNX message, by field number: the only places where nesting happens.
-#[derive(Clone, Copy)]
-enum Kind {
-    Model,
-    Graph,
-    Node,
-    Attribute,
-    Function,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Kind {
-    fn child(self, number: u64) -> Option<Self> {
-        match (self, number) {
-            (Self::Model, 7) => Some(Self::Graph),
-            (Self::Model, 25) => Some(Self::Function),
-            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
-            (Self::Node, 5) | (Self::Function, 11) => Some(Self::Attribute),
-            (Self::Attribute, 6 | 11) => Some(Self::Graph),
-            _ => None,
-        }
+    #[test]
+    fn what_is_put_is_read() {
+        let mut message = Vec::new();
+        put_int(1, u64::MAX, &mut message);
+        put_bytes(2, b"abc", &mut message);
+        put_bytes(1000, &[7; 300], &mut message);
+        let read: Vec<_> = fields(&message).map(Result::unwrap).collect();
+        assert_eq!(read.iter().map(|field| field.number).collect::<Vec<_>>(), [1, 2, 1000]);
+        assert_eq!(read[1].payload, b"abc");
+        assert_eq!(read[2].payload.len(), 300);
+        assert_eq!(header_length(1000, 300) + 300, read[2].whole.len());
+        assert_eq!(read.iter().map(|field| field.whole.len()).sum::<usize>(), message.len());
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Model => "ModelProto",
-            Self::Graph => "GraphProto",
-            Self::Node => "NodeProto",
-            Self::Attribute => "AttributeProto",
-            Self::Function => "FunctionProto",
+    #[test]
+    fn claims_beyond_the_end_and_groups_are_malformed() {
+        let huge = [&[0x12][..], &[0xff; 9], &[0x01]].concat();
+        for bytes in [&[0x12, 5, 0][..], &[0x80], &[0x0b], &[0x00, 0], &[0x0d, 1, 2], &huge] {
+            let read: Vec<_> = fields(bytes).collect();
+            assert_eq!(read, [Err(Malformed)], "{bytes:?}");
         }
     }
-}
-
-/// Checks that a model is well-formed on the wire and not nested too deeply, in time linear in its
-/// size and without allocating per field, so that decoding is safe.
-pub fn check(file: &str, bytes: &[u8]) -> Result<(), OnnxError> {
-    let mut stack = vec![(Kind::Model, fields(bytes))];
-    while let Some((kind, rest)) = stack.last_mut() {
-        let kind = *kind;
-        let malformed = || OnnxError::NotOnnx {
-            file: file.to_owned(),
-            problem: format!("{} ends inside a field or holds an impossible one", kind.name()),
-        };
-        match rest.next() {
-            None => {
-                stack.pop();
-            }
-            Some(field) => {
-                let field = field.map_err(|Malformed| malformed())?;
-                let Some(child) = kind.child(field.number) else { continue };
-                if field.kind != 2 {
-                    return Err(malformed());
-                }
-                if stack.len() >= DEPTH {
-                    return Err(OnnxError::NotOnnx {
-                        file: file.to_owned(),
-                        problem: format!("graphs are nested deeper than {} levels", DEPTH / 3),
-                    });
-                }
-                stack.push((child, fields(field.payload)));
-            }
-        }
-    }
-    Ok(())
 }

@@ -125,7 +125,11 @@ fn visit(
         if bias && rule.role == Role::Shift {
             rule.role = Role::Bias;
         }
-        assign(architecture, registry, index, rule);
+        match assign(architecture, registry, index, rule) {
+            Ok(()) => {}
+            Err(refusal @ OpError::Unsupported(_)) => return Ok(Some(sentence(refusal))),
+            Err(source) => return Err(failed(source)),
+        }
     }
     let facts = operands(architecture, index);
     match infer(operator, &architecture.dag[index], &facts) {
@@ -147,11 +151,16 @@ fn sentence(refusal: OpError) -> String {
     }
 }
 
-/// Gives a rule's slot to the parameter that stands in its input, if one does.
-fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex, rule: SlotRule) {
+/// Gives a rule's slot to the parameter that stands in its input, if one does. Weights are floats.
+fn assign(
+    architecture: &mut Architecture,
+    registry: &Registry,
+    node: NodeIndex,
+    rule: SlotRule,
+) -> Result<(), OpError> {
     let operand = architecture.dag[node].inputs.get(rule.input);
     let Some(behind) = operand.and_then(|&operand| behind(architecture, registry, operand)) else {
-        return;
+        return Ok(());
     };
     let layout = match (rule.layout, behind.transposed) {
         (Layout::OutIn, true) => Layout::InOut,
@@ -159,6 +168,13 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
         (layout, _) => layout,
     };
     let parameter = &mut architecture.parameters[behind.parameter.0];
+    if !parameter.dtype.is_float() {
+        let problem = format!("tensor '{}' holds {}, not floats", parameter.name, parameter.dtype);
+        return Err(match parameter.dtype {
+            DType::Other(DType::STRING) => OpError::Input { input: rule.input, problem },
+            _ => OpError::Unsupported(problem),
+        });
+    }
     if parameter.shape.is_none() && behind.view.is_none() {
         parameter.shape = rule.shape.map(|mut shape| {
             if behind.transposed {
@@ -173,6 +189,7 @@ fn assign(architecture: &mut Architecture, registry: &Registry, node: NodeIndex,
     let SlotRule { input, role, groups, .. } = rule;
     let view = behind.view;
     parameter.slots.push(Slot { node, input, role, layout, groups, fan_in, view });
+    Ok(())
 }
 
 /// Replaces what is declared about an output by what was inferred; they must not disagree.

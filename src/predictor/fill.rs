@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     encoder::{NodeBatch, NodeFeatures},
-    graph::{Architecture, ParameterId, Role},
+    graph::{Architecture, Distances, ParameterId, Role},
     ops::Registry,
     patches::PatchPlan,
 };
@@ -49,6 +49,12 @@ impl Predictor {
         registry: &Registry,
         holds_value: impl Fn(ParameterId) -> bool,
     ) -> Result<Prediction, PredictorError> {
+        let nodes = architecture.dag.node_count();
+        if nodes > Distances::LARGEST {
+            let most = Distances::LARGEST;
+            let problem = format!("the graph has {nodes} nodes; the encoder takes at most {most}");
+            return Err(PredictorError::Mismatch(problem));
+        }
         let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
         let count = architecture.parameters.len();
         let mut weights = vec![Vec::new(); count];

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary because each would link burn.
 
+mod bad_files;
 mod cli;
 mod data;
 mod devices;
@@ -7,6 +8,7 @@ mod execution;
 mod independent_reader;
 mod kernels;
 mod mutated_files;
+mod natural_inputs;
 mod operators;
 mod predictor;
 mod spaces;

@@ -4,7 +4,7 @@ mod cases;
 mod compare;
 mod files;
 mod measuring;
-mod model;
+pub mod model;
 mod mutations;
 mod resolution;
 mod table;
