@@ -7,10 +7,34 @@ pub(crate) use crate::tensor_data::{download, upload};
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     nn::{Initializer, Linear, LinearConfig},
-    tensor::{Device, Gradients, Tensor, TensorData},
+    tensor::{Device, Gradients, Tensor, TensorData, activation},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::kernels::{self, Activation};
+
+/// The exact Gelu. On the CPU it runs on our vectorised kernels, many times faster than burn's: to
+/// autodiff the result is the tangent `x · slope + rest`, of the same value and gradient.
+pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let device = x.device();
+    if device.clone().inner() != Device::flex() {
+        return activation::gelu(x);
+    }
+    let shape = x.dims();
+    let point = download(x.clone());
+    let mut value = vec![0.0; point.len()];
+    kernels::activation::apply(Activation::Gelu, &point, &mut value);
+    if !device.is_autodiff() {
+        return upload(value, shape, &device);
+    }
+    let mut slope = vec![1.0; point.len()];
+    kernels::activation::apply_backward(Activation::Gelu, &point, &mut slope);
+    for ((value, slope), point) in value.iter_mut().zip(&slope).zip(&point) {
+        *value -= slope * point;
+    }
+    x * upload(slope, shape, &device) + upload(value, shape, &device)
+}
 
 /// A linear layer of zeros.
 pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {

@@ -8,7 +8,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::{NUMERIC, NodeBatch, NodeFeatures};
-use crate::neural::{linear, table};
+use crate::neural::{gelu, linear, table};
 
 /// Sizes of the graph encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl Block {
         let [rows, width] = tokens.dims();
         let attended = self.attend(self.attention_norm.forward(tokens.clone()), batch);
         let tokens = tokens + self.output.forward(attended.reshape([rows, width]));
-        let wide = activation::gelu(self.widen.forward(self.feed_norm.forward(tokens.clone())));
+        let wide = gelu(self.widen.forward(self.feed_norm.forward(tokens.clone())));
         tokens + self.narrow.forward(wide)
     }
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
-    execute::{ExecuteError, Images, NormStatistics, Program, Scratch, execute},
+    execute::{ExecuteError, Images, NormStatistics, Program, Scratch, execute, upload_weights},
     graph::{Architecture, Tensor},
     ops::{Array, registry},
     predictor::InputConfig,
@@ -124,17 +124,9 @@ pub fn run_reference(
     input: &[f32],
 ) -> Result<Vec<f32>, ExecuteError> {
     let device = Device::flex();
-    let upload = |shape: &[usize], data: &[f32]| {
-        Array::upload(&Tensor { shape: shape.to_vec(), data: data.to_vec() }, &device)
-    };
-    let weights: Vec<Option<Array>> = weights
-        .iter()
-        .zip(&architecture.parameters)
-        .map(|(values, parameter)| {
-            let shape = parameter.shape.as_deref().filter(|_| !values.is_empty())?;
-            Some(upload(shape, values))
-        })
-        .collect();
-    let outputs = execute(architecture, registry(), &weights, &[upload(shape, input)], &device)?;
+    let weights = upload_weights(architecture, weights, &device);
+    let input = Tensor { shape: shape.to_vec(), data: input.to_vec() };
+    let input = Array::upload(&input, &device);
+    let outputs = execute(architecture, registry(), &weights, &[input], &device)?;
     Ok(outputs.first().map(Array::download).unwrap_or_default())
 }

@@ -8,6 +8,6 @@ mod program;
 mod reference;
 
 pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, NotLowered, Program};
-pub use reference::{ExecuteError, execute, measure};
+pub use reference::{ExecuteError, execute, measure, upload_weights};
 
 pub use crate::kernels::Scratch;

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use crate::{
-    graph::{Architecture, Node, NodeIndex, Operand},
+    graph::{Architecture, Node, NodeIndex, Operand, Parameter, Tensor},
     ops::{Array, OpError, Registry, batch_statistics, infer},
 };
 
@@ -36,6 +36,19 @@ pub enum ExecuteError {
         /// Inputs given.
         given: usize,
     },
+}
+
+/// Uploads one slice of values per parameter; empty ones count as missing.
+pub fn upload_weights(
+    architecture: &Architecture,
+    weights: &[Vec<f32>],
+    device: &Device,
+) -> Vec<Option<Array>> {
+    let upload = |(values, parameter): (&Vec<f32>, &Parameter)| {
+        let shape = parameter.shape.clone().filter(|_| !values.is_empty())?;
+        Some(Array::upload(&Tensor { shape, data: values.clone() }, device))
+    };
+    weights.iter().zip(&architecture.parameters).map(upload).collect()
 }
 
 /// Runs an architecture in inference mode. `weights` are by parameter and may track gradients;

@@ -1,14 +1,15 @@
 //! Running statistics of batch normalisations, measured on the filled network.
 
+use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{
-    execute::{Images, Program, Scratch},
-    graph::{Architecture, Operand, Role},
+    execute::{Images, Program, Scratch, measure, upload_weights},
+    graph::{Architecture, Operand, Role, Tensor},
     neural::{Entry, download, normal},
-    ops::Registry,
+    ops::{Array, Registry},
 };
 
 use super::{Filled, Prediction, Predictor, PredictorError};
@@ -74,18 +75,27 @@ pub fn calibrate(
     if let Err(error) = crate::ops::resolve_with_input(&mut measured, &shape, registry) {
         return Ok(Some(format!("the network does not take a batch of {batch}: {error}")));
     }
-    let program = match Program::compile(&measured, registry) {
-        Ok(program) => program,
-        Err(error) => return Ok(Some(error.to_string())),
-    };
     let images = CalibrationImages {
         shape: [batch, channels, rows, columns],
         data: images.data[..batch * channels * rows * columns].to_vec(),
     };
     let data = fit(&images, [height, width]);
-    let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
-    let view = Images { batch, channels, height, width, data: &data };
-    let statistics = program.statistics(&references, view, &mut Scratch::default());
+    let statistics = match Program::compile(&measured, registry) {
+        Ok(program) => {
+            let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
+            let view = Images { batch, channels, height, width, data: &data };
+            program.statistics(&references, view, &mut Scratch::default())
+        }
+        Err(_) => {
+            let device = Device::flex();
+            let weights = upload_weights(&measured, &prediction.weights, &device);
+            let input = Array::upload(&Tensor { shape: shape.to_vec(), data }, &device);
+            match measure(&measured, registry, &weights, &[input], &device) {
+                Ok((_, statistics)) => statistics,
+                Err(error) => return Ok(Some(error.to_string())),
+            }
+        }
+    };
     for measured in statistics {
         for (id, values) in
             [(measured.mean, measured.means), (measured.variance, measured.variances)]

@@ -8,7 +8,7 @@ use burn::{
 
 use crate::{
     encoder::{GraphEncoder, NodeBatch},
-    neural::{linear, matrix, table, upload},
+    neural::{gelu, linear, matrix, table, upload},
     patches::{Address, Family, TAPS},
 };
 
@@ -86,8 +86,8 @@ impl Network {
             + self.taps.val().select(0, index(|address| address.tap))
             + self.tiles.forward(waves);
         let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
-        let wide = activation::gelu(self.widen.forward(token));
-        let hidden = activation::gelu(self.trunk.forward(wide));
+        let wide = gelu(self.widen.forward(token));
+        let hidden = gelu(self.trunk.forward(wide));
         self.norm.forward(hidden) * amplitude
     }
 

@@ -60,9 +60,6 @@ impl PreparedGraph {
     }
 }
 
-/// Seed and image size.
-type Key = (u64, usize);
-
 /// A lazily drawn, shared pool of graphs of one space.
 #[derive(Debug)]
 pub struct GraphPool {
@@ -70,7 +67,14 @@ pub struct GraphPool {
     registry: &'static Registry,
     vocabulary: Vocabulary,
     held_out: HashSet<u64>,
-    ready: Mutex<HashMap<Key, Option<Arc<PreparedGraph>>>>,
+    ready: Mutex<Ready>,
+}
+
+/// Graphs by seed, all at one image size: a run goes from size to size and never back.
+#[derive(Debug, Default)]
+struct Ready {
+    size: usize,
+    graphs: HashMap<u64, Option<Arc<PreparedGraph>>>,
 }
 
 impl GraphPool {
@@ -87,9 +91,14 @@ impl GraphPool {
     /// The graph of a seed at an image size; `None` if the graph is held out or cannot run at that
     /// size.
     pub fn get(&self, seed: u64, size: usize) -> Result<Option<Arc<PreparedGraph>>, TrainError> {
-        let key = (seed, size);
-        let lock = || self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(ready) = lock().get(&key) {
+        let lock = || {
+            let mut ready = self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if ready.size != size {
+                *ready = Ready { size, ..Ready::default() };
+            }
+            ready
+        };
+        if let Some(ready) = lock().graphs.get(&seed) {
             return Ok(ready.clone());
         }
         let graph = self.space.sample(seed)?;
@@ -103,7 +112,7 @@ impl GraphPool {
                 Err(error) => return Err(error),
             }
         };
-        lock().insert(key, prepared.clone());
+        lock().graphs.insert(seed, prepared.clone());
         Ok(prepared)
     }
 

@@ -1,7 +1,12 @@
 //! AdamW on one flat parameter vector. Kept on the host, so that clipping, skipping, averaging and
 //! resuming are exact and the same on every device.
 
-use crate::{kernels::vectorised, neural::Entry};
+use rayon::prelude::*;
+
+use crate::{
+    kernels::{elementwise::dot, vectorised},
+    neural::Entry,
+};
 
 use super::OptimiserConfig;
 
@@ -22,6 +27,8 @@ pub struct AdamW {
 
 const BETA: [f32; 2] = [0.9, 0.999];
 const EPSILON: f32 = 1e-8;
+/// Values that one core updates at a time. Fixed, so that sums do not depend on the cores.
+const CHUNK: usize = 1 << 16;
 
 impl AdamW {
     /// Starts from the given values.
@@ -39,8 +46,9 @@ impl AdamW {
         rate: f32,
         config: &OptimiserConfig,
     ) -> Option<f32> {
-        let square: f64 = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
-        let norm = square.sqrt() as f32;
+        let squares: Vec<f64> =
+            gradient.par_chunks(CHUNK).map(|chunk| f64::from(dot(chunk, chunk))).collect();
+        let norm = squares.iter().sum::<f64>().sqrt() as f32;
         if !norm.is_finite() {
             return None;
         }
@@ -58,14 +66,15 @@ impl AdamW {
             let matrix = entry.shape.len() == 2;
             let decay = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
             let coefficients = Coefficients { shrink, correction, rate, decay, forget: 1.0 - ema };
-            descend(
-                &mut self.values[range.clone()],
-                &mut self.average[range.clone()],
-                &mut self.first[range.clone()],
-                &mut self.second[range.clone()],
-                &gradient[range],
-                coefficients,
-            );
+            self.values[range.clone()]
+                .par_chunks_mut(CHUNK)
+                .zip(self.average[range.clone()].par_chunks_mut(CHUNK))
+                .zip(self.first[range.clone()].par_chunks_mut(CHUNK))
+                .zip(self.second[range.clone()].par_chunks_mut(CHUNK))
+                .zip(gradient[range].par_chunks(CHUNK))
+                .for_each(|((((values, average), first), second), gradient)| {
+                    descend(values, average, first, second, gradient, coefficients);
+                });
         }
         Some(norm)
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 
 use crate::{
     execute::{Images, NormStatistics, Scratch},
@@ -78,8 +79,8 @@ impl Scratches {
 }
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
-/// loss with respect to the predictor. The tasks are shared out among the cores; the result does
-/// not depend on their number. `network` makes the network on the autodiff `device`.
+/// loss with respect to the predictor. The work is shared out among the cores; the result does not
+/// depend on their number. `network` makes the network on the autodiff `device`.
 pub fn step(
     network: &(dyn Fn() -> Network + Sync),
     tasks: &[Task],
@@ -88,28 +89,36 @@ pub fn step(
     device: &Device,
 ) -> StepResult {
     let images: usize = tasks.iter().map(|task| task.labels.len()).sum();
-    let share = 1.0 / tasks.len() as f32;
-    let work = &|part| {
+    let parts = on_threads(tasks.chunks(TASKS_TOGETHER), |tasks| {
         // Each part has a network of its own: graphs that share a parameter are one graph to
         // burn's autodiff, which deadlocks when one thread extends it while another runs backward.
-        let network = network();
-        scratches.with(|scratch| differentiate(&network, part, objective, share, scratch, device))
-    };
-    // Threads of their own, not those of the pool: a pool thread that waits inside a backward pass
-    // could be given another part, which would wait for the lock that it holds.
-    let parts: Vec<Part> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            tasks.chunks(TASKS_TOGETHER).map(|part| scope.spawn(move || work(part))).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<Part>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
+        Part::predict(network(), tasks, objective, device)
     });
-    let finite: usize = parts.iter().map(|part| part.finite).sum();
-    let correct: usize = parts.iter().map(|part| part.correct).sum();
-    let loss: f64 = parts.iter().map(|part| part.loss).sum();
-    let gradient = parts.into_iter().filter_map(|part| part.gradient).reduce(|mut sum, part| {
-        accumulate(&part, &mut sum);
+    let predicted: Vec<_> = parts.iter().flat_map(Part::predicted).collect();
+    let judged: Vec<Option<Judged>> = predicted
+        .par_iter()
+        .with_max_len(1)
+        .map(|&(task, weights, appended)| {
+            scratches.with(|scratch| judge(task, weights, appended, objective, scratch))
+        })
+        .collect();
+    let finite = judged.iter().flatten().count();
+    let correct: usize = judged.iter().flatten().map(|judged| judged.correct).sum();
+    let loss: f64 = judged.iter().flatten().map(|judged| f64::from(judged.loss)).sum();
+    let share = 1.0 / tasks.len() as f32;
+    let mut judged = judged.into_iter();
+    let parts: Vec<_> = parts
+        .into_iter()
+        .map(|part| {
+            let judged = judged.by_ref().take(part.tasks.len()).collect();
+            (part, judged)
+        })
+        .collect();
+    let gradients = on_threads(parts, |(part, judged)| part.differentiate(judged, share, device));
+    let gradient = gradients.into_iter().flatten().reduce(|mut sum, part| {
+        sum.par_chunks_mut(CHUNK)
+            .zip(part.par_chunks(CHUNK))
+            .for_each(|(sum, part)| accumulate(part, sum));
         sum
     });
     StepResult {
@@ -123,59 +132,88 @@ pub fn step(
 /// Tasks that one core predicts in one call: enough to fill matrix products, few enough that two
 /// cores share a step of eight.
 const TASKS_TOGETHER: usize = 4;
+/// Values that one core sums at a time.
+const CHUNK: usize = 1 << 16;
 
-/// Sums over some of the tasks of a step.
-struct Part {
-    loss: f64,
-    correct: usize,
-    finite: usize,
-    gradient: Option<Vec<f32>>,
+/// Runs work on one thread each, not on those of the pool: a pool thread that waits inside burn's
+/// backward pass could be given another part, which would wait for the lock that it holds.
+fn on_threads<I: IntoIterator<Item: Send>, T: Send>(
+    items: I,
+    work: impl Fn(I::Item) -> T + Sync,
+) -> Vec<T> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<T>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
 }
 
-/// Predicts, judges and differentiates some tasks, each weighted by `share`.
-fn differentiate(
-    network: &Network,
-    tasks: &[Task],
-    objective: Objective,
-    share: f32,
-    scratch: &mut Scratch,
-    device: &Device,
-) -> Part {
-    let jobs: Vec<Job> = tasks
-        .iter()
-        .map(|task| Job { features: &task.graph.features, plan: &task.graph.plan })
-        .collect();
-    let estimate = Estimate::new(network, &jobs, device);
-    let weights = estimate.weights();
-    let calibration = match objective.statistics {
-        Statistics::Batch => None,
-        Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
-    };
-    let appended = calibration.clone().map(download).unwrap_or_default();
-    let (mut loss, mut correct, mut finite) = (0.0, 0, 0);
-    let mut image_gradient = vec![0.0; appended.len()];
-    let mut gradients = Vec::with_capacity(tasks.len());
-    for (task, weights) in tasks.iter().zip(&weights) {
-        let Some(mut judged) = judge(task, weights, &appended, objective, scratch) else {
-            gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
-            continue;
+/// Some of the tasks of a step, with the weights that were predicted for them.
+struct Part<'a> {
+    tasks: &'a [Task],
+    network: Network,
+    estimate: Estimate<'a>,
+    /// By task and parameter.
+    weights: Vec<Vec<Vec<f32>>>,
+    /// The learned calibration batch at the size of the images, if it is trained along.
+    calibration: Option<Tensor<4>>,
+    /// Its values; empty without it.
+    appended: Vec<f32>,
+}
+
+impl<'a> Part<'a> {
+    fn predict(network: Network, tasks: &'a [Task], objective: Objective, device: &Device) -> Self {
+        let job = |task: &'a Task| Job { features: &task.graph.features, plan: &task.graph.plan };
+        let jobs: Vec<Job> = tasks.iter().map(job).collect();
+        let estimate = Estimate::new(&network, &jobs, device);
+        let weights = estimate.weights();
+        let calibration = match objective.statistics {
+            Statistics::Batch => None,
+            Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
         };
-        loss += f64::from(judged.loss);
-        correct += judged.correct;
-        finite += 1;
-        judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= share);
-        if let Some(calibration) = &judged.calibration {
-            accumulate_scaled(share, calibration, &mut image_gradient);
+        let appended = calibration.clone().map(download).unwrap_or_default();
+        Self { tasks, network, estimate, weights, calibration, appended }
+    }
+
+    /// What there is to judge.
+    fn predicted(&self) -> impl Iterator<Item = (&Task, &[Vec<f32>], &[f32])> {
+        let weights = self.weights.iter().map(Vec::as_slice);
+        self.tasks.iter().zip(weights).map(|(task, weights)| (task, weights, &*self.appended))
+    }
+
+    /// The gradient of the judged losses, each weighted by `share`; `None` if none was finite.
+    fn differentiate(
+        self,
+        judged: Vec<Option<Judged>>,
+        share: f32,
+        device: &Device,
+    ) -> Option<Vec<f32>> {
+        let finite = judged.iter().any(Option::is_some);
+        let mut image_gradient = vec![0.0; self.appended.len()];
+        let mut gradients = Vec::with_capacity(self.tasks.len());
+        for (task, judged) in self.tasks.iter().zip(judged) {
+            let Some(mut judged) = judged else {
+                gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
+                continue;
+            };
+            judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= share);
+            if let Some(calibration) = &judged.calibration {
+                accumulate_scaled(share, calibration, &mut image_gradient);
+            }
+            gradients.push(judged.gradients);
         }
-        gradients.push(judged.gradients);
+        let surrogate = self.estimate.surrogate(&self.weights, &gradients, device);
+        let mut surrogate = surrogate.filter(|_| finite);
+        if let (Some(images), Some(total)) = (self.calibration, surrogate.as_mut()) {
+            let gradient: Tensor<4> = upload(image_gradient, images.dims(), device);
+            *total = total.clone() + (images * gradient).sum();
+        }
+        surrogate.map(|total| neural::gradients(&self.network, &total.backward()))
     }
-    let mut surrogate = estimate.surrogate(&weights, &gradients, device).filter(|_| finite > 0);
-    if let (Some(images), Some(total)) = (calibration, surrogate.as_mut()) {
-        let gradient: Tensor<4> = upload(image_gradient, images.dims(), device);
-        *total = total.clone() + (images * gradient).sum();
-    }
-    let gradient = surrogate.map(|total| neural::gradients(network, &total.backward()));
-    Part { loss, correct, finite, gradient }
 }
 
 /// Runs one predicted network forward and backward; `None` if anything is not finite.
