@@ -1,13 +1,15 @@
 //! Running an architecture with given weights. [`execute`] runs any supported graph on a burn
 //! device, differentiable in the weights, and [`measure`] takes the statistics of its batch
 //! normalisations; [`Program`] runs the graphs that lower to CPU kernels, many times faster, with
-//! gradients.
+//! gradients; [`Runner`] takes the faster of the two.
 
 mod fuse;
 mod program;
 mod reference;
+mod runner;
 
 pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, NotLowered, Program};
 pub use reference::{ExecuteError, execute, measure, upload_weights};
+pub use runner::Runner;
 
 pub use crate::kernels::Scratch;

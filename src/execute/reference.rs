@@ -1,5 +1,7 @@
 //! Any supported graph on a burn device.
 
+use std::ops::Range;
+
 use burn::tensor::Device;
 
 use crate::{
@@ -28,6 +30,9 @@ pub enum ExecuteError {
         /// Input slot.
         input: usize,
     },
+    /// The graph returns no numbers to be judged.
+    #[error("the first output of the graph is not a tensor of floats")]
+    NoLogits,
     /// Wrong number of inputs.
     #[error("the graph has {expected} inputs, {given} were given")]
     Inputs {
@@ -41,12 +46,13 @@ pub enum ExecuteError {
 /// Uploads one slice of values per parameter; empty ones count as missing.
 pub fn upload_weights(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    weights: &[impl AsRef<[f32]>],
     device: &Device,
 ) -> Vec<Option<Array>> {
-    let upload = |(values, parameter): (&Vec<f32>, &Parameter)| {
-        let shape = parameter.shape.clone().filter(|_| !values.is_empty())?;
-        Some(Array::upload(&Tensor { shape, data: values.clone() }, device))
+    let upload = |(values, parameter): (_, &Parameter)| {
+        let data: &[f32] = AsRef::as_ref(values);
+        let shape = parameter.shape.clone().filter(|_| !data.is_empty())?;
+        Some(Array::upload(&Tensor { shape, data: data.to_vec() }, device))
     };
     weights.iter().zip(&architecture.parameters).map(upload).collect()
 }
@@ -64,13 +70,14 @@ pub fn execute(
     run.outputs(&mut |_, _| Ok(()))
 }
 
-/// Runs an architecture with every batch normalisation on the statistics of its own batch (biased
-/// variance), which are returned; running statistics among the weights are not read.
+/// Runs an architecture with every batch normalisation on the statistics of some rows of its own
+/// batch (biased variance), which are returned; running statistics among the weights are not read.
 pub fn measure(
     architecture: &Architecture,
     registry: &Registry,
     weights: &[Option<Array>],
     inputs: &[Array],
+    rows: &Range<usize>,
     device: &Device,
 ) -> Result<(Vec<Array>, Vec<MeasuredStatistics>), ExecuteError> {
     let run = Run { architecture, registry, weights, inputs, device };
@@ -79,12 +86,12 @@ pub fn measure(
         let (
             "BatchNormalization",
             [Some(x), _, _, mean, variance],
-            [.., Operand::Parameter(means), Operand::Parameter(variances)],
+            [_, _, _, Operand::Parameter(means), Operand::Parameter(variances)],
         ) = (node.op_type.as_str(), arguments, node.inputs.as_slice())
         else {
             return Ok(());
         };
-        let [own_mean, own_variance] = batch_statistics(x)?;
+        let [own_mean, own_variance] = batch_statistics(x, rows)?;
         let (own_mean, own_variance) = (Array::of(own_mean), Array::of(own_variance));
         measured.push(MeasuredStatistics {
             mean: *means,

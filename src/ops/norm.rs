@@ -1,5 +1,7 @@
 //! Normalisations over a batch, groups of channels, or trailing axes.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor};
 
 use crate::{
@@ -361,8 +363,8 @@ impl Operator for Lrn {
 }
 
 /// Batch statistics of a batch normalisation's input: mean and biased variance of each channel.
-pub(crate) fn batch_statistics(x: &Array) -> Result<[Tensor<1>; 2], OpError> {
-    let planes = planes(x)?;
+pub(crate) fn batch_statistics(x: &Array, rows: &Range<usize>) -> Result<[Tensor<1>; 2], OpError> {
+    let planes = planes(x)?.slice([rows.clone()]);
     let [batch, channels, pixels] = planes.dims();
     let rows = planes.swap_dims(0, 1).reshape([channels, batch * pixels]);
     let mean = rows.clone().mean_dim(1);

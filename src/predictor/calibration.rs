@@ -1,15 +1,14 @@
 //! Running statistics of batch normalisations, measured on the filled network.
 
-use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{
-    execute::{Images, Program, Scratch, measure, upload_weights},
-    graph::{Architecture, Operand, Role, Tensor},
+    execute::{Images, Runner, Scratch},
+    graph::{Architecture, Operand, Role},
     neural::{Entry, download, normal},
-    ops::{Array, Registry},
+    ops::Registry,
 };
 
 use super::{Filled, Prediction, Predictor, PredictorError};
@@ -48,7 +47,7 @@ impl Predictor {
 /// statistics then keep their defaults.
 pub fn calibrate(
     architecture: &Architecture,
-    registry: &Registry,
+    registry: &'static Registry,
     prediction: &mut Prediction,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {
@@ -80,21 +79,12 @@ pub fn calibrate(
         data: images.data[..batch * channels * rows * columns].to_vec(),
     };
     let data = fit(&images, [height, width]);
-    let statistics = match Program::compile(&measured, registry) {
-        Ok(program) => {
-            let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
-            let view = Images { batch, channels, height, width, data: &data };
-            program.statistics(&references, view, &mut Scratch::default())
-        }
-        Err(_) => {
-            let device = Device::flex();
-            let weights = upload_weights(&measured, &prediction.weights, &device);
-            let input = Array::upload(&Tensor { shape: shape.to_vec(), data }, &device);
-            match measure(&measured, registry, &weights, &[input], &device) {
-                Ok((_, statistics)) => statistics,
-                Err(error) => return Ok(Some(error.to_string())),
-            }
-        }
+    let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
+    let view = Images { batch, channels, height, width, data: &data };
+    let runner = Runner::new(&measured, registry);
+    let statistics = match runner.statistics(&references, view, &mut Scratch::default()) {
+        Ok(statistics) => statistics,
+        Err(error) => return Ok(Some(error.to_string())),
     };
     for measured in statistics {
         for (id, values) in

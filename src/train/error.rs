@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    data::DataError, execute::NotLowered, graph::ReadError, onnx::OnnxError, ops::ResolveError,
+    data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError, ops::ResolveError,
     predictor::PredictorError, spaces::SpaceError,
 };
 
@@ -54,7 +54,7 @@ pub enum TrainError {
     Resolve(#[from] ResolveError),
     /// Running a predicted network.
     #[error(transparent)]
-    Execute(#[from] NotLowered),
+    Execute(#[from] ExecuteError),
     /// The predictor.
     #[error(transparent)]
     Predictor(#[from] PredictorError),

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     encoder::NodeFeatures,
-    execute::Program,
+    execute::Runner,
     graph::Architecture,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve, resolve_with_input},
@@ -29,7 +29,7 @@ pub struct PreparedGraph {
     /// What the predictor writes.
     pub plan: PatchPlan,
     /// What runs the network.
-    pub program: Program,
+    pub runner: Runner,
 }
 
 impl PreparedGraph {
@@ -37,7 +37,7 @@ impl PreparedGraph {
     pub fn new(
         graph: &SampledGraph,
         size: usize,
-        registry: &Registry,
+        registry: &'static Registry,
         vocabulary: &Vocabulary,
     ) -> Result<Self, TrainError> {
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
@@ -55,8 +55,8 @@ impl PreparedGraph {
         }
         let features = NodeFeatures::read(&architecture, registry, vocabulary);
         let plan = PatchPlan::new(&architecture, &features.nodes);
-        let program = Program::compile(&architecture, registry)?;
-        Ok(Self { name: graph.name.clone(), architecture, features, plan, program })
+        let runner = Runner::new(&architecture, registry);
+        Ok(Self { name: graph.name.clone(), architecture, features, plan, runner })
     }
 }
 

@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
                 network_clip: self.config.network_clip,
             };
             let network = || self.network(&self.adam.values, &autodiff);
-            let result = step(&network, &tasks, objective, &scratches, &autodiff);
+            let result = step(&network, &tasks, objective, &scratches, &autodiff)?;
             let rate = schedule(number, steps, &self.config.optimiser);
             let norm = result.gradient.and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
 
     fn validate(&mut self) -> Result<(), TrainError> {
         let network = self.network(&self.adam.average, &self.options.device);
-        let result = self.validation.run(&network, &self.options.device);
+        let result = self.validation.run(&network, &self.options.device)?;
         self.progress.validation_top1 = Some(result.exported);
         self.metrics.write(&Metric::Validation {
             step: self.progress.step,

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::{
-    execute::{Images, NormStatistics, Scratch},
+    execute::{ExecuteError, Images, NormStatistics, Scratch},
     kernels::{
         cross_entropy,
         elementwise::{accumulate, accumulate_scaled, dot},
@@ -87,7 +87,7 @@ pub fn step(
     objective: Objective,
     scratches: &Scratches,
     device: &Device,
-) -> StepResult {
+) -> Result<StepResult, ExecuteError> {
     let images: usize = tasks.iter().map(|task| task.labels.len()).sum();
     let parts = on_threads(tasks.chunks(TASKS_TOGETHER), |tasks| {
         // Each part has a network of its own: graphs that share a parameter are one graph to
@@ -95,13 +95,23 @@ pub fn step(
         Part::predict(network(), tasks, objective, device)
     });
     let predicted: Vec<_> = parts.iter().flat_map(Part::predicted).collect();
-    let judged: Vec<Option<Judged>> = predicted
-        .par_iter()
+    let judge = |position: usize| {
+        let (task, weights, appended) = predicted[position];
+        scratches.with(|scratch| judge(task, weights, appended, objective, scratch))
+    };
+    // Networks without kernels stay off the pool: see `Runner::Reference`.
+    let is_lowered = |&position: &usize| tasks[position].graph.runner.is_lowered();
+    let (lowered, others): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(is_lowered);
+    let mut judged: Vec<(usize, Option<Judged>)> = lowered
+        .into_par_iter()
         .with_max_len(1)
-        .map(|&(task, weights, appended)| {
-            scratches.with(|scratch| judge(task, weights, appended, objective, scratch))
-        })
-        .collect();
+        .map(|position| Ok((position, judge(position)?)))
+        .collect::<Result<_, ExecuteError>>()?;
+    for position in others {
+        judged.push((position, judge(position)?));
+    }
+    judged.sort_unstable_by_key(|(position, _)| *position);
+    let judged: Vec<Option<Judged>> = judged.into_iter().map(|(_, judged)| judged).collect();
     let finite = judged.iter().flatten().count();
     let correct: usize = judged.iter().flatten().map(|judged| judged.correct).sum();
     let loss: f64 = judged.iter().flatten().map(|judged| f64::from(judged.loss)).sum();
@@ -121,12 +131,12 @@ pub fn step(
             .for_each(|(sum, part)| accumulate(part, sum));
         sum
     });
-    StepResult {
+    Ok(StepResult {
         loss: loss / finite.max(1) as f64,
         accuracy: correct as f64 / images.max(1) as f64,
         finite,
         gradient,
-    }
+    })
 }
 
 /// Tasks that one core predicts in one call: enough to fill matrix products, few enough that two
@@ -223,7 +233,7 @@ fn judge(
     appended: &[f32],
     objective: Objective,
     scratch: &mut Scratch,
-) -> Option<Judged> {
+) -> Result<Option<Judged>, ExecuteError> {
     let Objective { channels, size, label_smoothing, weight_penalty, .. } = objective;
     let count = task.labels.len();
     let extra = appended.len() / (channels * size * size);
@@ -231,20 +241,20 @@ fn judge(
     let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let classes = task.graph.program.classes();
     let mut correct = 0;
-    let (loss, mut gradients) = task.graph.program.gradients(
+    let (loss, mut gradients) = task.graph.runner.gradients(
         &references,
         batch,
         &NormStatistics::Measured { rows },
         &mut |logits, gradient| {
+            let classes = logits.len() / batch.batch;
             let outcome = cross_entropy(logits, &task.labels, label_smoothing, gradient, classes);
             correct = outcome.correct;
             outcome.loss
         },
         extra > 0,
         scratch,
-    );
+    )?;
     for (gradient, weights) in gradients.parameters.iter_mut().zip(weights) {
         for (gradient, weight) in gradient.iter_mut().zip(weights) {
             *gradient += 2.0 * weight_penalty * weight;
@@ -260,7 +270,8 @@ fn judge(
     let finite = loss.is_finite()
         && norm.is_finite()
         && calibration.iter().flatten().sum::<f32>().is_finite();
-    finite.then_some(Judged { loss, correct, gradients: gradients.parameters, calibration })
+    let judged = Judged { loss, correct, gradients: gradients.parameters, calibration };
+    Ok(finite.then_some(judged))
 }
 
 /// Calibration images at another size, by averaging blocks; sizes that do not divide are cropped.

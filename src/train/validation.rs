@@ -41,7 +41,7 @@ impl Validation {
     /// Draws graphs and images.
     pub fn new(
         space: &Space,
-        registry: &Registry,
+        registry: &'static Registry,
         vocabulary: &Vocabulary,
         input: &InputConfig,
         held_out: &Dataset,
@@ -57,7 +57,7 @@ impl Validation {
     }
 
     /// Judges a network that lives on a plain device.
-    pub fn run(&self, network: &Network, device: &Device) -> Validated {
+    pub fn run(&self, network: &Network, device: &Device) -> Result<Validated, TrainError> {
         let [channels, size] = self.shape;
         let calibration = download(network.calibration());
         let view = |data| -> Images {
@@ -78,27 +78,27 @@ impl Validation {
                 let scratch = &mut Scratch::default();
                 let all = NormStatistics::Measured { rows: 0..self.labels.len() };
                 let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                let logits = graph.program.logits(&references, view(&self.images), &all, scratch);
+                let logits = graph.runner.logits(&references, view(&self.images), &all, scratch)?;
                 let batch = self.accuracy(&logits);
-                for measured in graph.program.statistics(&references, view(&calibration), scratch) {
+                for measured in graph.runner.statistics(&references, view(&calibration), scratch)? {
                     weights[measured.mean.0] = measured.means;
                     weights[measured.variance.0] = measured.variances;
                 }
                 let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
                 let running = NormStatistics::Running;
                 let logits =
-                    graph.program.logits(&references, view(&self.images), &running, scratch);
-                [self.accuracy(&logits), batch]
+                    graph.runner.logits(&references, view(&self.images), &running, scratch)?;
+                Ok([self.accuracy(&logits), batch])
             })
-            .collect();
+            .collect::<Result<_, TrainError>>()?;
         let mean = |index: usize| {
             accuracies.iter().map(|pair| pair[index]).sum::<f64>() / accuracies.len().max(1) as f64
         };
-        Validated {
+        Ok(Validated {
             exported: mean(0),
             batch_statistics: mean(1),
             worst: accuracies.iter().map(|pair| pair[0]).fold(1.0, f64::min),
-        }
+        })
     }
 
     fn accuracy(&self, logits: &[f32]) -> f64 {

@@ -1,14 +1,13 @@
 //! The fast programs against the reference executor on sampled graphs.
 
 use approx::assert_relative_eq;
-use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
-    execute::{Images, NormStatistics, Program, Scratch, execute},
+    execute::{Images, NormStatistics, Program, Runner, Scratch},
     graph::{Architecture, Role},
     onnx::Model,
-    ops::{Array, registry, resolve, resolve_with_input},
+    ops::{registry, resolve, resolve_with_input},
     spaces::Space,
 };
 
@@ -88,66 +87,44 @@ impl Case {
     }
 }
 
+/// Largest difference, relative to the largest value.
+fn distance(fast: &[f32], slow: &[f32]) -> f32 {
+    assert_eq!(fast.len(), slow.len());
+    let scale = slow.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
+    fast.iter().zip(slow).fold(0.0, |most: f32, (fast, slow)| most.max((fast - slow).abs())) / scale
+}
+
 #[test]
 fn programs_agree_with_the_reference_and_its_autodiff() {
-    let device = Device::flex().autodiff();
+    let scratch = &mut Scratch::default();
     for space in ["tiny", "cifar10"] {
         let space = Space::load(space).unwrap();
         for seed in 0..24 {
             let case = case(&space, seed);
-            let tracked: Vec<Tensor<1>> = case
-                .weights
-                .iter()
-                .map(|values| {
-                    let data = TensorData::new(values.clone(), [values.len()]);
-                    Tensor::from_data(data, &device).require_grad()
-                })
-                .collect();
-            let weights: Vec<Option<Array>> = tracked
-                .iter()
-                .zip(&case.architecture.parameters)
-                .map(|(flat, parameter)| {
-                    let shape = parameter.shape.clone().unwrap();
-                    Some(Array::Float { flat: flat.clone(), shape })
-                })
-                .collect();
-            let data = TensorData::new(case.images.clone(), [case.images.len()]);
-            let images =
-                Array::Float { flat: Tensor::from_data(data, &device), shape: case.shape.to_vec() };
-            let outputs =
-                execute(&case.architecture, registry(), &weights, &[images], &device).unwrap();
-            let logits = outputs[0].download();
-            let references: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
-            let fast = case.program.logits(
-                &references,
-                case.view(),
-                &NormStatistics::Running,
-                &mut Scratch::default(),
-            );
-            assert_eq!(fast.len(), logits.len());
-            for (fast, slow) in fast.iter().zip(&logits) {
-                assert_relative_eq!(fast, slow, epsilon = 2e-4, max_relative = 2e-3);
-            }
-            let mut seeds = vec![0.0; logits.len()];
-            Case::loss(&logits, &mut seeds);
-            let seeds = Tensor::<1>::from_data(TensorData::new(seeds, [logits.len()]), &device);
-            let gradients = (outputs[0].floats(0).unwrap() * seeds).sum().backward();
-            let (_, fast, _) = case.fast(&NormStatistics::Running);
-            for (index, tensor) in tracked.iter().enumerate() {
-                let parameter = &case.architecture.parameters[index];
-                if matches!(parameter.slots[0].role, Role::RunningMean | Role::RunningVariance) {
-                    continue;
-                }
-                let slow: Vec<f32> =
-                    tensor.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
-                let scale = slow.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
-                for (fast, slow) in fast[index].iter().zip(&slow) {
-                    assert!(
-                        (fast - slow).abs() < 3e-3 * scale,
-                        "{} {}: {fast} is not {slow}",
-                        case.name,
-                        parameter.name
-                    );
+            let slow = Runner::Reference {
+                architecture: Box::new(case.architecture.clone()),
+                registry: registry(),
+            };
+            let weights: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
+            let of_rows = NormStatistics::Measured { rows: 1..BATCH };
+            for statistics in [NormStatistics::Running, of_rows] {
+                let slow_logits = slow.logits(&weights, case.view(), &statistics, scratch).unwrap();
+                let logits = case.program.logits(&weights, case.view(), &statistics, scratch);
+                let off = distance(&logits, &slow_logits);
+                assert!(off < 2e-3, "{}: logits differ by {off}", case.name);
+                let (slow_loss, slow) = slow
+                    .gradients(&weights, case.view(), &statistics, &mut Case::loss, true, scratch)
+                    .unwrap();
+                let (loss, gradients, images) = case.fast(&statistics);
+                assert_relative_eq!(loss, slow_loss, epsilon = 1e-2, max_relative = 2e-3);
+                let off = distance(&images, &slow.images.unwrap());
+                assert!(off < 5e-3, "{}: images: {off}", case.name);
+                for (index, parameter) in case.architecture.parameters.iter().enumerate() {
+                    let statistic = [Some(Role::RunningMean), Some(Role::RunningVariance)];
+                    if !statistic.contains(&parameter.role()) {
+                        let off = distance(&gradients[index], &slow.parameters[index]);
+                        assert!(off < 5e-3, "{} {}: {off}", case.name, parameter.name);
+                    }
                 }
             }
         }

@@ -45,7 +45,9 @@ fn measured_statistics_normalise_their_own_batch() {
     let mut arrays: Vec<Option<Array>> =
         weights.iter().map(|tensor| Some(Array::upload(tensor, &device))).collect();
     let input = [Array::upload(&images, &device)];
-    let (outputs, measured) = measure(&architecture, registry(), &arrays, &input, &device).unwrap();
+    let (outputs, measured) =
+        measure(&architecture, registry(), &arrays, &input, &(0..images.shape[0]), &device)
+            .unwrap();
 
     // The fast programs measure the same.
     let program = Program::compile(&architecture, registry()).unwrap();

@@ -1,0 +1,161 @@
+//! A network made ready to run in batches, by whatever runs it fastest.
+
+use burn::tensor::{Device, Tensor};
+
+use crate::{
+    graph::{self, Architecture},
+    kernels::Scratch,
+    neural::{download, upload},
+    ops::{Array, Registry},
+};
+
+use super::{
+    ExecuteError, Gradients, Images, MeasuredStatistics, NormStatistics, Program, execute, measure,
+    upload_weights,
+};
+
+/// A resolved architecture: as a [`Program`] where every operator has a kernel, otherwise on burn's
+/// CPU backend, many times slower and with the same results.
+#[derive(Debug)]
+pub enum Runner {
+    /// On kernels.
+    Kernels(Program),
+    /// On burn. Not to be differentiated on a thread of rayon's pool: burn's locks and rayon's work
+    /// stealing wait for each other.
+    Reference {
+        /// The architecture.
+        architecture: Box<Architecture>,
+        /// Its operators.
+        registry: &'static Registry,
+    },
+}
+
+impl Runner {
+    /// Prepares an architecture.
+    pub fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
+        match Program::compile(architecture, registry) {
+            Ok(program) => Self::Kernels(program),
+            Err(_) => Self::Reference { architecture: Box::new(architecture.clone()), registry },
+        }
+    }
+
+    /// Whether every operator has a kernel.
+    pub fn is_lowered(&self) -> bool {
+        matches!(self, Self::Kernels(_))
+    }
+
+    /// Logits, `[batch, classes]` row-major. Weights are by parameter, as in [`Program`].
+    pub fn logits(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        statistics: &NormStatistics,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<f32>, ExecuteError> {
+        match self {
+            Self::Kernels(program) => Ok(program.logits(weights, images, statistics, scratch)),
+            Self::Reference { architecture, registry } => {
+                let device = Device::flex();
+                let weights = upload_weights(architecture, weights, &device);
+                let input = [array(images, &device)];
+                let outputs = match statistics {
+                    NormStatistics::Running => {
+                        execute(architecture, registry, &weights, &input, &device)?
+                    }
+                    NormStatistics::Measured { rows } => {
+                        measure(architecture, registry, &weights, &input, rows, &device)?.0
+                    }
+                };
+                Ok(outputs.first().map(Array::download).unwrap_or_default())
+            }
+        }
+    }
+
+    /// The statistics of every batch normalisation on the images, each normalised by its own on the
+    /// way.
+    pub fn statistics(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<MeasuredStatistics>, ExecuteError> {
+        match self {
+            Self::Kernels(program) => Ok(program.statistics(weights, images, scratch)),
+            Self::Reference { architecture, registry } => {
+                let device = Device::flex();
+                let weights = upload_weights(architecture, weights, &device);
+                let (input, rows) = ([array(images, &device)], 0..images.batch);
+                Ok(measure(architecture, registry, &weights, &input, &rows, &device)?.1)
+            }
+        }
+    }
+
+    /// Runs forward and backward. `loss` is given the logits and fills their gradient, which is
+    /// zero before.
+    pub fn gradients(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        statistics: &NormStatistics,
+        loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
+        image_gradient: bool,
+        scratch: &mut Scratch,
+    ) -> Result<(f32, Gradients), ExecuteError> {
+        match self {
+            Self::Kernels(program) => {
+                Ok(program.gradients(weights, images, statistics, loss, image_gradient, scratch))
+            }
+            Self::Reference { architecture, registry } => {
+                let device = Device::flex().autodiff();
+                let mut weights = upload_weights(architecture, weights, &device);
+                weights.iter_mut().flatten().for_each(track);
+                let mut input = [array(images, &device)];
+                if image_gradient {
+                    track(&mut input[0]);
+                }
+                let outputs = match statistics {
+                    NormStatistics::Running => {
+                        execute(architecture, registry, &weights, &input, &device)?
+                    }
+                    NormStatistics::Measured { rows } => {
+                        measure(architecture, registry, &weights, &input, rows, &device)?.0
+                    }
+                };
+                let Some(Array::Float { flat: logits, .. }) = outputs.into_iter().next() else {
+                    return Err(ExecuteError::NoLogits);
+                };
+                let values = download(logits.clone());
+                let mut seeds = vec![0.0; values.len()];
+                let value = loss(&values, &mut seeds);
+                let seeds: Tensor<1> = upload(seeds, [values.len()], &device);
+                let taken = (logits * seeds).sum().backward();
+                let gradient = |array: &Array| match array {
+                    Array::Float { flat, .. } => flat.grad(&taken).map(download),
+                    Array::Int { .. } => None,
+                };
+                let gradients = Gradients {
+                    parameters: weights
+                        .iter()
+                        .map(|weight| weight.as_ref().and_then(gradient).unwrap_or_default())
+                        .collect(),
+                    images: image_gradient.then(|| {
+                        gradient(&input[0]).unwrap_or_else(|| vec![0.0; images.data.len()])
+                    }),
+                };
+                Ok((value, gradients))
+            }
+        }
+    }
+}
+
+fn array(images: Images, device: &Device) -> Array {
+    let Images { batch, channels, height, width, data } = images;
+    let shape = vec![batch, channels, height, width];
+    Array::upload(&graph::Tensor { shape, data: data.to_vec() }, device)
+}
+
+fn track(array: &mut Array) {
+    if let Array::Float { flat, .. } = array {
+        *flat = flat.clone().require_grad();
+    }
+}
