@@ -66,12 +66,12 @@ impl Value {
     }
 }
 
-/// A square convolution, padded by half its kernel.
+/// A square convolution.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     /// Output channels.
     pub out: usize,
-    /// Height and width of the kernel; odd.
+    /// Height and width of the kernel.
     pub kernel: usize,
     /// Stride in both directions.
     pub stride: usize,
@@ -146,10 +146,18 @@ impl GraphBuilder {
         (Self { graph, uses: BTreeMap::new(), parameters: 0, multiply_accumulates: 0 }, image)
     }
 
-    /// `Conv`
+    /// `Conv`, padded by half its kernel.
     pub fn conv(&mut self, path: &str, x: &Value, conv: Conv) -> Value {
+        self.padded_conv(path, x, conv, conv.kernel / 2)
+    }
+
+    /// `Conv` without padding, for patches that do not overlap.
+    pub(super) fn patches(&mut self, path: &str, x: &Value, conv: Conv) -> Value {
+        self.padded_conv(path, x, conv, 0)
+    }
+
+    fn padded_conv(&mut self, path: &str, x: &Value, conv: Conv, pad: usize) -> Value {
         let Conv { out, kernel, stride, groups, bias } = conv;
-        let pad = kernel / 2;
         let fan_in = x.channels / groups * kernel * kernel;
         let mut inputs = vec![x.name.clone()];
         inputs.push(self.parameter(path, "weight", &[out, x.channels / groups, kernel, kernel]));
@@ -324,8 +332,13 @@ impl GraphBuilder {
         }
     }
 
+    /// Counts a linear map to `out` channels at every pixel.
+    pub(super) fn multiply_accumulate(&mut self, x: &Value, out: usize) {
+        self.multiply_accumulates += (x.area() * x.channels * out) as u64;
+    }
+
     /// A node whose result has the shape of `x`.
-    fn map(
+    pub(super) fn map(
         &mut self,
         path: &str,
         op_type: &'static str,
@@ -336,7 +349,7 @@ impl GraphBuilder {
         Value { name: self.node(path, op_type, inputs, attributes), ..x.clone() }
     }
 
-    fn node(
+    pub(super) fn node(
         &mut self,
         path: &str,
         op_type: &'static str,
@@ -355,8 +368,8 @@ impl GraphBuilder {
         output
     }
 
-    fn parameter(&mut self, path: &str, field: &str, shape: &[usize]) -> String {
-        let name = format!("{path}.{field}");
+    pub(super) fn parameter(&mut self, path: &str, field: &str, shape: &[usize]) -> String {
+        let name = if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") };
         self.parameters += shape.iter().product::<usize>() as u64;
         self.graph.parameters.push(Parameter { name: name.clone(), shape: shape.to_vec() });
         name

@@ -25,12 +25,21 @@ pub fn plain_cnn() -> Vec<u8> {
 /// (option B) where the shape changes. It stands in the repository as
 /// `architectures/named/resnet-20.onnx`.
 pub fn resnet20() -> Vec<u8> {
-    let (mut builder, image) = GraphBuilder::new("resnet-20", INPUT);
+    residual_network("resnet-20", 16)
+}
+
+/// As [`resnet20`], twice as wide: a million parameters.
+pub fn wide_resnet20() -> Vec<u8> {
+    residual_network("wide-resnet-20", 32)
+}
+
+fn residual_network(name: &str, width: usize) -> Vec<u8> {
+    let (mut builder, image) = GraphBuilder::new(name, INPUT);
     let conv = |out, kernel, stride| Conv { out, kernel, stride, groups: 1, bias: false };
-    let mut x = builder.conv("conv1", &image, conv(16, 3, 1));
+    let mut x = builder.conv("conv1", &image, conv(width, 3, 1));
     x = builder.batch_norm("bn1", &x);
     x = builder.activation("", &x, Activation::Relu);
-    for (layer, width) in [(1, 16), (2, 32), (3, 64)] {
+    for (layer, width) in [(1, width), (2, 2 * width), (3, 4 * width)] {
         for block in 0..3 {
             let at = format!("layer{layer}.{block}");
             let stride = if layer > 1 && block == 0 { 2 } else { 1 };
@@ -48,6 +57,29 @@ pub fn resnet20() -> Vec<u8> {
         }
     }
     finish(builder, x)
+}
+
+/// The weightless ONNX file of a small vision transformer (Dosovitskiy et al. 2021): patches of
+/// 4 × 4 pixels, width 64, four pre-norm blocks of four heads, the mean token classified.
+pub fn vit_tiny() -> Vec<u8> {
+    let (mut builder, image) = GraphBuilder::new("vit-tiny", INPUT);
+    let patches = Conv { out: 64, kernel: 4, stride: 4, groups: 1, bias: true };
+    let x = builder.patches("patch_embed", &image, patches);
+    let x = builder.tokens("", &x);
+    let mut x = builder.positions("pos_embed", &x);
+    for block in 0..4 {
+        let at = format!("blocks.{block}");
+        let y = builder.layer_norm(&format!("{at}.norm1"), &x);
+        let y = builder.attention(&format!("{at}.attn"), &y, 4);
+        x = builder.add(&at, &x, &y);
+        let y = builder.layer_norm(&format!("{at}.norm2"), &x);
+        let y = builder.feed_forward(&format!("{at}.mlp"), &y, 256);
+        x = builder.add(&at, &x, &y);
+    }
+    let x = builder.layer_norm("norm", &x);
+    let x = builder.mean_token("", &x);
+    let logits = builder.linear("head", &x, CLASSES);
+    builder.finish(&logits)
 }
 
 fn finish(mut builder: GraphBuilder, x: Value) -> Vec<u8> {

@@ -41,14 +41,26 @@ impl PreparedGraph {
         vocabulary: &Vocabulary,
     ) -> Result<Self, TrainError> {
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
-        let mut architecture = Architecture::from_model(&model)?;
+        Self::of(&model, size, registry, vocabulary)
+    }
+
+    /// Reads a model for square images of the given size.
+    pub fn of(
+        model: &Model,
+        size: usize,
+        registry: &'static Registry,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, TrainError> {
+        let mut architecture = Architecture::from_model(model)?;
         resolve(&mut architecture, registry)?;
         let mut shape = architecture
             .inputs
             .first()
             .and_then(|input| input.shape.clone())
             .filter(|shape| shape.len() == 4)
-            .ok_or_else(|| TrainError::Mismatch(format!("{}: not an image network", graph.name)))?;
+            .ok_or_else(|| {
+                TrainError::Mismatch(format!("{}: not an image network", model.name()))
+            })?;
         if shape[2..] != [size, size] {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
@@ -56,7 +68,7 @@ impl PreparedGraph {
         let features = NodeFeatures::read(&architecture, registry, vocabulary);
         let plan = PatchPlan::new(&architecture, &features.nodes);
         let runner = Runner::new(&architecture, registry);
-        Ok(Self { name: graph.name.clone(), architecture, features, plan, runner })
+        Ok(Self { name: model.name().to_owned(), architecture, features, plan, runner })
     }
 }
 

@@ -10,6 +10,7 @@ mod optimiser;
 mod run;
 mod state;
 mod step;
+mod timing;
 mod validation;
 
 pub use config::{AugmentationConfig, OptimiserConfig, Stage, Statistics, TrainConfig};
@@ -17,3 +18,4 @@ pub use error::TrainError;
 pub use graphs::{GraphPool, PreparedGraph};
 pub use optimiser::{AdamW, schedule};
 pub use run::{Outcome, RunOptions, train};
+pub use timing::StepFixture;

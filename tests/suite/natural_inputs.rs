@@ -7,7 +7,7 @@ use onnx_protobuf::{ModelProto, StringStringEntryProto, TensorProto, ValueInfoPr
 use protobuf::Message;
 use safetensors::SafeTensors;
 use weightsmith::{
-    graph::Architecture,
+    graph::{Architecture, DimBindings},
     onnx::Model,
     ops::{registry, resolve},
 };
@@ -160,6 +160,18 @@ fn what_is_not_a_weight_survives() {
     rewritten.raw_data.clone_from(&model.graph.initializer[0].raw_data);
     graph.initializer.retain(|tensor| tensor.name == weight.name);
     assert_eq!(filled, model);
+}
+
+#[test]
+fn a_listed_table_of_one_size_is_a_weight() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named/vit-tiny.onnx");
+    for dims in [DimBindings::default(), DimBindings::new([("batch".to_owned(), 2)])] {
+        let model = Model::open(&path).unwrap();
+        let architecture = Architecture::from_model_with(&model, dims).unwrap();
+        assert_eq!(architecture.inputs.len(), 1);
+        let names = architecture.parameters.iter().map(|parameter| parameter.name.as_str());
+        assert!(names.clone().any(|name| name == "pos_embed"));
+    }
 }
 
 #[test]

@@ -184,9 +184,11 @@ fn splits_do_not_overlap() {
 #[test]
 fn named_architectures_are_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named");
-    for (file, built) in
-        [("plain-cnn.onnx", spaces::plain_cnn()), ("resnet-20.onnx", spaces::resnet20())]
-    {
+    for (file, built) in [
+        ("plain-cnn.onnx", spaces::plain_cnn()),
+        ("resnet-20.onnx", spaces::resnet20()),
+        ("vit-tiny.onnx", spaces::vit_tiny()),
+    ] {
         let stored = std::fs::read(folder.join(file)).unwrap();
         assert!(
             stored == built,

@@ -86,6 +86,13 @@ fn guess_kind(proto: &AttributeProto) -> i32 {
     }
 }
 
+/// Whether a declared value has a dimension that the file gives no size.
+pub(super) fn has_open_dimension(proto: &ValueInfoProto) -> bool {
+    let tensor = proto.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
+    let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
+    shape.is_some_and(|shape| shape.dim.iter().any(|dim| dim.dim_value.is_none_or(|n| n <= 0)))
+}
+
 /// A declared value and the symbols that were given their default size. Without shape where the
 /// type is not a tensor.
 pub(super) fn fact(

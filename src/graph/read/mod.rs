@@ -92,6 +92,8 @@ impl<'a> Reader<'a> {
         let graph = self.graph;
         let learned = self.readers.inputs(graph);
         let mut seen = HashSet::new();
+        // Where images come in batches of any size, what has one size only is no image.
+        let mut batched = false;
         for (index, input) in graph.input.iter().enumerate() {
             let name = input.name.as_deref().unwrap_or_default();
             if !seen.insert(name) {
@@ -103,7 +105,8 @@ impl<'a> Reader<'a> {
             let (fact, defaulted) = convert::fact(input, &mut self.dims)
                 .map_err(|problem| self.wrong_shape(name, problem))?;
             let is_float = fact.dtype.is_none_or(DType::is_float);
-            let operand = if learned.contains(name) && is_float && defaulted.is_empty() {
+            let listed = learned.contains(name) || batched;
+            let operand = if listed && is_float && defaulted.is_empty() {
                 self.parameter(Parameter {
                     name: name.to_owned(),
                     dtype: fact.dtype.unwrap_or(DType::F32),
@@ -113,6 +116,7 @@ impl<'a> Reader<'a> {
                     value: None,
                 })?
             } else {
+                batched |= convert::has_open_dimension(input);
                 self.data_input(fact, &defaulted)?
             };
             self.define(name, operand)?;

@@ -1,5 +1,7 @@
 //! `weightsmith bench`
 
+mod step;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -40,6 +42,8 @@ enum BenchCommand {
     Transfer(Transfer),
     /// SGD from random initialisation on the first held-out graphs; results are kept graph by graph
     Sgd(Sgd),
+    /// Seconds of an architecture-step: predictor and network, forward, backward and update
+    Step(step::Step),
 }
 
 /// What both benchmarks read.
@@ -117,6 +121,7 @@ impl Bench {
         match &self.command {
             BenchCommand::Transfer(transfer) => transfer.run(common),
             BenchCommand::Sgd(sgd) => sgd.run(common),
+            BenchCommand::Step(step) => step.run(common),
         }
     }
 }

@@ -1,0 +1,175 @@
+//! A training step of one graph, set up to be timed whole and in parts.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    encoder::NodeBatch,
+    execute::{Images, NormStatistics, Scratch},
+    kernels::cross_entropy,
+    neural::{self, Entry},
+    onnx::Model,
+    ops::{Vocabulary, registry},
+    predictor::{Estimate, InputConfig, Job, Network, NetworkConfig},
+};
+
+use super::{
+    AdamW, OptimiserConfig, PreparedGraph, Statistics, TrainError,
+    step::{Objective, Scratches, Task, step},
+};
+
+/// Graphs of a step, as in training.
+const GRAPHS: usize = 8;
+const CHANNELS: usize = 3;
+const CLASSES: u16 = 10;
+
+/// A graph, a predictor fresh from initialisation, and random images of ten classes.
+pub struct StepFixture {
+    graph: Arc<PreparedGraph>,
+    tasks: Vec<Task>,
+    network: NetworkConfig,
+    input: InputConfig,
+    operators: usize,
+    entries: Vec<Entry>,
+    adam: AdamW,
+    objective: Objective,
+    weights: Vec<Vec<f32>>,
+    scratch: Scratch,
+    scratches: Scratches,
+}
+
+impl StepFixture {
+    /// Architecture-steps in one call of [`StepFixture::step`].
+    pub const ARCHITECTURE_STEPS: usize = GRAPHS;
+
+    /// Sets a graph up for square RGB images of some size.
+    pub fn new(
+        model: &Model,
+        size: usize,
+        batch: usize,
+        network: &NetworkConfig,
+    ) -> Result<Self, TrainError> {
+        let vocabulary = Vocabulary::of(registry());
+        let graph = Arc::new(PreparedGraph::of(model, size, registry(), &vocabulary)?);
+        let channels = graph.architecture.inputs[0].shape.as_deref().and_then(|s| s.get(1));
+        if channels != Some(&CHANNELS) {
+            let problem = format!("{}: does not read {CHANNELS} channels", model.name());
+            return Err(TrainError::Mismatch(problem));
+        }
+        let input = InputConfig { mean: vec![0.0; CHANNELS], std: vec![1.0; CHANNELS], size };
+        let empty = Network::new(network, &input, vocabulary.len(), &Device::flex());
+        let entries = neural::entries(&empty);
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        let pixels = batch * CHANNELS * size * size;
+        let tasks = (0..GRAPHS)
+            .map(|_| Task {
+                graph: graph.clone(),
+                images: (0..pixels).map(|_| neural::normal(&mut random)).collect(),
+                labels: (0..batch).map(|_| random.random_range(0..CLASSES)).collect(),
+            })
+            .collect();
+        let objective = Objective {
+            channels: CHANNELS,
+            size,
+            statistics: Statistics::Batch,
+            label_smoothing: 0.0,
+            weight_penalty: 0.0,
+            network_clip: 3.0,
+        };
+        let mut fixture = Self {
+            adam: AdamW::new(neural::initialise(&entries, 0)),
+            graph,
+            tasks,
+            network: network.clone(),
+            input,
+            operators: vocabulary.len(),
+            entries,
+            objective,
+            weights: Vec::new(),
+            scratch: Scratch::default(),
+            scratches: Scratches::default(),
+        };
+        let device = Device::flex();
+        let predictor = fixture.predictor(&device);
+        fixture.weights = Estimate::new(&predictor, &[fixture.job()], &device).weights().remove(0);
+        Ok(fixture)
+    }
+
+    /// The predictor on a device.
+    pub fn predictor(&self, device: &Device) -> Network {
+        let empty = Network::new(&self.network, &self.input, self.operators, device);
+        neural::with_values(empty, &self.adam.values, device)
+    }
+
+    fn job(&self) -> Job<'_> {
+        Job { features: &self.graph.features, plan: &self.graph.plan }
+    }
+
+    /// Encodes the graph, without gradients.
+    pub fn encode(&self, predictor: &Network) {
+        let device = Device::flex();
+        let batch = NodeBatch::new(&[&self.graph.features], &device);
+        std::hint::black_box(predictor.tokens(&batch));
+    }
+
+    /// Encodes the graph and decodes its weights, without gradients.
+    pub fn predict(&self, predictor: &Network) {
+        let estimate = Estimate::new(predictor, &[self.job()], &Device::flex());
+        std::hint::black_box(estimate.weights());
+    }
+
+    /// Runs the predicted network forward, on one core where it has kernels.
+    pub fn forward(&mut self) -> Result<(), TrainError> {
+        let (references, images) =
+            (references(&self.weights), view(&self.tasks[0], self.objective.size));
+        let all = NormStatistics::Measured { rows: 0..images.batch };
+        let logits = self.graph.runner.logits(&references, images, &all, &mut self.scratch)?;
+        std::hint::black_box(logits);
+        Ok(())
+    }
+
+    /// Runs the predicted network forward and backward, on one core where it has kernels.
+    pub fn differentiate(&mut self) -> Result<(), TrainError> {
+        let task = &self.tasks[0];
+        let (references, images) = (references(&self.weights), view(task, self.objective.size));
+        let all = NormStatistics::Measured { rows: 0..images.batch };
+        let mut loss = |logits: &[f32], gradient: &mut [f32]| {
+            cross_entropy(logits, &task.labels, 0.0, gradient, usize::from(CLASSES)).loss
+        };
+        let scratch = &mut self.scratch;
+        let runner = &self.graph.runner;
+        let gradients = runner.gradients(&references, images, &all, &mut loss, false, scratch)?;
+        std::hint::black_box(gradients);
+        Ok(())
+    }
+
+    /// Updates the predictor with a gradient of ones.
+    pub fn optimise(&mut self) {
+        let gradient = vec![1.0; self.adam.values.len()];
+        self.adam.update(&self.entries, &gradient, 1e-6, &OptimiserConfig::default());
+    }
+
+    /// A whole training step of [`StepFixture::ARCHITECTURE_STEPS`] copies of the graph: encoder,
+    /// decoder, networks forward and backward, gradient of the predictor, optimiser.
+    pub fn step(&mut self) -> Result<(), TrainError> {
+        let device = Device::flex().autodiff();
+        let network = || self.predictor(&device);
+        let result = step(&network, &self.tasks, self.objective, &self.scratches, &device)?;
+        if let Some(gradient) = result.gradient {
+            self.adam.update(&self.entries, &gradient, 1e-6, &OptimiserConfig::default());
+        }
+        Ok(())
+    }
+}
+
+fn references(weights: &[Vec<f32>]) -> Vec<&[f32]> {
+    weights.iter().map(Vec::as_slice).collect()
+}
+
+fn view(task: &Task, size: usize) -> Images<'_> {
+    let (batch, data) = (task.labels.len(), &task.images);
+    Images { batch, channels: CHANNELS, height: size, width: size, data }
+}
