@@ -10,6 +10,8 @@ pub mod graph;
 /// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
 mod tensor_data;
+/// How much memory this process holds.
+pub mod memory;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
 pub mod kernels;
 /// The operator table: everything about an operator lives in its own file.

@@ -89,8 +89,8 @@ pub fn values<M: Module>(module: &M) -> Vec<f32> {
     visitor.out
 }
 
-/// All gradients in the order of [`values`]; zero where a parameter took no part.
-pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<f32> {
+/// The gradient of every parameter tensor in the order of [`entries`]; empty where one took no part.
+pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<Vec<f32>> {
     let mut visitor = Collect { gradients, out: Vec::new() };
     module.visit(&mut visitor);
     visitor.out
@@ -102,6 +102,11 @@ pub fn gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<f32> {
 /// If the slice is shorter than the module; compare lengths with [`entries`] first.
 pub fn with_values<M: Module>(module: M, values: &[f32], device: &Device) -> M {
     module.map(&mut Load { values, device })
+}
+
+/// The same module on autodiff: it shares the values, and has a graph of its own.
+pub fn tracked<M: Module>(module: &M) -> M {
+    module.clone().map(&mut Track)
 }
 
 /// Starting values: tables N(0, 1), matrices N(0, 1 / rows), output layers N(0, 1 / 4 rows), norms
@@ -148,7 +153,7 @@ impl ModuleVisitor for Entries {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.val().dims().to_vec();
+        let shape = param.lazy_shape().to_vec();
         self.entries.push(Entry { name: self.path.join("."), shape });
     }
 }
@@ -165,19 +170,13 @@ impl ModuleVisitor for Values {
 
 struct Collect<'a> {
     gradients: &'a Gradients,
-    out: Vec<f32>,
+    out: Vec<Vec<f32>>,
 }
 
 impl ModuleVisitor for Collect<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.val();
-        match tensor.grad(self.gradients) {
-            Some(gradient) => self.out.extend(download(gradient)),
-            None => {
-                let length: usize = tensor.dims().iter().product();
-                self.out.extend(std::iter::repeat_n(0.0, length));
-            }
-        }
+        let gradient = param.val().grad(self.gradients);
+        self.out.push(gradient.map(download).unwrap_or_default());
     }
 }
 
@@ -189,11 +188,18 @@ struct Load<'a> {
 impl ModuleMapper for Load<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let device = self.device;
-        let shape: [usize; D] = param.val().dims();
+        let shape: [usize; D] = param.lazy_shape().dims();
         let (head, tail) = self.values.split_at(shape.iter().product());
         self.values = tail;
         let tensor = Tensor::from_data(TensorData::new(head.to_vec(), shape), device);
-        let track = device.is_autodiff();
-        Param::initialized(param.id, if track { tensor.require_grad() } else { tensor })
+        Param::initialized(param.id, tensor)
+    }
+}
+
+struct Track;
+
+impl ModuleMapper for Track {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        Param::initialized(param.id, Tensor::from_inner(param.val()).require_grad())
     }
 }

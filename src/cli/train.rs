@@ -48,7 +48,7 @@ impl Train {
             }
         })?;
         let options = RunOptions {
-            device,
+            devices: vec![device],
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),
             stop,

@@ -76,17 +76,44 @@ pub fn resolve(
 }
 
 /// As [`resolve`], with another shape of the first input: another batch or image size. The shapes
-/// that the file declares are dropped, since they may depend on it.
+/// that the file declares are dropped, since they may depend on it; a batch size written into the
+/// target of a `Reshape` becomes "as the input has it".
 pub fn resolve_with_input(
     architecture: &mut Architecture,
     shape: &[usize],
     registry: &Registry,
 ) -> Result<Resolution, ResolveError> {
     if let Some(input) = architecture.inputs.first_mut() {
-        input.shape = Some(shape.to_vec());
+        let before = input.shape.replace(shape.to_vec());
+        if let Some(&batch) = before.as_deref().and_then(<[usize]>::first)
+            && shape.first() != Some(&batch)
+        {
+            free_batch(architecture, batch);
+        }
     }
     architecture.declared.clear();
     resolve(architecture, registry)
+}
+
+/// Frees the reshapes of a resolved architecture that keep a first extent of `batch`.
+fn free_batch(architecture: &mut Architecture, batch: usize) {
+    for &index in &architecture.order {
+        let node = &architecture.dag[index];
+        let (&[data, Operand::Constant(target)], "Reshape") =
+            (node.inputs.as_slice(), node.op_type.as_str())
+        else {
+            continue;
+        };
+        let keeps = architecture.fact(data).and_then(|fact| fact.shape?.first().copied());
+        let Constant::Int { shape, data } = &architecture.constants[target].1 else { continue };
+        if keeps != Some(batch) || data.first() != Some(&(batch as i64)) {
+            continue;
+        }
+        let data = [&[0], &data[1..]].concat();
+        let freed = Constant::Int { shape: shape.clone(), data };
+        architecture.constants.push((format!("{} of any batch", node.name), freed));
+        architecture.dag[index].inputs[1] = Operand::Constant(architecture.constants.len() - 1);
+    }
 }
 
 /// Understands one node; says why not, if it is merely unsupported.

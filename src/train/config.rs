@@ -59,6 +59,9 @@ pub struct TrainConfig {
     /// Steps between validations.
     #[serde(default = "five_hundred")]
     pub validate_every: u64,
+    /// Steps between lines of training metrics, which are means over them.
+    #[serde(default = "fifty")]
+    pub log_every: u64,
 }
 
 /// AdamW with warm-up, cosine decay to zero, clipping and an exponential moving average.
@@ -182,6 +185,7 @@ impl TrainConfig {
             (self.batch > 1, "batch must be at least 2"),
             (self.graphs > 0, "graphs must be positive"),
             (self.validate_every > 0, "validate_every must be positive"),
+            (self.log_every > 0, "log_every must be positive"),
             (self.network.calibration > 0, "network.calibration must be positive"),
             (
                 encoder.heads > 0 && encoder.width.is_multiple_of(encoder.heads),
@@ -193,6 +197,10 @@ impl TrainConfig {
             None => Ok(()),
         }
     }
+}
+
+fn fifty() -> u64 {
+    50
 }
 
 fn eight() -> usize {

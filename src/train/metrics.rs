@@ -30,6 +30,9 @@ pub enum Metric {
         architecture_steps_per_second: f64,
         /// Networks skipped so far.
         skipped: u64,
+        /// Bytes of memory that the process holds, where the system says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resident_memory: Option<u64>,
     },
     /// The moving average on held-out graphs and held-out training images.
     Validation {

@@ -28,7 +28,7 @@ pub struct AdamW {
 const BETA: [f32; 2] = [0.9, 0.999];
 const EPSILON: f32 = 1e-8;
 /// Values that one core updates at a time. Fixed, so that sums do not depend on the cores.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 
 impl AdamW {
     /// Starts from the given values.
@@ -37,17 +37,20 @@ impl AdamW {
         Self { average: values.clone(), first: zeros.clone(), second: zeros, values, updates: 0 }
     }
 
-    /// One update. Returns the norm of the gradient before clipping; a non-finite gradient changes
-    /// nothing and returns `None`.
+    /// One update by the gradient of each entry; an empty one stands for zeros. Returns the norm of
+    /// the gradient before clipping; a non-finite gradient changes nothing and returns `None`.
     pub fn update(
         &mut self,
         entries: &[Entry],
-        gradient: &[f32],
+        gradient: &[Vec<f32>],
         rate: f32,
         config: &OptimiserConfig,
     ) -> Option<f32> {
-        let squares: Vec<f64> =
-            gradient.par_chunks(CHUNK).map(|chunk| f64::from(dot(chunk, chunk))).collect();
+        let squares: Vec<f64> = gradient
+            .par_iter()
+            .flat_map(|gradient| gradient.par_chunks(CHUNK))
+            .map(|chunk| f64::from(dot(chunk, chunk)))
+            .collect();
         let norm = squares.iter().sum::<f64>().sqrt() as f32;
         if !norm.is_finite() {
             return None;
@@ -57,8 +60,9 @@ impl AdamW {
         let correction = BETA.map(|beta| 1.0 - beta.powi(self.updates.min(i32::MAX as u64) as i32));
         // Early averages would remember the random start for too long.
         let ema = config.ema.min((1.0 + self.updates as f32) / (10.0 + self.updates as f32));
+        let zeros = [0.0; CHUNK];
         let mut start = 0;
-        for entry in entries {
+        for (entry, gradient) in entries.iter().zip(gradient) {
             let range = start..start + entry.len();
             start = range.end;
             let images = entry.name == "calibration";
@@ -70,9 +74,13 @@ impl AdamW {
                 .par_chunks_mut(CHUNK)
                 .zip(self.average[range.clone()].par_chunks_mut(CHUNK))
                 .zip(self.first[range.clone()].par_chunks_mut(CHUNK))
-                .zip(self.second[range.clone()].par_chunks_mut(CHUNK))
-                .zip(gradient[range].par_chunks(CHUNK))
-                .for_each(|((((values, average), first), second), gradient)| {
+                .zip(self.second[range].par_chunks_mut(CHUNK))
+                .enumerate()
+                .for_each(|(index, (((values, average), first), second))| {
+                    let gradient = match gradient.get(index * CHUNK..) {
+                        Some(rest) if !rest.is_empty() => rest,
+                        _ => &zeros,
+                    };
                     descend(values, average, first, second, gradient, coefficients);
                 });
         }
@@ -135,8 +143,8 @@ mod tests {
         let config = OptimiserConfig { weight_decay: 0.0, ..Default::default() };
         let mut adam = AdamW::new(vec![1.0, -2.0, 3.0, 0.5]);
         for _ in 0..2000 {
-            let gradient: Vec<f32> = adam.values.iter().map(|value| 2.0 * value).collect();
-            adam.update(&entries(), &gradient, 1e-2, &config);
+            let gradient = adam.values.iter().map(|value| 2.0 * value).collect();
+            adam.update(&entries(), &[gradient], 1e-2, &config);
         }
         for value in adam.values {
             assert_abs_diff_eq!(value, 0.0, epsilon = 1e-2);
@@ -147,8 +155,8 @@ mod tests {
     fn a_non_finite_gradient_changes_nothing() {
         let mut adam = AdamW::new(vec![1.0; 4]);
         let before = adam.clone();
-        let gradient = [f32::NAN, 0.0, 0.0, 0.0];
-        assert_eq!(adam.update(&entries(), &gradient, 1.0, &OptimiserConfig::default()), None);
+        let gradient = vec![f32::NAN, 0.0, 0.0, 0.0];
+        assert_eq!(adam.update(&entries(), &[gradient], 1.0, &OptimiserConfig::default()), None);
         assert_eq!(adam, before);
     }
 

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::{
     data::{Batcher, Dataset, Split},
+    memory,
     neural::{self, Entry},
     ops::{Vocabulary, registry},
     predictor::{
@@ -32,20 +33,19 @@ use super::{
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
-    step::{Objective, Scratches, Task, step},
+    step::{Objective, Replica, Scratches, Task, step},
     validation::Validation,
 };
 
 /// Held-out graphs that training must not draw: as many of each split.
 const HELD_OUT: u64 = 500;
-/// Steps between lines of training metrics.
-const LOG_EVERY: u64 = 50;
 
 /// Where and how a run goes.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Where the predictor computes. Must not be an autodiff device.
-    pub device: Device,
+    /// Where the predictor computes, at least one and none of them on autodiff: each step's graphs
+    /// are shared out among them. The result does not depend on their number.
+    pub devices: Vec<Device>,
     /// Whether to go on from a saved state; without it, a folder that holds one is an error.
     pub resume: bool,
     /// The command line, for the record.
@@ -54,6 +54,12 @@ pub struct RunOptions {
     pub stop: Arc<AtomicBool>,
     /// Whether to draw a progress bar.
     pub progress: bool,
+}
+
+impl RunOptions {
+    fn first(&self) -> &Device {
+        &self.devices[0]
+    }
 }
 
 /// How a run ended.
@@ -68,6 +74,9 @@ pub struct Outcome {
 }
 
 /// Trains a predictor.
+///
+/// # Panics
+/// If no device is given.
 pub fn train(config: &TrainConfig, options: &RunOptions) -> Result<Outcome, TrainError> {
     Run::start(config, options)?.go()
 }
@@ -132,7 +141,7 @@ impl<'a> Run<'a> {
                 problem: "holds a saved run; add --resume, or choose another 'out'".to_owned(),
             });
         }
-        let empty = Network::new(&config.network, &input, vocabulary.len(), &options.device);
+        let empty = Network::new(&config.network, &input, vocabulary.len(), options.first());
         let entries = neural::entries(&empty);
         let (progress, adam) = saved.unwrap_or_else(|| {
             let mut values = neural::initialise(&entries, config.seed);
@@ -164,7 +173,6 @@ impl<'a> Run<'a> {
     fn go(mut self) -> Result<Outcome, TrainError> {
         let steps = self.config.steps();
         let bar = self.bar(steps);
-        let autodiff = self.options.device.clone().autodiff();
         let scratches = Scratches::default();
         let started = Instant::now();
         let before = self.progress.seconds;
@@ -182,8 +190,16 @@ impl<'a> Run<'a> {
                 weight_penalty: self.config.weight_penalty,
                 network_clip: self.config.network_clip,
             };
-            let network = || self.network(&self.adam.values, &autodiff);
-            let result = step(&network, &tasks, objective, &scratches, &autodiff)?;
+            let replicas: Vec<Replica> = self
+                .options
+                .devices
+                .iter()
+                .map(|device| {
+                    let network = self.network(&self.adam.values, device);
+                    Replica { network, device: device.clone() }
+                })
+                .collect();
+            let result = step(&replicas, &tasks, objective, &scratches)?;
             let rate = schedule(number, steps, &self.config.optimiser);
             let norm = result.gradient.and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
@@ -195,7 +211,7 @@ impl<'a> Run<'a> {
             self.progress.seconds = before + started.elapsed().as_secs_f64();
             since.add(result.loss, result.accuracy, norm, finite);
             bar.inc(1);
-            if self.progress.step.is_multiple_of(LOG_EVERY) {
+            if self.progress.step.is_multiple_of(self.config.log_every) {
                 let metric = since.take(self.progress.step, rate, self.progress.skipped);
                 if let Metric::Train { loss, accuracy, .. } = metric {
                     bar.set_message(format!(
@@ -258,8 +274,9 @@ impl<'a> Run<'a> {
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
-        let network = self.network(&self.adam.average, &self.options.device);
-        let result = self.validation.run(&network, &self.options.device)?;
+        let device = self.options.first();
+        let network = self.network(&self.adam.average, device);
+        let result = self.validation.run(&network, device)?;
         self.progress.validation_top1 = Some(result.exported);
         self.metrics.write(&Metric::Validation {
             step: self.progress.step,
@@ -335,6 +352,7 @@ impl Since {
             rate: rate.into(),
             architecture_steps_per_second: architectures as f64 / start.elapsed().as_secs_f64(),
             skipped,
+            resident_memory: memory::resident(),
         }
     }
 }

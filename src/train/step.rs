@@ -44,7 +44,7 @@ pub struct Objective {
     pub network_clip: f32,
 }
 
-/// Means over the tasks of a step, and the gradient of the network's flat values.
+/// Means over the tasks of a step, and the gradient of the network.
 pub struct StepResult {
     /// Task loss, over the finite tasks.
     pub loss: f64,
@@ -52,8 +52,8 @@ pub struct StepResult {
     pub accuracy: f64,
     /// Tasks with a finite loss and gradient.
     pub finite: usize,
-    /// The gradient; `None` if no task was finite.
-    pub gradient: Option<Vec<f32>>,
+    /// The gradient by entry of the network, empty where it is zero; `None` if no task was finite.
+    pub gradient: Option<Vec<Vec<f32>>>,
 }
 
 /// What one task gives back.
@@ -80,19 +80,16 @@ impl Scratches {
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
 /// loss with respect to the predictor. The work is shared out among the cores; the result does not
-/// depend on their number. `network` makes the network on the autodiff `device`.
+/// depend on their number, nor on that of the replicas of the predictor.
 pub fn step(
-    network: &(dyn Fn() -> Network + Sync),
+    replicas: &[Replica],
     tasks: &[Task],
     objective: Objective,
     scratches: &Scratches,
-    device: &Device,
 ) -> Result<StepResult, ExecuteError> {
     let images: usize = tasks.iter().map(|task| task.labels.len()).sum();
-    let parts = on_threads(tasks.chunks(TASKS_TOGETHER), |tasks| {
-        // Each part has a network of its own: graphs that share a parameter are one graph to
-        // burn's autodiff, which deadlocks when one thread extends it while another runs backward.
-        Part::predict(network(), tasks, objective, device)
+    let parts = on_threads(tasks.chunks(TASKS_TOGETHER).enumerate(), |(index, tasks)| {
+        Part::predict(&replicas[index % replicas.len()], tasks, objective)
     });
     let predicted: Vec<_> = parts.iter().flat_map(Part::predicted).collect();
     let judge = |position: usize| {
@@ -124,13 +121,8 @@ pub fn step(
             (part, judged)
         })
         .collect();
-    let gradients = on_threads(parts, |(part, judged)| part.differentiate(judged, share, device));
-    let gradient = gradients.into_iter().flatten().reduce(|mut sum, part| {
-        sum.par_chunks_mut(CHUNK)
-            .zip(part.par_chunks(CHUNK))
-            .for_each(|(sum, part)| accumulate(part, sum));
-        sum
-    });
+    let gradients = on_threads(parts, |(part, judged)| part.differentiate(judged, share));
+    let gradient = gradients.into_iter().flatten().reduce(add);
     Ok(StepResult {
         loss: loss / finite.max(1) as f64,
         accuracy: correct as f64 / images.max(1) as f64,
@@ -142,8 +134,15 @@ pub fn step(
 /// Tasks that one core predicts in one call: enough to fill matrix products, few enough that two
 /// cores share a step of eight.
 const TASKS_TOGETHER: usize = 4;
-/// Values that one core sums at a time.
-const CHUNK: usize = 1 << 16;
+
+/// Sums gradients entry by entry; empty ones are zeros.
+fn add(mut sum: Vec<Vec<f32>>, part: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    sum.par_iter_mut().zip(part).for_each(|(sum, part)| match sum.is_empty() {
+        true => *sum = part,
+        false => accumulate(&part, &mut sum[..part.len()]),
+    });
+    sum
+}
 
 /// Runs work on one thread each, not on those of the pool: a pool thread that waits inside burn's
 /// backward pass could be given another part, which would wait for the lock that it holds.
@@ -162,10 +161,23 @@ fn on_threads<I: IntoIterator<Item: Send>, T: Send>(
     })
 }
 
+/// The predictor on a plain device.
+#[derive(Debug)]
+pub struct Replica {
+    /// The network; the same values in every replica.
+    pub network: Network,
+    /// Where it is.
+    pub device: Device,
+}
+
 /// Some of the tasks of a step, with the weights that were predicted for them.
 struct Part<'a> {
     tasks: &'a [Task],
+    /// Tracked by this part alone: graphs that share a parameter are one graph to burn's autodiff,
+    /// which deadlocks when one thread extends it while another runs backward.
     network: Network,
+    /// On autodiff.
+    device: Device,
     estimate: Estimate<'a>,
     /// By task and parameter.
     weights: Vec<Vec<Vec<f32>>>,
@@ -176,17 +188,19 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn predict(network: Network, tasks: &'a [Task], objective: Objective, device: &Device) -> Self {
+    fn predict(replica: &Replica, tasks: &'a [Task], objective: Objective) -> Self {
+        let network = neural::tracked(&replica.network);
+        let device = replica.device.clone().autodiff();
         let job = |task: &'a Task| Job { features: &task.graph.features, plan: &task.graph.plan };
         let jobs: Vec<Job> = tasks.iter().map(job).collect();
-        let estimate = Estimate::new(&network, &jobs, device);
+        let estimate = Estimate::new(&network, &jobs, &device);
         let weights = estimate.weights();
         let calibration = match objective.statistics {
             Statistics::Batch => None,
             Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
         };
         let appended = calibration.clone().map(download).unwrap_or_default();
-        Self { tasks, network, estimate, weights, calibration, appended }
+        Self { tasks, network, device, estimate, weights, calibration, appended }
     }
 
     /// What there is to judge.
@@ -196,12 +210,7 @@ impl<'a> Part<'a> {
     }
 
     /// The gradient of the judged losses, each weighted by `share`; `None` if none was finite.
-    fn differentiate(
-        self,
-        judged: Vec<Option<Judged>>,
-        share: f32,
-        device: &Device,
-    ) -> Option<Vec<f32>> {
+    fn differentiate(self, judged: Vec<Option<Judged>>, share: f32) -> Option<Vec<Vec<f32>>> {
         let finite = judged.iter().any(Option::is_some);
         let mut image_gradient = vec![0.0; self.appended.len()];
         let mut gradients = Vec::with_capacity(self.tasks.len());
@@ -216,10 +225,10 @@ impl<'a> Part<'a> {
             }
             gradients.push(judged.gradients);
         }
-        let surrogate = self.estimate.surrogate(&self.weights, &gradients, device);
+        let surrogate = self.estimate.surrogate(&self.weights, &gradients, &self.device);
         let mut surrogate = surrogate.filter(|_| finite);
         if let (Some(images), Some(total)) = (self.calibration, surrogate.as_mut()) {
-            let gradient: Tensor<4> = upload(image_gradient, images.dims(), device);
+            let gradient: Tensor<4> = upload(image_gradient, images.dims(), &self.device);
             *total = total.clone() + (images * gradient).sum();
         }
         surrogate.map(|total| neural::gradients(&self.network, &total.backward()))

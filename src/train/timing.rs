@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     AdamW, OptimiserConfig, PreparedGraph, Statistics, TrainError,
-    step::{Objective, Scratches, Task, step},
+    step::{Objective, Replica, Scratches, Task, step},
 };
 
 /// Graphs of a step, as in training.
@@ -148,16 +148,16 @@ impl StepFixture {
 
     /// Updates the predictor with a gradient of ones.
     pub fn optimise(&mut self) {
-        let gradient = vec![1.0; self.adam.values.len()];
+        let gradient: Vec<_> = self.entries.iter().map(|entry| vec![1.0; entry.len()]).collect();
         self.adam.update(&self.entries, &gradient, 1e-6, &OptimiserConfig::default());
     }
 
     /// A whole training step of [`StepFixture::ARCHITECTURE_STEPS`] copies of the graph: encoder,
     /// decoder, networks forward and backward, gradient of the predictor, optimiser.
     pub fn step(&mut self) -> Result<(), TrainError> {
-        let device = Device::flex().autodiff();
-        let network = || self.predictor(&device);
-        let result = step(&network, &self.tasks, self.objective, &self.scratches, &device)?;
+        let device = Device::flex();
+        let replica = Replica { network: self.predictor(&device), device };
+        let result = step(&[replica], &self.tasks, self.objective, &self.scratches)?;
         if let Some(gradient) = result.gradient {
             self.adam.update(&self.entries, &gradient, 1e-6, &OptimiserConfig::default());
         }

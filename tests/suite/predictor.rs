@@ -73,10 +73,11 @@ fn a_graph_gets_the_same_weights_alone_and_among_others() {
 #[test]
 fn the_surrogate_differentiates_a_loss_of_the_weights() {
     let graphs = [graph(0), graph(1)];
-    let device = Device::flex().autodiff();
-    let entries = neural::entries(&empty(&device));
+    let plain = Device::flex();
+    let entries = neural::entries(&empty(&plain));
     let values = neural::initialise(&entries, 1);
-    let network = neural::with_values(empty(&device), &values, &device);
+    let network = neural::tracked(&neural::with_values(empty(&plain), &values, &plain));
+    let device = plain.autodiff();
     let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
     let estimate = Estimate::new(&network, &jobs, &device);
     let predicted = estimate.weights();
@@ -86,7 +87,15 @@ fn the_surrogate_differentiates_a_loss_of_the_weights() {
     };
     let total = estimate.surrogate(&predicted, &predicted, &device).unwrap();
     let gradient = neural::gradients(&network, &total.backward());
-    assert_eq!(gradient.len(), values.len());
+    assert_eq!(gradient.len(), entries.len());
+    let gradient: Vec<f32> = gradient
+        .into_iter()
+        .zip(&entries)
+        .flat_map(|(gradient, entry)| match gradient.is_empty() {
+            true => vec![0.0; entry.len()],
+            false => gradient,
+        })
+        .collect();
     // Along the gradient itself the loss rises by its norm.
     let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
     let moved = |step: f64| {

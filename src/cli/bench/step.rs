@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use clap::Args;
 use serde::Serialize;
 
-use crate::{onnx::Model, predictor::NetworkConfig, train::StepFixture};
+use crate::{memory, onnx::Model, predictor::NetworkConfig, train::StepFixture};
 
 use super::super::{Common, Exit, Failure, print, print_json};
 
@@ -42,13 +42,12 @@ impl Step {
         let timings: Vec<Timing> =
             self.models.iter().map(|path| self.time(path)).collect::<Result<_, Failure>>()?;
         if common.json {
-            let peak_memory = peak_memory();
             print_json(&serde_json::json!({
                 "schema": 1,
                 "seed": common.seed,
                 "threads": rayon::current_num_threads(),
                 "timings": timings,
-                "peak_memory_bytes": peak_memory,
+                "peak_memory_bytes": memory::peak(),
             }))?;
         } else {
             for timing in timings {
@@ -77,12 +76,4 @@ impl Step {
         let median = sorted[sorted.len() / 2];
         Ok(Timing { model: path.clone(), size: self.size, batch: self.batch, seconds, median })
     }
-}
-
-/// The most memory the process has held, where the system says (Linux).
-pub(in crate::cli) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
 }

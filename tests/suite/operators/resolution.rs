@@ -220,6 +220,23 @@ fn another_batch_and_image_size_can_be_asked_for() {
 }
 
 #[test]
+fn a_batch_size_written_into_a_reshape_is_freed() {
+    let (mut architecture, _) = graph(
+        &[1, 8, 4, 4],
+        vec![
+            node("Reshape", &["x", "split"], "a"),
+            with(node("Transpose", &["a"], "b"), "perm", [0, 2, 1, 3, 4]),
+            node("Reshape", &["b", "join"], "y"),
+        ],
+        vec![ints("split", &[5], &[1, 2, 4, 4, 4]), ints("join", &[4], &[1, -1, 4, 4])],
+    );
+    resolve(&mut architecture, registry()).unwrap();
+    resolve_with_input(&mut architecture, &[6, 8, 4, 4], registry()).unwrap();
+    let (_, output) = architecture.outputs[0].clone();
+    assert_eq!(architecture.fact(output).unwrap().shape, Some(vec![6, 8, 4, 4]));
+}
+
+#[test]
 fn what_is_not_supported_is_named() {
     let why = |case: super::model::Case| {
         let model = Model::from_bytes("case", case.model().into()).unwrap();
