@@ -83,13 +83,14 @@ pub fn resolve_with_input(
     shape: &[usize],
     registry: &Registry,
 ) -> Result<Resolution, ResolveError> {
+    let before = architecture.inputs.first().and_then(|input| input.shape.as_deref()?.first());
+    if let Some(&batch) = before
+        && shape.first() != Some(&batch)
+    {
+        free_batch(architecture, batch);
+    }
     if let Some(input) = architecture.inputs.first_mut() {
-        let before = input.shape.replace(shape.to_vec());
-        if let Some(&batch) = before.as_deref().and_then(<[usize]>::first)
-            && shape.first() != Some(&batch)
-        {
-            free_batch(architecture, batch);
-        }
+        input.shape = Some(shape.to_vec());
     }
     architecture.declared.clear();
     resolve(architecture, registry)
