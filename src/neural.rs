@@ -36,6 +36,13 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x * upload(slope, shape, &device) + upload(value, shape, &device)
 }
 
+/// Rows to pad `length` to. A GPU keeps compiled kernels and pools of memory for every shape it has
+/// met, so shapes that vary from step to step are rounded up to powers of two there.
+pub(crate) fn padded(length: usize, device: &Device) -> usize {
+    let on_cpu = device.clone().inner() == Device::flex();
+    if on_cpu { length } else { length.next_power_of_two() }
+}
+
 /// A linear layer of zeros.
 pub(crate) fn linear(input: usize, output: usize, device: &Device) -> Linear {
     LinearConfig::new(input, output).with_initializer(Initializer::Zeros).init(device)

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::neural::padded;
+
 use super::{NUMERIC, NodeFeatures};
 
 /// Node features of `graphs` architectures, padded to the `nodes` of the largest.
@@ -25,6 +27,7 @@ impl NodeBatch {
     /// Pads and uploads. The device decides whether gradients are tracked later.
     pub fn new(graphs: &[&NodeFeatures], device: &Device) -> Self {
         let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(0).max(1);
+        let nodes = padded(nodes, device);
         let count = graphs.len();
         let mut operators = vec![0i32; count * nodes];
         let mut numeric = vec![0f32; count * nodes * NUMERIC];

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{
     encoder::{NodeBatch, NodeFeatures},
-    neural::{download, upload},
+    neural::{download, padded, upload},
     patches::{Address, Family, PatchPlan, Span},
 };
 
@@ -65,9 +65,11 @@ impl<'a> Estimate<'a> {
             );
         }
         let mut groups = Vec::new();
-        if addresses.is_empty() {
+        let Some(&any) = addresses.first() else {
             return Self { jobs: jobs.to_vec(), groups };
-        }
+        };
+        // Nobody reads the patches of padding, so they have no gradient.
+        addresses.resize(padded(addresses.len(), device), any);
         let hidden = network.hidden(tokens, &addresses);
         for family in Family::ALL {
             for position in 0..family.positions() {
@@ -82,12 +84,14 @@ impl<'a> Estimate<'a> {
                 if spans.is_empty() {
                     continue;
                 }
-                let rows: Vec<i32> = spans
+                let mut rows: Vec<i32> = spans
                     .iter()
                     .map(|(job, span)| (first_address[*job] + span.address) as i32)
                     .collect();
+                let length = padded(rows.len(), device);
+                rows.resize(length, 0);
                 let rows: Tensor<1, Int> =
-                    Tensor::from_data(TensorData::new(rows, [spans.len()]), device);
+                    Tensor::from_data(TensorData::new(rows, [length]), device);
                 let predicted = network.patches(hidden.clone(), rows, family, position);
                 groups.push(Group { family, spans, predicted });
             }
@@ -124,9 +128,10 @@ impl<'a> Estimate<'a> {
     ) -> Option<Tensor<1>> {
         let mut total: Option<Tensor<1>> = None;
         for group in self.groups {
-            let [rows, columns] = group.family.patch();
-            let area = rows * columns;
-            let mut gradient = vec![0.0; group.spans.len() * area];
+            let [height, columns] = group.family.patch();
+            let area = height * columns;
+            let [rows, _] = group.predicted.dims();
+            let mut gradient = vec![0.0; rows * area];
             for ((job, span), patch) in group.spans.iter().zip(gradient.chunks_mut(area)) {
                 let (weights, gradients) = (&weights[*job], &gradients[*job]);
                 let index = span.parameter.0;
@@ -134,7 +139,7 @@ impl<'a> Estimate<'a> {
                     span.gather(&weights[index], &gradients[index], columns, patch);
                 }
             }
-            let gradient: Tensor<2> = upload(gradient, [group.spans.len(), area], device);
+            let gradient: Tensor<2> = upload(gradient, [rows, area], device);
             let term = (group.predicted * gradient).sum();
             total = Some(match total {
                 Some(total) => total + term,

@@ -33,7 +33,9 @@ pub fn wide_resnet20() -> Vec<u8> {
     residual_network("wide-resnet-20", 32)
 }
 
-fn residual_network(name: &str, width: usize) -> Vec<u8> {
+/// As [`resnet20`], with some other width of its first layer; its parameters are about
+/// 1060 · width².
+pub fn residual_network(name: &str, width: usize) -> Vec<u8> {
     let (mut builder, image) = GraphBuilder::new(name, INPUT);
     let conv = |out, kernel, stride| Conv { out, kernel, stride, groups: 1, bias: false };
     let mut x = builder.conv("conv1", &image, conv(width, 3, 1));

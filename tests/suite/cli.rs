@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::digits::write_idx;
+
 fn weightsmith(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
     command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
@@ -196,22 +198,4 @@ fn a_tiny_training_run_stops_resumes_and_loads() {
     let out = folder.path().join("out");
     let output = predict(&named("plain-cnn"), &out, &["--predictor", &predictor]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Eighty 16 × 16 RGB images of random pixels in the CIFAR-like folder layout are more than the
-/// test needs: IDX digits of the tiny space's size suffice.
-fn write_idx(folder: &Path) {
-    for (part, count) in [("train", 60u32), ("t10k", 20)] {
-        let mut images = vec![0, 0, 8, 3];
-        for extent in [count, 16, 16] {
-            images.extend(extent.to_be_bytes());
-        }
-        images
-            .extend((0..count * 256).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8));
-        let mut labels = vec![0, 0, 8, 1];
-        labels.extend(count.to_be_bytes());
-        labels.extend((0..count).map(|index| (index % 10) as u8));
-        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
-        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
-    }
 }

@@ -1,0 +1,107 @@
+//! Training on other devices than the CPU, and on several at once.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use approx::assert_abs_diff_eq;
+use burn::tensor::Device;
+use serde_json::Value;
+use weightsmith::{
+    device::{DeviceChoice, choose},
+    train::{RunOptions, TrainConfig, train},
+};
+
+use super::digits::write_idx;
+
+/// A tiny run that logs every step; its folder. At higher rates differences in the last digit grow
+/// tenfold every ten steps, on any two devices.
+fn config(folder: &Path, name: &str, steps: usize) -> (PathBuf, PathBuf) {
+    let data = folder.join("data");
+    if !data.exists() {
+        fs::create_dir(&data).unwrap();
+        write_idx(&data);
+    }
+    let out = folder.join(name);
+    let text = format!(
+        "name = {name:?}\nspace = \"tiny\"\ndata = {data:?}\nout = {out:?}\nmeta_batch = 8\n\
+         batch = 16\ngraphs = 2\nvalidate_every = 1000\nlog_every = 1\naugmentation = \"none\"\n\
+         [network]\ntrunk = 32\nhidden = 32\ncalibration = 4\n\
+         [network.encoder]\nwidth = 16\nheads = 2\nlayers = 1\n\
+         [optimiser]\nlearning_rate = 5e-4\n\
+         [[stages]]\nsteps = {steps}\nsize = 16\nstatistics = \"calibration\"\n"
+    );
+    let config = folder.join(format!("{name}.toml"));
+    fs::write(&config, text).unwrap();
+    (config, out)
+}
+
+/// The lines of training metrics of a run, one a step.
+fn metrics(out: &Path) -> Vec<Value> {
+    let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["event"] == "train").collect()
+}
+
+fn number(line: &Value, key: &str) -> f64 {
+    line[key].as_f64().unwrap()
+}
+
+/// A process of its own, so that nothing else moves its memory.
+#[test]
+fn training_on_wgpu_has_the_losses_of_flex_and_stops_growing() {
+    match choose(DeviceChoice::Wgpu) {
+        Ok((_, name)) => println!("training on {name}"),
+        Err(error) => {
+            println!("skipped: {error}");
+            return;
+        }
+    }
+    const STEPS: usize = 160;
+    let folder = tempfile::tempdir().unwrap();
+    let [on_gpu, on_cpu] = ["wgpu", "flex"].map(|device| {
+        let (config, out) = config(folder.path(), device, STEPS);
+        let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
+            .arg("train")
+            .arg(config)
+            .args(["--device", device, "-q"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        metrics(&out)
+    });
+    assert_eq!((on_gpu.len(), on_cpu.len()), (STEPS, STEPS));
+    for (gpu, cpu) in on_gpu.iter().zip(&on_cpu).take(50) {
+        assert_abs_diff_eq!(number(gpu, "loss"), number(cpu, "loss"), epsilon = 1e-2);
+    }
+    if cfg!(target_os = "linux") {
+        let mebibytes = |step: usize| number(&on_gpu[step], "resident_memory") / f64::from(1 << 20);
+        let (half, end) = (mebibytes(STEPS / 2), mebibytes(STEPS - 1));
+        println!("{half:.0} MiB after half of the steps, {end:.0} MiB at the end");
+        assert!(end - half < 0.1 * half, "{half:.0} MiB became {end:.0} MiB");
+    }
+}
+
+#[test]
+fn two_replicas_train_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, devices: Vec<Device>| {
+        let (config, out) = config(folder.path(), name, 40);
+        let options = RunOptions {
+            devices,
+            resume: false,
+            command: "a test".to_owned(),
+            stop: Arc::new(AtomicBool::new(false)),
+            progress: false,
+        };
+        assert!(train(&TrainConfig::load(&config).unwrap(), &options).unwrap().finished);
+        let losses: Vec<f64> = metrics(&out).iter().map(|line| number(line, "loss")).collect();
+        (losses, fs::read(out.join("predictor/model.safetensors")).unwrap())
+    };
+    let (one, weights) = run("one", vec![Device::flex()]);
+    assert_eq!((one.clone(), weights), run("two", vec![Device::flex(), Device::flex()]));
+    assert!(one[39] < one[0]);
+}
