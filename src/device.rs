@@ -18,6 +18,9 @@ pub enum DeviceChoice {
     Flex,
     /// The best adapter wgpu finds, a software one included.
     Wgpu,
+    /// The first NVIDIA GPU.
+    #[cfg(feature = "cuda")]
+    Cuda,
 }
 
 /// No adapter for `--device wgpu`.
@@ -31,6 +34,8 @@ pub struct NoAdapter;
 pub fn choose(choice: DeviceChoice) -> Result<(Device, String), NoAdapter> {
     let adapters = match choice {
         DeviceChoice::Flex => Vec::new(),
+        #[cfg(feature = "cuda")]
+        DeviceChoice::Cuda => return Ok((Device::cuda(0), "cuda (NVIDIA GPU 0)".to_owned())),
         DeviceChoice::Auto | DeviceChoice::Wgpu => adapters(),
     };
     let real = adapters.iter().find(|adapter| adapter.device_type != wgpu::DeviceType::Cpu);
@@ -48,6 +53,18 @@ pub fn choose(choice: DeviceChoice) -> Result<(Device, String), NoAdapter> {
             (Device::wgpu(kind), format!("wgpu ({}, {})", info.name, info.backend))
         }
     })
+}
+
+/// The first device of each worker, by address (`ws://host:port`).
+#[cfg(feature = "remote")]
+pub fn workers(urls: &[String]) -> Result<Vec<Device>, Box<dyn std::error::Error + Send + Sync>> {
+    use burn::remote::RemoteHost;
+    let connect = |url: &String| {
+        Device::remote_options(&RemoteHost::websocket(url))
+            .init()
+            .map_err(|error| format!("{url}: {error}; is `weightsmith worker` running?").into())
+    };
+    urls.iter().map(connect).collect()
 }
 
 /// Adapters that run compute shaders; none where no graphics library is installed.

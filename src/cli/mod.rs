@@ -9,6 +9,8 @@ mod network;
 mod predict;
 mod report;
 mod train;
+#[cfg(feature = "remote")]
+mod worker;
 
 use std::{error::Error, process::ExitCode};
 
@@ -70,6 +72,9 @@ enum Command {
     Train(train::Train),
     /// Compare predictors with baselines on held-out graphs
     Bench(bench::Bench),
+    /// Compute for `weightsmith train --worker`, here or on another machine
+    #[cfg(feature = "remote")]
+    Worker(worker::Worker),
 }
 
 /// Parses the command line, runs the command, prints its error.
@@ -82,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
+        #[cfg(feature = "remote")]
+        Command::Worker(command) => command.run(&cli.common),
     };
     let exit = result.unwrap_or_else(|failure| {
         eprintln!("error: {}", one_line(failure.as_ref()));

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use burn::tensor::Device;
 use clap::Args;
 use serde_json::json;
 
@@ -29,6 +30,10 @@ pub struct Train {
     /// Where the predictor computes
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+    /// Compute on a `weightsmith worker` instead; give several to share each step out among them
+    #[cfg(feature = "remote")]
+    #[arg(long = "worker", value_name = "ws://HOST:PORT", conflicts_with = "device")]
+    workers: Vec<String>,
 }
 
 impl Train {
@@ -37,7 +42,7 @@ impl Train {
         if common.seed != 0 {
             config.seed = common.seed;
         }
-        let (device, device_name) = device::choose(self.device)?;
+        let (devices, device_name) = self.devices()?;
         tracing::info!("seed {}, device {device_name}", config.seed);
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
@@ -48,7 +53,7 @@ impl Train {
             }
         })?;
         let options = RunOptions {
-            devices: vec![device],
+            devices,
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),
             stop,
@@ -78,5 +83,22 @@ impl Train {
             ))?;
         }
         Ok(if outcome.finished { Exit::Success } else { Exit::Negative })
+    }
+
+    #[cfg(feature = "remote")]
+    fn devices(&self) -> Result<(Vec<Device>, String), Failure> {
+        match self.workers.as_slice() {
+            [] => {
+                let (device, name) = device::choose(self.device)?;
+                Ok((vec![device], name))
+            }
+            urls => Ok((device::workers(urls)?, urls.join(", "))),
+        }
+    }
+
+    #[cfg(not(feature = "remote"))]
+    fn devices(&self) -> Result<(Vec<Device>, String), Failure> {
+        let (device, name) = device::choose(self.device)?;
+        Ok((vec![device], name))
     }
 }

@@ -58,14 +58,8 @@ impl Runner {
                 let device = Device::flex();
                 let weights = upload_weights(architecture, weights, &device);
                 let input = [array(images, &device)];
-                let outputs = match statistics {
-                    NormStatistics::Running => {
-                        execute(architecture, registry, &weights, &input, &device)?
-                    }
-                    NormStatistics::Measured { rows } => {
-                        measure(architecture, registry, &weights, &input, rows, &device)?.0
-                    }
-                };
+                let run = Reference { architecture, registry, weights: &weights, input: &input };
+                let outputs = run.outputs(statistics, &device)?;
                 Ok(outputs.first().map(Array::download).unwrap_or_default())
             }
         }
@@ -113,14 +107,8 @@ impl Runner {
                 if image_gradient {
                     track(&mut input[0]);
                 }
-                let outputs = match statistics {
-                    NormStatistics::Running => {
-                        execute(architecture, registry, &weights, &input, &device)?
-                    }
-                    NormStatistics::Measured { rows } => {
-                        measure(architecture, registry, &weights, &input, rows, &device)?.0
-                    }
-                };
+                let run = Reference { architecture, registry, weights: &weights, input: &input };
+                let outputs = run.outputs(statistics, &device)?;
                 let Some(Array::Float { flat: logits, .. }) = outputs.into_iter().next() else {
                     return Err(ExecuteError::NoLogits);
                 };
@@ -143,6 +131,30 @@ impl Runner {
                     }),
                 };
                 Ok((value, gradients))
+            }
+        }
+    }
+}
+
+/// One run on burn.
+struct Reference<'a> {
+    architecture: &'a Architecture,
+    registry: &'a Registry,
+    weights: &'a [Option<Array>],
+    input: &'a [Array],
+}
+
+impl Reference<'_> {
+    fn outputs(
+        &self,
+        statistics: &NormStatistics,
+        device: &Device,
+    ) -> Result<Vec<Array>, ExecuteError> {
+        let Self { architecture, registry, weights, input } = *self;
+        match statistics {
+            NormStatistics::Running => execute(architecture, registry, weights, input, device),
+            NormStatistics::Measured { rows } => {
+                Ok(measure(architecture, registry, weights, input, rows, device)?.0)
             }
         }
     }

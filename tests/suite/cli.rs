@@ -199,3 +199,17 @@ fn a_tiny_training_run_stops_resumes_and_loads() {
     let output = predict(&named("plain-cnn"), &out, &["--predictor", &predictor]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn bench_step_times_graphs_with_and_without_kernels() {
+    let models = [named("plain-cnn"), named("vit-tiny")];
+    let options = ["--batch", "4", "--repeat", "2", "--json"];
+    let models: Vec<&str> = models.iter().map(String::as_str).collect();
+    let output = weightsmith(&[&["bench", "step"], &models[..], &options].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let result = json(&output);
+    for timing in result["timings"].as_array().unwrap() {
+        assert_eq!(timing["seconds"].as_array().unwrap().len(), 2);
+        assert!(timing["median"].as_f64().unwrap() > 0.0);
+    }
+}

@@ -105,3 +105,55 @@ fn two_replicas_train_as_one_does() {
     assert_eq!((one.clone(), weights), run("two", vec![Device::flex(), Device::flex()]));
     assert!(one[39] < one[0]);
 }
+
+/// Processes that end with the test.
+#[cfg(feature = "remote")]
+struct Worker(std::process::Child);
+
+#[cfg(feature = "remote")]
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn two_workers_on_loopback_have_the_losses_of_one_process() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let workers = [free(), free()].map(|port| {
+        let child = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
+            .args(["worker", "--device", "flex", "--port", &port.to_string()])
+            .spawn()
+            .unwrap();
+        (Worker(child), port)
+    });
+    for (_, port) in &workers {
+        let address = ("127.0.0.1", *port);
+        let up = (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        assert!(up, "no worker on port {port}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let train = |name: &str, further: &[String]| {
+        let (config, out) = config(folder.path(), name, 20);
+        let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
+            .arg("train")
+            .arg(config)
+            .arg("-q")
+            .args(further)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        metrics(&out)
+    };
+    let alone = train("alone", &["--device".to_owned(), "flex".to_owned()]);
+    let urls = workers.iter().map(|(_, port)| format!("--worker=ws://127.0.0.1:{port}"));
+    let shared = train("shared", &urls.collect::<Vec<_>>());
+    for (alone, shared) in alone.iter().zip(&shared) {
+        assert_abs_diff_eq!(number(alone, "loss"), number(shared, "loss"), epsilon = 1e-4);
+    }
+}

@@ -1,6 +1,9 @@
 //! `weightsmith bench step`
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -59,7 +62,7 @@ impl Step {
         Ok(Exit::Success)
     }
 
-    fn time(&self, path: &PathBuf) -> Result<Timing, Failure> {
+    fn time(&self, path: &Path) -> Result<Timing, Failure> {
         let model = Model::open(path)?;
         let config = NetworkConfig::default();
         let mut fixture = StepFixture::new(&model, self.size, self.batch, &config)?;
@@ -74,6 +77,12 @@ impl Step {
         let mut sorted = seconds.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
-        Ok(Timing { model: path.clone(), size: self.size, batch: self.batch, seconds, median })
+        Ok(Timing {
+            model: path.to_path_buf(),
+            size: self.size,
+            batch: self.batch,
+            seconds,
+            median,
+        })
     }
 }
