@@ -23,7 +23,9 @@ fn arch_step(criterion: &mut Criterion) {
         for size in [16, 32] {
             // Heads that flatten their images, and tables of positions, fit one size only.
             let config = NetworkConfig::default();
-            let Ok(mut fixture) = StepFixture::new(&model, size, BATCH, &config) else { continue };
+            let Ok(mut fixture) = StepFixture::new(&model, size, BATCH, &config, true) else {
+                continue;
+            };
             let predictor = fixture.predictor(&Device::flex());
             let mut group = criterion.benchmark_group(format!("{name}/{size}"));
             group.sample_size(10).warm_up_time(Duration::from_millis(300));

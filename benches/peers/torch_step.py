@@ -136,8 +136,8 @@ def torch_seconds(path, size, batch, repeat):
     return statistics.median(seconds)
 
 
-def our_seconds(binary, path, size, batch, repeat):
-    command = [binary, "bench", "step", path, "--json", "-q", "--size", str(size)]
+def our_seconds(binary, path, size, batch, repeat, *further):
+    command = [binary, "bench", "step", path, "--json", "-q", "--size", str(size), *further]
     command += ["--batch", str(batch), "--repeat", str(repeat)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return result["timings"][0]["median"]
@@ -152,6 +152,7 @@ def main():
     parser.add_argument("models", nargs="+")
     parser.add_argument("--binary", default="target/release/weightsmith")
     parser.add_argument("--before", help="binary of an earlier version, timed in the same rounds")
+    parser.add_argument("--without-kernels", action="store_true", help="time burn's operations too")
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
@@ -168,28 +169,30 @@ def main():
             pairs = []
             try:
                 for _ in range(options.rounds):
-                    seconds = [our_seconds(options.binary, *at), torch_seconds(*at)]
+                    seconds = {"weightsmith": our_seconds(options.binary, *at)}
+                    seconds["torch"] = torch_seconds(*at)
+                    if options.without_kernels:
+                        burn = our_seconds(options.binary, *at, "--without-kernels")
+                        seconds["without_kernels"] = burn
                     if options.before:
-                        seconds.append(our_seconds(options.before, *at))
+                        seconds["before"] = our_seconds(options.before, *at)
                     pairs.append(seconds)
             except subprocess.CalledProcessError as error:
                 print(f"{name} at {size}: left out: {error.stderr.decode().strip()}")
                 continue
-            ours, theirs, *before = (statistics.median(column) for column in zip(*pairs))
-            row = {
-                "graph": name,
-                "size": size,
-                "weightsmith_seconds": ours,
-                "torch_seconds": theirs,
-                "ratios": [pair[0] / pair[1] for pair in pairs],
-                "ratio": statistics.median(pair[0] / pair[1] for pair in pairs),
-            }
-            line = f"{name:22} {size:3}  {1e3 * ours:8.2f} ms  torch {1e3 * theirs:8.2f} ms"
-            line += f"  ratio {row['ratio']:.2f}"
-            if before:
-                row["before_seconds"] = before[0]
-                row["speed_up"] = statistics.median(pair[2] / pair[0] for pair in pairs)
-                line += f"  {row['speed_up']:.2f} times the speed of before"
+            row = {"graph": name, "size": size}
+            line = f"{name:22} {size:3}"
+            for who in pairs[0]:
+                row[f"{who}_seconds"] = statistics.median(pair[who] for pair in pairs)
+                line += f"  {who} {1e3 * row[f'{who}_seconds']:8.2f} ms"
+            row["ratios"] = [pair["weightsmith"] / pair["torch"] for pair in pairs]
+            row["ratio"] = statistics.median(row["ratios"])
+            line += f"  ratio to torch {row['ratio']:.2f}"
+            for who in ("without_kernels", "before"):
+                if who in pairs[0]:
+                    speed_ups = [pair[who] / pair["weightsmith"] for pair in pairs]
+                    row[f"speed_up_over_{who}"] = statistics.median(speed_ups)
+                    line += f"  {row[f'speed_up_over_{who}']:.2f} x {who}"
             rows.append(row)
             print(line, flush=True)
     result = {
@@ -210,8 +213,10 @@ def main():
         "geomean_ratio": geometric_mean([row["ratio"] for row in rows]),
         "graphs": rows,
     }
-    if options.before:
-        result["geomean_speed_up"] = geometric_mean([row["speed_up"] for row in rows])
+    for who in ("without_kernels", "before"):
+        if f"speed_up_over_{who}" in rows[0]:
+            speed_ups = [row[f"speed_up_over_{who}"] for row in rows]
+            result[f"geomean_speed_up_over_{who}"] = geometric_mean(speed_ups)
     print(f"geometric mean of the ratios: {result['geomean_ratio']:.3f}")
     if options.out:
         with open(options.out, "w") as file:

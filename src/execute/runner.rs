@@ -35,8 +35,13 @@ impl Runner {
     pub fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
         match Program::compile(architecture, registry) {
             Ok(program) => Self::Kernels(program),
-            Err(_) => Self::Reference { architecture: Box::new(architecture.clone()), registry },
+            Err(_) => Self::without_kernels(architecture, registry),
         }
+    }
+
+    /// Prepares an architecture to run on burn, kernels or not: what kernels are measured against.
+    pub fn without_kernels(architecture: &Architecture, registry: &'static Registry) -> Self {
+        Self::Reference { architecture: Box::new(architecture.clone()), registry }
     }
 
     /// Whether every operator has a kernel.

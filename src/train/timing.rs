@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     encoder::NodeBatch,
-    execute::{Images, NormStatistics, Scratch},
+    execute::{Images, NormStatistics, Runner, Scratch},
     kernels::cross_entropy,
     neural::{self, Entry},
     onnx::Model,
@@ -45,15 +45,21 @@ impl StepFixture {
     /// Architecture-steps in one call of [`StepFixture::step`].
     pub const ARCHITECTURE_STEPS: usize = GRAPHS;
 
-    /// Sets a graph up for square RGB images of some size.
+    /// Sets a graph up for square RGB images of some size, run on kernels where there are and
+    /// `kernels` are wanted.
     pub fn new(
         model: &Model,
         size: usize,
         batch: usize,
         network: &NetworkConfig,
+        kernels: bool,
     ) -> Result<Self, TrainError> {
         let vocabulary = Vocabulary::of(registry());
-        let graph = Arc::new(PreparedGraph::of(model, size, registry(), &vocabulary)?);
+        let mut graph = PreparedGraph::of(model, size, registry(), &vocabulary)?;
+        if !kernels {
+            graph.runner = Runner::without_kernels(&graph.architecture, registry());
+        }
+        let graph = Arc::new(graph);
         let channels = graph.architecture.inputs[0].shape.as_deref().and_then(|s| s.get(1));
         if channels != Some(&CHANNELS) {
             let problem = format!("{}: does not read {CHANNELS} channels", model.name());

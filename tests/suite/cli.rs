@@ -202,14 +202,15 @@ fn a_tiny_training_run_stops_resumes_and_loads() {
 
 #[test]
 fn bench_step_times_graphs_with_and_without_kernels() {
-    let models = [named("plain-cnn"), named("vit-tiny")];
-    let options = ["--batch", "4", "--repeat", "2", "--json"];
-    let models: Vec<&str> = models.iter().map(String::as_str).collect();
-    let output = weightsmith(&[&["bench", "step"], &models[..], &options].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let result = json(&output);
-    for timing in result["timings"].as_array().unwrap() {
-        assert_eq!(timing["seconds"].as_array().unwrap().len(), 2);
-        assert!(timing["median"].as_f64().unwrap() > 0.0);
+    let (plain, transformer) = (named("plain-cnn"), named("vit-tiny"));
+    for further in [vec![], vec!["--without-kernels"]] {
+        let command = ["bench", "step", &plain, &transformer, "--batch", "4", "--repeat", "2"];
+        let output = weightsmith(&[&command[..], &["--json"], &further[..]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let result = json(&output);
+        for timing in result["timings"].as_array().unwrap() {
+            assert_eq!(timing["seconds"].as_array().unwrap().len(), 2);
+            assert!(timing["median"].as_f64().unwrap() > 0.0);
+        }
     }
 }

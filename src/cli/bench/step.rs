@@ -26,6 +26,9 @@ pub(super) struct Step {
     /// Steps that are timed, after one that is not
     #[arg(long, default_value_t = 5)]
     repeat: usize,
+    /// Run networks on burn's operations, to measure what the kernels gain
+    #[arg(long)]
+    without_kernels: bool,
 }
 
 /// One network's figures.
@@ -65,7 +68,8 @@ impl Step {
     fn time(&self, path: &Path) -> Result<Timing, Failure> {
         let model = Model::open(path)?;
         let config = NetworkConfig::default();
-        let mut fixture = StepFixture::new(&model, self.size, self.batch, &config)?;
+        let kernels = !self.without_kernels;
+        let mut fixture = StepFixture::new(&model, self.size, self.batch, &config, kernels)?;
         fixture.step()?;
         let mut seconds = Vec::with_capacity(self.repeat);
         for _ in 0..self.repeat.max(1) {
