@@ -3,7 +3,9 @@
 //! normalisations; [`Program`] runs the graphs that lower to CPU kernels, many times faster, with
 //! gradients; [`Runner`] takes the faster of the two.
 
+mod form;
 mod fuse;
+mod lower;
 mod program;
 mod reference;
 mod runner;

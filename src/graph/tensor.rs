@@ -139,6 +139,14 @@ impl Constant {
         }
     }
 
+    /// The floating-point values, if these are floats.
+    pub fn floats(&self) -> Option<&[f32]> {
+        match self {
+            Self::Float(tensor) => Some(&tensor.data),
+            Self::Int { .. } => None,
+        }
+    }
+
     /// The integer values, if these are integers.
     pub fn ints(&self) -> Option<&[i64]> {
         match self {

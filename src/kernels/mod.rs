@@ -7,16 +7,21 @@
 //! tested against is the burn execution of the same operator.
 
 pub mod activation;
+pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
+pub mod gather;
 pub mod gemm;
+pub mod layer_norm;
 mod loss;
 mod math;
 pub mod norm;
 pub mod pixel;
 pub mod pool;
+pub mod product;
 mod scratch;
 pub(crate) mod simd;
+pub mod softmax;
 mod step;
 mod tile;
 mod vector;

@@ -37,11 +37,11 @@ pub enum Activation {
     },
 }
 
-/// One kernel invocation: operands come in the order of the ONNX inputs it replaces.
-/// Activations are 4-D `[N, C, H, W]` or 2-D `[N, C]` in the graph's terms.
+/// What an operator computes, in terms that have a kernel: operands come in the order of the ONNX
+/// inputs it replaces, axes and extents are those of the graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// 2-D convolution: x, weight `[O, I/g, kh, kw]`, optional bias.
+    /// 2-D convolution of `[N, C, H, W]`: x, weight `[O, I/g, kh, kw]`, optional bias.
     Conv2d {
         /// Channel groups.
         groups: usize,
@@ -68,12 +68,22 @@ pub enum Step {
     },
     /// An elementwise non-linearity: x.
     Activation(Activation),
-    /// Sum of two equal shapes, or of `[N, C, H, W]` and `[N, C, 1, 1]` in either order.
+    /// Sum of two values, or of a value and a weight in either order, with broadcasting.
     Add,
-    /// Product, shapes as for [`Step::Add`].
+    /// Product, operands as for [`Step::Add`].
     Mul,
-    /// Concatenation of any number of operands along the channel axis.
-    Concat,
+    /// `factor · x + offset`: x.
+    Scale {
+        /// Factor.
+        factor: f32,
+        /// Offset.
+        offset: f32,
+    },
+    /// Concatenation of any number of operands.
+    Concat {
+        /// Along this axis.
+        axis: usize,
+    },
     /// Max pooling: x.
     MaxPool {
         /// Window.
@@ -94,13 +104,41 @@ pub enum Step {
         /// Whether padding counts in the divisor.
         count_include_pad: bool,
     },
-    /// Mean over height and width: x; the result is `[N, C, 1, 1]` or `[N, C]`.
-    GlobalAveragePool,
+    /// Mean over some axes: x.
+    Mean {
+        /// Whether to average, by axis.
+        reduced: Vec<bool>,
+    },
     /// Max over height and width: x.
     GlobalMaxPool,
-    /// `[N, C, H, W]` to `[N, C·H·W]`: x.
-    Flatten,
-    /// `[N, I]` times a weight, plus an optional bias: x, weight, bias.
+    /// The same elements in the same order at the extents of the result: x.
+    Reshape,
+    /// Elements at regular distances: that at `[i, j, ...]` of the result is the element
+    /// `offset + i · strides[0] + j · strides[1] + ...` of x. Transposition, slice, expansion.
+    View {
+        /// First element.
+        offset: usize,
+        /// By axis of the result.
+        strides: Vec<usize>,
+    },
+    /// Consecutive parts, one per output: x.
+    Split {
+        /// Along this axis.
+        axis: usize,
+    },
+    /// Product of stacks of matrices, as `numpy.matmul`: two values.
+    MatMul,
+    /// `e^x / Σ e^x`: x.
+    Softmax {
+        /// Along this axis.
+        axis: usize,
+    },
+    /// Normalisation over the last axis: x, gain, optional shift.
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// The last axis times a weight, plus an optional bias: x, weight, bias.
     Linear {
         /// Whether the weight is stored `[O, I]` (else `[I, O]`).
         out_in: bool,

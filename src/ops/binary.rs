@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::{
-    graph::{Constant, Fact, Layout, Node, Operand, Role},
+    graph::{Constant, Fact, Layout, Node, Role},
     kernels::Step,
 };
 
@@ -25,6 +25,8 @@ struct Arithmetic {
     /// What a parameter of one value per channel does here.
     role: Option<Role>,
     lower: Option<Step>,
+    /// With a constant in a slot: factor and offset of the other operand, if it is affine.
+    affine: fn(f32, usize) -> Option<[f32; 2]>,
 }
 
 impl Operator for Arithmetic {
@@ -85,18 +87,18 @@ impl Operator for Arithmetic {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let data = |slot: usize| {
-            matches!(node.inputs.get(slot), Some(Operand::Node { .. } | Operand::Input(_)))
-        };
-        let shape = |slot: usize| inputs.get(slot)?.as_ref()?.shape.as_deref();
-        if inputs.len() != 2 || !data(0) || !data(1) {
+        let [first, second] = inputs else { return None };
+        for (slot, fact) in [first, second].into_iter().enumerate() {
+            let Some(constant) = &fact.as_ref()?.value else { continue };
+            let &[value] = constant.floats()? else { return None };
+            let [factor, offset] = (self.affine)(value, slot)?;
+            return Some(Step::Scale { factor, offset });
+        }
+        // Before opset 7, operands are aligned by an attribute.
+        if node.opset < 7 && first.as_ref()?.shape != second.as_ref()?.shape {
             return None;
         }
-        let (a, b) = (shape(0)?, shape(1)?);
-        let gates = |gate: &[usize], x: &[usize]| {
-            gate.len() == 4 && x.len() == 4 && gate[..2] == x[..2] && gate[2..] == [1, 1]
-        };
-        if a == b || gates(a, b) || gates(b, a) { self.lower.clone() } else { None }
+        self.lower.clone()
     }
 }
 
@@ -168,7 +170,7 @@ fn fold_ints(
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     macro_rules! arithmetic {
-        ($name:literal, $since:expr, $run:expr, $ints:expr, $role:expr, $lower:expr) => {
+        ($name:literal, $since:expr, $run:expr, $ints:expr, $role:expr, $lower:expr, $affine:expr) => {
             Box::new(Arithmetic {
                 op_type: $name,
                 since: $since,
@@ -177,9 +179,11 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
                 run_ints: $ints,
                 role: $role,
                 lower: $lower,
+                affine: $affine,
             }) as Box<dyn Operator>
         };
     }
+    let never = |_: f32, _: usize| None;
     let divide = |a: i64, b: i64| a.checked_div(b);
     vec![
         arithmetic!(
@@ -188,22 +192,42 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             |a, b| a + b,
             i64::checked_add,
             Some(Role::Shift),
-            Some(Step::Add)
+            Some(Step::Add),
+            |value, _| Some([1.0, value])
         ),
-        arithmetic!("Sub", &[1, 6, 7, 13, 14], |a, b| a - b, i64::checked_sub, None, None),
+        arithmetic!(
+            "Sub",
+            &[1, 6, 7, 13, 14],
+            |a, b| a - b,
+            i64::checked_sub,
+            None,
+            None,
+            |value, slot| { Some(if slot == 1 { [1.0, -value] } else { [-1.0, value] }) }
+        ),
         arithmetic!(
             "Mul",
             &[1, 6, 7, 13, 14],
             |a, b| a * b,
             i64::checked_mul,
             Some(Role::Gain),
-            Some(Step::Mul)
+            Some(Step::Mul),
+            |value, _| Some([value, 0.0])
         ),
-        arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None),
-        arithmetic!("Sum", &[1, 6, 8, 13], |a, b| a + b, i64::checked_add, None, Some(Step::Add)),
-        arithmetic!("Max", &[1, 6, 8, 12, 13], max, |a, b| Some(a.max(b)), None, None),
-        arithmetic!("Min", &[1, 6, 8, 12, 13], min, |a, b| Some(a.min(b)), None, None),
-        arithmetic!("Pow", &[1, 7, 12, 13, 15], power, |_, _| None, None, None),
+        arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None, |value, slot| {
+            (slot == 1).then_some([1.0 / value, 0.0])
+        }),
+        arithmetic!(
+            "Sum",
+            &[1, 6, 8, 13],
+            |a, b| a + b,
+            i64::checked_add,
+            None,
+            Some(Step::Add),
+            |value, _| { Some([1.0, value]) }
+        ),
+        arithmetic!("Max", &[1, 6, 8, 12, 13], max, |a, b| Some(a.max(b)), None, None, never),
+        arithmetic!("Min", &[1, 6, 8, 12, 13], min, |a, b| Some(a.min(b)), None, None, never),
+        arithmetic!("Pow", &[1, 7, 12, 13, 15], power, |_, _| None, None, None, never),
     ]
 }
 

@@ -86,9 +86,9 @@ impl Operator for Concat {
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
         let rank = maybe_shape(inputs, 0)?.len();
-        let channels = axis(node.attributes.int("axis", 1).ok()?, rank).ok()? == 1;
+        let axis = axis(node.attributes.int("axis", 1).ok()?, rank).ok()?;
         let data = inputs.iter().flatten().all(|fact| fact.value.is_none());
-        (channels && data && matches!(rank, 2 | 4)).then_some(Step::Concat)
+        data.then_some(Step::Concat { axis })
     }
 }
 
@@ -165,6 +165,11 @@ impl Operator for Split {
             start += length;
         }
         Ok(parts)
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let rank = maybe_shape(inputs, 0)?.len();
+        Some(Step::Split { axis: axis(node.attributes.int("axis", 0).ok()?, rank).ok()? })
     }
 }
 

@@ -238,9 +238,15 @@ impl Operator for MatMul {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let learned = matches!(node.inputs.get(1), Some(Operand::Parameter(_)));
-        let matrices = maybe_shape(inputs, 0)?.len() == 2 && maybe_shape(inputs, 1)?.len() == 2;
-        (learned && matrices).then_some(Step::Linear { out_in: false })
+        let ranks = [maybe_shape(inputs, 0)?.len(), maybe_shape(inputs, 1)?.len()];
+        match (node.inputs.first()?, node.inputs.get(1)?) {
+            (Operand::Parameter(_), _) => None,
+            (_, Operand::Parameter(_)) if ranks[1] == 2 => Some(Step::Linear { out_in: false }),
+            (_, Operand::Node { .. } | Operand::Input(_)) if !ranks.contains(&1) => {
+                Some(Step::MatMul)
+            }
+            _ => None,
+        }
     }
 }
 

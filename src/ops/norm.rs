@@ -312,6 +312,12 @@ impl Operator for LayerNormalization {
         }
         Ok(vec![Array::flat(result, shape.to_vec())])
     }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let one = Self::normalised(node, inputs).ok()??.len() == 1 && node.outputs.len() == 1;
+        let epsilon = node.attributes.float("epsilon", 1e-5).ok()?;
+        one.then_some(Step::LayerNorm { epsilon })
+    }
 }
 
 /// `LRN`, local response normalisation across channels.

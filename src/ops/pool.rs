@@ -168,7 +168,8 @@ impl Operator for GlobalPool {
 
     fn lower(&self, _node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
         (maybe_shape(inputs, 0)?.len() == 4).then_some(())?;
-        Some(if self.average { Step::GlobalAveragePool } else { Step::GlobalMaxPool })
+        let reduced = vec![false, false, true, true];
+        Some(if self.average { Step::Mean { reduced } } else { Step::GlobalMaxPool })
     }
 }
 

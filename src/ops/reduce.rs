@@ -100,7 +100,7 @@ impl Operator for Reduce {
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
         let shape = maybe_shape(inputs, 0)?;
         let reduced = self.axes(node, self.given(node, inputs), shape.len()).ok()??;
-        (self.mean && reduced == [false, false, true, true]).then_some(Step::GlobalAveragePool)
+        (self.mean && reduced.contains(&true)).then_some(Step::Mean { reduced })
     }
 }
 

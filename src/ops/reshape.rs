@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, Passage,
-    helpers::{array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
+    helpers::{around, array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
 };
 
 /// A target shape from the input's shape and what the node says; `None` if that is computed.
@@ -20,8 +20,6 @@ struct Rename {
     op_type: &'static str,
     since: &'static [i64],
     target: Target,
-    /// Whether it stands for Flatten when it leaves two axes.
-    flattens: bool,
 }
 
 impl Rename {
@@ -73,14 +71,7 @@ impl Operator for Rename {
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
         let from = maybe_shape(inputs, 0)?;
         let to = (self.target)(node, from, Self::given(inputs)).ok()??;
-        match (from, to.as_slice()) {
-            (from, to) if from == to => Some(Step::Identity),
-            ([batch, ..], &[rows, _]) if *batch == rows && self.flattens && from.len() == 4 => {
-                Some(Step::Flatten)
-            }
-            (&[batch, channels, 1, 1], to) if *to == [batch, channels] => Some(Step::Flatten),
-            _ => None,
-        }
+        Some(if from == to { Step::Identity } else { Step::Reshape })
     }
 }
 
@@ -291,6 +282,13 @@ impl Operator for Transpose {
         });
         Ok(vec![Array::flat(view.permute(full), shape)])
     }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let from = maybe_shape(inputs, 0)?;
+        let axes = Self::permutation(node, from.len()).ok()?;
+        let strides = axes.iter().map(|&axis| around(from, axis)[2]).collect();
+        Some(Step::View { offset: 0, strides })
+    }
 }
 
 /// `Expand` to a shape it broadcasts to.
@@ -340,19 +338,31 @@ impl Operator for Expand {
         full[RANK - shape.len()..].copy_from_slice(&shape);
         Ok(vec![Array::flat(view.expand(full), shape)])
     }
+
+    fn lower(&self, _node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let from = maybe_shape(inputs, 0)?;
+        let shape = Self::target(from, static_ints(inputs, 1)?).ok()?;
+        let lead = shape.len().checked_sub(from.len())?;
+        let stride = |axis: usize| match axis.checked_sub(lead) {
+            Some(axis) if from[axis] > 1 => around(from, axis)[2],
+            _ => 0,
+        };
+        // More of what may be the batch is no map of one image.
+        (shape.first() == Some(&1) || shape.first() == from.first())
+            .then(|| Step::View { offset: 0, strides: (0..shape.len()).map(stride).collect() })
+    }
 }
 
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
-    let rename = |op_type, since, target, flattens| {
-        Box::new(Rename { op_type, since, target, flattens }) as Box<dyn Operator>
-    };
+    let rename =
+        |op_type, since, target| Box::new(Rename { op_type, since, target }) as Box<dyn Operator>;
     vec![
-        rename("Reshape", &[1, 5, 13, 14, 19, 21, 23], reshape, true),
-        rename("Flatten", &[1, 9, 11, 13, 21, 23], flatten, true),
-        rename("Squeeze", &[1, 11, 13, 21, 23], squeeze, false),
-        rename("Unsqueeze", &[1, 11, 13, 21, 23], unsqueeze, false),
-        rename("Identity", &[1, 13, 14, 16, 19, 21, 23], unchanged, false),
+        rename("Reshape", &[1, 5, 13, 14, 19, 21, 23], reshape),
+        rename("Flatten", &[1, 9, 11, 13, 21, 23], flatten),
+        rename("Squeeze", &[1, 11, 13, 21, 23], squeeze),
+        rename("Unsqueeze", &[1, 11, 13, 21, 23], unsqueeze),
+        rename("Identity", &[1, 13, 14, 16, 19, 21, 23], unchanged),
         Box::new(Dropout),
         Box::new(Transpose),
         Box::new(Expand),

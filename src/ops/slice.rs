@@ -2,7 +2,10 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::graph::{Constant, Fact, Node};
+use crate::{
+    graph::{Constant, Fact, Node},
+    kernels::Step,
+};
 
 use super::{
     Array, OpError, Operator,
@@ -165,6 +168,22 @@ impl Operator for Slice {
         }
         Ok(vec![now])
     }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let shape = maybe_shape(inputs, 0)?;
+        let given = |slot: usize| {
+            inputs.get(slot).is_some_and(Option::is_some).then(|| static_ints(inputs, slot))
+        };
+        let runs = Self::runs(node, shape, given).ok()??;
+        let (mut offset, mut strides) = (0, Vec::with_capacity(shape.len()));
+        for (axis, run) in runs.iter().enumerate() {
+            let stride = around(shape, axis)[2];
+            offset += run.start * stride;
+            strides.push(usize::try_from(run.step).ok()? * stride);
+        }
+        // A part of what may be the batch is no map of one image.
+        (runs.first()?.count == shape[0] && shape[0] == 1).then_some(Step::View { offset, strides })
+    }
 }
 
 /// Positions along the middle axis; contiguous ones by a view.
@@ -245,6 +264,18 @@ impl Operator for Gather {
                 Array::flat(select(view, &positions, device), result)
             }
         }])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let shape = maybe_shape(inputs, 0)?;
+        let along = axis(node.attributes.int("axis", 0).ok()?, shape.len()).ok()?;
+        let (&[index], []) = (static_ints(inputs, 1)?, maybe_shape(inputs, 1)?) else {
+            return None;
+        };
+        let mut strides: Vec<usize> = (0..shape.len()).map(|axis| around(shape, axis)[2]).collect();
+        let offset = axis(index, shape[along]).ok()? * strides.remove(along);
+        // An axis of one may be that of the batch.
+        (shape[along] > 1).then_some(Step::View { offset, strides })
     }
 }
 

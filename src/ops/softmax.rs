@@ -2,11 +2,14 @@
 
 use burn::tensor::{Device, Tensor, activation};
 
-use crate::graph::{Fact, Node};
+use crate::{
+    graph::{Fact, Node},
+    kernels::Step,
+};
 
 use super::{
     Array, OpError, Operator,
-    helpers::{array, axis, output, required},
+    helpers::{array, axis, maybe_shape, output, required},
 };
 
 /// `Softmax` or `LogSoftmax`. Before opset 13 the input is flattened to two axes at `axis` (default
@@ -48,6 +51,12 @@ impl Operator for Softmax {
         let result =
             if self.log { activation::log_softmax(view, 1) } else { activation::softmax(view, 1) };
         Ok(vec![Array::flat(result, shape.to_vec())])
+    }
+
+    fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
+        let rank = maybe_shape(inputs, 0)?.len();
+        let axis = axis(node.attributes.int("axis", -1).ok()?, rank).ok()?;
+        (!self.log && node.opset >= 13).then_some(Step::Softmax { axis })
     }
 }
 

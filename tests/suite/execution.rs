@@ -8,7 +8,7 @@ use weightsmith::{
     graph::{Architecture, Role},
     onnx::Model,
     ops::{registry, resolve, resolve_with_input},
-    spaces::Space,
+    spaces::{Space, vit_tiny},
 };
 
 const BATCH: usize = 3;
@@ -25,7 +25,11 @@ struct Case {
 /// A sampled graph with random weights and images.
 fn case(space: &Space, seed: u64) -> Case {
     let graph = space.sample(seed).unwrap();
-    let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
+    case_of(&graph.name, graph.onnx.to_vec(), seed)
+}
+
+fn case_of(name: &str, onnx: Vec<u8>, seed: u64) -> Case {
+    let model = Model::from_bytes(name, onnx.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, registry()).unwrap();
     let mut shape: [usize; 4] = architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
@@ -54,7 +58,7 @@ fn case(space: &Space, seed: u64) -> Case {
         .collect();
     let images = uniform(-1.0, 1.0, shape.iter().product());
     let program = Program::compile(&architecture, registry()).unwrap();
-    Case { name: graph.name, architecture, program, weights, images, shape }
+    Case { name: name.to_owned(), architecture, program, weights, images, shape }
 }
 
 impl Case {
@@ -97,34 +101,33 @@ fn distance(fast: &[f32], slow: &[f32]) -> f32 {
 #[test]
 fn programs_agree_with_the_reference_and_its_autodiff() {
     let scratch = &mut Scratch::default();
-    for space in ["tiny", "cifar10"] {
-        let space = Space::load(space).unwrap();
-        for seed in 0..24 {
-            let case = case(&space, seed);
-            let slow = Runner::Reference {
-                architecture: Box::new(case.architecture.clone()),
-                registry: registry(),
-            };
-            let weights: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
-            let of_rows = NormStatistics::Measured { rows: 1..BATCH };
-            for statistics in [NormStatistics::Running, of_rows] {
-                let slow_logits = slow.logits(&weights, case.view(), &statistics, scratch).unwrap();
-                let logits = case.program.logits(&weights, case.view(), &statistics, scratch);
-                let off = distance(&logits, &slow_logits);
-                assert!(off < 2e-3, "{}: logits differ by {off}", case.name);
-                let (slow_loss, slow) = slow
-                    .gradients(&weights, case.view(), &statistics, &mut Case::loss, true, scratch)
-                    .unwrap();
-                let (loss, gradients, images) = case.fast(&statistics);
-                assert_relative_eq!(loss, slow_loss, epsilon = 1e-2, max_relative = 2e-3);
-                let off = distance(&images, &slow.images.unwrap());
-                assert!(off < 5e-3, "{}: images: {off}", case.name);
-                for (index, parameter) in case.architecture.parameters.iter().enumerate() {
-                    let statistic = [Some(Role::RunningMean), Some(Role::RunningVariance)];
-                    if !statistic.contains(&parameter.role()) {
-                        let off = distance(&gradients[index], &slow.parameters[index]);
-                        assert!(off < 5e-3, "{} {}: {off}", case.name, parameter.name);
-                    }
+    let spaces = ["tiny", "cifar10"].map(|space| Space::load(space).unwrap());
+    let sampled = spaces.iter().flat_map(|space| (0..24).map(|seed| case(space, seed)));
+    let transformer = std::iter::once_with(|| case_of("vit-tiny", vit_tiny(), 0));
+    for case in sampled.chain(transformer) {
+        let slow = Runner::Reference {
+            architecture: Box::new(case.architecture.clone()),
+            registry: registry(),
+        };
+        let weights: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
+        let of_rows = NormStatistics::Measured { rows: 1..BATCH };
+        for statistics in [NormStatistics::Running, of_rows] {
+            let slow_logits = slow.logits(&weights, case.view(), &statistics, scratch).unwrap();
+            let logits = case.program.logits(&weights, case.view(), &statistics, scratch);
+            let off = distance(&logits, &slow_logits);
+            assert!(off < 2e-3, "{}: logits differ by {off}", case.name);
+            let (slow_loss, slow) = slow
+                .gradients(&weights, case.view(), &statistics, &mut Case::loss, true, scratch)
+                .unwrap();
+            let (loss, gradients, images) = case.fast(&statistics);
+            assert_relative_eq!(loss, slow_loss, epsilon = 1e-2, max_relative = 2e-3);
+            let off = distance(&images, &slow.images.unwrap());
+            assert!(off < 5e-3, "{}: images: {off}", case.name);
+            for (index, parameter) in case.architecture.parameters.iter().enumerate() {
+                let statistic = [Some(Role::RunningMean), Some(Role::RunningVariance)];
+                if !statistic.contains(&parameter.role()) {
+                    let off = distance(&gradients[index], &slow.parameters[index]);
+                    assert!(off < 5e-3, "{} {}: {off}", case.name, parameter.name);
                 }
             }
         }

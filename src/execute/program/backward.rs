@@ -1,22 +1,23 @@
 //! Running a program backward.
 
 use crate::{
-    execute::fuse::{Instruction, Source},
+    execute::lower::{Instruction, Places, Source},
     kernels::{
-        Buffer, Pixel, Scratch, Step, activation, conv,
+        Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
         elementwise::{
             accumulate, accumulate_affine, accumulate_product, affine, dots, product, sum, sums,
         },
+        gather,
         gemm::{View, multiply},
-        norm,
+        layer_norm, norm,
         pixel::{IMAGES, blocks, flat, flat_mut},
-        pool,
+        pool, softmax,
     },
 };
 
 use super::{
     Gradients, NormStatistics, Program,
-    forward::{Trace, linear_view, transpose_planes},
+    forward::{Trace, linear_view},
 };
 
 /// One backward run.
@@ -143,13 +144,13 @@ impl Backward<'_> {
         let instruction = &program.instructions[index];
         let sources = instruction.sources.as_slice();
         let x = self.trace.value(first);
-        match instruction.step {
+        match &instruction.step {
             Step::Conv2d { .. } => self.conv(index, first, &gradient, pending, scratch),
             Step::BatchNorm { .. } => {
                 self.batch_norm(index, x, &mut gradient, pending);
                 return pending.add(first, gradient, scratch);
             }
-            Step::GroupNorm { groups, .. } => {
+            &Step::GroupNorm { groups, .. } => {
                 let shape = program.group_shape(instruction, batch, groups);
                 let (gain, shift) = (self.weight(sources.get(1)), self.weight(sources.get(2)));
                 let (mut gains, mut shifts) = (vec![0.0; gain.len()], vec![0.0; gain.len()]);
@@ -168,12 +169,59 @@ impl Backward<'_> {
                 pending.parameter(sources[2], shifts);
                 return pending.add(first, gradient, scratch);
             }
-            Step::Activation(activation) => {
+            Step::LayerNorm { .. } => {
+                let (gain, shift) = (self.weight(sources.get(1)), self.weight(sources.get(2)));
+                let (mut gains, mut shifts) = (vec![0.0; gain.len()], vec![0.0; shift.len()]);
+                let moments = &self.trace.moments[index];
+                layer_norm::backward(x, moments, gain, &mut gradient, &mut gains, &mut shifts);
+                pending.parameter(sources[1], gains);
+                if let Some(&shift) = sources.get(2) {
+                    pending.parameter(shift, shifts);
+                }
+                return pending.add(first, gradient, scratch);
+            }
+            &Step::Scale { factor, .. } => {
+                flat_mut(&mut gradient).iter_mut().for_each(|value| *value *= factor);
+                return pending.add(first, gradient, scratch);
+            }
+            Step::Softmax { .. } => {
+                if let Some(shape) = program.axis_shape(instruction, batch) {
+                    softmax::backward(shape, self.trace.value(instruction.output), &mut gradient);
+                }
+                return pending.add(first, gradient, scratch);
+            }
+            Step::MatMul => self.product(instruction, &gradient, pending, scratch),
+            Step::Reshape => {
+                let mut target = pending.open_sum(first, x.len(), scratch);
+                if let Places::Gather(map) = &instruction.places {
+                    gather::backward(map, blocks(batch), &gradient, &mut target.buffer);
+                }
+                pending.close(target);
+            }
+            &Step::Activation(activation) => {
                 activation::apply_backward(activation, flat(x), flat_mut(&mut gradient));
                 return pending.add(first, gradient, scratch);
             }
-            Step::Add | Step::Mul => return self.binary(instruction, gradient, pending, scratch),
-            Step::Concat => {
+            Step::Add | Step::Mul => {
+                if let Places::Weights(map) = &instruction.places {
+                    let weight = self.weight(sources.get(1));
+                    let mut weights = vec![0.0; weight.len()];
+                    let (blocks, multiplies) = (blocks(batch), instruction.step == Step::Mul);
+                    broadcast::backward(
+                        map,
+                        multiplies,
+                        blocks,
+                        x,
+                        weight,
+                        &mut gradient,
+                        &mut weights,
+                    );
+                    pending.parameter(sources[1], weights);
+                    return pending.add(first, gradient, scratch);
+                }
+                return self.binary(instruction, gradient, pending, scratch);
+            }
+            Step::Concat { .. } => {
                 let mut start = 0;
                 for &source in sources {
                     let Source::Value(value) = source else { continue };
@@ -182,20 +230,20 @@ impl Backward<'_> {
                     start += length;
                 }
             }
-            Step::MaxPool { kernel, stride, pads } => {
+            &Step::MaxPool { kernel, stride, pads } => {
                 let mut target = pending.open_sum(first, x.len(), scratch);
                 let shape = program.pool_shape(instruction, kernel, stride, pads);
                 let out = self.trace.value(instruction.output);
                 pool::max_backward(&shape, x, out, &gradient, &mut target.buffer);
                 pending.close(target);
             }
-            Step::AveragePool { kernel, stride, pads, count_include_pad } => {
+            &Step::AveragePool { kernel, stride, pads, count_include_pad } => {
                 let mut target = pending.open_sum(first, x.len(), scratch);
                 let shape = program.pool_shape(instruction, kernel, stride, pads);
                 pool::average_backward(&shape, count_include_pad, &gradient, &mut target.buffer);
                 pending.close(target);
             }
-            Step::GlobalAveragePool => {
+            Step::Mean { .. } => {
                 let mut target = pending.open_sum(first, x.len(), scratch);
                 let plane = program.input_plane(instruction);
                 pool::mean_backward(plane, &gradient, &mut target.buffer);
@@ -208,16 +256,13 @@ impl Backward<'_> {
                 pool::global_max_backward(plane, x, out, &gradient, &mut target.buffer);
                 pending.close(target);
             }
-            Step::Flatten => {
-                let mut target = scratch.take(x.len());
-                let plane = program.input_plane(instruction);
-                transpose_planes(&gradient, plane, blocks(batch), &mut target);
-                pending.add(first, target, scratch);
-            }
-            Step::Linear { out_in } => {
+            &Step::Linear { out_in } => {
                 self.linear(instruction, first, out_in, &gradient, pending, scratch);
             }
-            Step::Identity => return pending.add(first, gradient, scratch),
+            // Changes of form, which lowering leaves out.
+            Step::Identity | Step::View { .. } | Step::Split { .. } => {
+                return pending.add(first, gradient, scratch);
+            }
         }
         scratch.give(gradient);
     }
@@ -284,7 +329,7 @@ impl Backward<'_> {
         pending: &mut Pending,
         scratch: &mut Scratch,
     ) {
-        let columns = blocks(self.batch) * IMAGES;
+        let columns = blocks(self.batch) * IMAGES * self.program.plane(instruction.output);
         let sources = instruction.sources.as_slice();
         let (x, gradient) = (self.trace.value(first), flat(gradient));
         let (inputs, outputs) = (x.len() * IMAGES / columns, gradient.len() / columns);
@@ -309,6 +354,29 @@ impl Backward<'_> {
             multiply([inputs, columns, outputs], weight, rows, out, columns, holds);
             pending.close(target);
         }
+    }
+
+    /// Adds to the gradients of both operands of a product of matrices.
+    fn product(
+        &self,
+        instruction: &Instruction,
+        gradient: &[Pixel],
+        pending: &mut Pending,
+        scratch: &mut Scratch,
+    ) {
+        let (&[Source::Value(a), Source::Value(b)], Places::Product(product)) =
+            (instruction.sources.as_slice(), &instruction.places)
+        else {
+            return;
+        };
+        let (left, right) = (self.trace.value(a), self.trace.value(b));
+        let blocks = blocks(self.batch);
+        let mut target = pending.open_sum(a, left.len(), scratch);
+        product.backward_left(blocks, right, gradient, &mut target.buffer);
+        pending.close(target);
+        let mut target = pending.open_sum(b, right.len(), scratch);
+        product.backward_right(blocks, left, gradient, &mut target.buffer);
+        pending.close(target);
     }
 
     /// Sums and products, of equal shapes or with a gate of one pixel per plane.

@@ -1,14 +1,16 @@
 //! Running a program forward.
 
 use crate::{
-    execute::fuse::{Instruction, Source},
+    execute::lower::{Instruction, Places, Source},
     kernels::{
-        Buffer, Pixel, Scratch, Step, activation, conv,
+        Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
         elementwise::{add, affine, product},
+        gather,
         gemm::{View, multiply},
+        layer_norm,
         norm::{self, Moments},
         pixel::{self, IMAGES, blocks, flat, flat_mut},
-        pool,
+        pool, softmax,
     },
 };
 
@@ -111,25 +113,32 @@ impl Program {
     ) -> Vec<Moments> {
         let instruction = &self.instructions[index];
         let x = operands.value(0);
-        match instruction.step {
+        match &instruction.step {
             Step::Conv2d { .. } => {
                 if let Some(shape) = self.conv_shape(index, batch) {
                     let bias = operands.weight(2);
                     conv::forward(&shape, x, operands.vector(1), bias, out, scratch);
                 }
             }
-            Step::BatchNorm { epsilon } => {
+            &Step::BatchNorm { epsilon } => {
                 return self.batch_norm(instruction, operands, epsilon, batch, statistics, out);
             }
-            Step::GroupNorm { groups, epsilon } => {
+            &Step::GroupNorm { groups, epsilon } => {
                 let shape = self.group_shape(instruction, batch, groups);
                 let (gain, shift) = (operands.vector(1), operands.vector(2));
                 let activation = instruction.activation;
                 return norm::group_forward(shape, activation, x, gain, shift, epsilon, out);
             }
-            Step::Activation(activation) => activation::apply(activation, flat(x), flat_mut(out)),
-            Step::Add | Step::Mul => self.binary(instruction, operands, out),
-            Step::Concat => {
+            &Step::LayerNorm { epsilon } => {
+                let (gain, shift) = (operands.vector(1), operands.vector(2));
+                return layer_norm::forward(x, gain, shift, epsilon, out);
+            }
+            &Step::Activation(activation) => activation::apply(activation, flat(x), flat_mut(out)),
+            &Step::Scale { factor, offset } => {
+                affine(x, Pixel::splat(factor), Pixel::splat(offset), out);
+            }
+            Step::Add | Step::Mul => self.binary(instruction, operands, batch, out),
+            Step::Concat { .. } => {
                 let mut start = 0;
                 for slot in 0..instruction.sources.len() {
                     let part = operands.value(slot);
@@ -137,20 +146,33 @@ impl Program {
                     start += part.len();
                 }
             }
-            Step::MaxPool { kernel, stride, pads } => {
+            &Step::MaxPool { kernel, stride, pads } => {
                 pool::max_forward(&self.pool_shape(instruction, kernel, stride, pads), x, out);
             }
-            Step::AveragePool { kernel, stride, pads, count_include_pad } => {
+            &Step::AveragePool { kernel, stride, pads, count_include_pad } => {
                 let shape = self.pool_shape(instruction, kernel, stride, pads);
                 pool::average_forward(&shape, count_include_pad, x, out);
             }
-            Step::GlobalAveragePool => pool::mean_forward(self.input_plane(instruction), x, out),
+            Step::Mean { .. } => pool::mean_forward(self.input_plane(instruction), x, out),
             Step::GlobalMaxPool => pool::global_max_forward(self.input_plane(instruction), x, out),
-            Step::Flatten => {
-                transpose_planes(x, blocks(batch), self.input_plane(instruction), out);
+            Step::Reshape => {
+                if let Places::Gather(map) = &instruction.places {
+                    gather::forward(map, blocks(batch), x, out);
+                }
             }
-            Step::Linear { out_in } => {
-                let columns = blocks(batch) * IMAGES;
+            Step::MatMul => {
+                if let Places::Product(product) = &instruction.places {
+                    out.fill(Pixel::ZERO);
+                    product.forward(blocks(batch), x, operands.value(1), out);
+                }
+            }
+            Step::Softmax { .. } => {
+                if let Some(shape) = self.axis_shape(instruction, batch) {
+                    softmax::forward(shape, x, out);
+                }
+            }
+            &Step::Linear { out_in } => {
+                let columns = blocks(batch) * IMAGES * self.plane(instruction.output);
                 let (inputs, outputs) = (x.len() * IMAGES / columns, out.len() * IMAGES / columns);
                 let weight = linear_view(operands.vector(1), out_in, inputs, outputs);
                 let x = View::rows(flat(x), columns);
@@ -160,7 +182,8 @@ impl Program {
                     row.iter_mut().for_each(|value| *value += bias);
                 }
             }
-            Step::Identity => out.copy_from_slice(x),
+            // Changes of form, which lowering leaves out.
+            Step::Identity | Step::View { .. } | Step::Split { .. } => out.copy_from_slice(x),
         }
         Vec::new()
     }
@@ -193,10 +216,20 @@ impl Program {
             .collect()
     }
 
-    /// Sum or product of equal shapes, or of one with a gate of one pixel per plane.
-    fn binary(&self, instruction: &Instruction, operands: &Operands, out: &mut [Pixel]) {
-        let (a, b) = (operands.value(0), operands.value(1));
+    /// Sum or product of equal shapes, of one with a gate of one pixel per plane, or with a weight.
+    fn binary(
+        &self,
+        instruction: &Instruction,
+        operands: &Operands,
+        batch: usize,
+        out: &mut [Pixel],
+    ) {
         let sum = instruction.step == Step::Add;
+        let a = operands.value(0);
+        if let Places::Weights(map) = &instruction.places {
+            return broadcast::forward(map, !sum, blocks(batch), a, operands.vector(1), out);
+        }
+        let b = operands.value(1);
         if a.len() == b.len() {
             let run = if sum { add } else { product };
             return run(flat(a), flat(b), flat_mut(out));
@@ -206,17 +239,6 @@ impl Program {
         for ((x, y), out) in large.chunks_exact(plane).zip(small).zip(out.chunks_exact_mut(plane)) {
             let (scale, offset) = if sum { (Pixel::splat(1.0), *y) } else { (*y, Pixel::ZERO) };
             affine(x, scale, offset, out);
-        }
-    }
-}
-
-/// From `[channel][a][b]` to `[channel][b][a]`.
-pub(super) fn transpose_planes(x: &[Pixel], a: usize, b: usize, out: &mut [Pixel]) {
-    for (x, out) in x.chunks_exact(a * b).zip(out.chunks_exact_mut(a * b)) {
-        for (row, x) in x.chunks_exact(b).enumerate() {
-            for (column, x) in x.iter().enumerate() {
-                out[column * a + row] = *x;
-            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What kernels are told about shapes, and the check that operands have the shapes they expect.
 
 use crate::{
-    execute::fuse::{Extent, Instruction, Lowered, Source},
+    execute::lower::{Instruction, Lowered, Places, Source},
     graph::Architecture,
-    kernels::{Step, conv::ConvShape, norm::GroupShape, pixel::blocks, pool::PoolShape},
+    kernels::{
+        Step, conv::ConvShape, norm::GroupShape, pixel::blocks, pool::PoolShape, softmax::AxisShape,
+    },
 };
 
 use super::{NotLowered, Program};
@@ -28,16 +30,15 @@ fn window(
     instruction: &Instruction,
 ) -> Option<[usize; 2]> {
     let sources = instruction.sources.as_slice();
-    let &Source::Value(first) = sources.first()? else { return None };
-    let (input, output) = (lowered.extents[first], lowered.extents[instruction.output]);
+    let (input, output) = (instruction.input, lowered.extents[instruction.output]);
     let values = sources.iter().filter(|source| matches!(source, Source::Value(_))).count();
     let parameter = |slot: usize| match *sources.get(slot)? {
         Source::Parameter(id) => architecture.parameters.get(id.0)?.shape.as_deref(),
         Source::Value(_) => None,
     };
     let vectors = |slots: std::ops::Range<usize>, length: usize| {
-        slots.clone().all(|slot| parameter(slot).is_some_and(|shape| shape == [length]))
-            && sources.len() == slots.end
+        let fits = |shape: &[usize]| shape.iter().product::<usize>() == length;
+        slots.clone().all(|slot| parameter(slot).is_some_and(fits)) && sources.len() == slots.end
     };
     let pools = |pads: [usize; 4], kernel: [usize; 2], stride: [usize; 2]| {
         // A window may hang over, but must touch the image.
@@ -48,8 +49,8 @@ fn window(
                 pads[axis] < kernel[axis] && last < input[axis + 1] + pads[axis]
             })
     };
-    let fits = match instruction.step {
-        Step::Conv2d { groups, stride, dilation, pads } => {
+    let fits = match &instruction.step {
+        &Step::Conv2d { groups, stride, dilation, pads } => {
             let &[outputs, inputs, height, width] = parameter(1)? else { return None };
             let kernel = [height, width];
             let extent = |axis: usize| {
@@ -68,59 +69,43 @@ fn window(
             return fits.then_some(kernel);
         }
         Step::BatchNorm { .. } => output == input && vectors(1..5, input[0]),
-        Step::GroupNorm { groups, .. } => {
+        &Step::GroupNorm { groups, .. } => {
             let divides = groups > 0 && input[0].is_multiple_of(groups);
             output == input && divides && vectors(1..3, input[0])
         }
-        Step::Linear { out_in } => {
+        &Step::Linear { out_in } => {
             let &[rows, columns] = parameter(1)? else { return None };
             let [outputs, inputs] = if out_in { [rows, columns] } else { [columns, rows] };
-            [inputs, 1, 1] == input
-                && [outputs, 1, 1] == output
+            inputs == input[0]
+                && outputs == output[0]
+                && input[1..] == output[1..]
                 && vectors(2..sources.len(), outputs)
                 && sources.len() <= 3
         }
-        Step::Add | Step::Mul => {
-            let &[_, Source::Value(second)] = sources else { return None };
-            let second = lowered.extents[second];
-            let gate = [output[0], 1, 1];
-            [input, second] == [output, output]
-                || [input, second] == [output, gate]
-                || [input, second] == [gate, output]
-        }
-        Step::Concat => {
-            let channels = sources.iter().map(|source| match source {
-                Source::Value(value) if lowered.extents[*value][1..] == output[1..] => {
-                    Some(lowered.extents[*value][0])
-                }
-                _ => None,
-            });
-            channels.sum::<Option<usize>>()? == output[0]
-        }
-        Step::MaxPool { kernel, stride, pads } => values == 1 && pools(pads, kernel, stride),
-        Step::AveragePool { kernel, stride, pads, .. } => {
+        Step::LayerNorm { .. } => output == input && vectors(1..sources.len(), input[0]),
+        &Step::MaxPool { kernel, stride, pads }
+        | &Step::AveragePool { kernel, stride, pads, .. } => {
             values == 1 && pools(pads, kernel, stride)
         }
-        Step::GlobalAveragePool | Step::GlobalMaxPool => {
-            sources.len() == 1 && output == [input[0], 1, 1]
-        }
-        Step::Flatten => sources.len() == 1 && output == [input.iter().product(), 1, 1],
-        Step::Activation(_) | Step::Identity => sources.len() == 1 && output == input,
+        Step::GlobalMaxPool => sources.len() == 1 && output == [input[0], 1, 1],
+        // Lowering sees to the places of all operands.
+        Step::Add | Step::Mul => sources.len() == 2,
+        Step::Concat { .. } => values == sources.len(),
+        Step::MatMul => values == 2 && sources.len() == 2,
+        Step::Activation(_)
+        | Step::Scale { .. }
+        | Step::Mean { .. }
+        | Step::Reshape
+        | Step::Softmax { .. } => sources.len() == 1 && values == 1,
+        Step::Identity | Step::View { .. } | Step::Split { .. } => false,
     };
     fits.then_some([1, 1])
 }
 
 impl Program {
-    pub(super) fn input_extent(&self, instruction: &Instruction) -> Extent {
-        match instruction.sources[0] {
-            Source::Value(value) => self.extents[value],
-            Source::Parameter(_) => [0; 3],
-        }
-    }
-
     /// Pixels of one channel of the first operand for one block of images.
     pub(super) fn input_plane(&self, instruction: &Instruction) -> usize {
-        self.input_extent(instruction)[1..].iter().product()
+        instruction.input[1..].iter().product()
     }
 
     /// Geometry of the instruction at an index, if it is a convolution.
@@ -131,7 +116,7 @@ impl Program {
         };
         Some(ConvShape {
             blocks: blocks(batch),
-            input: self.input_extent(instruction),
+            input: instruction.input,
             output: self.extents[instruction.output],
             kernel: self.kernels[index],
             stride,
@@ -151,6 +136,15 @@ impl Program {
         GroupShape { blocks: blocks(batch), channels, pixels: height * width, groups }
     }
 
+    /// The axis of a softmax.
+    pub(super) fn axis_shape(&self, instruction: &Instruction, batch: usize) -> Option<AxisShape> {
+        let &Places::Axis { length, stride } = &instruction.places else { return None };
+        let (row, plane) = (self.row(instruction.output, batch), self.plane(instruction.output));
+        let inner = stride.pixel(0, blocks(batch), plane);
+        let total = self.extents[instruction.output][0] * row;
+        Some(AxisShape { outer: total / (length * inner).max(1), length, inner })
+    }
+
     pub(super) fn pool_shape(
         &self,
         instruction: &Instruction,
@@ -158,7 +152,7 @@ impl Program {
         stride: [usize; 2],
         pads: [usize; 4],
     ) -> PoolShape {
-        let [_, height, width] = self.input_extent(instruction);
+        let [_, height, width] = instruction.input;
         let [_, out_height, out_width] = self.extents[instruction.output];
         PoolShape {
             input: [height, width],

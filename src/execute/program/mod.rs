@@ -9,10 +9,13 @@ use std::ops::Range;
 use crate::{
     graph::{Architecture, ParameterId},
     kernels::{Pixel, Scratch, Step, pixel},
-    ops::Registry,
+    ops::{Registry, resolve_with_input},
 };
 
-use super::fuse::{Extent, Instruction, Source, lower};
+use super::{
+    form::Extent,
+    lower::{Instruction, Source, lower},
+};
 
 /// A part of the graph that has no kernel; run it with [`super::execute`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +88,8 @@ pub struct Program {
 impl Program {
     /// Compiles a resolved architecture.
     pub fn compile(architecture: &Architecture, registry: &Registry) -> Result<Self, NotLowered> {
-        let lowered = lower(architecture, registry)?;
+        let one = single(architecture, registry);
+        let lowered = lower(one.as_ref().unwrap_or(architecture), registry)?.merged();
         let kernels = geometry::check(&lowered, architecture)?;
         let mut last_use = vec![0; lowered.extents.len()];
         for (index, instruction) in lowered.instructions.iter().enumerate() {
@@ -204,4 +208,16 @@ impl Program {
     fn plane(&self, value: usize) -> usize {
         self.extents[value][1..].iter().product()
     }
+}
+
+/// The architecture for one image, which is what programs are compiled from, if it is for more.
+fn single(architecture: &Architecture, registry: &Registry) -> Option<Architecture> {
+    let mut shape = architecture.inputs.first()?.shape.clone()?;
+    if *shape.first()? == 1 {
+        return None;
+    }
+    shape[0] = 1;
+    let mut single = architecture.clone();
+    resolve_with_input(&mut single, &shape, registry).ok()?;
+    Some(single)
 }

@@ -1,0 +1,226 @@
+//! Products of matrices that every image has its own of, such as those of attention.
+
+use super::{
+    Pixel,
+    gather::Position,
+    pixel::IMAGES,
+    simd::{Level, level},
+    vector::Vector,
+};
+
+/// A matrix of pixels: where it begins and how far apart rows and columns are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matrix {
+    /// First element.
+    pub start: usize,
+    /// From row to row.
+    pub row: usize,
+    /// From column to column.
+    pub column: usize,
+}
+
+impl Matrix {
+    /// Rows and columns exchanged.
+    pub fn transposed(self) -> Self {
+        Self { row: self.column, column: self.row, ..self }
+    }
+
+    fn last(self, rows: usize, columns: usize) -> usize {
+        self.start + (rows - 1) * self.row + (columns - 1) * self.column
+    }
+}
+
+/// `out += a · b` with `extents` rows, columns and the depth summed over.
+///
+/// # Panics
+/// If a matrix does not lie inside its operand.
+pub fn accumulate(
+    extents: [usize; 3],
+    (a, a_at): (&[Pixel], Matrix),
+    (b, b_at): (&[Pixel], Matrix),
+    (out, out_at): (&mut [Pixel], Matrix),
+) {
+    let [rows, columns, depth] = extents;
+    if extents.contains(&0) {
+        return;
+    }
+    assert!(a_at.last(rows, depth) < a.len());
+    assert!(b_at.last(depth, columns) < b.len());
+    assert!(out_at.last(rows, columns) < out.len());
+    let job = Job {
+        extents,
+        a: a[a_at.start..].as_ptr().cast(),
+        a_at,
+        b: b[b_at.start..].as_ptr().cast(),
+        b_at,
+        out: out[out_at.start..].as_mut_ptr().cast(),
+        out_at,
+    };
+    // SAFETY: all elements were checked to lie inside their operands; `level` saw the features.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        match level() {
+            Level::Wide => return wide(&job),
+            Level::Medium => return medium(&job),
+            Level::Baseline => {}
+        }
+        sweep::<[f32; IMAGES], 1, 1>(&job);
+    }
+}
+
+struct Job {
+    extents: [usize; 3],
+    a: *const f32,
+    a_at: Matrix,
+    b: *const f32,
+    b_at: Matrix,
+    out: *mut f32,
+    out_at: Matrix,
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn wide(job: &Job) {
+    // SAFETY: as promised to the caller's caller.
+    unsafe { sweep::<super::vector::Avx512, 4, 4>(job) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn medium(job: &Job) {
+    // SAFETY: as promised to the caller's caller.
+    unsafe { sweep::<super::vector::Avx2, 2, 2>(job) }
+}
+
+/// All elements, `M` rows and `P` columns at a time.
+#[inline(always)]
+unsafe fn sweep<V: Vector, const M: usize, const P: usize>(job: &Job) {
+    let [rows, columns, _] = job.extents;
+    // SAFETY: the caller checked all operands.
+    unsafe {
+        for row in (0..rows - rows % M).step_by(M) {
+            for column in (0..columns - columns % P).step_by(P) {
+                tile::<V, M, P>(job, row, column);
+            }
+            for column in columns - columns % P..columns {
+                tile::<V, M, 1>(job, row, column);
+            }
+        }
+        for row in rows - rows % M..rows {
+            for column in 0..columns {
+                tile::<V, 1, 1>(job, row, column);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "indices of register tiles, unrolled")]
+unsafe fn tile<V: Vector, const M: usize, const P: usize>(job: &Job, row: usize, column: usize) {
+    // SAFETY: the caller checked all operands.
+    unsafe {
+        let mut a = job.a.add(row * job.a_at.row * IMAGES);
+        let mut b = job.b.add(column * job.b_at.column * IMAGES);
+        let mut sums = [[V::splat(0.0); P]; M];
+        for _ in 0..job.extents[2] {
+            let mut right = [V::splat(0.0); P];
+            for p in 0..P {
+                right[p] = V::load(b.add(p * job.b_at.column * IMAGES));
+            }
+            for m in 0..M {
+                let left = V::load(a.add(m * job.a_at.row * IMAGES));
+                for p in 0..P {
+                    sums[m][p] = left.multiply_add(right[p], sums[m][p]);
+                }
+            }
+            a = a.wrapping_add(job.a_at.column * IMAGES);
+            b = b.wrapping_add(job.b_at.row * IMAGES);
+        }
+        for m in 0..M {
+            for p in 0..P {
+                let at = (row + m) * job.out_at.row + (column + p) * job.out_at.column;
+                let to = job.out.add(at * IMAGES);
+                sums[m][p].add(V::load(to)).store(to);
+            }
+        }
+    }
+}
+
+/// How a stack of matrices lies in a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// First element of each.
+    pub starts: Vec<Position>,
+    /// From row to row.
+    pub row: Position,
+    /// From column to column.
+    pub column: Position,
+    /// Elements of the value inside of a block.
+    pub minors: usize,
+}
+
+impl Stack {
+    /// One matrix in one block of images.
+    pub fn matrix(&self, index: usize, block: usize, blocks: usize) -> Matrix {
+        let distance = |stride: Position| stride.pixel(0, blocks, self.minors);
+        Matrix {
+            start: self.starts[index].pixel(block, blocks, self.minors),
+            row: distance(self.row),
+            column: distance(self.column),
+        }
+    }
+}
+
+/// A product of two stacks of as many matrices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Rows, columns and the depth summed over.
+    pub extents: [usize; 3],
+    /// Left operand.
+    pub a: Stack,
+    /// Right operand.
+    pub b: Stack,
+    /// Result.
+    pub out: Stack,
+}
+
+impl Product {
+    /// Adds the products to `out`.
+    pub fn forward(&self, blocks: usize, a: &[Pixel], b: &[Pixel], out: &mut [Pixel]) {
+        self.each(blocks, |[a_at, b_at, out_at]| {
+            accumulate(self.extents, (a, a_at), (b, b_at), (out, out_at));
+        });
+    }
+
+    /// Adds to the gradient of the left operand: that of the result times the right one.
+    pub fn backward_left(&self, blocks: usize, b: &[Pixel], gradient: &[Pixel], out: &mut [Pixel]) {
+        let [rows, columns, depth] = self.extents;
+        self.each(blocks, |[a_at, b_at, out_at]| {
+            let right = (b, b_at.transposed());
+            accumulate([rows, depth, columns], (gradient, out_at), right, (out, a_at));
+        });
+    }
+
+    /// Adds to the gradient of the right operand: the left one times that of the result.
+    pub fn backward_right(
+        &self,
+        blocks: usize,
+        a: &[Pixel],
+        gradient: &[Pixel],
+        out: &mut [Pixel],
+    ) {
+        let [rows, columns, depth] = self.extents;
+        self.each(blocks, |[a_at, b_at, out_at]| {
+            let left = (a, a_at.transposed());
+            accumulate([depth, columns, rows], left, (gradient, out_at), (out, b_at));
+        });
+    }
+
+    fn each(&self, blocks: usize, mut run: impl FnMut([Matrix; 3])) {
+        for index in 0..self.out.starts.len() {
+            for block in 0..blocks {
+                run([&self.a, &self.b, &self.out].map(|of| of.matrix(index, block, blocks)));
+            }
+        }
+    }
+}
