@@ -20,13 +20,13 @@ pub(super) enum Attribute {
     Ints(Vec<i64>),
 }
 
-/// One operator; every operator built here has one output.
+/// One operator.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub name: String,
     pub op_type: &'static str,
     pub inputs: Vec<String>,
-    pub output: String,
+    pub outputs: Vec<String>,
     pub attributes: Vec<(&'static str, Attribute)>,
 }
 
@@ -61,7 +61,7 @@ pub struct Value {
 }
 
 impl Value {
-    fn area(&self) -> usize {
+    pub(super) fn area(&self) -> usize {
         self.extent.map_or(1, |[height, width]| height * width)
     }
 }
@@ -273,24 +273,34 @@ impl GraphBuilder {
     }
 
     /// `MaxPool` or `AveragePool` over square windows.
-    pub fn pool(
-        &mut self,
-        path: &str,
-        x: &Value,
-        pool: Pool,
-        [kernel, stride, pad]: [usize; 3],
-    ) -> Value {
-        let mut attributes = vec![("ceil_mode", Attribute::Int(0))];
-        let op_type = match pool {
+    pub fn pool(&mut self, path: &str, x: &Value, pool: Pool, window: [usize; 3]) -> Value {
+        match pool {
             Pool::Max => {
-                attributes.push(("dilations", Attribute::Ints(vec![1, 1])));
-                "MaxPool"
+                let dilations = ("dilations", Attribute::Ints(vec![1, 1]));
+                self.windowed(path, "MaxPool", x, dilations, window)
             }
             Pool::Average => {
-                attributes.push(("count_include_pad", Attribute::Int(1)));
-                "AveragePool"
+                let counted = ("count_include_pad", Attribute::Int(1));
+                self.windowed(path, "AveragePool", x, counted, window)
             }
-        };
+        }
+    }
+
+    /// `AveragePool` over square windows, of what is not padding.
+    pub(super) fn mean_pool(&mut self, path: &str, x: &Value, window: [usize; 3]) -> Value {
+        let counted = ("count_include_pad", Attribute::Int(0));
+        self.windowed(path, "AveragePool", x, counted, window)
+    }
+
+    fn windowed(
+        &mut self,
+        path: &str,
+        op_type: &'static str,
+        x: &Value,
+        own: (&'static str, Attribute),
+        [kernel, stride, pad]: [usize; 3],
+    ) -> Value {
+        let mut attributes = vec![("ceil_mode", Attribute::Int(0)), own];
         attributes.push(("kernel_shape", pair(kernel)));
         attributes.push(("pads", Attribute::Ints(vec![pad as i64; 4])));
         attributes.push(("strides", pair(stride)));
@@ -319,9 +329,9 @@ impl GraphBuilder {
     /// The graph with its costs; it returns `logits`.
     pub(super) fn build(mut self, logits: &Value) -> Built {
         self.graph.classes = logits.channels;
-        for node in &mut self.graph.nodes {
-            if node.output == logits.name {
-                node.output = "logits".into();
+        for output in self.graph.nodes.iter_mut().flat_map(|node| &mut node.outputs) {
+            if *output == logits.name {
+                *output = "logits".into();
             }
         }
         Built {
@@ -332,7 +342,7 @@ impl GraphBuilder {
         }
     }
 
-    /// Counts a linear map to `out` channels at every pixel.
+    /// Counts a product with `out` columns at every pixel.
     pub(super) fn multiply_accumulate(&mut self, x: &Value, out: usize) {
         self.multiply_accumulates += (x.area() * x.channels * out) as u64;
     }
@@ -356,16 +366,28 @@ impl GraphBuilder {
         inputs: Vec<String>,
         attributes: Vec<(&'static str, Attribute)>,
     ) -> String {
+        self.outputs(path, op_type, inputs, attributes, 1).pop().unwrap_or_default()
+    }
+
+    /// A node of several outputs.
+    pub(super) fn outputs(
+        &mut self,
+        path: &str,
+        op_type: &'static str,
+        inputs: Vec<String>,
+        attributes: Vec<(&'static str, Attribute)>,
+        count: usize,
+    ) -> Vec<String> {
         let mut name = format!("{}/{op_type}", scope(path));
         let uses = self.uses.entry(name.clone()).or_default();
         *uses += 1;
         if *uses > 1 {
             name = format!("{name}_{}", *uses - 1);
         }
-        let output = format!("{name}_output_0");
-        let node = Node { name, op_type, inputs, output: output.clone(), attributes };
+        let outputs: Vec<_> = (0..count).map(|slot| format!("{name}_output_{slot}")).collect();
+        let node = Node { name, op_type, inputs, outputs: outputs.clone(), attributes };
         self.graph.nodes.push(node);
-        output
+        outputs
     }
 
     pub(super) fn parameter(&mut self, path: &str, field: &str, shape: &[usize]) -> String {
@@ -382,11 +404,16 @@ impl Built {
         encode::model(&self.graph)
     }
 
+    /// Number of nodes that compute something.
+    pub fn operators(&self) -> usize {
+        self.graph.nodes.iter().filter(|node| node.op_type != "Constant").count()
+    }
+
     /// The structure, with every name replaced by its place in the order of definition.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut numbers = BTreeMap::from([("input", 0)]);
         let names = self.graph.parameters.iter().map(|parameter| &parameter.name);
-        for name in names.chain(self.graph.nodes.iter().map(|node| &node.output)) {
+        for name in names.chain(self.graph.nodes.iter().flat_map(|node| &node.outputs)) {
             let next = numbers.len();
             numbers.insert(name, next);
         }

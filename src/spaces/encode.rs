@@ -41,7 +41,9 @@ fn write_node(out: &mut Message, node: &Node) {
     for input in &node.inputs {
         out.bytes(1, input.as_bytes());
     }
-    out.bytes(2, node.output.as_bytes());
+    for output in &node.outputs {
+        out.bytes(2, output.as_bytes());
+    }
     out.bytes(3, node.name.as_bytes());
     out.bytes(4, node.op_type.as_bytes());
     for (name, attribute) in &node.attributes {

@@ -4,6 +4,7 @@
 
 mod block;
 mod build;
+mod cell;
 mod draw;
 mod encode;
 mod named;

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::build::{Activation, Pool};
+use super::{
+    build::{Activation, Pool},
+    cell::{EdgeCell, VertexCell},
+};
 
 /// What the stages of a network are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -13,6 +16,8 @@ pub enum Family {
     Plain,
     /// Two convolutions and a shortcut.
     Residual,
+    /// The same with norm and activation before each convolution (He et al. 2016b).
+    Preactivation,
     /// 1×1, k×k, 1×1 and a shortcut; the middle one perhaps grouped.
     Bottleneck,
     /// Depthwise convolution inside a 1×1 expansion, with a shortcut.
@@ -25,8 +30,43 @@ pub enum Family {
     Inception,
     /// Grouped k×k and 1×1 convolutions in turn.
     Grouped,
+    /// Grouped or halved channels and a shuffle between them (ShuffleNet V1 and V2).
+    Shuffle,
+    /// Depthwise convolution, LayerNorm over the channels, two linear maps (Liu et al. 2022).
+    Convnext,
+    /// Patches, attention and two linear maps in turn (Dosovitskiy et al. 2021).
+    Vit,
+    /// Patches, linear maps over the tokens and over the channels in turn (Tolstikhin et al. 2021).
+    Mixer,
+    /// Linear maps of the flattened image.
+    Mlp,
+    /// Cells of four nodes with an operator on every edge (NAS-Bench-201, Dong and Yang 2020).
+    Nb201,
+    /// Chains of identities and inverted residuals (NAS-Bench-Macro, Su et al. 2021).
+    Macro,
+    /// Cells of up to seven vertices with an operator on each (NAS-Bench-101, Ying et al. 2019).
+    Nb101,
     /// A family for every stage.
     Mixed,
+}
+
+impl Family {
+    /// Whether its blocks can make up one stage among stages of other families.
+    pub(super) fn mixes(self) -> bool {
+        use Family::{Bottleneck, Dense, Grouped, Inception, Inverted, Plain, Residual, Separable};
+        let alone = [Plain, Residual, Bottleneck, Inverted, Separable, Dense, Inception, Grouped];
+        alone.contains(&self) || self == Family::Shuffle
+    }
+
+    /// Whether a rule says the kernels of its blocks.
+    pub(super) fn has_kernels(self) -> bool {
+        self.mixes() || matches!(self, Family::Preactivation | Family::Convnext | Family::Mixed)
+    }
+
+    /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
+    pub(super) fn is_tokenwise(self) -> bool {
+        matches!(self, Family::Convnext | Family::Vit | Family::Mixer)
+    }
 }
 
 /// Normalisation of a network.
@@ -65,6 +105,8 @@ pub enum Head {
     Hidden,
     /// Average pool to about 2×2, flattened, and a linear map.
     Grid,
+    /// Global average pool, `LayerNormalization` and a linear map.
+    Normed,
 }
 
 /// What all layers of a sample have in common.
@@ -81,6 +123,8 @@ pub(super) struct Theme {
     /// Strided shortcuts average before they project.
     pub averaging_shortcut: bool,
     pub squeeze: Option<Squeeze>,
+    /// Whether ConvNeXt blocks scale each channel before they add it.
+    pub layer_scale: bool,
 }
 
 /// A squeeze-and-excite gate.
@@ -94,9 +138,41 @@ pub(super) struct Squeeze {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plan {
     pub theme: Theme,
-    pub stem: StemPlan,
-    pub stages: Vec<Stage>,
-    pub head: Head,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Body {
+    /// Convolutions at falling resolutions.
+    Stages { stem: StemPlan, stages: Vec<Stage>, head: Head },
+    /// Blocks over a sequence of patches.
+    Tokens(TokenPlan),
+    /// Average pooling, then hidden layers over the flattened image.
+    Layers { pool: usize, widths: Vec<usize> },
+}
+
+impl Body {
+    /// Whether something is added to what it was made of.
+    pub fn has_shortcuts(&self) -> bool {
+        use Block::{Basic, Bottleneck, Convnext, EdgeCell, Inverted, ShuffleGroups};
+        match self {
+            Self::Stages { stages, .. } => {
+                stages.iter().flat_map(|stage| &stage.blocks).any(|block| {
+                    matches!(
+                        block,
+                        Basic { .. }
+                            | Bottleneck { .. }
+                            | Inverted { .. }
+                            | ShuffleGroups { .. }
+                            | Convnext { .. }
+                            | EdgeCell(_)
+                    )
+                })
+            }
+            Self::Tokens(_) => true,
+            Self::Layers { .. } => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +181,64 @@ pub(super) struct StemPlan {
     pub kernel: usize,
     pub stride: usize,
     pub pool: bool,
+    /// Patches as large as the stride, normalised and not activated.
+    pub patches: bool,
+}
+
+/// A network over patches, each a token of `width` channels.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TokenPlan {
+    /// Height and width of a patch.
+    pub patch: usize,
+    pub width: usize,
+    /// Whether a learned table of positions is added.
+    pub positions: bool,
+    pub blocks: usize,
+    pub mixing: Mixing,
+    /// Hidden channels of a block's two linear maps.
+    pub hidden: usize,
+}
+
+/// How tokens see each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mixing {
+    Attention(Attention),
+    /// Two linear maps over the tokens, with so many hidden values.
+    Linear {
+        hidden: usize,
+    },
+}
+
+/// Multi-head attention, as the code that was exported spells it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Attention {
+    pub heads: usize,
+    pub projection: Projection,
+    pub scale: Scale,
+}
+
+/// Where queries, keys and values come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Projection {
+    /// Three linear maps.
+    Separate,
+    /// One, cut in three before the heads are told apart.
+    Chunked,
+    /// One, cut in three after that: `[N, tokens, 3, heads, size]`, permuted and unbound.
+    Unbound,
+}
+
+/// What is scaled by the size of a head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Scores times 1/√size.
+    Scores,
+    /// Scores divided by √size.
+    Divided,
+    /// Queries times 1/√size.
+    Queries,
+    /// Queries and keys, each times size^(−1/4), as PyTorch exports its own attention.
+    Both,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -155,6 +289,39 @@ pub(super) enum Block {
         width: usize,
         kernel: usize,
         groups: usize,
+    },
+    /// Grouped 1×1, shuffle, depthwise k×k, grouped 1×1 and a shortcut.
+    ShuffleGroups {
+        width: usize,
+        kernel: usize,
+        inner: usize,
+        groups: usize,
+    },
+    /// Half of the channels through 1×1, depthwise k×k, 1×1; then a shuffle of both halves.
+    ShuffleHalves {
+        width: usize,
+        kernel: usize,
+    },
+    Convnext {
+        kernel: usize,
+        expansion: usize,
+    },
+    /// Norm and non-overlapping patches, between stages of ConvNeXt blocks.
+    Merge {
+        width: usize,
+    },
+    /// A 1×1 convolution and a norm; nothing where the shape stays.
+    Project {
+        width: usize,
+    },
+    /// Two convolutions and a shortcut, between stages of edge cells.
+    Reduce {
+        width: usize,
+    },
+    EdgeCell(EdgeCell),
+    VertexCell {
+        width: usize,
+        cell: VertexCell,
     },
 }
 

@@ -156,10 +156,20 @@ pub struct FamilyRule {
     pub width: [usize; 2],
     /// Blocks of a stage and their weights.
     pub blocks: Weighted<usize>,
-    /// Kernels of a stage's blocks and their weights.
+    /// Kernels of a stage's blocks and their weights, in families that leave them open.
+    #[serde(default)]
     pub kernels: Weighted<usize>,
     /// Norms of this family, where they differ from the space's.
     pub norms: Option<Weighted<Norm>>,
+    /// Activations of this family, where they differ from the space's.
+    pub activations: Option<Weighted<Activation>>,
+    /// Heads of this family, where they differ from the space's.
+    pub heads: Option<Weighted<Head>>,
+    /// Chance that norm and activation stand before a convolution, in families that know both;
+    /// 0.35 if not given.
+    pub early: Option<f64>,
+    /// Bounds of this family, where they differ from the space's.
+    pub bounds: Option<Bounds>,
 }
 
 impl Space {
@@ -221,8 +231,19 @@ impl Space {
         let mut kernels = vec![("stem.kernels", &self.stem.kernels)];
         for rule in &self.families {
             weights.push(("families.blocks", weights_of(&rule.blocks)));
-            weights.push(("families.kernels", weights_of(&rule.kernels)));
-            weights.extend(rule.norms.as_ref().map(|norms| ("families.norms", weights_of(norms))));
+            if rule.family.has_kernels() {
+                weights.push(("families.kernels", weights_of(&rule.kernels)));
+            }
+            weights.push(("families.norms", weights_of(rule.norms(self))));
+            weights.push(("families.activations", weights_of(rule.activations(self))));
+            weights.push(("families.heads", weights_of(rule.heads(self))));
+            let knows = |norm: &Norm| matches!(norm, Norm::Layer | Norm::None);
+            if rule.family.is_tokenwise() && !rule.norms(self).iter().all(|(norm, _)| knows(norm)) {
+                return fail("families.norms", "must be 'layer' or 'none' in a family of tokens");
+            }
+            if rule.early.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+                return fail("families.early", "must be a probability");
+            }
             kernels.push(("families.kernels", &rule.kernels));
             let [low, high] = rule.width;
             if !extent(low) || !extent(high) || low > high {
@@ -259,10 +280,36 @@ impl Space {
         if !extent(self.widths.last) {
             return fail("widths.last", "must be from 1 to 4096");
         }
-        if self.families.iter().all(|rule| rule.family == Family::Mixed || rule.weight == 0.0) {
-            return fail("families", "needs one beside 'mixed'");
+        let weighs = |rule: &&FamilyRule| rule.weight > 0.0;
+        let mixed = |rule: &FamilyRule| rule.family == Family::Mixed;
+        if self.families.iter().filter(weighs).any(mixed)
+            && !self.families.iter().filter(weighs).any(|rule| rule.family.mixes())
+        {
+            return fail("families", "needs a family that 'mixed' can mix");
         }
         Ok(())
+    }
+}
+
+impl FamilyRule {
+    /// Its norms in a space.
+    pub fn norms<'a>(&'a self, space: &'a Space) -> &'a Weighted<Norm> {
+        self.norms.as_ref().unwrap_or(&space.norms)
+    }
+
+    /// Its activations in a space.
+    pub fn activations<'a>(&'a self, space: &'a Space) -> &'a Weighted<Activation> {
+        self.activations.as_ref().unwrap_or(&space.activations)
+    }
+
+    /// Its heads in a space.
+    pub fn heads<'a>(&'a self, space: &'a Space) -> &'a Weighted<Head> {
+        self.heads.as_ref().unwrap_or(&space.heads)
+    }
+
+    /// Its bounds in a space.
+    pub fn bounds<'a>(&'a self, space: &'a Space) -> &'a Bounds {
+        self.bounds.as_ref().unwrap_or(&space.bounds)
     }
 }
 

@@ -1,6 +1,10 @@
-//! Layers over sequences of tokens, spelled as PyTorch's exporter spells them.
+//! Layers that cut, turn and mix axes, over sequences of tokens or images with their channels last,
+//! spelled as PyTorch's exporter spells them.
 
-use super::build::{Activation, Attribute, GraphBuilder, Value};
+use super::{
+    build::{Activation, Attribute, GraphBuilder, Value},
+    plan::{Attention, Projection, Scale},
+};
 
 impl GraphBuilder {
     /// Pixels become tokens: `[N, channels, height, width]` → `[N, height · width, channels]`, here a
@@ -42,36 +46,175 @@ impl GraphBuilder {
         Value { channels: out, depth: x.depth + 1, ..y }
     }
 
-    /// Multi-head self-attention with an output projection.
+    /// Multi-head self-attention over a fixed number of tokens, with an output projection.
     pub(super) fn attention(&mut self, path: &str, x: &Value, heads: usize) -> Value {
-        let [tokens, _] = x.extent.unwrap_or([1, 1]);
+        let (projection, scale) = (Projection::Separate, Scale::Scores);
+        self.attend(path, x, Attention { heads, projection, scale }, x.area() as i64)
+    }
+
+    /// The same in any spelling; `tokens` is their number, or −1 for whatever it is.
+    pub(super) fn attend(
+        &mut self,
+        path: &str,
+        x: &Value,
+        Attention { heads, projection, scale }: Attention,
+        tokens: i64,
+    ) -> Value {
         let size = x.channels / heads;
-        let split = [0, tokens as i64, heads as i64, size as i64];
-        let mut part = |name: &str, order: [i64; 4]| {
-            let y = self.token_linear(&format!("{path}.{name}"), x, x.channels);
-            let y = self.reshape(path, &y, &split);
-            self.transpose(path, &y, &order)
+        let [mut query, mut key, value] = match projection {
+            Projection::Separate => {
+                let names = ["query", "key", "value"].map(|name| format!("{path}.{name}"));
+                let orders = [[0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]];
+                let mut part = |name: &str, order: [i64; 4]| {
+                    let y = self.token_linear(name, x, x.channels);
+                    self.heads(path, &y, [tokens, heads as i64, size as i64], &order)
+                };
+                std::array::from_fn(|index| part(&names[index], orders[index]))
+            }
+            Projection::Chunked => {
+                let joined = self.token_linear(&format!("{path}.to_qkv"), x, 3 * x.channels);
+                let parts = self.split(path, &joined, &[x.channels; 3], -1);
+                let orders = [[0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]];
+                let split = [tokens, heads as i64, size as i64];
+                std::array::from_fn(|index| self.heads(path, &parts[index], split, &orders[index]))
+            }
+            Projection::Unbound => {
+                let joined = self.token_linear(&format!("{path}.qkv"), x, 3 * x.channels);
+                let split = [0, tokens, 3, heads as i64, size as i64];
+                let joined = self.reshape(path, &joined, &split);
+                let joined = self.transpose(path, &joined, &[2, 0, 3, 1, 4]);
+                let parts = self.split(path, &joined, &[1; 3], 0);
+                let [query, key, value] = std::array::from_fn(|index| {
+                    let axes = self.constant(path, "value_ints", Attribute::Ints(vec![0]));
+                    let inputs = vec![parts[index].name.clone(), axes];
+                    self.map(path, "Squeeze", &parts[index], inputs, vec![])
+                });
+                [query, self.transpose(path, &key, &[0, 1, 3, 2]), value]
+            }
         };
-        let query = part("query", [0, 2, 1, 3]);
-        let key = part("key", [0, 2, 3, 1]);
-        let value = part("value", [0, 2, 1, 3]);
-        let scores = self.matmul(path, &query, &key);
-        let scale = self.constant(path, "value_float", Attribute::Float((size as f32).powf(-0.5)));
-        let scores = self.map(path, "Mul", x, vec![scores.name, scale], vec![]);
+        let value = Value { channels: x.channels, ..value };
+        let root = (size as f32).sqrt();
+        match scale {
+            Scale::Queries => query = self.scaled(path, &query, "Mul", 1.0 / root),
+            Scale::Both => {
+                query = self.scaled(path, &query, "Mul", root.powf(-0.5));
+                key = self.scaled(path, &key, "Mul", root.powf(-0.5));
+            }
+            Scale::Scores | Scale::Divided => {}
+        }
+        let mut scores = self.matmul(path, &query, &key);
+        match scale {
+            Scale::Scores => scores = self.scaled(path, &scores, "Mul", (size as f32).powf(-0.5)),
+            Scale::Divided => scores = self.scaled(path, &scores, "Div", root),
+            Scale::Queries | Scale::Both => {}
+        }
         let axis = vec![("axis", Attribute::Int(-1))];
         let weights = self.map(path, "Softmax", x, vec![scores.name], axis);
         let mixed = self.matmul(path, &weights, &value);
+        for _ in 0..2 {
+            self.multiply_accumulate(x, x.area());
+        }
         let mixed = self.transpose(path, &mixed, &[0, 2, 1, 3]);
-        let mixed = self.reshape(path, &mixed, &[0, tokens as i64, x.channels as i64]);
+        let mixed = self.reshape(path, &mixed, &[0, tokens, x.channels as i64]);
         let mixed = Value { depth: value.depth, ..mixed };
         self.token_linear(&format!("{path}.output"), &mixed, x.channels)
     }
 
+    /// `[N, tokens, heads · size]` with an axis for the heads, then permuted.
+    fn heads(&mut self, path: &str, x: &Value, split: [i64; 3], order: &[i64; 4]) -> Value {
+        let [tokens, heads, size] = split;
+        let y = self.reshape(path, x, &[0, tokens, heads, size]);
+        self.transpose(path, &y, order)
+    }
+
+    fn scaled(&mut self, path: &str, x: &Value, op_type: &'static str, factor: f32) -> Value {
+        let factor = self.constant(path, "value_float", Attribute::Float(factor));
+        self.map(path, op_type, x, vec![x.name.clone(), factor], vec![])
+    }
+
     /// Two linear layers with a Gelu between them.
     pub(super) fn feed_forward(&mut self, path: &str, x: &Value, wide: usize) -> Value {
+        self.perceptron(path, x, wide, Activation::Gelu)
+    }
+
+    /// Two linear layers with a non-linearity between them.
+    pub(super) fn perceptron(
+        &mut self,
+        path: &str,
+        x: &Value,
+        wide: usize,
+        activation: Activation,
+    ) -> Value {
         let y = self.token_linear(&format!("{path}.fc1"), x, wide);
-        let y = self.activation(path, &y, Activation::Gelu);
+        let y = self.activation(path, &y, activation);
         self.token_linear(&format!("{path}.fc2"), &y, x.channels)
+    }
+
+    /// The two linear layers over the tokens, channel by channel.
+    pub(super) fn mix_tokens(
+        &mut self,
+        path: &str,
+        x: &Value,
+        wide: usize,
+        activation: Activation,
+    ) -> Value {
+        let y = self.transpose(path, x, &[0, 2, 1]);
+        let turned = Value { channels: x.area(), extent: Some([x.channels, 1]), ..y };
+        let y = self.perceptron(path, &turned, wide, activation);
+        let y = self.transpose(path, &y, &[0, 2, 1]);
+        Value { depth: y.depth, name: y.name, ..x.clone() }
+    }
+
+    /// `Mul` of every channel, the last axis, with a learned factor.
+    pub(super) fn layer_scale(&mut self, path: &str, field: &str, x: &Value) -> Value {
+        let scale = self.parameter(path, field, &[x.channels]);
+        self.map(path, "Mul", x, vec![scale, x.name.clone()], vec![])
+    }
+
+    /// An image with its channels last.
+    pub(super) fn channels_last(&mut self, path: &str, x: &Value) -> Value {
+        self.transpose(path, x, &[0, 2, 3, 1])
+    }
+
+    /// The way back.
+    pub(super) fn channels_first(&mut self, path: &str, x: &Value) -> Value {
+        self.transpose(path, x, &[0, 3, 1, 2])
+    }
+
+    /// Channels of an image in `groups` groups, the first of each, the second of each, and so on.
+    /// Any image will do: its shape is computed.
+    pub(super) fn shuffle(&mut self, path: &str, x: &Value, groups: usize) -> Value {
+        let size = (x.channels / groups) as i64;
+        let shape = self.node(path, "Shape", vec![x.name.clone()], vec![]);
+        let y = self.reshape(path, x, &[0, groups as i64, size, -1]);
+        let y = self.transpose(path, &y, &[0, 2, 1, 3]);
+        self.map(path, "Reshape", x, vec![y.name, shape], vec![])
+    }
+
+    /// `Split` along an axis into parts of given lengths.
+    pub(super) fn split(
+        &mut self,
+        path: &str,
+        x: &Value,
+        lengths: &[usize],
+        axis: i64,
+    ) -> Vec<Value> {
+        let ints = lengths.iter().map(|&length| length as i64).collect();
+        let given = self.constant(path, "value_ints", Attribute::Ints(ints));
+        let attributes = vec![("axis", Attribute::Int(axis))];
+        let inputs = vec![x.name.clone(), given];
+        let names = self.outputs(path, "Split", inputs, attributes, lengths.len());
+        let part = |(name, &channels)| Value { name, channels, ..x.clone() };
+        names.into_iter().zip(lengths).map(part).collect()
+    }
+
+    /// The first `channels` of an image, by `Slice`.
+    pub(super) fn first_channels(&mut self, path: &str, x: &Value, channels: usize) -> Value {
+        let mut inputs = vec![x.name.clone()];
+        for bound in [0, channels as i64, 1] {
+            inputs.push(self.constant(path, "value_ints", Attribute::Ints(vec![bound])));
+        }
+        Value { channels, ..self.map(path, "Slice", x, inputs, vec![]) }
     }
 
     /// The mean of all tokens, `[N, channels]`.

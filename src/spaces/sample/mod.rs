@@ -6,10 +6,13 @@ use bytes::Bytes;
 use super::{
     block,
     build::{Activation, Built, Fingerprint, Pool},
+    cell::{EdgeCell, VertexCell},
     draw::{Draw, Weighted},
-    plan::{Block, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
-    space::{FamilyRule, Space, SpaceError},
+    plan::{Block, Body, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
+    space::{Bounds, FamilyRule, Space, SpaceError},
 };
+
+mod tokens;
 
 /// Rejected graphs before a seed is given up.
 const ATTEMPTS: usize = 3000;
@@ -31,7 +34,7 @@ pub struct SampledGraph {
     pub multiply_accumulates: u64,
     /// Convolutions and linear maps on the longest way.
     pub depth: usize,
-    /// Number of operators.
+    /// Number of operators, constants aside.
     pub nodes: usize,
     fingerprint: Fingerprint,
 }
@@ -63,24 +66,23 @@ impl Space {
         let rules: Weighted<&FamilyRule> =
             self.families.iter().map(|rule| (rule, rule.weight)).collect();
         let rule = pick(draw, &rules, self)?;
-        let norms = rule.norms.as_ref().unwrap_or(&self.norms);
         let style = Style {
             family: rule.family,
-            norm: pick(draw, norms, self)?,
-            activation: pick(draw, &self.activations, self)?,
+            norm: pick(draw, rule.norms(self), self)?,
+            activation: pick(draw, rule.activations(self), self)?,
         };
         for _ in 0..ATTEMPTS {
             let plan = Sampler { space: self, rule, style, draw }.plan()?;
             let (builder, logits, side) = block::network(&plan, &name, self.input, self.classes);
             let built = builder.build(&logits);
-            if self.admits(&plan, &built, side) {
+            if admits(rule.bounds(self), &plan, &built, side) {
                 return Ok(SampledGraph {
                     onnx: built.encode().into(),
                     fingerprint: built.fingerprint(),
                     parameters: built.parameters,
                     multiply_accumulates: built.multiply_accumulates,
                     depth: built.depth,
-                    nodes: built.graph.nodes.len(),
+                    nodes: built.operators(),
                     name,
                     seed,
                     style,
@@ -90,24 +92,18 @@ impl Space {
         let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
         Err(SpaceError::Exhausted { space, seed, family, attempts })
     }
+}
 
-    fn admits(&self, plan: &Plan, built: &Built, side: usize) -> bool {
-        let bounds = &self.bounds;
-        let shortcut = |block: &Block| {
-            matches!(block, Block::Basic { .. } | Block::Bottleneck { .. } | Block::Inverted { .. })
-        };
-        let deepest = match plan.theme.norm {
-            Norm::None if plan.stages.iter().flat_map(|stage| &stage.blocks).any(shortcut) => {
-                bounds.norm_free_residual_depth
-            }
-            Norm::None => bounds.norm_free_depth,
-            _ => bounds.depth[1],
-        };
-        within(bounds.parameters, built.parameters)
-            && within(bounds.multiply_accumulates, built.multiply_accumulates)
-            && within(bounds.side, side)
-            && within([bounds.depth[0], deepest.min(bounds.depth[1])], built.depth)
-    }
+fn admits(bounds: &Bounds, plan: &Plan, built: &Built, side: Option<usize>) -> bool {
+    let deepest = match plan.theme.norm {
+        Norm::None if plan.body.has_shortcuts() => bounds.norm_free_residual_depth,
+        Norm::None => bounds.norm_free_depth,
+        _ => bounds.depth[1],
+    };
+    within(bounds.parameters, built.parameters)
+        && within(bounds.multiply_accumulates, built.multiply_accumulates)
+        && side.is_none_or(|side| within(bounds.side, side))
+        && within([bounds.depth[0], deepest.min(bounds.depth[1])], built.depth)
 }
 
 fn within<T: PartialOrd>([low, high]: [T; 2], value: T) -> bool {
@@ -123,6 +119,21 @@ fn pick<T: Copy>(draw: &mut Draw, choices: &[(T, f64)], space: &Space) -> Result
     })
 }
 
+/// A cell of either kind.
+enum Cell {
+    Edges(EdgeCell),
+    Vertices(VertexCell),
+}
+
+impl Cell {
+    fn block(&self, width: usize) -> Block {
+        match self {
+            Self::Edges(cell) => Block::EdgeCell(*cell),
+            Self::Vertices(cell) => Block::VertexCell { width, cell: cell.clone() },
+        }
+    }
+}
+
 /// One attempt.
 struct Sampler<'a> {
     space: &'a Space,
@@ -133,12 +144,26 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     fn plan(&mut self) -> Result<Plan, SpaceError> {
-        let space = self.space;
         let theme = self.theme();
+        let body = match self.rule.family {
+            Family::Vit | Family::Mixer => self.tokens()?,
+            Family::Mlp => self.layers()?,
+            _ => self.stages(&theme)?,
+        };
+        Ok(Plan { theme, body })
+    }
+
+    fn stages(&mut self, theme: &Theme) -> Result<Body, SpaceError> {
+        let space = self.space;
+        let family = self.rule.family;
         let multiple = self.pick(&space.widths.multiples)?;
         let kernel = self.pick(&space.stem.kernels)?;
-        let stride = self.pick(&space.stem.strides)?;
-        let pool = stride == 2 && self.draw.chance(space.stem.pool);
+        let mut stride = self.pick(&space.stem.strides)?;
+        let patches = family == Family::Convnext;
+        if patches {
+            stride = self.pick(&[(2, 0.7), (4, 0.3)])?;
+        }
+        let pool = !patches && stride == 2 && self.draw.chance(space.stem.pool);
         let scale = if stride == 1 { space.widths.slow_stem } else { 1.0 };
         let mut width = self.draw.width(self.rule.width) as f64 * scale;
         let lowest = self.rule.width[0].min(space.widths.last);
@@ -146,10 +171,15 @@ impl Sampler<'_> {
             let rounded = (width / multiple as f64 + 0.5) as usize * multiple;
             rounded.clamp(lowest.max(multiple), space.widths.last.max(multiple))
         };
-        let stem = StemPlan { width: round(width), kernel, stride, pool };
+        let stem = StemPlan { width: round(width), kernel, stride, pool, patches };
 
-        let halvings = self.halvings().saturating_sub(stride - 1 + usize::from(pool));
-        let down = self.pick(&space.downs)?;
+        let halved = stride.ilog2() as usize + usize::from(pool);
+        let halvings = self.halvings().saturating_sub(halved);
+        let down = match (self.pick(&space.downs)?, family) {
+            (_, Family::Convnext | Family::Nb201 | Family::Macro) => Down::Stride,
+            (_, Family::Nb101) => Down::MaxPool,
+            (down, _) => down,
+        };
         let mut downs: Vec<Option<Down>> = vec![Some(down); halvings];
         if self.draw.chance(0.5) {
             downs.insert(0, None);
@@ -158,42 +188,74 @@ impl Sampler<'_> {
             downs.push(None);
         }
         let growth = self.pick(&space.widths.growth)?;
+        let cell = self.cell();
         let mut stages = Vec::new();
         for (index, down) in downs.into_iter().enumerate() {
             if index > 0 || down.is_some() {
                 width *= growth;
             }
-            let blocks = self.blocks(index, round(width), &round, &theme)?;
+            let width = round(width);
+            let mut blocks = match &cell {
+                Some(cell) => vec![cell.block(width); self.pick(&self.rule.blocks)?],
+                None => self.blocks(index, width, &round, theme)?,
+            };
+            if index > 0 || down.is_some() {
+                let between = match family {
+                    Family::Convnext => Some(Block::Merge { width }),
+                    Family::Nb201 => Some(Block::Reduce { width }),
+                    _ => None,
+                };
+                blocks.splice(0..0, between);
+            }
             stages.push(Stage { down, blocks });
         }
-        if self.rule.family == Family::Inverted
-            && self.draw.chance(0.6)
-            && let Some(stage) = stages.last_mut()
-        {
+        let ends_wide = match family {
+            Family::Inverted => self.draw.chance(0.6),
+            other => other == Family::Macro,
+        };
+        if ends_wide && let Some(stage) = stages.last_mut() {
             stage.blocks.push(Block::Plain { width: round(width * 2.0), kernel: 1 });
         }
-        Ok(Plan { theme, stem, stages, head: self.pick(&space.heads)? })
+        Ok(Body::Stages { stem, stages, head: self.pick(self.rule.heads(space))? })
+    }
+
+    /// The cell that a whole network repeats, in families of cells.
+    fn cell(&mut self) -> Option<Cell> {
+        match self.rule.family {
+            Family::Nb201 => Some(Cell::Edges(EdgeCell::draw(self.draw))),
+            Family::Nb101 => Some(Cell::Vertices(VertexCell::draw(self.draw))),
+            _ => None,
+        }
     }
 
     fn theme(&mut self) -> Theme {
         let squeezable = matches!(
             self.rule.family,
-            Family::Residual | Family::Bottleneck | Family::Inverted | Family::Separable
+            Family::Residual
+                | Family::Preactivation
+                | Family::Bottleneck
+                | Family::Inverted
+                | Family::Separable
         );
         // Gates halve the signal at initialisation; without a norm nothing brings it back.
         let squeezable = squeezable && self.style.norm != Norm::None;
         let gate =
             if self.draw.chance(0.5) { Activation::Sigmoid } else { Activation::HardSigmoid };
         let divisor = if self.draw.chance(0.5) { 4 } else { 8 };
+        let early = match self.rule.family {
+            Family::Preactivation => 1.0,
+            _ => self.rule.early.unwrap_or(0.35),
+        };
         Theme {
             norm: self.style.norm,
             activation: self.style.activation,
             group_size: if self.draw.chance(0.5) { 4 } else { 8 },
             bias: self.draw.chance(self.space.bias_with_norm),
-            early: self.draw.chance(0.35),
+            early: self.draw.chance(early),
             averaging_shortcut: self.draw.chance(0.25),
             squeeze: (squeezable && self.draw.chance(self.space.squeeze))
                 .then_some(Squeeze { divisor, gate }),
+            layer_scale: self.rule.family == Family::Convnext && self.draw.chance(0.6),
         }
     }
 
@@ -219,20 +281,19 @@ impl Sampler<'_> {
                     .space
                     .families
                     .iter()
-                    .filter(|rule| rule.family != Family::Mixed)
+                    .filter(|rule| rule.family.mixes())
                     .map(|rule| (rule, rule.weight))
                     .collect();
                 self.pick(&rules)?
             }
             _ => self.rule,
         };
-        let kernel = self.pick(&rule.kernels)?;
+        let kernel = if rule.family.has_kernels() { self.pick(&rule.kernels)? } else { 3 };
         let count = self.pick(&self.rule.blocks)?;
         let groups = self.pick(&[(2, 0.35), (4, 0.4), (8, 0.25)])?;
         let part = self.pick(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
         let block = match rule.family {
-            Family::Plain | Family::Mixed => Block::Plain { width, kernel },
-            Family::Residual => Block::Basic { width, kernel },
+            Family::Residual | Family::Preactivation => Block::Basic { width, kernel },
             Family::Bottleneck => {
                 let groups = if self.draw.chance(0.35) { groups } else { 1 };
                 Block::Bottleneck { width, kernel, inner: round((width / part) as f64), groups }
@@ -245,12 +306,39 @@ impl Sampler<'_> {
                 Block::Dense { growth, kernel, bottleneck: theme.group_size == 4 }
             }
             Family::Inception => Block::Inception { branches: self.branches(width, round)? },
+            Family::Shuffle if self.draw.chance(0.5) => Block::ShuffleHalves { width, kernel },
+            Family::Shuffle => {
+                let inner = round((width / part) as f64);
+                Block::ShuffleGroups { width, kernel, inner, groups }
+            }
+            Family::Convnext => Block::Convnext { kernel, expansion: part },
+            Family::Macro => return self.chain(count, width),
+            Family::Plain
+            | Family::Mixed
+            | Family::Vit
+            | Family::Mixer
+            | Family::Mlp
+            | Family::Nb201
+            | Family::Nb101 => Block::Plain { width, kernel },
         };
         let mut blocks = vec![block; count];
         if rule.family == Family::Dense && stage > 0 {
             blocks.insert(0, Block::Transition { width });
         }
         Ok(blocks)
+    }
+
+    /// `count` layers of NAS-Bench-Macro. An identity that keeps its shape is the same wherever it
+    /// stands.
+    fn chain(&mut self, count: usize, width: usize) -> Result<Vec<Block>, SpaceError> {
+        let layers = [
+            (Block::Project { width }, 1.0),
+            (Block::Inverted { width, kernel: 3, expansion: 3 }, 1.0),
+            (Block::Inverted { width, kernel: 5, expansion: 6 }, 1.0),
+        ];
+        let choices: Weighted<&Block> =
+            layers.iter().map(|(block, weight)| (block, *weight)).collect();
+        (0..count).map(|_| Ok(self.pick(&choices)?.clone())).collect()
     }
 
     /// Two to four branches whose widths add up to about `width`.

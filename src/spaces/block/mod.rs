@@ -2,8 +2,13 @@
 
 use super::{
     build::{Activation, Conv, GraphBuilder, Pool, Value},
-    plan::{Block, Branch, Down, Head, Norm, Plan, Squeeze, Stage, Theme},
+    plan::{Block, Body, Branch, Down, Head, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
 };
+
+mod cells;
+mod convnext;
+mod shuffle;
+mod tokens;
 
 /// Writes the blocks of one plan.
 struct Layers<'a> {
@@ -11,27 +16,25 @@ struct Layers<'a> {
     theme: &'a Theme,
 }
 
-/// The whole network of a plan: the builder after it, its logits, and the height of its
-/// last feature map.
+/// The whole network of a plan: the builder after it, its logits, and the height of its last
+/// feature map, if it ends in one.
 pub(super) fn network(
     plan: &Plan,
     name: &str,
     input: [usize; 3],
     classes: usize,
-) -> (GraphBuilder, Value, usize) {
+) -> (GraphBuilder, Value, Option<usize>) {
     let (builder, image) = GraphBuilder::new(name, input);
     let mut layers = Layers { builder, theme: &plan.theme };
-    let mut x = layers.stem(plan, &image);
-    for (index, stage) in plan.stages.iter().enumerate() {
-        x = layers.stage(&format!("stages.{index}"), stage, x);
-    }
-    let last = plan.stages.last().and_then(|stage| stage.blocks.last());
-    if plan.theme.early && last.is_some_and(normalises_input) {
-        x = layers.norm("norm", &x);
-        x = layers.activate("act", &x);
-    }
-    let side = x.extent.map_or(1, |[height, _]| height);
-    let logits = layers.head(plan.head, &x, classes);
+    let (logits, side) = match &plan.body {
+        Body::Stages { stem, stages, head } => {
+            let x = layers.stages(stem, stages, &image);
+            let side = x.extent.map_or(1, |[height, _]| height);
+            (layers.head(*head, &x, classes), Some(side))
+        }
+        Body::Tokens(plan) => (layers.tokens(plan, &image, classes), None),
+        Body::Layers { pool, widths } => (layers.layers(*pool, widths, &image, classes), None),
+    };
     (layers.builder, logits, side)
 }
 
@@ -41,18 +44,43 @@ fn normalises_input(block: &Block) -> bool {
     matches!(block, Basic { .. } | Bottleneck { .. } | Dense { .. } | Transition { .. })
 }
 
+/// Whether a block activates what it reads and normalises what it returns.
+fn activates_input(block: &Block) -> bool {
+    matches!(block, Block::Reduce { .. } | Block::EdgeCell { .. })
+}
+
 /// The greatest divisor of both that is at most `groups`.
 fn shared_divisor(left: usize, right: usize, groups: usize) -> usize {
     (1..=groups).rev().find(|n| left.is_multiple_of(*n) && right.is_multiple_of(*n)).unwrap_or(1)
 }
 
 impl Layers<'_> {
-    fn stem(&mut self, plan: &Plan, image: &Value) -> Value {
-        let stem = &plan.stem;
+    fn stages(&mut self, stem: &StemPlan, stages: &[Stage], image: &Value) -> Value {
+        let mut x = self.stem(stem, stages.iter().flat_map(|stage| &stage.blocks).next(), image);
+        for (index, stage) in stages.iter().enumerate() {
+            x = self.stage(&format!("stages.{index}"), stage, x);
+        }
+        let last = stages.last().and_then(|stage| stage.blocks.last());
+        if self.theme.early && last.is_some_and(normalises_input)
+            || last.is_some_and(activates_input)
+        {
+            x = self.norm("norm", &x);
+            x = self.activate("act", &x);
+        }
+        x
+    }
+
+    fn stem(&mut self, stem: &StemPlan, first: Option<&Block>, image: &Value) -> Value {
+        if stem.patches {
+            return self.patch_stem(stem, image);
+        }
         let conv = self.dense_conv(stem.width, stem.kernel, stem.stride);
-        let first = plan.stages.first().and_then(|stage| stage.blocks.first());
-        let mut x = if self.theme.early && !stem.pool && first.is_some_and(normalises_input) {
+        let early = self.theme.early && first.is_some_and(normalises_input);
+        let mut x = if early && !stem.pool {
             self.builder.conv("stem.conv", image, conv)
+        } else if first.is_some_and(activates_input) {
+            let y = self.builder.conv("stem.conv", image, conv);
+            self.norm("stem.norm", &y)
         } else {
             self.unit("stem", "", image, conv)
         };
@@ -127,6 +155,18 @@ impl Layers<'_> {
                 let point = self.dense_conv(width, 1, 1);
                 self.unit(at, "2", &y, point)
             }
+            Block::ShuffleGroups { width, kernel, inner, groups } => {
+                self.shuffle_groups(at, x, width, inner, groups, (kernel, stride))
+            }
+            Block::ShuffleHalves { width, kernel } => {
+                self.shuffle_halves(at, x, width, (kernel, stride))
+            }
+            Block::Convnext { kernel, expansion } => self.convnext(at, x, kernel, expansion),
+            Block::Merge { width } => self.merge(at, x, width, stride),
+            Block::Project { width } => self.project(at, x, width, stride),
+            Block::Reduce { width } => self.reduce(at, x, width, stride),
+            Block::EdgeCell(ref cell) => self.edge_cell(at, x, cell),
+            Block::VertexCell { width, ref cell } => self.vertex_cell(at, x, width, cell),
         }
     }
 
@@ -274,6 +314,9 @@ impl Layers<'_> {
             _ => builder.global_average_pool("pool", x),
         };
         let mut y = builder.flatten("flatten", &pooled);
+        if head == Head::Normed {
+            y = builder.layer_norm("head.norm", &y);
+        }
         if head == Head::Hidden {
             y = builder.linear("head.fc1", &y, x.channels);
             y = self.activate("head.act", &y);
@@ -321,6 +364,9 @@ impl Layers<'_> {
                 shared_divisor(x.channels, x.channels, wanted)
             }
         };
+        if x.extent.is_none() && groups == 1 {
+            return self.builder.layer_norm(path, x);
+        }
         self.builder.group_norm(path, x, groups)
     }
 

@@ -1,0 +1,69 @@
+//! ConvNeXt's stem, blocks and what stands between its stages (Liu et al. 2022), with channels last
+//! where PyTorch code has them last.
+
+use super::{
+    super::{
+        build::{Conv, Value},
+        plan::{Norm, StemPlan},
+    },
+    Layers,
+};
+
+impl Layers<'_> {
+    /// Non-overlapping patches and a norm.
+    pub(super) fn patch_stem(&mut self, stem: &StemPlan, image: &Value) -> Value {
+        let (out, kernel) = (stem.width, stem.stride);
+        let conv = Conv { out, kernel, stride: kernel, groups: 1, bias: true };
+        let y = self.builder.patches("stem.conv", image, conv);
+        self.channel_norm("stem.norm", y)
+    }
+
+    /// Depthwise convolution; norm and two linear maps over the channels; a shortcut.
+    pub(super) fn convnext(
+        &mut self,
+        at: &str,
+        x: &Value,
+        kernel: usize,
+        expansion: usize,
+    ) -> Value {
+        let depthwise = Conv { out: x.channels, kernel, stride: 1, groups: x.channels, bias: true };
+        let y = self.builder.conv(&format!("{at}.dwconv"), x, depthwise);
+        let y = self.builder.channels_last(at, &y);
+        let y = self.token_norm(&format!("{at}.norm"), &y);
+        let y = self.builder.perceptron(at, &y, expansion * x.channels, self.theme.activation);
+        let y = match self.theme.layer_scale {
+            true => self.builder.layer_scale(at, "gamma", &y),
+            false => y,
+        };
+        let y = self.builder.channels_first(at, &y);
+        self.builder.add(at, x, &y)
+    }
+
+    /// A norm and patches as large as the stride; nothing where the shape stays.
+    pub(super) fn merge(&mut self, at: &str, x: &Value, width: usize, stride: usize) -> Value {
+        if stride == 1 && width == x.channels {
+            return x.clone();
+        }
+        let y = self.channel_norm(&format!("{at}.norm"), x.clone());
+        let conv = Conv { out: width, kernel: stride, stride, groups: 1, bias: true };
+        self.builder.patches(&format!("{at}.conv"), &y, conv)
+    }
+
+    /// `LayerNormalization` over the last axis, if the network has norms.
+    pub(super) fn token_norm(&mut self, path: &str, x: &Value) -> Value {
+        match self.theme.norm {
+            Norm::None => x.clone(),
+            _ => self.builder.layer_norm(path, x),
+        }
+    }
+
+    /// The same over the channels of an image.
+    fn channel_norm(&mut self, path: &str, x: Value) -> Value {
+        if self.theme.norm == Norm::None {
+            return x;
+        }
+        let y = self.builder.channels_last(path, &x);
+        let y = self.builder.layer_norm(path, &y);
+        self.builder.channels_first(path, &y)
+    }
+}
