@@ -3,7 +3,7 @@
 
 use std::{error::Error, fs, path::Path};
 
-use weightsmith::spaces::{Space, plain_cnn, resnet20, vit_tiny, wide_resnet20};
+use weightsmith::spaces::{NAMED, Space, residual_network};
 
 /// Held-out seeds of the CIFAR-10 space, by what they are.
 const SAMPLED: [(&str, u64); 8] = [
@@ -17,6 +17,9 @@ const SAMPLED: [(&str, u64); 8] = [
     ("grouped", 2_000_017),
 ];
 
+/// Networks with a name.
+const NAMES: [&str; 3] = ["plain-cnn", "resnet-20", "vit-tiny"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/graphs");
     fs::create_dir_all(&folder)?;
@@ -24,13 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, seed) in SAMPLED {
         fs::write(folder.join(format!("{name}.onnx")), space.sample(seed)?.onnx)?;
     }
-    for (name, onnx) in [
-        ("plain-cnn", plain_cnn()),
-        ("resnet-20", resnet20()),
-        ("wide-resnet-20", wide_resnet20()),
-        ("vit-tiny", vit_tiny()),
-    ] {
-        fs::write(folder.join(format!("{name}.onnx")), onnx)?;
+    for named in NAMED.iter().filter(|named| NAMES.contains(&named.name)) {
+        fs::write(folder.join(format!("{}.onnx", named.name)), named.onnx())?;
     }
+    let wide = "wide-resnet-20";
+    fs::write(folder.join(format!("{wide}.onnx")), residual_network(wide, 32))?;
     Ok(())
 }
