@@ -4,18 +4,18 @@
 
 use std::{error::Error, fs, path::Path};
 
-use weightsmith::spaces::{plain_cnn, resnet20, vit_tiny, wide_resnet20};
+use weightsmith::spaces::{NAMED, residual_network};
+
+/// Networks with a name.
+const NAMES: [&str; 3] = ["plain-cnn", "resnet-20", "vit-tiny"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/graphs");
     fs::create_dir_all(&folder)?;
-    for (name, onnx) in [
-        ("plain-cnn", plain_cnn()),
-        ("resnet-20", resnet20()),
-        ("wide-resnet-20", wide_resnet20()),
-        ("vit-tiny", vit_tiny()),
-    ] {
-        fs::write(folder.join(format!("{name}.onnx")), onnx)?;
+    for named in NAMED.iter().filter(|named| NAMES.contains(&named.name)) {
+        fs::write(folder.join(format!("{}.onnx", named.name)), named.onnx())?;
     }
+    let wide = "wide-resnet-20";
+    fs::write(folder.join(format!("{wide}.onnx")), residual_network(wide, 32))?;
     Ok(())
 }

@@ -1,13 +1,23 @@
-//! Writes `architectures/named/*.onnx`: `cargo run --release --example named_architectures`.
+//! Writes `architectures/named/*.onnx` and the table of them in `architectures/README.md`:
+//! `cargo run --release --example named_architectures`.
 
 use std::{fs, io, path::Path};
 
-use weightsmith::spaces;
+use weightsmith::spaces::{NAMED, named_table};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("plain-cnn.onnx"), spaces::plain_cnn())?;
-    fs::write(folder.join("resnet-20.onnx"), spaces::resnet20())?;
-    fs::write(folder.join("vit-tiny.onnx"), spaces::vit_tiny())
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures");
+    fs::create_dir_all(folder.join("named"))?;
+    for named in NAMED {
+        fs::write(folder.join(format!("named/{}.onnx", named.name)), named.onnx())?;
+    }
+    let readme = folder.join("README.md");
+    let text = fs::read_to_string(&readme)?;
+    // The first table is the one of the named networks.
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let row = |line: &&&str| line.starts_with('|');
+    let before = lines.iter().take_while(|line| !row(line)).count();
+    let rows = lines.iter().skip(before).take_while(row).count();
+    let (head, tail) = (lines[..before].concat(), lines[before + rows..].concat());
+    fs::write(readme, head + &named_table() + &tail)
 }

@@ -156,7 +156,8 @@ impl GraphBuilder {
         self.padded_conv(path, x, conv, 0)
     }
 
-    fn padded_conv(&mut self, path: &str, x: &Value, conv: Conv, pad: usize) -> Value {
+    /// `Conv`, padded by `pad` on every side.
+    pub(super) fn padded_conv(&mut self, path: &str, x: &Value, conv: Conv, pad: usize) -> Value {
         let Conv { out, kernel, stride, groups, bias } = conv;
         let fan_in = x.channels / groups * kernel * kernel;
         let mut inputs = vec![x.name.clone()];

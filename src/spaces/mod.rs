@@ -15,7 +15,7 @@ mod split;
 mod tokens;
 
 pub use build::{Activation, Conv, Fingerprint, GraphBuilder, Pool, Value};
-pub use named::{plain_cnn, residual_network, resnet20, vit_tiny, wide_resnet20};
+pub use named::{NAMED, Named, Published, plain_cnn, residual_network, table as named_table};
 pub use plan::{Down, Family, Head, Norm};
 pub use sample::{SampledGraph, Style};
 pub use space::{Bounds, FamilyRule, Space, SpaceError, Stem, Widths};

@@ -225,12 +225,12 @@ impl GraphBuilder {
         Value { extent: None, ..y }
     }
 
-    fn reshape(&mut self, path: &str, x: &Value, shape: &[i64]) -> Value {
+    pub(super) fn reshape(&mut self, path: &str, x: &Value, shape: &[i64]) -> Value {
         let shape = self.constant(path, "value_ints", Attribute::Ints(shape.to_vec()));
         self.map(path, "Reshape", x, vec![x.name.clone(), shape], vec![])
     }
 
-    fn transpose(&mut self, path: &str, x: &Value, order: &[i64]) -> Value {
+    pub(super) fn transpose(&mut self, path: &str, x: &Value, order: &[i64]) -> Value {
         let attributes = vec![("perm", Attribute::Ints(order.to_vec()))];
         self.map(path, "Transpose", x, vec![x.name.clone()], attributes)
     }
@@ -239,7 +239,7 @@ impl GraphBuilder {
         self.map(path, "MatMul", left, vec![left.name.clone(), right.name.clone()], vec![])
     }
 
-    fn constant(&mut self, path: &str, form: &'static str, value: Attribute) -> String {
+    pub(super) fn constant(&mut self, path: &str, form: &'static str, value: Attribute) -> String {
         self.node(path, "Constant", vec![], vec![(form, value)])
     }
 }

@@ -9,6 +9,7 @@ mod execution;
 mod independent_reader;
 mod kernels;
 mod mutated_files;
+mod named;
 mod natural_inputs;
 mod operators;
 mod predictor;

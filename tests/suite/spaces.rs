@@ -1,9 +1,6 @@
 //! The search spaces: what their samples are, how often, and that they stay what they were.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 use protobuf::Message;
@@ -12,9 +9,7 @@ use weightsmith::{
     graph::Architecture,
     onnx::Model,
     ops,
-    spaces::{
-        self, Activation, Family, Fingerprint, Head, Norm, SampledGraph, Space, SpaceError, Split,
-    },
+    spaces::{Activation, Family, Fingerprint, Head, Norm, SampledGraph, Space, SpaceError, Split},
 };
 
 fn space(name: &str) -> Space {
@@ -247,22 +242,6 @@ fn splits_do_not_overlap() {
     assert_eq!(Split::of(999_999), Some(Split::Train));
     assert_eq!(Split::of(1_000_000), Some(Split::Validation));
     assert_eq!(Split::of(3_000_000), None);
-}
-
-#[test]
-fn named_architectures_are_up_to_date() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named");
-    for (file, built) in [
-        ("plain-cnn.onnx", spaces::plain_cnn()),
-        ("resnet-20.onnx", spaces::resnet20()),
-        ("vit-tiny.onnx", spaces::vit_tiny()),
-    ] {
-        let stored = std::fs::read(folder.join(file)).unwrap();
-        assert!(
-            stored == built,
-            "{file} is stale: run `cargo run --release --example named_architectures`"
-        );
-    }
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! Networks with a name, each built from its paper, layer by layer, under the names that its
+//! usual PyTorch implementation gives the modules: predicted state dicts load there. [`NAMED`] is
+//! the only list; files, tests and documentation derive from it.
+//!
+//! Networks that their papers give for ImageNet keep their widths, depths and kernels, hence their
+//! parameters, and lose strides, so that a 32 × 32 image does not vanish.
+
+mod cell;
+mod convnext;
+mod dense;
+mod layers;
+mod mobile;
+mod plain;
+mod residual;
+mod shuffle;
+mod table;
+mod token;
+
+use std::fmt::Write;
+
+use super::build::{Built, GraphBuilder, Value};
+
+pub use table::NAMED;
+
+/// Classes of CIFAR-10, and of MNIST.
+const CLASSES: usize = 10;
+/// A CIFAR-10 image.
+const CIFAR: [usize; 3] = [3, 32, 32];
+/// An MNIST image.
+const MNIST: [usize; 3] = [1, 28, 28];
+
+/// A network with a name: one row of [`NAMED`].
+#[derive(Clone, Copy, Debug)]
+pub struct Named {
+    /// The stem of its file, `architectures/named/<name>.onnx`, and the name of its graph.
+    pub name: &'static str,
+    /// Who described it, when; empty if it is ours.
+    pub paper: &'static str,
+    /// Where to read the paper.
+    pub link: &'static str,
+    /// Channels, height and width of an image.
+    pub input: [usize; 3],
+    /// Learnable parameters with ten classes; running statistics are not learned.
+    pub parameters: u64,
+    /// What the paper itself says, in its own rounding.
+    pub published: Option<Published>,
+    /// Where `parameters` is from, and what differs from the paper.
+    pub notes: &'static str,
+    build: fn(&mut GraphBuilder, &Value) -> Value,
+}
+
+/// The size of a network as its paper states it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// Parameters in millions.
+    pub millions: f64,
+    /// Classes of the classifier that they include.
+    pub classes: usize,
+}
+
+impl Named {
+    /// The network of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        NAMED.iter().find(|named| named.name == name)
+    }
+
+    /// The weightless ONNX file. It stands in the repository as `architectures/named/<name>.onnx`.
+    pub fn onnx(&self) -> Vec<u8> {
+        self.built().encode()
+    }
+
+    /// Multiply-accumulates of all convolutions and linear maps for one image.
+    pub fn multiply_accumulates(&self) -> u64 {
+        self.built().multiply_accumulates
+    }
+
+    fn built(&self) -> Built {
+        build(self.name, self.input, self.build)
+    }
+}
+
+/// As `plain-cnn` in [`NAMED`].
+pub fn plain_cnn() -> Vec<u8> {
+    build("plain-cnn", CIFAR, plain::cnn).encode()
+}
+
+/// As `resnet-20` in [`NAMED`], with some other width of its first layer; its parameters are about
+/// 1060 · width².
+pub fn residual_network(name: &str, width: usize) -> Vec<u8> {
+    let widths = [width, 2 * width, 4 * width];
+    build(name, CIFAR, |net, image| residual::resnet(net, image, &widths, 3)).encode()
+}
+
+/// [`NAMED`] as a Markdown table.
+pub fn table() -> String {
+    let mut text = String::from(
+        "| file | paper | input | parameters | published | MACs (M) | notes |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for named in NAMED {
+        let Named { name, paper, link, input: [channels, height, width], notes, .. } = named;
+        let paper = if paper.is_empty() { "ours".into() } else { format!("[{paper}]({link})") };
+        let published = named.published.map_or("–".into(), |published| {
+            let Published { millions, classes } = published;
+            let classes = match classes {
+                CLASSES => String::new(),
+                more => format!(" ({more} classes)"),
+            };
+            format!("{millions} M{classes}")
+        });
+        let macs = named.multiply_accumulates() as f64 / 1e6;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| [{name}](named/{name}.onnx) | {paper} | {channels} × {height} × {width} | {} | \
+             {published} | {macs:.1} | {notes} |",
+            grouped(named.parameters),
+        );
+    }
+    text
+}
+
+fn build(
+    name: &str,
+    input: [usize; 3],
+    layers: impl FnOnce(&mut GraphBuilder, &Value) -> Value,
+) -> Built {
+    let (mut net, image) = GraphBuilder::new(name, input);
+    let logits = layers(&mut net, &image);
+    net.build(&logits)
+}
+
+/// A number with commas between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
