@@ -73,6 +73,17 @@ impl GraphEncoder {
         }
     }
 
+    /// The embedding of every operator, `[operators + 1, width]`; the last is for unknown ones.
+    pub fn operators(&self) -> Tensor<2> {
+        self.operators.val()
+    }
+
+    /// The same encoder with more embeddings `[rows, width]` behind its own.
+    pub fn with_further_operators(mut self, rows: Tensor<2>) -> Self {
+        self.operators = self.operators.map(|operators| Tensor::cat(vec![operators, rows], 0));
+        self
+    }
+
     /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use.
     pub fn forward(&self, batch: &NodeBatch) -> Tensor<2> {
         let mut tokens = self.operators.val().select(0, batch.operators.clone())

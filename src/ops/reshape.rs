@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, Passage,
+    Array, OpError, Operator, OperatorFamily, Passage,
     helpers::{array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
 };
 
@@ -34,6 +34,10 @@ impl Rename {
 impl Operator for Rename {
     fn op_type(&self) -> &'static str {
         self.op_type
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {
@@ -198,6 +202,10 @@ impl Operator for Dropout {
         "Dropout"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 6, 7, 10, 12, 13, 22]
     }
@@ -255,6 +263,10 @@ impl Operator for Transpose {
         "Transpose"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 13, 21]
     }
@@ -309,6 +321,10 @@ impl Expand {
 impl Operator for Expand {
     fn op_type(&self) -> &'static str {
         "Expand"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

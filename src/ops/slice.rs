@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::graph::{Constant, Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -110,6 +110,10 @@ impl Operator for Slice {
         "Slice"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 10, 11, 13]
     }
@@ -201,6 +205,10 @@ impl Gather {
 impl Operator for Gather {
     fn op_type(&self) -> &'static str {
         "Gather"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, activation};
 use crate::graph::{Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, axis, output, required},
 };
 
@@ -18,6 +18,10 @@ struct Softmax {
 impl Operator for Softmax {
     fn op_type(&self) -> &'static str {
         if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Activation
     }
 
     fn since(&self) -> &'static [i64] {

@@ -8,6 +8,7 @@ mod digits;
 mod execution;
 mod independent_reader;
 mod kernels;
+mod known_operators;
 mod mutated_files;
 mod natural_inputs;
 mod operators;
