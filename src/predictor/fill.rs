@@ -57,7 +57,7 @@ impl Predictor {
             let problem = format!("the graph has {nodes} nodes; the encoder takes at most {most}");
             return Err(PredictorError::Mismatch(problem));
         }
-        let mut features = NodeFeatures::read(architecture, registry, &self.vocabulary);
+        let mut features = self.features(architecture, registry)?;
         let (network, stand_ins) = self.acquaint(architecture, registry, &mut features);
         let count = architecture.parameters.len();
         let mut weights = vec![Vec::new(); count];
@@ -98,6 +98,22 @@ impl Predictor {
             });
         }
         Ok(Prediction { weights, labels, stand_ins })
+    }
+}
+
+impl Predictor {
+    fn features(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+    ) -> Result<NodeFeatures, PredictorError> {
+        let encoder = self.node_encoder.as_deref();
+        self.config.network.encoder.check(encoder).map_err(PredictorError::Mismatch)?;
+        let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
+        Ok(match encoder {
+            None => features,
+            Some(encoder) => features.with_further(architecture, registry, encoder),
+        })
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Network {
 impl Network {
     /// Name of the table of operator embeddings, whose rows follow a vocabulary.
     pub const OPERATORS: &str = "encoder.operators";
+    /// Prefix of the tensors that only predictors with further node features have.
+    pub(super) const FURTHER: &str = "encoder.further.";
 
     /// An empty network; load values with [`crate::neural::with_values`].
     pub fn new(

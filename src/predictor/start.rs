@@ -14,7 +14,8 @@ impl Predictor {
     /// Starting values for a network with the given parameters and vocabulary: those of this
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
     /// not know start as the mean of their family. Any other tensor must be here under the same name
-    /// and in the same shape, and none may be left over.
+    /// and in the same shape, and none may be left over; only the matrix of further node features may be
+    /// missing, and starts at zero.
     pub fn starting_values(
         &self,
         entries: &[Entry],
@@ -40,6 +41,10 @@ impl Predictor {
         for wanted in entries {
             let name = wanted.name.as_str();
             let Some(position) = own.iter().position(|(entry, _)| entry.name == name) else {
+                if name.starts_with(Network::FURTHER) {
+                    out.extend(std::iter::repeat_n(0.0, wanted.len()));
+                    continue;
+                }
                 return Err(misfit(name, "is missing".to_owned()));
             };
             let (entry, values) = own.swap_remove(position);

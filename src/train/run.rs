@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::{
     data::{Batcher, Dataset, Split},
+    encoder::NodeEncoder,
     memory,
     neural::{self, Entry},
     ops::{Registry, Vocabulary, registry},
@@ -29,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    AdamW, GraphPool, Stage, TrainConfig, TrainError,
+    AdamW, GraphPool, GraphReader, Stage, TrainConfig, TrainError,
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
@@ -52,6 +53,9 @@ pub struct RunOptions {
     pub command: String,
     /// Set it to stop after the current step, with everything saved.
     pub stop: Arc<AtomicBool>,
+    /// What gives further features of nodes; their names are `network.encoder.further` of the
+    /// configuration.
+    pub node_encoder: Option<Arc<dyn NodeEncoder>>,
     /// Whether to draw a progress bar.
     pub progress: bool,
 }
@@ -98,6 +102,8 @@ impl<'a> Run<'a> {
     fn start(config: &'a TrainConfig, options: &'a RunOptions) -> Result<Self, TrainError> {
         let registry = registry();
         let vocabulary = Vocabulary::of(registry);
+        let encoder = &config.network.encoder;
+        encoder.check(options.node_encoder.as_deref()).map_err(TrainError::Mismatch)?;
         let space = Space::load(&config.space)?;
         let [channels, ..] = space.input;
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
@@ -159,12 +165,14 @@ impl<'a> Run<'a> {
             .into_par_iter()
             .map(|seed| Ok(space.sample(seed)?.fingerprint()))
             .collect::<Result<_, TrainError>>()?;
-        let validation = Validation::new(&space, registry, &vocabulary, &input, &held_out_images)?;
+        let node_encoder = options.node_encoder.clone();
+        let reader = GraphReader { registry, vocabulary, node_encoder };
+        let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
         Ok(Self {
             config,
             options,
             predictor,
-            pool: GraphPool::new(space, registry, vocabulary, held_out),
+            pool: GraphPool::new(space, reader, held_out),
             data,
             validation,
             entries,

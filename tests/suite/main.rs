@@ -5,6 +5,7 @@ mod cli;
 mod data;
 mod devices;
 mod digits;
+mod examples;
 mod execution;
 mod independent_reader;
 mod kernels;
