@@ -90,6 +90,9 @@ impl Predict {
         };
         let report = filled.report(&network, provenance);
         let fill = watch.lap();
+        for stand_in in &report.stand_ins {
+            tracing::warn!("{stand_in}");
+        }
 
         std::fs::create_dir_all(&self.out)
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
@@ -122,6 +125,7 @@ impl Predict {
                 "parameters": report.parameters,
                 "calibration": report.calibration,
                 "notices": report.notices,
+                "stand_ins": report.stand_ins,
                 "unsupported": report.unsupported,
                 "files": outputs,
             }))?;
@@ -238,6 +242,7 @@ impl FilledNetwork {
             provenance,
             calibration: self.calibration,
             notices: self.notices.clone(),
+            stand_ins: self.prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
             parameters: Counts::of(&network.architecture, &self.prediction),
             tensors,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     graph::{Architecture, Role},
-    predictor::{CalibrationSource, Filled, Prediction},
+    predictor::{CalibrationSource, Filled, Prediction, StandIn},
 };
 
 /// Version of the report's schema.
@@ -21,6 +21,8 @@ pub struct Report {
     pub calibration: CalibrationSource,
     /// What the user should know.
     pub notices: Vec<String>,
+    /// Operators that the predictor never met, and what it took them for.
+    pub stand_ins: Vec<StandIn>,
     /// Operators that are not supported.
     pub unsupported: Vec<String>,
     /// How many values got which label.

@@ -57,6 +57,7 @@ impl Train {
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),
             stop,
+            node_encoder: None,
             progress: !common.quiet && !common.json,
         };
         let outcome = train(&config, &options)?;

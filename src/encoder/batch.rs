@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::neural::padded;
+use crate::neural::{padded, upload};
 
 use super::{NUMERIC, NodeFeatures};
 
@@ -17,6 +17,8 @@ pub struct NodeBatch {
     pub operators: Tensor<1, Int>,
     /// Numeric features, `[graphs · nodes, NUMERIC]`.
     pub numeric: Tensor<2>,
+    /// Further features, `[graphs · nodes, features]`, if the graphs have any.
+    pub further: Option<Tensor<2>>,
     /// Relation buckets, `[graphs · nodes · nodes]`.
     pub relations: Tensor<1, Int>,
     /// 0 for nodes, a large negative number for padding, `[graphs, 1, 1, nodes]`.
@@ -31,6 +33,9 @@ impl NodeBatch {
         let count = graphs.len();
         let mut operators = vec![0i32; count * nodes];
         let mut numeric = vec![0f32; count * nodes * NUMERIC];
+        let width = graphs.iter().map(|graph| graph.further.len() / graph.len().max(1)).max();
+        let width = width.unwrap_or(0);
+        let mut further = vec![0f32; count * nodes * width];
         let mut relations = vec![0i32; count * nodes * nodes];
         let mut mask = vec![-1e9f32; count * nodes];
         for (position, graph) in graphs.iter().enumerate() {
@@ -40,6 +45,7 @@ impl NodeBatch {
                 *to = from as i32;
             }
             numeric[start * NUMERIC..][..length * NUMERIC].copy_from_slice(&graph.numeric);
+            further[start * width..][..graph.further.len()].copy_from_slice(&graph.further);
             for row in 0..length {
                 let to = &mut relations[(start + row) * nodes..][..length];
                 for (to, &from) in to.iter_mut().zip(&graph.relations[row * length..]) {
@@ -53,6 +59,7 @@ impl NodeBatch {
             nodes,
             operators: ints(operators, device),
             numeric: Tensor::from_data(TensorData::new(numeric, [count * nodes, NUMERIC]), device),
+            further: (width > 0).then(|| upload(further, [count * nodes, width], device)),
             relations: ints(relations, device),
             mask: Tensor::from_data(TensorData::new(mask, [count, 1, 1, nodes]), device),
         }

@@ -7,6 +7,8 @@ use crate::{
     ops::{Registry, Vocabulary},
 };
 
+use super::NodeEncoder;
+
 /// Number of numeric features of a node; see [`NodeFeatures::numeric`].
 pub const NUMERIC: usize = 32;
 
@@ -32,6 +34,8 @@ pub struct NodeFeatures {
     pub numeric: Vec<f32>,
     /// `nodes × nodes`, row-major: bucket of the signed distance from row to column.
     pub relations: Vec<u8>,
+    /// `nodes × further features`, row-major; empty without a [`NodeEncoder`].
+    pub further: Vec<f32>,
 }
 
 impl NodeFeatures {
@@ -65,7 +69,25 @@ impl NodeFeatures {
                 relations.push(relation(ahead, behind));
             }
         }
-        Self { nodes, operators, numeric, relations }
+        Self { nodes, operators, numeric, relations, further: Vec::new() }
+    }
+
+    /// The same with the features of a [`NodeEncoder`].
+    pub fn with_further(
+        mut self,
+        architecture: &Architecture,
+        registry: &Registry,
+        encoder: &dyn NodeEncoder,
+    ) -> Self {
+        let width = encoder.names().len();
+        self.further = vec![0.0; self.nodes.len() * width];
+        for (&node, features) in self.nodes.iter().zip(self.further.chunks_mut(width.max(1))) {
+            encoder.encode(architecture, registry, node, features);
+            for value in features {
+                *value = if value.is_nan() { 0.0 } else { value.clamp(-8.0, 8.0) };
+            }
+        }
+        self
     }
 
     /// Number of nodes.

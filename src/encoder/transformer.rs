@@ -8,7 +8,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::{NUMERIC, NodeBatch, NodeFeatures};
-use crate::neural::{gelu, linear, table};
+use crate::neural::{gelu, linear, matrix, table};
 
 /// Sizes of the graph encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,11 +20,14 @@ pub struct EncoderConfig {
     pub heads: usize,
     /// Transformer blocks.
     pub layers: usize,
+    /// Names of the features that a [`super::NodeEncoder`] gives beside those of every node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<String>,
 }
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { width: 128, heads: 8, layers: 3 }
+        Self { width: 128, heads: 8, layers: 3, further: Vec::new() }
     }
 }
 
@@ -35,6 +38,7 @@ pub struct GraphEncoder {
     numeric: Linear,
     blocks: Vec<Block>,
     norm: LayerNorm,
+    further: Option<Linear>,
 }
 
 #[derive(Module, Debug)]
@@ -70,13 +74,31 @@ impl GraphEncoder {
             numeric: linear(NUMERIC, width, device),
             blocks,
             norm: norm(),
+            further: match config.further.len() {
+                0 => None,
+                features => Some(matrix(features, width, device)),
+            },
         }
+    }
+
+    /// The embedding of every operator, `[operators + 1, width]`; the last is for unknown ones.
+    pub fn operators(&self) -> Tensor<2> {
+        self.operators.val()
+    }
+
+    /// The same encoder with more embeddings `[rows, width]` behind its own.
+    pub fn with_further_operators(mut self, rows: Tensor<2>) -> Self {
+        self.operators = self.operators.map(|operators| Tensor::cat(vec![operators, rows], 0));
+        self
     }
 
     /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use.
     pub fn forward(&self, batch: &NodeBatch) -> Tensor<2> {
         let mut tokens = self.operators.val().select(0, batch.operators.clone())
             + self.numeric.forward(batch.numeric.clone());
+        if let (Some(matrix), Some(further)) = (&self.further, &batch.further) {
+            tokens = tokens + matrix.forward(further.clone());
+        }
         for block in &self.blocks {
             tokens = block.forward(tokens, batch);
         }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, bad, broadcast, maybe_shape, named, required},
 };
 
@@ -20,6 +20,7 @@ type Lower = fn(&Node, &[Option<Fact>]) -> Option<Step>;
 struct Elementwise {
     domain: &'static str,
     op_type: &'static str,
+    family: OperatorFamily,
     since: &'static [i64],
     run: Run,
     lower: Lower,
@@ -28,6 +29,10 @@ struct Elementwise {
 impl Operator for Elementwise {
     fn op_type(&self) -> &'static str {
         self.op_type
+    }
+
+    fn family(&self) -> OperatorFamily {
+        self.family
     }
 
     fn domain(&self) -> &'static str {
@@ -79,6 +84,10 @@ impl PRelu {
 impl Operator for PRelu {
     fn op_type(&self) -> &'static str {
         "PRelu"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Activation
     }
 
     fn since(&self) -> &'static [i64] {
@@ -170,9 +179,14 @@ fn scalar(value: Option<&Constant>) -> Option<f32> {
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     let none: Lower = |_, _| None;
-    let plain = |op_type, since, run, lower| {
-        Box::new(Elementwise { domain: "", op_type, since, run, lower }) as Box<dyn Operator>
+    let row = |family| {
+        move |op_type, since, run, lower| {
+            Box::new(Elementwise { domain: "", op_type, family, since, run, lower })
+                as Box<dyn Operator>
+        }
     };
+    let plain = row(OperatorFamily::Activation);
+    let function = row(OperatorFamily::Arithmetic);
     vec![
         plain(
             "Relu",
@@ -239,6 +253,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(Elementwise {
             domain: "com.microsoft",
             op_type: "Gelu",
+            family: OperatorFamily::Activation,
             since: &[1],
             run: |_, _, x| Ok(activation::gelu(x)),
             lower: |_, _| lowered(Activation::Gelu),
@@ -270,14 +285,14 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(PRelu),
         plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
         plain("Softsign", &[1, 22], |_, _, x| Ok(x.clone() / (x.abs() + 1.0)), none),
-        plain("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
-        plain("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
-        plain("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),
-        plain("Log", &[1, 6, 13], |_, _, x| Ok(x.log()), none),
-        plain("Neg", &[1, 6, 13], |_, _, x| Ok(-x), none),
-        plain("Abs", &[1, 6, 13], |_, _, x| Ok(x.abs()), none),
-        plain("Reciprocal", &[1, 6, 13], |_, _, x| Ok(x.recip()), none),
-        plain("Floor", &[1, 6, 13], |_, _, x| Ok(x.floor()), none),
-        plain("Ceil", &[1, 6, 13], |_, _, x| Ok(x.ceil()), none),
+        function("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
+        function("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
+        function("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),
+        function("Log", &[1, 6, 13], |_, _, x| Ok(x.log()), none),
+        function("Neg", &[1, 6, 13], |_, _, x| Ok(-x), none),
+        function("Abs", &[1, 6, 13], |_, _, x| Ok(x.abs()), none),
+        function("Reciprocal", &[1, 6, 13], |_, _, x| Ok(x.recip()), none),
+        function("Floor", &[1, 6, 13], |_, _, x| Ok(x.floor()), none),
+        function("Ceil", &[1, 6, 13], |_, _, x| Ok(x.ceil()), none),
     ]
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, bad, broadcast, folds, named, required},
 };
 
@@ -32,6 +32,10 @@ struct Arithmetic {
 impl Operator for Arithmetic {
     fn op_type(&self) -> &'static str {
         self.op_type
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Arithmetic
     }
 
     fn since(&self) -> &'static [i64] {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    Array, Features, OpError, Operator, SlotRule,
+    Array, Features, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
         Window, array, bad, image, maybe, maybe_shape, output, required, shape_of, sizes, window,
     },
@@ -66,6 +66,10 @@ impl Conv {
 impl Operator for Conv {
     fn op_type(&self) -> &'static str {
         "Conv"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Convolution
     }
 
     fn since(&self) -> &'static [i64] {
@@ -197,6 +201,10 @@ impl Spread {
 impl Operator for ConvTranspose {
     fn op_type(&self) -> &'static str {
         "ConvTranspose"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Convolution
     }
 
     fn since(&self) -> &'static [i64] {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -19,6 +19,10 @@ struct Concat;
 impl Operator for Concat {
     fn op_type(&self) -> &'static str {
         "Concat"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {
@@ -118,6 +122,10 @@ impl Operator for Split {
         "Split"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 2, 11, 13, 18]
     }
@@ -208,6 +216,10 @@ impl Pad {
 impl Operator for Pad {
     fn op_type(&self) -> &'static str {
         "Pad"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

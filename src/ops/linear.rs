@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, bad, broadcast, maybe, maybe_shape, output, required},
 };
 
@@ -41,6 +41,10 @@ fn matrix(shape: &[usize], input: usize) -> Result<[usize; 2], OpError> {
 impl Operator for Gemm {
     fn op_type(&self) -> &'static str {
         "Gemm"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Linear
     }
 
     fn since(&self) -> &'static [i64] {
@@ -168,6 +172,10 @@ impl MatMul {
 impl Operator for MatMul {
     fn op_type(&self) -> &'static str {
         "MatMul"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Linear
     }
 
     fn since(&self) -> &'static [i64] {

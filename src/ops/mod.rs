@@ -6,6 +6,7 @@ mod activation;
 mod array;
 mod binary;
 mod conv;
+mod family;
 mod helpers;
 mod join;
 mod linear;
@@ -22,6 +23,7 @@ mod statics;
 mod vocabulary;
 
 pub use array::Array;
+pub use family::OperatorFamily;
 pub(crate) use norm::batch_statistics;
 pub use operator::{Features, OpError, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry, registry};

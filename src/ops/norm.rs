@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, axis, bad, maybe, maybe_shape, named, output, required},
 };
 
@@ -78,6 +78,10 @@ impl Operator for BatchNormalization {
         "BatchNormalization"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 6, 7, 9, 14, 15]
     }
@@ -136,6 +140,10 @@ struct InstanceNormalization;
 impl Operator for InstanceNormalization {
     fn op_type(&self) -> &'static str {
         "InstanceNormalization"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
     }
 
     fn since(&self) -> &'static [i64] {
@@ -198,6 +206,10 @@ impl GroupNormalization {
 impl Operator for GroupNormalization {
     fn op_type(&self) -> &'static str {
         "GroupNormalization"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
     }
 
     fn since(&self) -> &'static [i64] {
@@ -264,6 +276,10 @@ impl Operator for LayerNormalization {
         "LayerNormalization"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
+    }
+
     fn since(&self) -> &'static [i64] {
         &[17]
     }
@@ -326,6 +342,10 @@ struct Lrn;
 impl Operator for Lrn {
     fn op_type(&self) -> &'static str {
         "LRN"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
     }
 
     fn since(&self) -> &'static [i64] {

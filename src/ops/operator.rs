@@ -7,7 +7,7 @@ use crate::{
     kernels::Step,
 };
 
-use super::{Array, helpers::bounded};
+use super::{Array, OperatorFamily, helpers::bounded};
 
 /// Why an operator could not be understood or run. The caller adds file and node name.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -75,6 +75,12 @@ pub trait Operator: Send + Sync {
     /// Operator domain; `ai.onnx` is the empty string.
     fn domain(&self) -> &'static str {
         ""
+    }
+
+    /// What kind of operator it is. A predictor that never met the operator takes it for the mean of
+    /// its family.
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Other
     }
 
     /// Opset versions in which the operator changed, ascending (ONNX `Changelog.md`).

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    Array, Features, OpError, Operator,
+    Array, Features, OpError, Operator, OperatorFamily,
     helpers::{Window, array, bad, image, maybe_shape, named, output, required, sizes, window},
 };
 
@@ -33,6 +33,10 @@ impl Pool {
 impl Operator for Pool {
     fn op_type(&self) -> &'static str {
         if self.average { "AveragePool" } else { "MaxPool" }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Pooling
     }
 
     fn since(&self) -> &'static [i64] {
@@ -132,6 +136,10 @@ struct GlobalPool {
 impl Operator for GlobalPool {
     fn op_type(&self) -> &'static str {
         if self.average { "GlobalAveragePool" } else { "GlobalMaxPool" }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Pooling
     }
 
     fn since(&self) -> &'static [i64] {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, axis, maybe, maybe_shape, output, required, static_ints},
 };
 
@@ -56,6 +56,10 @@ impl Reduce {
 impl Operator for Reduce {
     fn op_type(&self) -> &'static str {
         self.op_type
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Reduction
     }
 
     fn since(&self) -> &'static [i64] {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, Passage,
+    Array, OpError, Operator, OperatorFamily, Passage,
     helpers::{around, array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
 };
 
@@ -32,6 +32,10 @@ impl Rename {
 impl Operator for Rename {
     fn op_type(&self) -> &'static str {
         self.op_type
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {
@@ -189,6 +193,10 @@ impl Operator for Dropout {
         "Dropout"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 6, 7, 10, 12, 13, 22]
     }
@@ -244,6 +252,10 @@ impl Transpose {
 impl Operator for Transpose {
     fn op_type(&self) -> &'static str {
         "Transpose"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {
@@ -307,6 +319,10 @@ impl Expand {
 impl Operator for Expand {
     fn op_type(&self) -> &'static str {
         "Expand"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

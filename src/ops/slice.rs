@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -111,6 +111,10 @@ impl Slice {
 impl Operator for Slice {
     fn op_type(&self) -> &'static str {
         "Slice"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {
@@ -220,6 +224,10 @@ impl Gather {
 impl Operator for Gather {
     fn op_type(&self) -> &'static str {
         "Gather"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, axis, maybe_shape, output, required},
 };
 
@@ -21,6 +21,10 @@ struct Softmax {
 impl Operator for Softmax {
     fn op_type(&self) -> &'static str {
         if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Activation
     }
 
     fn since(&self) -> &'static [i64] {

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use crate::graph::{Attribute, Constant, DType, Fact, Node, Tensor};
 
 use super::{
-    Array, OpError, Operator, Passage,
+    Array, OpError, Operator, OperatorFamily, Passage,
     helpers::{array, folds, maybe_shape, named, output, required, static_ints},
 };
 
@@ -15,6 +15,10 @@ struct ConstantNode;
 impl Operator for ConstantNode {
     fn op_type(&self) -> &'static str {
         "Constant"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Constant
     }
 
     fn since(&self) -> &'static [i64] {
@@ -59,6 +63,10 @@ impl Operator for ConstantOfShape {
         "ConstantOfShape"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Constant
+    }
+
     fn since(&self) -> &'static [i64] {
         &[9, 20, 21, 23]
     }
@@ -100,6 +108,10 @@ impl Operator for Shape {
         "Shape"
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Constant
+    }
+
     fn since(&self) -> &'static [i64] {
         &[1, 13, 15, 19, 21, 23]
     }
@@ -133,6 +145,10 @@ struct Cast;
 impl Operator for Cast {
     fn op_type(&self) -> &'static str {
         "Cast"
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn since(&self) -> &'static [i64] {

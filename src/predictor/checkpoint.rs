@@ -1,6 +1,9 @@
 //! A trained predictor and its folder: `config.json` + `model.safetensors`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use burn::tensor::Device;
 use half::f16;
@@ -8,6 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    encoder::NodeEncoder,
     neural::{self, Entry},
     onnx::safetensors::{Entry as Stored, write as write_safetensors},
     ops::Vocabulary,
@@ -24,6 +28,8 @@ pub struct Predictor {
     pub network: Network,
     /// Operators the encoder knows.
     pub vocabulary: Vocabulary,
+    /// What gives the further features of nodes that it was trained with, if there are any.
+    pub node_encoder: Option<Arc<dyn NodeEncoder>>,
     /// Where it computes.
     pub device: Device,
     /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal.
@@ -71,7 +77,8 @@ impl Predictor {
             .map_err(|problem| PredictorError::Checkpoint { path: model_path, problem })?;
         let network = neural::with_values(network, &values, device);
         let hash = Sha256::new().chain_update(config_bytes).chain_update(model_bytes).finalize();
-        Ok(Self { config, network, vocabulary, device: device.clone(), hash: hex(&hash) })
+        let (device, hash) = (device.clone(), hex(&hash));
+        Ok(Self { config, network, vocabulary, node_encoder: None, device, hash })
     }
 
     /// Writes `config.json` and `model.safetensors` (half precision). Each file is replaced

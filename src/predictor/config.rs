@@ -1,5 +1,7 @@
 //! `config.json`: everything needed to load a predictor, nothing guessed from shapes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderConfig;
@@ -46,12 +48,29 @@ impl Default for NetworkConfig {
     }
 }
 
+/// The predictor that another one started from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Name or folder.
+    pub predictor: String,
+    /// SHA-256 of its two files.
+    pub hash: String,
+}
+
 /// How the predictor came to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecord {
     /// The command that trained it.
     pub command: String,
+    /// What training started from; random values where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<Start>,
+    /// Operators of the graphs that it was trained on, in this run or before; where it does not say,
+    /// all of the vocabulary are taken for known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operators_met: Option<BTreeSet<String>>,
     /// Seed of initialisation, graphs, images and their order.
     pub seed: u64,
     /// Optimiser steps taken.

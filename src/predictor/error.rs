@@ -23,6 +23,16 @@ pub enum PredictorError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A tensor that keeps another predictor from starting where this one ended.
+    #[error("cannot start from predictor '{predictor}': its tensor '{tensor}' {problem}")]
+    Start {
+        /// Name of the predictor to start from.
+        predictor: String,
+        /// The tensor.
+        tensor: String,
+        /// Why it does not fit.
+        problem: String,
+    },
     /// No such predictor.
     #[error("predictor '{name}' is neither a folder nor bundled; bundled are {bundled}")]
     Unknown {

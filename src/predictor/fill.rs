@@ -9,7 +9,7 @@ use crate::{
     patches::PatchPlan,
 };
 
-use super::{Estimate, Job, Predictor, PredictorError};
+use super::{Estimate, Job, Predictor, PredictorError, StandIn};
 
 /// Values estimated at a time, so that memory does not grow with the network.
 const CHUNK: usize = 1 << 22;
@@ -37,6 +37,8 @@ pub struct Prediction {
     pub weights: Vec<Vec<f32>>,
     /// Labels by parameter.
     pub labels: Vec<Filled>,
+    /// Operators of the graph that the predictor had to take for others.
+    pub stand_ins: Vec<StandIn>,
 }
 
 impl Predictor {
@@ -55,18 +57,19 @@ impl Predictor {
             let problem = format!("the graph has {nodes} nodes; the encoder takes at most {most}");
             return Err(PredictorError::Mismatch(problem));
         }
-        let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
+        let mut features = self.features(architecture, registry)?;
+        let (network, stand_ins) = self.acquaint(architecture, registry, &mut features);
         let count = architecture.parameters.len();
         let mut weights = vec![Vec::new(); count];
         let mut labels = Vec::with_capacity(count);
         if !features.is_empty() {
             let batch = NodeBatch::new(&[&features], &self.device);
-            let tokens = self.network.tokens(&batch);
+            let tokens = network.tokens(&batch);
             for range in chunks(architecture) {
                 let plan = PatchPlan::of_parameters(architecture, &features.nodes, range.clone());
                 let jobs = [Job { features: &features, plan: &plan }];
                 let estimate = Estimate::from_tokens(
-                    &self.network,
+                    &network,
                     tokens.clone(),
                     batch.nodes,
                     &jobs,
@@ -94,7 +97,23 @@ impl Predictor {
                 _ => Filled::Skipped("its role is not predicted".to_owned()),
             });
         }
-        Ok(Prediction { weights, labels })
+        Ok(Prediction { weights, labels, stand_ins })
+    }
+}
+
+impl Predictor {
+    fn features(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+    ) -> Result<NodeFeatures, PredictorError> {
+        let encoder = self.node_encoder.as_deref();
+        self.config.network.encoder.check(encoder).map_err(PredictorError::Mismatch)?;
+        let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
+        Ok(match encoder {
+            None => features,
+            Some(encoder) => features.with_further(architecture, registry, encoder),
+        })
     }
 }
 

@@ -10,13 +10,18 @@ mod config;
 mod error;
 mod fill;
 mod forward;
+mod known;
 mod network;
+mod start;
 
 pub use bundled::{BUNDLED, bundled};
 pub use calibration::{CalibrationImages, CalibrationSource, calibrate, calibration_noise};
 pub use checkpoint::Predictor;
-pub use config::{FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, TrainingRecord};
+pub use config::{
+    FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
+};
 pub use error::PredictorError;
 pub use fill::{Filled, Prediction};
 pub use forward::{Estimate, Job};
+pub use known::StandIn;
 pub use network::Network;

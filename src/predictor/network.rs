@@ -34,6 +34,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Name of the table of operator embeddings, whose rows follow a vocabulary.
+    pub const OPERATORS: &str = "encoder.operators";
+    /// Prefix of the tensors that only predictors with further node features have.
+    pub(super) const FURTHER: &str = "encoder.further.";
+
     /// An empty network; load values with [`crate::neural::with_values`].
     pub fn new(
         config: &NetworkConfig,
@@ -64,6 +69,17 @@ impl Network {
             outputs,
             calibration: Initializer::Zeros.init(calibration, device),
         }
+    }
+
+    /// The embedding of every operator, `[operators + 1, width]`; the last is for unknown ones.
+    pub fn operators(&self) -> Tensor<2> {
+        self.encoder.operators()
+    }
+
+    /// The same network with more operator embeddings `[rows, width]` behind its own.
+    pub fn with_further_operators(mut self, rows: Tensor<2>) -> Self {
+        self.encoder = self.encoder.with_further_operators(rows);
+        self
     }
 
     /// Node tokens `[graphs · nodes, width]`.

@@ -20,6 +20,10 @@ pub struct TrainConfig {
     pub data: PathBuf,
     /// Folder for checkpoints and metrics.
     pub out: PathBuf,
+    /// Predictor whose values it starts from, a folder or the name of a bundled one; random values
+    /// without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
     /// Seed of initialisation, graphs, images and their order.
     #[serde(default)]
     pub seed: u64,

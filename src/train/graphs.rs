@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    encoder::NodeFeatures,
+    encoder::{NodeEncoder, NodeFeatures},
     execute::Runner,
     graph::Architecture,
     onnx::Model,
@@ -16,6 +16,27 @@ use crate::{
 };
 
 use super::TrainError;
+
+/// What graphs are read with.
+#[derive(Clone, Debug)]
+pub struct GraphReader {
+    /// Operators.
+    pub registry: &'static Registry,
+    /// Operators as the predictor numbers them.
+    pub vocabulary: Vocabulary,
+    /// What gives further features of nodes.
+    pub node_encoder: Option<Arc<dyn NodeEncoder>>,
+}
+
+impl GraphReader {
+    fn features(&self, architecture: &Architecture) -> NodeFeatures {
+        let features = NodeFeatures::read(architecture, self.registry, &self.vocabulary);
+        match &self.node_encoder {
+            None => features,
+            Some(encoder) => features.with_further(architecture, self.registry, &**encoder),
+        }
+    }
+}
 
 /// A sampled graph at one image size.
 #[derive(Debug)]
@@ -37,20 +58,15 @@ impl PreparedGraph {
     pub fn new(
         graph: &SampledGraph,
         size: usize,
-        registry: &'static Registry,
-        vocabulary: &Vocabulary,
+        reader: &GraphReader,
     ) -> Result<Self, TrainError> {
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
-        Self::of(&model, size, registry, vocabulary)
+        Self::of(&model, size, reader)
     }
 
     /// Reads a model for square images of the given size.
-    pub fn of(
-        model: &Model,
-        size: usize,
-        registry: &'static Registry,
-        vocabulary: &Vocabulary,
-    ) -> Result<Self, TrainError> {
+    pub fn of(model: &Model, size: usize, reader: &GraphReader) -> Result<Self, TrainError> {
+        let registry = reader.registry;
         let mut architecture = Architecture::from_model(model)?;
         resolve(&mut architecture, registry)?;
         let mut shape = architecture
@@ -65,7 +81,7 @@ impl PreparedGraph {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
         }
-        let features = NodeFeatures::read(&architecture, registry, vocabulary);
+        let features = reader.features(&architecture);
         let plan = PatchPlan::new(&architecture, &features.nodes);
         let runner = Runner::new(&architecture, registry);
         Ok(Self { name: model.name().to_owned(), architecture, features, plan, runner })
@@ -76,8 +92,7 @@ impl PreparedGraph {
 #[derive(Debug)]
 pub struct GraphPool {
     space: Space,
-    registry: &'static Registry,
-    vocabulary: Vocabulary,
+    reader: GraphReader,
     held_out: HashSet<u64>,
     ready: Mutex<Ready>,
 }
@@ -91,13 +106,8 @@ struct Ready {
 
 impl GraphPool {
     /// A pool that never yields a graph whose fingerprint is held out.
-    pub fn new(
-        space: Space,
-        registry: &'static Registry,
-        vocabulary: Vocabulary,
-        held_out: HashSet<u64>,
-    ) -> Self {
-        Self { space, registry, vocabulary, held_out, ready: Mutex::default() }
+    pub fn new(space: Space, reader: GraphReader, held_out: HashSet<u64>) -> Self {
+        Self { space, reader, held_out, ready: Mutex::default() }
     }
 
     /// The graph of a seed at an image size; `None` if the graph is held out or cannot run at that
@@ -117,7 +127,7 @@ impl GraphPool {
         let prepared = if self.held_out.contains(&graph.fingerprint()) {
             None
         } else {
-            match PreparedGraph::new(&graph, size, self.registry, &self.vocabulary) {
+            match PreparedGraph::new(&graph, size, &self.reader) {
                 Ok(prepared) => Some(Arc::new(prepared)),
                 // A head that flattens its images fits one image size only.
                 Err(TrainError::Resolve(_)) if self.native_size(&graph) != Some(size) => None,

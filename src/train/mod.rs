@@ -15,7 +15,7 @@ mod validation;
 
 pub use config::{AugmentationConfig, OptimiserConfig, Stage, Statistics, TrainConfig};
 pub use error::TrainError;
-pub use graphs::{GraphPool, PreparedGraph};
+pub use graphs::{GraphPool, GraphReader, PreparedGraph};
 pub use optimiser::{AdamW, schedule};
 pub use run::{Outcome, RunOptions, train};
 pub use timing::StepFixture;

@@ -18,18 +18,19 @@ use rayon::prelude::*;
 
 use crate::{
     data::{Batcher, Dataset, Split},
+    encoder::NodeEncoder,
     memory,
     neural::{self, Entry},
-    ops::{Vocabulary, registry},
+    ops::{Registry, Vocabulary, registry},
     predictor::{
-        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, TrainingRecord,
-        calibration_noise,
+        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Start, TrainingRecord,
+        bundled, calibration_noise,
     },
     spaces::{self, Space},
 };
 
 use super::{
-    AdamW, GraphPool, Stage, TrainConfig, TrainError,
+    AdamW, GraphPool, GraphReader, Stage, TrainConfig, TrainError,
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
@@ -52,6 +53,9 @@ pub struct RunOptions {
     pub command: String,
     /// Set it to stop after the current step, with everything saved.
     pub stop: Arc<AtomicBool>,
+    /// What gives further features of nodes; their names are `network.encoder.further` of the
+    /// configuration.
+    pub node_encoder: Option<Arc<dyn NodeEncoder>>,
     /// Whether to draw a progress bar.
     pub progress: bool,
 }
@@ -98,6 +102,8 @@ impl<'a> Run<'a> {
     fn start(config: &'a TrainConfig, options: &'a RunOptions) -> Result<Self, TrainError> {
         let registry = registry();
         let vocabulary = Vocabulary::of(registry);
+        let encoder = &config.network.encoder;
+        encoder.check(options.node_encoder.as_deref()).map_err(TrainError::Mismatch)?;
         let space = Space::load(&config.space)?;
         let [channels, ..] = space.input;
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
@@ -143,11 +149,15 @@ impl<'a> Run<'a> {
         }
         let empty = Network::new(&config.network, &input, vocabulary.len(), options.first());
         let entries = neural::entries(&empty);
-        let (progress, adam) = saved.unwrap_or_else(|| {
-            let mut values = neural::initialise(&entries, config.seed);
-            calibration_noise(&entries, &mut values, config.seed);
-            (Progress::default(), AdamW::new(values))
-        });
+        let (progress, adam) = match (saved, &config.initial) {
+            (Some(saved), _) => saved,
+            (None, Some(initial)) => start_from(initial, &entries, &vocabulary, registry)?,
+            (None, None) => {
+                let mut values = neural::initialise(&entries, config.seed);
+                calibration_noise(&entries, &mut values, config.seed);
+                (Progress::default(), AdamW::new(values))
+            }
+        };
         let held_out: HashSet<u64> = [spaces::Split::Validation, spaces::Split::Test]
             .into_iter()
             .flat_map(|split| split.seeds(HELD_OUT))
@@ -155,12 +165,14 @@ impl<'a> Run<'a> {
             .into_par_iter()
             .map(|seed| Ok(space.sample(seed)?.fingerprint()))
             .collect::<Result<_, TrainError>>()?;
-        let validation = Validation::new(&space, registry, &vocabulary, &input, &held_out_images)?;
+        let node_encoder = options.node_encoder.clone();
+        let reader = GraphReader { registry, vocabulary, node_encoder };
+        let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
         Ok(Self {
             config,
             options,
             predictor,
-            pool: GraphPool::new(space, registry, vocabulary, held_out),
+            pool: GraphPool::new(space, reader, held_out),
             data,
             validation,
             entries,
@@ -204,6 +216,7 @@ impl<'a> Run<'a> {
             let norm = result.gradient.and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
             });
+            self.meet(&tasks);
             let finite = if norm.is_some() { result.finite } else { 0 };
             self.progress.step += 1;
             self.progress.architecture_steps += finite as u64;
@@ -273,6 +286,17 @@ impl<'a> Run<'a> {
             .collect()
     }
 
+    /// Notes the operators of a step's graphs.
+    fn meet(&mut self, tasks: &[Task]) {
+        let names = &self.predictor.vocabulary;
+        let met = &mut self.progress.operators_met;
+        for row in tasks.iter().flat_map(|task| &task.graph.features.operators) {
+            if let Some(name) = names.get(*row).filter(|name| !met.contains(*name)) {
+                met.insert(name.clone());
+            }
+        }
+    }
+
     fn validate(&mut self) -> Result<(), TrainError> {
         let device = self.options.first();
         let network = self.network(&self.adam.average, device);
@@ -293,6 +317,8 @@ impl<'a> Run<'a> {
         training.architecture_steps = self.progress.architecture_steps;
         training.seconds = self.progress.seconds;
         training.validation_top1 = self.progress.validation_top1;
+        training.initial = self.progress.initial.clone();
+        training.operators_met = Some(self.progress.operators_met.clone());
         let folder = self.config.out.join("predictor");
         Ok(Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?)
     }
@@ -307,6 +333,23 @@ impl<'a> Run<'a> {
         bar.reset_eta();
         bar
     }
+}
+
+/// The state before the first step of a run that goes on where another predictor ended.
+fn start_from(
+    initial: &str,
+    entries: &[Entry],
+    vocabulary: &Vocabulary,
+    registry: &Registry,
+) -> Result<(Progress, AdamW), TrainError> {
+    let predictor = bundled(initial, &Device::flex())?;
+    let values = predictor.starting_values(entries, vocabulary, registry)?;
+    let progress = Progress {
+        initial: Some(Start { predictor: initial.to_owned(), hash: predictor.hash }),
+        operators_met: predictor.config.training.operators_met.unwrap_or_default(),
+        ..Progress::default()
+    };
+    Ok((progress, AdamW::new(values)))
 }
 
 /// Sums since the last line of metrics.

@@ -1,6 +1,6 @@
 //! Everything a run needs to go on: `state.safetensors` and `state.json`, written atomically.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use crate::onnx::{
     atomic,
     safetensors::{Entry as Stored, write as write_safetensors},
 };
+
+use crate::predictor::Start;
 
 use super::{AdamW, TrainConfig, TrainError};
 
@@ -25,6 +27,12 @@ pub struct Progress {
     pub seconds: f64,
     /// Newest validation accuracy.
     pub validation_top1: Option<f64>,
+    /// What it started from, if not from random values.
+    #[serde(default)]
+    pub initial: Option<Start>,
+    /// Operators of the graphs that it was trained on, those before its start included.
+    #[serde(default)]
+    pub operators_met: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]

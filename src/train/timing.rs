@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    AdamW, OptimiserConfig, PreparedGraph, Statistics, TrainError,
+    AdamW, GraphReader, OptimiserConfig, PreparedGraph, Statistics, TrainError,
     step::{Objective, Replica, Scratches, Task, step},
 };
 
@@ -55,7 +55,9 @@ impl StepFixture {
         kernels: bool,
     ) -> Result<Self, TrainError> {
         let vocabulary = Vocabulary::of(registry());
-        let mut graph = PreparedGraph::of(model, size, registry(), &vocabulary)?;
+        let operators = vocabulary.len();
+        let reader = GraphReader { registry: registry(), vocabulary, node_encoder: None };
+        let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {
             graph.runner = Runner::without_kernels(&graph.architecture, registry());
         }
@@ -66,7 +68,7 @@ impl StepFixture {
             return Err(TrainError::Mismatch(problem));
         }
         let input = InputConfig { mean: vec![0.0; CHANNELS], std: vec![1.0; CHANNELS], size };
-        let empty = Network::new(network, &input, vocabulary.len(), &Device::flex());
+        let empty = Network::new(network, &input, operators, &Device::flex());
         let entries = neural::entries(&empty);
         let mut random = ChaCha8Rng::seed_from_u64(0);
         let pixels = batch * CHANNELS * size * size;
@@ -91,7 +93,7 @@ impl StepFixture {
             tasks,
             network: network.clone(),
             input,
-            operators: vocabulary.len(),
+            operators,
             entries,
             objective,
             weights: Vec::new(),

@@ -7,12 +7,11 @@ use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Scratch},
     neural::download,
-    ops::{Registry, Vocabulary},
     predictor::{Estimate, InputConfig, Job, Network},
     spaces::{self, Space},
 };
 
-use super::{PreparedGraph, TrainError};
+use super::{GraphReader, PreparedGraph, TrainError};
 
 /// Validation graphs.
 const GRAPHS: u64 = 12;
@@ -41,14 +40,13 @@ impl Validation {
     /// Draws graphs and images.
     pub fn new(
         space: &Space,
-        registry: &'static Registry,
-        vocabulary: &Vocabulary,
+        reader: &GraphReader,
         input: &InputConfig,
         held_out: &Dataset,
     ) -> Result<Self, TrainError> {
         let graphs = spaces::Split::Validation
             .seeds(GRAPHS)
-            .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, registry, vocabulary))
+            .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, reader))
             .collect::<Result<_, TrainError>>()?;
         let batcher =
             Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;

@@ -26,7 +26,7 @@ fn config() -> PredictorConfig {
         input: InputConfig { mean: vec![0.5; 3], std: vec![0.25; 3], size: 16 },
         classes: (0..10).map(|class| class.to_string()).collect(),
         network: NetworkConfig {
-            encoder: EncoderConfig { width: 16, heads: 2, layers: 2 },
+            encoder: EncoderConfig { width: 16, heads: 2, layers: 2, further: Vec::new() },
             trunk: 24,
             hidden: 16,
             calibration: 2,

@@ -95,6 +95,7 @@ fn two_replicas_train_as_one_does() {
             resume: false,
             command: "a test".to_owned(),
             stop: Arc::new(AtomicBool::new(false)),
+            node_encoder: None,
             progress: false,
         };
         assert!(train(&TrainConfig::load(&config).unwrap(), &options).unwrap().finished);

@@ -1,0 +1,197 @@
+//! Features of one's own for every node, in one file:
+//! `cargo run --release --example node_encoder -- --seconds 60`.
+//!
+//! The graph encoder is told the latency of each node, measured on this machine, beside what it reads
+//! from the graph. A small predictor is trained with it for a minute, on drawings of stripes in ten
+//! directions, and then asked for the weights of a graph whose nodes are all ten times as slow.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    f32::consts::PI,
+    fs,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use burn::tensor::Device;
+use weightsmith::{
+    encoder::NodeEncoder,
+    graph::{Architecture, Fact, NodeIndex, Tensor},
+    onnx::Model,
+    ops::{Array, Registry, registry, resolve},
+    predictor::Predictor,
+    spaces::Space,
+    train::{RunOptions, TrainConfig, train},
+};
+
+/// The latency of a node by itself, on burn's CPU backend, as a logarithm of microseconds.
+#[derive(Debug)]
+struct Latency {
+    /// What latencies are multiplied by.
+    factor: f32,
+    /// Microseconds by operator and shapes.
+    measured: Mutex<HashMap<String, f32>>,
+}
+
+impl Latency {
+    fn times(factor: f32) -> Self {
+        Self { factor, measured: Mutex::default() }
+    }
+
+    /// The fastest of three runs; `None` where an input is not known.
+    fn measure(architecture: &Architecture, registry: &Registry, index: NodeIndex) -> Option<f32> {
+        let device = Device::flex();
+        let node = &architecture.dag[index];
+        let operator = registry.find(node).ok()?;
+        let inputs: Vec<Option<Array>> = node
+            .inputs
+            .iter()
+            .map(|&operand| match architecture.fact(operand) {
+                None => Some(None),
+                Some(Fact { value: Some(value), .. }) => {
+                    Some(Some(Array::constant(&value, &device)))
+                }
+                Some(Fact { shape, .. }) => {
+                    Some(Some(Array::upload(&Tensor::full(shape?, 0.5), &device)))
+                }
+            })
+            .collect::<Option<_>>()?;
+        let run = || {
+            let start = Instant::now();
+            let outputs = operator.execute(node, &inputs, &device).ok()?;
+            outputs.first()?.download();
+            Some(start.elapsed().as_secs_f32() * 1e6)
+        };
+        (0..3).map(|_| run()).collect::<Option<Vec<f32>>>()?.into_iter().reduce(f32::min)
+    }
+}
+
+impl NodeEncoder for Latency {
+    fn names(&self) -> Vec<String> {
+        vec!["latency".to_owned()]
+    }
+
+    fn encode(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        index: NodeIndex,
+        features: &mut [f32],
+    ) {
+        let node = &architecture.dag[index];
+        let shapes: Vec<_> = node
+            .inputs
+            .iter()
+            .map(|&operand| architecture.fact(operand).and_then(|fact| fact.shape))
+            .collect();
+        let key = format!("{} {:?} {shapes:?}", node.op_type, node.attributes);
+        let lock = || self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = lock().get(&key).copied();
+        let microseconds =
+            known.or_else(|| Self::measure(architecture, registry, index)).unwrap_or_default();
+        lock().insert(key, microseconds);
+        features[0] = (self.factor * microseconds).ln_1p() / 4.0;
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seconds = match arguments.as_slice() {
+        [] => 60.0,
+        [name, seconds] if name == "--seconds" => seconds.parse()?,
+        _ => return Err("usage: node_encoder [--seconds SECONDS]".into()),
+    };
+    let folder = tempfile::tempdir()?;
+    let config = TrainConfig::load(&recipe(folder.path())?)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = RunOptions {
+        devices: vec![Device::flex()],
+        resume: false,
+        command: "the node_encoder example".to_owned(),
+        stop: Arc::clone(&stop),
+        node_encoder: Some(Arc::new(Latency::times(1.0))),
+        progress: false,
+    };
+    thread::spawn(move || {
+        thread::sleep(Duration::from_secs_f64(seconds));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let outcome = train(&config, &options)?;
+    println!(
+        "{} networks in {:.0} s; held-out graphs classify {:.1} % of the stripes, chance is 10 %",
+        outcome.progress.architecture_steps,
+        outcome.progress.seconds,
+        100.0 * outcome.progress.validation_top1.unwrap_or_default()
+    );
+
+    let graph = Space::load("tiny")?.sample(0)?;
+    let mut architecture = Architecture::from_model(&Model::from_bytes("tiny", graph.onnx)?)?;
+    resolve(&mut architecture, registry())?;
+    let mut predictor = Predictor::load(&outcome.predictor, &Device::flex())?;
+    let refusal = predictor.predict(&architecture, registry(), |_| false).unwrap_err();
+    println!("without the node encoder: {refusal}");
+    let mut weights = |latency: Latency| -> Result<Vec<f32>, Box<dyn Error>> {
+        predictor.node_encoder = Some(Arc::new(latency));
+        Ok(predictor.predict(&architecture, registry(), |_| false)?.weights.concat())
+    };
+    let (usual, slow) = (weights(Latency::times(1.0))?, weights(Latency::times(10.0))?);
+    let size = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let moved: Vec<f32> = usual.iter().zip(&slow).map(|(a, b)| a - b).collect();
+    println!(
+        "nodes ten times as slow move the {} predicted values by {:.1} % of their norm",
+        usual.len(),
+        100.0 * size(&moved) / size(&usual)
+    );
+    Ok(())
+}
+
+/// Writes the data set and a training configuration into a folder.
+fn recipe(folder: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
+    let data = folder.join("stripes");
+    fs::create_dir(&data)?;
+    write_stripes(&data)?;
+    let config = folder.join("train.toml");
+    let text = format!(
+        "name = \"latency\"\nspace = \"tiny\"\ndata = {data:?}\nout = {:?}\nmeta_batch = 8\n\
+         batch = 32\ngraphs = 256\nvalidate_every = 1000000\naugmentation = \"none\"\n\
+         [network]\ntrunk = 64\nhidden = 64\ncalibration = 16\n\
+         [network.encoder]\nwidth = 32\nheads = 4\nlayers = 2\nfurther = [\"latency\"]\n\
+         [optimiser]\nlearning_rate = 4e-3\nwarmup = 20\nema = 0.98\n\
+         [[stages]]\nsteps = 1000000\nsize = 16\nstatistics = \"calibration\"\n",
+        folder.join("run")
+    );
+    fs::write(&config, text)?;
+    Ok(config)
+}
+
+/// Stripes of 16 × 16 pixels in ten directions, at random phases and widths, in the IDX format of
+/// MNIST.
+fn write_stripes(folder: &Path) -> Result<(), Box<dyn Error>> {
+    const SIDE: usize = 16;
+    for (part, count) in [("train", 4000_usize), ("t10k", 500)] {
+        let mut images = [[0, 0, 8, 3].as_slice(), &(count as u32).to_be_bytes()].concat();
+        images.extend([SIDE as u32; 2].iter().flat_map(|side| side.to_be_bytes()));
+        let mut labels = [[0, 0, 8, 1].as_slice(), &(count as u32).to_be_bytes()].concat();
+        for index in 0..count {
+            // Multiples of irrational numbers fill the unit interval evenly.
+            let unit = |step: f32| (index as f32 * step).fract();
+            let (phase, width) = (2.0 * PI * unit(0.618_034), 0.6 + 0.6 * unit(0.414_214));
+            let (sin, cos) = (PI * (index % 10) as f32 / 10.0).sin_cos();
+            for pixel in 0..SIDE * SIDE {
+                let (row, column) = ((pixel / SIDE) as f32, (pixel % SIDE) as f32);
+                let wave = ((row * cos + column * sin) * width + phase).sin();
+                images.push((127.5 + 120.0 * wave) as u8);
+            }
+            labels.push((index % 10) as u8);
+        }
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images)?;
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels)?;
+    }
+    Ok(())
+}

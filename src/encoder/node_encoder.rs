@@ -1,0 +1,50 @@
+//! Further numbers about nodes, from outside this crate.
+
+use std::fmt::Debug;
+
+use crate::{
+    graph::{Architecture, NodeIndex},
+    ops::Registry,
+};
+
+use super::EncoderConfig;
+
+/// Features of nodes that the encoder does not read by itself, such as a measured latency.
+///
+/// A predictor that is trained with them ([`crate::train::RunOptions::node_encoder`]) lists their
+/// names in [`EncoderConfig::further`], and needs the same features ever after
+/// ([`crate::predictor::Predictor::node_encoder`]). `examples/node_encoder.rs` is a complete one.
+pub trait NodeEncoder: Debug + Send + Sync {
+    /// A name for each feature, the same for every graph.
+    fn names(&self) -> Vec<String>;
+
+    /// Writes the features of one node of a resolved architecture into `features`, which holds a
+    /// zero for each name. Values of about unit size train best; values beyond ±8 are cut off, and
+    /// those that are not numbers count as zero.
+    fn encode(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        node: NodeIndex,
+        features: &mut [f32],
+    );
+}
+
+impl EncoderConfig {
+    /// Whether a node encoder, or none, gives the features that are asked for; otherwise a sentence
+    /// about what is missing.
+    pub fn check(&self, encoder: Option<&dyn NodeEncoder>) -> Result<(), String> {
+        let given = encoder.map(NodeEncoder::names).unwrap_or_default();
+        if given == self.further {
+            return Ok(());
+        }
+        let list = |names: &[String]| match names {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
+        let (wanted, given) = (list(&self.further), list(&given));
+        Err(format!(
+            "the predictor reads further node features ({wanted}), its node encoder gives others ({given})"
+        ))
+    }
+}

@@ -1,0 +1,88 @@
+//! Starting a predictor from what another one learned.
+
+use crate::{
+    neural::{self, Entry},
+    ops::{OperatorFamily, Registry, Vocabulary},
+};
+
+use super::{
+    Network, Predictor, PredictorError,
+    known::{Known, mean_row},
+};
+
+impl Predictor {
+    /// Starting values for a network with the given parameters and vocabulary: those of this
+    /// predictor. Rows of the operator table are matched by name; operators that this predictor does
+    /// not know start as the mean of their family. Any other tensor must be here under the same name
+    /// and in the same shape, and none may be left over; only the matrix of further node features may be
+    /// missing, and starts at zero.
+    pub fn starting_values(
+        &self,
+        entries: &[Entry],
+        vocabulary: &Vocabulary,
+        registry: &Registry,
+    ) -> Result<Vec<f32>, PredictorError> {
+        let values = neural::values(&self.network);
+        let mut start = 0;
+        let mut own: Vec<(Entry, &[f32])> = neural::entries(&self.network)
+            .into_iter()
+            .map(|entry| {
+                let range = start..start + entry.len();
+                start = range.end;
+                (entry, &values[range])
+            })
+            .collect();
+        let misfit = |tensor: &str, problem: String| PredictorError::Start {
+            predictor: self.config.name.clone(),
+            tensor: tensor.to_owned(),
+            problem,
+        };
+        let mut out = Vec::with_capacity(entries.iter().map(Entry::len).sum());
+        for wanted in entries {
+            let name = wanted.name.as_str();
+            let Some(position) = own.iter().position(|(entry, _)| entry.name == name) else {
+                if name.starts_with(Network::FURTHER) {
+                    out.extend(std::iter::repeat_n(0.0, wanted.len()));
+                    continue;
+                }
+                return Err(misfit(name, "is missing".to_owned()));
+            };
+            let (entry, values) = own.swap_remove(position);
+            match (name, entry.shape.as_slice(), wanted.shape.as_slice()) {
+                (Network::OPERATORS, &[_, width], &[_, wanted]) if width == wanted => {
+                    out.extend(self.operator_rows(values, width, vocabulary, registry));
+                }
+                (_, shape, wanted) if shape == wanted => out.extend_from_slice(values),
+                (_, shape, wanted) => {
+                    return Err(misfit(name, format!("has shape {shape:?} instead of {wanted:?}")));
+                }
+            }
+        }
+        match own.first() {
+            Some((entry, _)) => Err(misfit(&entry.name, "has no place in the network".to_owned())),
+            None => Ok(out),
+        }
+    }
+
+    /// The operator table for another vocabulary, with the row for unknown operators at its end.
+    fn operator_rows(
+        &self,
+        table: &[f32],
+        width: usize,
+        vocabulary: &Vocabulary,
+        registry: &Registry,
+    ) -> Vec<f32> {
+        let known = Known::of(self, registry);
+        let mut rows = Vec::with_capacity((vocabulary.len() + 1) * width);
+        for (index, name) in vocabulary.names().iter().enumerate() {
+            let family = vocabulary.operator(index, registry).map(|operator| operator.family());
+            let from = match known.row(name) {
+                Some(row) => vec![row],
+                None => known.relatives(family.unwrap_or(OperatorFamily::Other)),
+            };
+            rows.extend(mean_row(table, width, &from));
+        }
+        rows.extend(mean_row(table, width, &[self.vocabulary.len()]));
+        rows
+    }
+}

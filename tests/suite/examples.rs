@@ -1,0 +1,34 @@
+//! The extension points as their examples use them. `cargo test` builds the examples.
+
+use std::{env, process::Command};
+
+/// What an example prints.
+fn run(name: &str, arguments: &[&str]) -> String {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let program = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "build the examples first: cargo build --examples");
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    println!("{text}");
+    text
+}
+
+#[test]
+fn an_operator_of_another_crate_is_filled_and_run() {
+    let text = run("custom_node", &[]);
+    assert!(text.contains("never met com.example::ScaledTanhConv"));
+    for name in ["first.weight", "first.gamma", "second.weight", "head.weight", "logits"] {
+        assert!(text.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_node_encoder_of_another_crate_trains_along() {
+    let text = run("node_encoder", &["--seconds", "2"]);
+    assert!(text.contains("networks in"));
+    assert!(text.contains("without the node encoder: the predictor reads"));
+    let moved = text.split("values by ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(moved.parse::<f32>().unwrap() > 0.0, "{moved}");
+}

@@ -1,0 +1,164 @@
+//! Operators that a predictor knows, those that others stand in for, and runs that start from a
+//! predictor with another vocabulary.
+
+use std::{fs, path::Path, process::Command};
+
+use approx::assert_relative_eq;
+use burn::tensor::Device;
+use serde_json::Value;
+use weightsmith::{
+    graph::Architecture,
+    neural,
+    onnx::Model,
+    ops::{OperatorFamily, Vocabulary, registry, resolve},
+    predictor::{Network, Predictor, bundled},
+};
+
+use super::digits::write_idx;
+
+fn architecture(name: &str) -> Architecture {
+    let path = format!("{}/architectures/named/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+    let mut architecture =
+        Architecture::from_model(&Model::open(Path::new(&path)).unwrap()).unwrap();
+    resolve(&mut architecture, registry()).unwrap();
+    architecture
+}
+
+/// The bundled predictor with another vocabulary.
+fn with_vocabulary(names: Vec<String>) -> Predictor {
+    let device = Device::flex();
+    let predictor = bundled("cifar10", &device).unwrap();
+    let vocabulary = Vocabulary::from_names(names);
+    let config = &predictor.config;
+    let empty = Network::new(&config.network, &config.input, vocabulary.len(), &device);
+    let entries = neural::entries(&empty);
+    let values = predictor.starting_values(&entries, &vocabulary, registry()).unwrap();
+    Predictor { network: neural::with_values(empty, &values, &device), vocabulary, ..predictor }
+}
+
+#[test]
+fn every_operator_says_its_family() {
+    let without: Vec<&str> = registry()
+        .operators()
+        .filter(|operator| operator.family() == OperatorFamily::Other)
+        .map(|operator| operator.op_type())
+        .collect();
+    assert_eq!(without, [""; 0]);
+}
+
+#[test]
+fn a_larger_vocabulary_changes_no_prediction() {
+    let architecture = architecture("resnet-20");
+    let predictor = bundled("cifar10", &Device::flex()).unwrap();
+    let weights = |predictor: &Predictor| {
+        let prediction = predictor.predict(&architecture, registry(), |_| false).unwrap();
+        assert_eq!(prediction.stand_ins, []);
+        prediction.weights
+    };
+    let mut names = predictor.vocabulary.names().to_vec();
+    names.insert(0, "com.example::New".to_owned());
+    names.swap(3, 40);
+    assert_eq!(weights(&predictor), weights(&with_vocabulary(names)));
+}
+
+#[test]
+fn an_operator_that_was_never_met_is_taken_for_the_mean_of_its_family() {
+    let architecture = architecture("resnet-20");
+    let full = bundled("cifar10", &Device::flex()).unwrap();
+    let names = full.vocabulary.names().to_vec();
+    let less: Vec<String> = names.iter().filter(|name| *name != "Relu").cloned().collect();
+    let smaller = with_vocabulary(less.clone());
+    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
+    let [stand_in] = &outside.stand_ins[..] else { panic!("{:?}", outside.stand_ins) };
+    assert_eq!((stand_in.operator.as_str(), stand_in.family), ("Relu", OperatorFamily::Activation));
+    assert!(stand_in.mean_of.contains(&"Sigmoid".to_owned()));
+    assert!(!stand_in.mean_of.contains(&"Conv".to_owned()));
+    assert!(stand_in.to_string().contains("never met Relu"), "{stand_in}");
+
+    // The same for one that is in the vocabulary, but was not met in training,
+    let mut unmet = full;
+    unmet.config.training.operators_met = Some(less.into_iter().collect());
+    let inside = unmet.predict(&architecture, registry(), |_| false).unwrap();
+    assert_eq!(outside.stand_ins, inside.stand_ins);
+    assert_eq!(outside.weights, inside.weights);
+
+    // and what training would start from.
+    let mut started = with_vocabulary(smaller.vocabulary.names().to_vec());
+    let entries = neural::entries(&unmet.network);
+    let values = smaller.starting_values(&entries, &unmet.vocabulary, registry()).unwrap();
+    started.network = neural::with_values(unmet.network, &values, &Device::flex());
+    started.vocabulary = unmet.vocabulary;
+    let started = started.predict(&architecture, registry(), |_| false).unwrap();
+    assert_eq!(started.stand_ins, []);
+    for (a, b) in started.weights.iter().flatten().zip(outside.weights.iter().flatten()) {
+        assert_relative_eq!(*a, *b, epsilon = 1e-6);
+    }
+}
+
+#[test]
+fn a_run_starts_where_another_predictor_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    write_idx(&data);
+    let run = |name: &str, head: &str, width: usize, steps: u64, rate: f32, further: &[&str]| {
+        let out = folder.path().join(name);
+        let config = folder.path().join(format!("{name}.toml"));
+        let text = format!(
+            "name = {name:?}\nspace = \"tiny\"\ndata = {data:?}\nout = {out:?}\nmeta_batch = 2\n\
+             batch = 4\ngraphs = 4\nvalidate_every = 100\n{head}\n\
+             [network]\ntrunk = 16\nhidden = {width}\ncalibration = 2\n\
+             [network.encoder]\nwidth = 16\nheads = 2\nlayers = 1\n\
+             [optimiser]\nlearning_rate = {rate:?}\n\
+             [[stages]]\nsteps = {steps}\nsize = 16\nstatistics = \"calibration\"\n",
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
+        command.arg("train").arg(&config).args(["--device", "flex", "-q"]).args(further);
+        let output = command.output().unwrap();
+        (out, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let record = |out: &Path| -> Value {
+        let json = fs::read(out.join("predictor/config.json")).unwrap();
+        serde_json::from_slice::<Value>(&json).unwrap()["training"].clone()
+    };
+    let load = |out: &Path| Predictor::load(&out.join("predictor"), &Device::flex()).unwrap();
+    let (first, error) = run("first", "", 16, 2, 1e-3, &[]);
+    assert_eq!(error, "");
+    assert!(record(&first)["initial"].is_null());
+    let met = record(&first)["operators_met"].clone();
+    assert!(met.as_array().unwrap().contains(&"Conv".into()), "{met}");
+
+    // A run that does not learn ends where it started, apart from operators never met.
+    let initial = first.join("predictor");
+    let head = format!("initial = {initial:?}");
+    let (second, error) = run("second", &head, 16, 1, 0.0, &[]);
+    assert_eq!(error, "");
+    let [before, after] = [&first, &second].map(|out| load(out));
+    let mut start = 0;
+    let values = [&before, &after].map(|predictor| neural::values(&predictor.network));
+    for entry in neural::entries(&before.network) {
+        let range = start..start + entry.len();
+        start = range.end;
+        let [before, after] = values.each_ref().map(|values| &values[range.clone()]);
+        assert!(before == after || entry.name == Network::OPERATORS, "{}", entry.name);
+    }
+    let rows = |predictor: &Predictor, name: &str| -> Vec<f32> {
+        let row = predictor.vocabulary.index("", name).unwrap();
+        predictor.network.operators().narrow(0, row, 1).into_data().try_to_vec().unwrap()
+    };
+    assert_eq!(rows(&before, "Conv"), rows(&after, "Conv"));
+    assert_eq!(rows(&after, "ConvTranspose"), rows(&after, "Conv"));
+    let started = record(&second)["initial"].clone();
+    assert_eq!(started["predictor"], initial.display().to_string());
+    assert_eq!(started["hash"].as_str().unwrap().len(), 64);
+
+    let (_, error) = run("wider", &head, 24, 1, 0.0, &[]);
+    assert!(error.contains("'trunk.weight' has shape"), "{error}");
+
+    // A run that goes on keeps what it has, though its start is gone.
+    fs::remove_dir_all(&first).unwrap();
+    let (_, error) = run("second", &head, 16, 2, 0.0, &["--resume"]);
+    assert_eq!(error, "");
+    assert_eq!(record(&second)["initial"], started);
+}
