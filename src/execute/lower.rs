@@ -10,7 +10,7 @@ use crate::{
         gather::{GatherMap, Position},
         product::{Product, Stack},
     },
-    ops::Registry,
+    ops::{Passage, Registry},
 };
 
 use super::{
@@ -82,19 +82,22 @@ pub(super) fn lower(
     for &index in &needed(architecture) {
         let node = &architecture.dag[index];
         let facts: Vec<_> = node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
-        let step = registry
-            .get(&node.domain, &node.op_type)
+        let operator = registry.get(&node.domain, &node.op_type);
+        let step = operator
             .and_then(|operator| operator.lower(node, &facts))
             .ok_or_else(|| NotLowered(architecture.describe(index)))?;
-        lowering.node(index, step, &images).ok_or_else(|| {
+        let passage = operator.and_then(|operator| operator.passage(node));
+        lowering.node(index, step, passage, &images).ok_or_else(|| {
             NotLowered(format!("the operands of {}", architecture.describe(index)))
         })?;
     }
     let result = match architecture.outputs.first() {
-        Some((_, Operand::Node { node, slot })) => lowering.held.get(&(*node, *slot)).cloned(),
+        Some((_, Operand::Node { node, slot })) => lowering.held.remove(&(*node, *slot)),
         _ => None,
     };
-    let result = result.ok_or_else(|| NotLowered("the output of the graph".to_owned()))?;
+    let Some(Given::Value(result)) = result else {
+        return Err(NotLowered("the output of the graph".to_owned()));
+    };
     let result = lowering.arranged(&result, &Form::rows(result.form.shape())).value;
     let Lowering { instructions, extents, .. } = lowering;
     Ok(Lowered { instructions, extents, result })
@@ -128,6 +131,8 @@ struct Held {
 enum Given {
     Value(Held),
     Parameter(ParameterId),
+    /// A matrix with rows and columns exchanged.
+    Transposed(ParameterId),
 }
 
 struct Lowering<'a> {
@@ -136,12 +141,18 @@ struct Lowering<'a> {
     /// By value.
     extents: Vec<Extent>,
     /// By output of a node.
-    held: HashMap<(NodeIndex, usize), Held>,
+    held: HashMap<(NodeIndex, usize), Given>,
 }
 
 impl Lowering<'_> {
     /// Adds the instructions of a node; `None` if its operands are not what its step takes.
-    fn node(&mut self, index: NodeIndex, step: Step, images: &Held) -> Option<()> {
+    fn node(
+        &mut self,
+        index: NodeIndex,
+        step: Step,
+        passage: Option<Passage>,
+        images: &Held,
+    ) -> Option<()> {
         let architecture = self.architecture;
         let node = &architecture.dag[index];
         let mut operands = Vec::with_capacity(node.inputs.len());
@@ -152,7 +163,7 @@ impl Lowering<'_> {
                 Operand::Input(_) => return None,
                 Operand::Parameter(id) => Given::Parameter(id),
                 Operand::Node { node, slot } => match self.held.get(&(node, slot)) {
-                    Some(held) => Given::Value(held.clone()),
+                    Some(held) => held.clone(),
                     // Statically folded, such as the target of a Reshape.
                     None if architecture.fact(*operand)?.value.is_some() => continue,
                     None => return None,
@@ -168,11 +179,15 @@ impl Lowering<'_> {
                 let (offset, strides) = part(x.form.shape(), axis, first)?;
                 first += shape[axis];
                 let part = self.view(x, offset, &strides, shape)?;
-                self.held.insert((index, slot), part);
+                self.held.insert((index, slot), Given::Value(part));
             }
+        } else if let ([Given::Parameter(id)], Some(Passage::Transposed)) =
+            (operands.as_slice(), passage)
+        {
+            self.held.insert((index, 0), Given::Transposed(*id));
         } else {
             let held = self.step(step, &operands, shape(0)?)?;
-            self.held.insert((index, 0), held);
+            self.held.insert((index, 0), Given::Value(held));
         }
         Some(())
     }
@@ -230,6 +245,10 @@ impl Lowering<'_> {
             }
             Step::MatMul => match rest {
                 [Given::Value(right)] => self.product(x, right, shape),
+                [Given::Transposed(id)] => {
+                    let (step, weight) = (Step::Linear { out_in: true }, Given::Parameter(*id));
+                    self.plain(step, x, &[weight], &Form::features(own), Form::features(shape))
+                }
                 _ => None,
             },
             _ => None,
@@ -248,7 +267,7 @@ impl Lowering<'_> {
         let values = operands.iter().map(|operand| Source::Value(operand.value));
         let weights = weights.iter().map(|weight| match weight {
             Given::Value(held) => Source::Value(held.value),
-            Given::Parameter(id) => Source::Parameter(*id),
+            Given::Parameter(id) | Given::Transposed(id) => Source::Parameter(*id),
         });
         let sources = values.chain(weights).collect();
         self.extents.push(form.extent());
@@ -267,6 +286,9 @@ impl Lowering<'_> {
         takes: &Form,
         leaves: Form,
     ) -> Option<Held> {
+        if rest.iter().any(|operand| matches!(operand, Given::Transposed(_))) {
+            return None;
+        }
         let x = self.arranged(x, takes);
         Some(self.push(step, Places::Extents, &[&x], rest, leaves))
     }
