@@ -3,6 +3,7 @@
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
 
 mod bench;
+mod drawing;
 mod evaluate;
 mod inspect;
 mod network;

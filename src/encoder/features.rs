@@ -102,7 +102,7 @@ impl NodeFeatures {
 }
 
 /// Nodes that a data input reaches and whose results are not all known statically.
-fn data_nodes(architecture: &Architecture) -> Vec<NodeIndex> {
+pub fn data_nodes(architecture: &Architecture) -> Vec<NodeIndex> {
     let mut reached = vec![false; architecture.dag.node_count()];
     let mut nodes = Vec::new();
     for &index in &architecture.order {

@@ -9,6 +9,6 @@ mod node_encoder;
 mod transformer;
 
 pub use batch::NodeBatch;
-pub use features::{NUMERIC, NodeFeatures};
+pub use features::{NUMERIC, NodeFeatures, data_nodes};
 pub use node_encoder::NodeEncoder;
 pub use transformer::{EncoderConfig, GraphEncoder};

@@ -103,6 +103,20 @@ pub enum Role {
 }
 
 impl Role {
+    /// What it is called in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Bias => "bias",
+            Self::Gain => "gain",
+            Self::Shift => "shift",
+            Self::RunningMean => "running mean",
+            Self::RunningVariance => "running variance",
+            Self::Slope => "slope",
+            Self::Free => "free",
+        }
+    }
+
     /// The attribute that a PyTorch module holds such a tensor under.
     pub fn torch_attribute(self) -> Option<&'static str> {
         match self {

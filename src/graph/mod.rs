@@ -15,5 +15,6 @@ pub use architecture::{
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
 pub use distance::Distances;
+pub use draw::{Ink, Paint, TooTangled};
 pub use read::{DimBindings, ReadError};
 pub use tensor::{Constant, DType, Fact, Tensor};

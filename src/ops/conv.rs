@@ -13,7 +13,8 @@ use crate::{
 use super::{
     Array, Features, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
-        Window, array, bad, image, maybe, maybe_shape, output, required, shape_of, sizes, window,
+        Window, array, bad, image, maybe, maybe_shape, output, required, results, shape_of, sizes,
+        values, window,
     },
 };
 
@@ -127,6 +128,11 @@ impl Operator for Conv {
             dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
             groups: Self::groups(node).unwrap_or(1),
         }
+    }
+
+    fn multiply_accumulates(&self, node: &Node, inputs: &[Option<Fact>]) -> u64 {
+        let weight = Self::weight(node, inputs).ok().flatten();
+        weight.map_or(0, |weight| values(results(node)).saturating_mul(values(weight.get(1..))))
     }
 
     fn execute(
@@ -254,6 +260,12 @@ impl Operator for ConvTranspose {
             dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
             groups: Conv::groups(node).unwrap_or(1),
         }
+    }
+
+    fn multiply_accumulates(&self, _node: &Node, inputs: &[Option<Fact>]) -> u64 {
+        let weight = maybe_shape(inputs, 1);
+        values(maybe_shape(inputs, 0))
+            .saturating_mul(values(weight.and_then(|weight| weight.get(1..))))
     }
 
     fn execute(

@@ -71,6 +71,18 @@ pub(super) fn bad(input: usize, problem: impl Into<String>) -> OpError {
     OpError::Input { input, problem: problem.into() }
 }
 
+/// The shape of a node's first output, if it is known.
+pub(super) fn results(node: &Node) -> Option<&[usize]> {
+    node.outputs.first()?.shape.as_deref()
+}
+
+/// How many values a shape holds; zero where it is not known.
+pub(super) fn values(shape: Option<&[usize]>) -> u64 {
+    shape.map_or(0, |shape| {
+        shape.iter().fold(1, |count, &extent| count.saturating_mul(extent as u64))
+    })
+}
+
 /// An axis, counted from the end if negative; `extra` is one for axes of a result with one more.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     let rank_i = rank as i64;

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
-    helpers::{array, bad, broadcast, maybe, maybe_shape, output, required},
+    helpers::{array, bad, broadcast, maybe, maybe_shape, output, required, results, values},
 };
 
 /// `Gemm`: alpha · op(a) · op(b) + beta · c.
@@ -97,6 +97,12 @@ impl Operator for Gemm {
             rule(1, Role::Weight, layout, shape),
             rule(2, Role::Bias, Layout::Vector, outputs.map(|outputs| vec![outputs])),
         ])
+    }
+
+    fn multiply_accumulates(&self, node: &Node, inputs: &[Option<Fact>]) -> u64 {
+        let transposed = Form::of(node).is_ok_and(|form| form.trans_a);
+        let depth = maybe_shape(inputs, 0).and_then(|shape| shape.get(usize::from(!transposed)));
+        values(results(node)).saturating_mul(depth.map_or(0, |&depth| depth as u64))
     }
 
     fn execute(
@@ -213,6 +219,11 @@ impl Operator for MatMul {
             ),
             rule(0, Layout::OutIn, left, None),
         ])
+    }
+
+    fn multiply_accumulates(&self, node: &Node, inputs: &[Option<Fact>]) -> u64 {
+        let depth = maybe_shape(inputs, 0).and_then(<[usize]>::last);
+        values(results(node)).saturating_mul(depth.map_or(0, |&depth| depth as u64))
     }
 
     fn execute(

@@ -20,6 +20,7 @@ mod resolve;
 mod slice;
 mod softmax;
 mod statics;
+mod summary;
 mod vocabulary;
 
 pub use array::Array;
@@ -28,4 +29,5 @@ pub(crate) use norm::batch_statistics;
 pub use operator::{Features, OpError, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry, registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
+pub use summary::{FamilySummary, Summary};
 pub use vocabulary::Vocabulary;

@@ -107,6 +107,12 @@ pub trait Operator: Send + Sync {
         Features::default()
     }
 
+    /// Multiply-accumulates of one run, where that is what it does: convolutions and matrix products.
+    /// Zero where shapes are not known.
+    fn multiply_accumulates(&self, _node: &Node, _inputs: &[Option<Fact>]) -> u64 {
+        0
+    }
+
     /// Runs the operator on a burn device, differentiable in every float input.
     fn execute(
         &self,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    encoder::{NodeBatch, NodeFeatures},
-    graph::{Architecture, Distances, ParameterId, Role},
+    encoder::{NodeBatch, NodeFeatures, data_nodes},
+    graph::{Architecture, Distances, Parameter, ParameterId, Role},
     ops::Registry,
     patches::PatchPlan,
 };
@@ -82,20 +82,18 @@ impl Predictor {
                 }
             }
         }
-        for (index, parameter) in architecture.parameters.iter().enumerate() {
-            let length = parameter.len();
-            labels.push(match (parameter.role(), length) {
-                _ if !weights[index].is_empty() => Filled::Predicted,
-                (Some(role @ (Role::RunningMean | Role::RunningVariance)), Some(length)) => {
-                    let value = if role == Role::RunningMean { 0.0 } else { 1.0 };
-                    weights[index] = vec![value; length];
-                    Filled::Default
-                }
-                _ if holds_value(ParameterId(index)) => Filled::Kept,
-                (_, None) => Filled::Skipped("its shape is not known".to_owned()),
-                (None, _) => Filled::Skipped("no known operator reads it".to_owned()),
-                _ => Filled::Skipped("its role is not predicted".to_owned()),
-            });
+        for (index, (parameter, weights)) in
+            architecture.parameters.iter().zip(&mut weights).enumerate()
+        {
+            let label = match weights.is_empty() {
+                true => without(parameter, || holds_value(ParameterId(index))),
+                false => Filled::Predicted,
+            };
+            if let (Filled::Default, Some(length)) = (&label, parameter.len()) {
+                let value = f32::from(parameter.role() == Some(Role::RunningVariance));
+                *weights = vec![value; length];
+            }
+            labels.push(label);
         }
         Ok(Prediction { weights, labels, stand_ins })
     }
@@ -115,6 +113,37 @@ impl Predictor {
             Some(encoder) => features.with_further(architecture, registry, encoder),
         })
     }
+}
+
+/// The label of a parameter that is not predicted.
+fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> Filled {
+    match (parameter.role(), parameter.len()) {
+        (Some(Role::RunningMean | Role::RunningVariance), Some(_)) => Filled::Default,
+        _ if holds_value() => Filled::Kept,
+        (_, None) => Filled::Skipped("its shape is not known".to_owned()),
+        (None, _) => Filled::Skipped("no known operator reads it".to_owned()),
+        _ => Filled::Skipped("its role is not predicted".to_owned()),
+    }
+}
+
+/// How every parameter of a resolved architecture would be filled by any predictor, with
+/// statistics that can be measured.
+pub fn expected(
+    architecture: &Architecture,
+    holds_value: impl Fn(ParameterId) -> bool,
+) -> Vec<Filled> {
+    let plan = PatchPlan::new(architecture, &data_nodes(architecture));
+    let label = |(index, parameter)| {
+        let id = ParameterId(index);
+        match plan.covers(id) {
+            true => Filled::Predicted,
+            false => match without(parameter, || holds_value(id)) {
+                Filled::Default => Filled::Calibrated,
+                label => label,
+            },
+        }
+    };
+    architecture.parameters.iter().enumerate().map(label).collect()
 }
 
 /// Ranges of parameters that together hold about [`CHUNK`] values.

@@ -21,7 +21,7 @@ pub use config::{
     FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
 };
 pub use error::PredictorError;
-pub use fill::{Filled, Prediction};
+pub use fill::{Filled, Prediction, expected};
 pub use forward::{Estimate, Job};
 pub use known::StandIn;
 pub use network::Network;

@@ -139,6 +139,28 @@ fn inspect_says_what_is_not_supported() {
 }
 
 #[test]
+fn inspect_counts_by_family_and_draws_a_picture_that_stands_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("graph.svg").display().to_string();
+    let output = weightsmith(&["inspect", &named("resnet-20"), "--svg", &svg, "--json"]);
+    let summary = &json(&output)["summary"];
+    // He et al. 2016: 0.27 M parameters, 40.8 M multiply-accumulates.
+    assert_eq!(summary["families"]["convolution"]["parameters"], 270_256);
+    assert_eq!(summary["total"]["multiply_accumulates"], 40_813_184);
+    assert_eq!(summary["weighted_depth"], 20);
+    let text = String::from_utf8(weightsmith(&["inspect", &named("resnet-20")]).stdout).unwrap();
+    let line = text.lines().find(|line| line.starts_with("convolution")).unwrap();
+    assert!(line.contains("270 256") && line.contains("81.6 M"), "{line}");
+    let svg = fs::read_to_string(svg).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    assert!(svg.contains("layer1.0.conv1.weight: 16 × 16 × 3 × 3, weights: predicted"));
+    assert!(svg.contains("weights: measured") && !svg.contains("not supported"));
+    for foreign in ["<script", "href", "url(http", "@font-face"] {
+        assert!(!svg.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
 fn bad_input_is_one_line_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("broken.onnx");

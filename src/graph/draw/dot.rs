@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 
-use super::{Architecture, Node, Operand};
+use super::shape_text;
+use crate::graph::{Architecture, Node, Operand};
 
 impl Architecture {
     /// DOT text: operators with their output shapes and parameter counts; those for which
@@ -58,13 +59,6 @@ impl Architecture {
         }
         out.push_str("}\n");
         out
-    }
-}
-
-fn shape_text(shape: Option<&[usize]>) -> String {
-    match shape {
-        None => "?".to_owned(),
-        Some(shape) => shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × "),
     }
 }
 
