@@ -11,8 +11,9 @@ use super::{
 };
 
 /// Spaces that come with the crate.
-const EMBEDDED: [(&str, &str); 3] = [
+const EMBEDDED: [(&str, &str); 4] = [
     ("cifar10", include_str!("../../architectures/spaces/cifar10.toml")),
+    ("corpus", include_str!("../../architectures/spaces/corpus.toml")),
     ("mnist", include_str!("../../architectures/spaces/mnist.toml")),
     ("tiny", include_str!("../../architectures/spaces/tiny.toml")),
 ];
@@ -173,7 +174,7 @@ pub struct FamilyRule {
 }
 
 impl Space {
-    /// A space that comes with the crate (`cifar10`, `mnist`, `tiny`), or one from a TOML file.
+    /// A space that comes with the crate (`cifar10`, `corpus`, `mnist`, `tiny`), or one from a TOML file.
     pub fn load(name: &str) -> Result<Self, SpaceError> {
         if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
             return Self::parse(name, text);

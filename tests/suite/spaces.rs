@@ -23,7 +23,7 @@ fn samples(space: &Space, seeds: impl IntoIterator<Item = u64>) -> Vec<SampledGr
 
 #[test]
 fn a_seed_is_a_graph_for_good() {
-    for name in ["cifar10", "mnist", "tiny"] {
+    for name in ["cifar10", "corpus", "mnist", "tiny"] {
         let first = samples(&space(name), 0..50);
         for (graph, again) in first.iter().zip(samples(&space(name), 0..50)) {
             assert_eq!(graph.onnx, again.onnx);
@@ -36,7 +36,7 @@ fn a_seed_is_a_graph_for_good() {
 
 #[test]
 fn samples_are_within_bounds() {
-    for name in ["cifar10", "mnist", "tiny"] {
+    for name in ["cifar10", "corpus", "mnist", "tiny"] {
         let space = space(name);
         let seeds = Split::Train.seeds(300).chain(Split::Test.seeds(100));
         for graph in samples(&space, seeds) {
@@ -57,14 +57,14 @@ fn samples_are_within_bounds() {
 
 #[test]
 fn costs_suit_training_on_a_cpu() {
-    let graphs = samples(&space("cifar10"), 0..500);
+    let graphs = samples(&space("corpus"), 0..500);
     let mean = graphs.iter().map(|graph| graph.multiply_accumulates).sum::<u64>() / 500;
     assert!((2_500_000..3_800_000).contains(&mean), "mean multiply-accumulates {mean}");
 }
 
 #[test]
 fn kinds_come_as_often_as_asked_for() {
-    let space = space("cifar10");
+    let space = space("corpus");
     let graphs = samples(&space, 0..1000);
     let share = |is: &dyn Fn(&SampledGraph) -> bool| {
         graphs.iter().filter(|graph| is(graph)).count() as f64 / graphs.len() as f64
@@ -102,7 +102,7 @@ fn kinds_come_as_often_as_asked_for() {
 
 #[test]
 fn held_out_graphs_are_rarely_met_in_training() {
-    for (name, most) in [("cifar10", 10), ("mnist", 30)] {
+    for (name, most) in [("corpus", 10), ("mnist", 30)] {
         let space = space(name);
         let seeds = Split::Validation.seeds(500).chain(Split::Test.seeds(500));
         let held_out: HashSet<Fingerprint> =
@@ -119,7 +119,7 @@ fn held_out_graphs_are_rarely_met_in_training() {
 
 #[test]
 fn another_reader_finds_every_value_defined_once_and_before_use() {
-    for name in ["cifar10", "mnist", "tiny"] {
+    for name in ["cifar10", "corpus", "mnist", "tiny"] {
         for graph in samples(&space(name), 0..100) {
             let model = onnx_protobuf::ModelProto::parse_from_bytes(&graph.onnx).unwrap();
             assert_eq!((model.ir_version, model.opset_import[0].version), (10, 21));
@@ -149,7 +149,7 @@ fn another_reader_finds_every_value_defined_once_and_before_use() {
 
 #[test]
 fn our_own_reader_knows_every_parameter_and_every_shape() {
-    for name in ["cifar10", "mnist", "tiny"] {
+    for name in ["cifar10", "corpus", "mnist", "tiny"] {
         let space = space(name);
         for graph in samples(&space, 0..100) {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
@@ -195,7 +195,7 @@ fn one_of_each(space: &Space) -> BTreeMap<Family, SampledGraph> {
 
 #[test]
 fn every_family_runs_and_most_of_them_at_other_sizes() {
-    let mut space = space("cifar10");
+    let mut space = space("corpus");
     space.heads = vec![(Head::Linear, 1.0)];
     let kinds = one_of_each(&space);
     assert_eq!(kinds.len(), space.families.len());
