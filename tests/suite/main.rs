@@ -16,5 +16,6 @@ mod natural_inputs;
 mod operators;
 mod predictor;
 mod spaces;
+mod token_kernels;
 mod training;
 mod whole_files;
