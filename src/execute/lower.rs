@@ -300,8 +300,12 @@ impl Lowering<'_> {
 
     /// Copies element `from(i)` of a value to element `i` of a result.
     fn gather(&mut self, x: &Held, form: Form, from: impl Fn(usize) -> usize) -> Held {
+        let place = |element: usize| {
+            let Position { major, minor } = x.form.position(from(element));
+            [major as u32, minor as u32]
+        };
         let map = GatherMap {
-            from: form.elements().into_iter().map(|i| x.form.position(from(i))).collect(),
+            from: form.elements().into_iter().map(place).collect(),
             minors: [form.sizes()[1], x.form.sizes()[1]],
         };
         self.push(Step::Reshape, Places::Gather(Arc::new(map)), &[x], &[], form)

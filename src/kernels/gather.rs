@@ -22,8 +22,8 @@ impl Position {
 /// Where every element of a result comes from, in the order in which the result lies in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatherMap {
-    /// One per element of one image.
-    pub from: Vec<Position>,
+    /// One per element of one image: outside and inside of the blocks of the source.
+    pub from: Vec<[u32; 2]>,
     /// Elements inside of a block, of the result and of the source.
     pub minors: [usize; 2],
 }
@@ -36,8 +36,9 @@ impl GatherMap {
         for (major, from) in self.from.chunks(minors.max(1)).enumerate() {
             for block in 0..blocks {
                 let start = (major * blocks + block) * minors;
-                for (minor, from) in from.iter().enumerate() {
-                    run(start + minor, from.pixel(block, blocks, source));
+                for (place, &[major, minor]) in from.iter().enumerate() {
+                    let from = Position { major: major as usize, minor: minor as usize };
+                    run(start + place, from.pixel(block, blocks, source));
                 }
             }
         }

@@ -200,9 +200,7 @@ fn weights_meet_their_elements_in_every_block() {
 
 #[test]
 fn gathered_elements_give_their_gradient_back() {
-    let position = |major, minor| Position { major, minor };
-    let from = vec![position(1, 0), position(0, 1), position(0, 1)];
-    let map = GatherMap { from, minors: [1, 2] };
+    let map = GatherMap { from: vec![[1, 0], [0, 1], [0, 1]], minors: [1, 2] };
     let blocks = 2;
     let x = pixels(11, 2 * 2 * blocks);
     let mut out = vec![Pixel::ZERO; 3 * blocks];
