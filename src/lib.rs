@@ -16,6 +16,8 @@ pub mod memory;
 pub mod kernels;
 /// The operator table: everything about an operator lives in its own file.
 pub mod ops;
+/// The frozen graphs that predictors learn from and are judged by.
+pub mod corpus;
 /// Image datasets by path: formats, cache, normalisation, splits.
 pub mod data;
 /// Running an architecture with given weights, differentiable in the weights.

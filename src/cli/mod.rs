@@ -3,6 +3,7 @@
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
 
 mod bench;
+mod corpus;
 mod drawing;
 mod evaluate;
 mod inspect;
@@ -73,6 +74,8 @@ enum Command {
     Train(train::Train),
     /// Compare predictors with baselines on held-out graphs
     Bench(bench::Bench),
+    /// Generate and describe the graphs to learn from and to be judged by
+    Corpus(corpus::Corpus),
     /// Compute for `weightsmith train --worker`, here or on another machine
     #[cfg(feature = "remote")]
     Worker(worker::Worker),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
+        Command::Corpus(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]
         Command::Worker(command) => command.run(&cli.common),
     };

@@ -6,6 +6,7 @@ mod architecture;
 mod attribute;
 mod distance;
 mod draw;
+mod fingerprint;
 mod read;
 mod tensor;
 

@@ -111,6 +111,16 @@ pub enum Activation {
     Elu,
     /// `Tanh`
     Tanh,
+    /// `Selu`
+    Selu,
+    /// `Celu` with α 1
+    Celu,
+    /// `Mish`
+    Mish,
+    /// `Softplus`
+    Softplus,
+    /// `Softsign`
+    Softsign,
     /// `Sigmoid`, for gates
     Sigmoid,
     /// `HardSigmoid` with slope 1/6, for gates
@@ -238,6 +248,11 @@ impl GraphBuilder {
             Activation::HardSwish => ("HardSwish", vec![]),
             Activation::Elu => ("Elu", vec![("alpha", Attribute::Float(1.0))]),
             Activation::Tanh => ("Tanh", vec![]),
+            Activation::Selu => ("Selu", vec![]),
+            Activation::Celu => ("Celu", vec![("alpha", Attribute::Float(1.0))]),
+            Activation::Mish => ("Mish", vec![]),
+            Activation::Softplus => ("Softplus", vec![]),
+            Activation::Softsign => ("Softsign", vec![]),
             Activation::HardSigmoid => (
                 "HardSigmoid",
                 vec![("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))],

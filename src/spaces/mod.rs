@@ -5,6 +5,7 @@
 mod block;
 mod build;
 mod cell;
+mod derive;
 mod draw;
 mod encode;
 mod named;

@@ -1,11 +1,12 @@
 //! A search space as its TOML file describes it.
 
-use std::{fs, path::PathBuf};
+use std::{borrow::Cow, fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     build::Activation,
+    derive,
     draw::Weighted,
     plan::{Down, Family, Head, Norm},
 };
@@ -176,22 +177,23 @@ pub struct FamilyRule {
 impl Space {
     /// A space that comes with the crate (`cifar10`, `corpus`, `mnist`, `tiny`), or one from a TOML file.
     pub fn load(name: &str) -> Result<Self, SpaceError> {
-        if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
-            return Self::parse(name, text);
-        }
-        let text = fs::read_to_string(PathBuf::from(name)).map_err(|source| {
-            let known = EMBEDDED.map(|(known, _)| format!("'{known}'")).join(", ");
-            SpaceError::Missing { name: name.to_owned(), known, source }
-        })?;
-        Self::parse(name, &text)
+        Self::parse(name, &text(name)?)
     }
 
     /// A space from the text of its file; `name` is for messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, SpaceError> {
-        let space: Self = toml::from_str(text).map_err(|error| SpaceError::Malformed {
-            name: name.to_owned(),
-            problem: error.to_string().trim().replace('\n', " "),
-        })?;
+        let space: Self = toml::from_str(text).map_err(|error| malformed(name, &error))?;
+        space.check()?;
+        Ok(space)
+    }
+
+    /// The space of that name with changes: tables are merged field by field, families by their
+    /// name, and any other value takes the place of the base's. The changes come with a name of their
+    /// own, or the seeds would be those of the base.
+    pub fn derived(base: &str, changes: toml::Table) -> Result<Self, SpaceError> {
+        let mut table = text(base)?.parse().map_err(|error| malformed(base, &error))?;
+        derive::merge(&mut table, changes);
+        let space: Self = table.try_into().map_err(|error| malformed(base, &error))?;
         space.check()?;
         Ok(space)
     }
@@ -312,6 +314,22 @@ impl FamilyRule {
     pub fn bounds<'a>(&'a self, space: &'a Space) -> &'a Bounds {
         self.bounds.as_ref().unwrap_or(&space.bounds)
     }
+}
+
+/// The TOML of a space that comes with the crate, or of a file.
+fn text(name: &str) -> Result<Cow<'static, str>, SpaceError> {
+    if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+        return Ok(Cow::Borrowed(text));
+    }
+    fs::read_to_string(PathBuf::from(name)).map(Cow::Owned).map_err(|source| {
+        let known = EMBEDDED.map(|(known, _)| format!("'{known}'")).join(", ");
+        SpaceError::Missing { name: name.to_owned(), known, source }
+    })
+}
+
+fn malformed(name: &str, error: &toml::de::Error) -> SpaceError {
+    let problem = error.to_string().trim().replace('\n', " ");
+    SpaceError::Malformed { name: name.to_owned(), problem }
 }
 
 fn weights_of<T>(choices: &Weighted<T>) -> Vec<f64> {

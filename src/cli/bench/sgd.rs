@@ -1,0 +1,118 @@
+//! `weightsmith bench sgd`
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Augmentation, Dataset, Split},
+    evaluate::{Scores, judge, train_with_sgd},
+    execute::Program,
+    graph::DimBindings,
+    onnx::Model,
+    ops::registry,
+    spaces::SampledGraph,
+};
+
+use super::{
+    super::{Common, Exit, Failure, network::Network, print, print_json},
+    Setting, bar, held_out, save,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Sgd {
+    #[command(flatten)]
+    setting: Setting,
+    /// Held-out graphs
+    #[arg(long, default_value_t = 10)]
+    graphs: u64,
+    /// Lengths of training, each a run of its own
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 5, 20])]
+    epochs: Vec<usize>,
+    /// File that results are added to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Curves by graph and epochs.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct SgdTable {
+    schema: u32,
+    data_hash: String,
+    pub(super) graphs: BTreeMap<String, BTreeMap<String, Scores>>,
+}
+
+impl Sgd {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let (predictor, space, test) = self.setting.open()?;
+        let input = predictor.config.input;
+        let train =
+            Dataset::open(&self.setting.data, Split::Train)?.with_channels(input.channels())?;
+        let augmentation =
+            if input.channels() == 1 { Augmentation::Shift } else { Augmentation::Standard };
+        let mut table = SgdTable::load(&self.out).unwrap_or_default();
+        (table.schema, table.data_hash) = (1, train.hash.clone());
+        let jobs: Vec<(SampledGraph, usize)> = self
+            .epochs
+            .iter()
+            .flat_map(|&epochs| {
+                held_out(&space, self.graphs)
+                    .into_iter()
+                    .flatten()
+                    .map(move |graph| (graph, epochs))
+            })
+            .filter(|(graph, epochs)| {
+                !table
+                    .graphs
+                    .get(&graph.name)
+                    .is_some_and(|known| known.contains_key(&epochs.to_string()))
+            })
+            .collect();
+        let bar = bar(jobs.len(), common);
+        let table = std::sync::Mutex::new(table);
+        jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
+            let network = Network::of(
+                Model::from_bytes(&graph.name, graph.onnx.clone())?,
+                DimBindings::default(),
+            )?;
+            let program = Program::compile(&network.architecture, registry())?;
+            let architecture = &network.architecture;
+            let weights = train_with_sgd(
+                architecture,
+                &program,
+                &train,
+                &input,
+                augmentation,
+                *epochs,
+                common.seed,
+            )?;
+            let scores = judge(architecture, &weights, &test, &input, self.setting.limit())?;
+            let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            table.graphs.entry(graph.name.clone()).or_default().insert(epochs.to_string(), scores);
+            save(&self.out, &*table)?;
+            bar.inc(1);
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if common.json {
+            print_json(&table)?;
+        } else {
+            print(&format!("{} graphs in {}", table.graphs.len(), self.out.display()))?;
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl SgdTable {
+    pub(super) fn load(path: &Path) -> Result<Self, Failure> {
+        let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))
+    }
+}

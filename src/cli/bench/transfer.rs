@@ -1,0 +1,180 @@
+//! `weightsmith bench transfer`
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    data::Dataset,
+    evaluate::{Scores, Summary, he_initialisation, judge},
+    graph::DimBindings,
+    onnx::{Model, splice},
+    predictor::{CalibrationSource, InputConfig, Predictor},
+    spaces::{SampledGraph, plain_cnn},
+};
+
+use super::{
+    super::{
+        Common, Exit, Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork,
+        print, print_json,
+    },
+    Setting, bar, held_out, save,
+    sgd::SgdTable,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Transfer {
+    #[command(flatten)]
+    setting: Setting,
+    /// Held-out graphs
+    #[arg(long, default_value_t = 100)]
+    graphs: u64,
+    /// Results of `bench sgd` to set beside
+    #[arg(long, value_name = "FILE")]
+    sgd: Option<PathBuf>,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// One graph's figures.
+#[derive(Debug, Serialize)]
+struct GraphResult {
+    name: String,
+    family: String,
+    norm: String,
+    activation: String,
+    parameters: u64,
+    multiply_accumulates: u64,
+    predicted: Scores,
+    random: Scores,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sgd_epochs: BTreeMap<String, Scores>,
+}
+
+/// Fills a graph as `predict` does and judges the bytes that it would write.
+fn predicted(
+    predictor: &Predictor,
+    name: &str,
+    onnx: bytes::Bytes,
+    test: &Dataset,
+    limit: usize,
+) -> Result<Scores, Failure> {
+    let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
+    let images = predictor.calibration_images();
+    let filled = FilledNetwork::new(&network, predictor, &images, CalibrationSource::Learned)?;
+    let mut bytes = Vec::new();
+    splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
+    let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
+    let weights = stored_weights(&exported)?;
+    Ok(judge(&exported.architecture, &weights, test, &predictor.config.input, limit)?)
+}
+
+fn random(
+    graph: &SampledGraph,
+    input: &InputConfig,
+    test: &Dataset,
+    limit: usize,
+) -> Result<Scores, Failure> {
+    let network =
+        Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
+    let weights = he_initialisation(&network.architecture, graph.seed);
+    Ok(judge(&network.architecture, &weights, test, input, limit)?)
+}
+
+impl Transfer {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let (predictor, space, test) = self.setting.open()?;
+        let limit = self.setting.limit();
+        let sgd = match &self.sgd {
+            Some(path) => SgdTable::load(path)?,
+            None => SgdTable::default(),
+        };
+        let graphs = held_out(&space, self.graphs)?;
+        let bar = bar(graphs.len(), common);
+        let results: Vec<GraphResult> = graphs
+            .iter()
+            .map(|graph| {
+                let result = GraphResult {
+                    name: graph.name.clone(),
+                    family: format!("{:?}", graph.style.family).to_lowercase(),
+                    norm: format!("{:?}", graph.style.norm).to_lowercase(),
+                    activation: format!("{:?}", graph.style.activation).to_lowercase(),
+                    parameters: graph.parameters,
+                    multiply_accumulates: graph.multiply_accumulates,
+                    predicted: predicted(
+                        &predictor,
+                        &graph.name,
+                        graph.onnx.clone(),
+                        &test,
+                        limit,
+                    )?,
+                    random: random(graph, &predictor.config.input, &test, limit)?,
+                    sgd_epochs: sgd.graphs.get(&graph.name).cloned().unwrap_or_default(),
+                };
+                bar.inc(1);
+                Ok(result)
+            })
+            .collect::<Result<_, Failure>>()?;
+        bar.finish_and_clear();
+        let top1 =
+            |of: fn(&GraphResult) -> &Scores| Summary::of(results.iter().map(|r| of(r).top1));
+        let mut summary = BTreeMap::from([
+            ("predicted".to_owned(), top1(|result| &result.predicted)),
+            ("random".to_owned(), top1(|result| &result.random)),
+        ]);
+        let trained: Vec<&GraphResult> =
+            results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
+        if !trained.is_empty() {
+            let of = |r: &&GraphResult| r.predicted.top1;
+            summary
+                .insert("predicted, graphs of sgd".to_owned(), Summary::of(trained.iter().map(of)));
+        }
+        let epochs: std::collections::BTreeSet<&String> =
+            trained.iter().flat_map(|result| result.sgd_epochs.keys()).collect();
+        for epochs in epochs {
+            let values = trained.iter().filter_map(|r| Some(r.sgd_epochs.get(epochs)?.top1));
+            summary.insert(format!("sgd {epochs} epochs"), Summary::of(values));
+        }
+        let input = &predictor.config.input;
+        let plain = match (input.channels(), input.size) {
+            (3, 32) => Some(predicted(&predictor, "plain-cnn", plain_cnn().into(), &test, limit)?),
+            _ => None,
+        };
+        let report = serde_json::json!({
+            "schema": 1,
+            "command": std::env::args().collect::<Vec<_>>().join(" "),
+            "seed": common.seed,
+            "predictor": predictor.config.name,
+            "predictor_hash": predictor.hash,
+            "space": space.name,
+            "split": "test",
+            "data_hash": test.hash,
+            "images": test.len().min(limit),
+            "summary": summary,
+            "plain_cnn": plain,
+            "graphs": results,
+        });
+        if let Some(path) = &self.out {
+            save(path, &report)?;
+        }
+        if common.json {
+            print_json(&report)?;
+        } else {
+            print(
+                "top-1 (%)                  graphs   mean    std    min    p10 median    p90    max",
+            )?;
+            for (name, s) in &summary {
+                let cells = [s.mean, s.std, s.min, s.p10, s.median, s.p90, s.max];
+                let cells: Vec<String> =
+                    cells.iter().map(|cell| format!("{:6.2}", 100.0 * cell)).collect();
+                print(&format!("{name:26} {:6} {}", s.count, cells.join(" ")))?;
+            }
+            if let Some(plain) = plain {
+                print(&format!("plain three-convolution CNN: {:.2}", 100.0 * plain.top1))?;
+            }
+        }
+        Ok(Exit::Success)
+    }
+}

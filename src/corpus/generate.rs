@@ -1,0 +1,84 @@
+//! Drawing the splits.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use rayon::prelude::*;
+
+use super::{
+    CorpusError, CorpusGraph, SPLITS,
+    recipe::{Recipe, Source, SpaceSource, named},
+};
+use crate::{
+    graph::Architecture,
+    onnx::Model,
+    ops::{registry, resolve},
+};
+
+/// Draws all splits, in order: their names and their graphs, without those whose seeds are enough.
+/// `drawn` is told the number of graphs whenever some are ready.
+pub fn generate(
+    drawn: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<(&'static str, Vec<CorpusGraph>)>, CorpusError> {
+    let mut seen = HashSet::new();
+    let draw = |split: &super::Split| {
+        let graphs = match Recipe::parse(split.name, split.recipe)?.source {
+            Source::Named { input } => {
+                let graphs: Vec<_> = named(input)
+                    .map(|named| {
+                        let onnx = Bytes::from(named.onnx());
+                        let fingerprint = fingerprint(named.name, &onnx)?;
+                        let name = named.name.to_owned();
+                        Ok(CorpusGraph { name, seed: None, style: None, fingerprint, onnx })
+                    })
+                    .collect::<Result<_, CorpusError>>()?;
+                seen.extend(graphs.iter().map(|graph| graph.fingerprint));
+                drawn(graphs.len());
+                graphs
+            }
+            Source::Space(source) => sample(split.name, &source, &mut seen, drawn)?,
+        };
+        Ok((split.name, graphs))
+    };
+    SPLITS.iter().map(draw).collect()
+}
+
+/// The first graphs of a space that were not seen before.
+fn sample(
+    split: &'static str,
+    source: &SpaceSource,
+    seen: &mut HashSet<u64>,
+    drawn: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<CorpusGraph>, CorpusError> {
+    let space = source.space()?;
+    let mut seeds = source.seeds.seeds(u64::MAX);
+    let mut graphs = Vec::new();
+    while graphs.len() < source.graphs {
+        let batch: Vec<u64> = seeds.by_ref().take(source.graphs - graphs.len()).collect();
+        if batch.is_empty() {
+            let (found, wanted) = (graphs.len(), source.graphs);
+            return Err(CorpusError::Exhausted { split, found, wanted });
+        }
+        let batch: Vec<CorpusGraph> = batch
+            .into_par_iter()
+            .map(|seed| {
+                let graph = space.sample(seed)?;
+                let fingerprint = fingerprint(&graph.name, &graph.onnx)?;
+                let onnx = if source.seeds_only { Bytes::new() } else { graph.onnx };
+                let (seed, style) = (Some(seed), Some(graph.style));
+                drawn(1);
+                Ok(CorpusGraph { name: graph.name, seed, style, fingerprint, onnx })
+            })
+            .collect::<Result<_, CorpusError>>()?;
+        graphs.extend(batch.into_iter().filter(|graph| seen.insert(graph.fingerprint)));
+    }
+    Ok(graphs)
+}
+
+/// The fingerprint of a file's graph, resolved.
+pub(super) fn fingerprint(name: &str, onnx: &Bytes) -> Result<u64, CorpusError> {
+    let model = Model::from_bytes(name, onnx.clone())?;
+    let mut architecture = Architecture::from_model(&model)?;
+    resolve(&mut architecture, registry())?;
+    Ok(architecture.fingerprint())
+}

@@ -1,0 +1,114 @@
+//! The corpus: graphs to learn from and graphs to be judged by, the same for everybody.
+//!
+//! A split is a row of [`splits`]: `architectures/corpus/<split>.toml` says what its graphs are drawn
+//! from, `architectures/corpus/<split>.archs.xz` holds them. No graph of a split is isomorphic to
+//! another one, or to one of a split before it ([`Architecture::fingerprint`]), so that what is held
+//! out is never met in training, under whatever name.
+//!
+//! [`Architecture::fingerprint`]: crate::graph::Architecture::fingerprint
+
+mod error;
+mod generate;
+mod recipe;
+mod record;
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use rayon::prelude::*;
+
+use crate::spaces::Style;
+
+pub use error::CorpusError;
+use generate::fingerprint;
+pub use generate::generate;
+use recipe::{Recipe, Source};
+pub use record::{pack, unpack};
+
+/// One split.
+struct Split {
+    name: &'static str,
+    recipe: &'static str,
+    archs: &'static [u8],
+}
+
+macro_rules! splits {
+    ($($name:literal)*) => {
+        const NAMES: &[&str] = &[$($name),*];
+        const SPLITS: &[Split] = &[$(Split {
+            name: $name,
+            recipe: include_str!(concat!("../../architectures/corpus/", $name, ".toml")),
+            archs: include_bytes!(concat!("../../architectures/corpus/", $name, ".archs.xz")),
+        }),*];
+    };
+}
+
+// In this order; a split leaves out what stands in those before it.
+splits! {
+    "named" "id" "wide" "deep" "dense" "norm-free" "new-op" "attention" "validation" "train"
+}
+
+/// One architecture of the corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorpusGraph {
+    /// `<space>-<seed>`, or the name of a named network; also the graph's name.
+    pub name: String,
+    /// The seed it was drawn with.
+    pub seed: Option<u64>,
+    /// What it is made of, where it was drawn.
+    pub style: Option<Style>,
+    /// See [`Architecture::fingerprint`](crate::graph::Architecture::fingerprint).
+    pub fingerprint: u64,
+    /// The ONNX file, without weights.
+    pub onnx: Bytes,
+}
+
+/// The names of all splits: those held out, then `validation` and `train`.
+pub fn splits() -> &'static [&'static str] {
+    NAMES
+}
+
+/// The graphs of a split, in an order that stays. Those of `train` are drawn anew from their seeds,
+/// which takes seconds.
+pub fn load(split: &str) -> Result<Vec<CorpusGraph>, CorpusError> {
+    let split = find(split)?;
+    let graphs = record::unpack(split.name, split.archs)?;
+    let Source::Space(source) = Recipe::parse(split.name, split.recipe)?.source else {
+        return Ok(graphs);
+    };
+    if graphs.iter().all(|graph| !graph.onnx.is_empty()) {
+        return Ok(graphs);
+    }
+    let space = source.space()?;
+    let draw = |graph: CorpusGraph| {
+        let drawn = space.sample(graph.seed.unwrap_or_default())?;
+        match fingerprint(&drawn.name, &drawn.onnx)? == graph.fingerprint {
+            true => Ok(CorpusGraph { onnx: drawn.onnx, ..graph }),
+            false => Err(CorpusError::Drifted { split: split.name, graph: graph.name }),
+        }
+    };
+    graphs.into_par_iter().map(draw).collect()
+}
+
+/// How many graphs a split holds.
+pub fn size(split: &str) -> Result<usize, CorpusError> {
+    let split = find(split)?;
+    Ok(Recipe::parse(split.name, split.recipe)?.size())
+}
+
+/// Fingerprints of all graphs that no training may meet: every split but `train`.
+pub fn held_out() -> Result<HashSet<u64>, CorpusError> {
+    let mut fingerprints = HashSet::new();
+    for split in SPLITS.iter().filter(|split| split.name != "train") {
+        let graphs = record::unpack(split.name, split.archs)?;
+        fingerprints.extend(graphs.iter().map(|graph| graph.fingerprint));
+    }
+    Ok(fingerprints)
+}
+
+fn find(name: &str) -> Result<&'static Split, CorpusError> {
+    SPLITS
+        .iter()
+        .find(|split| split.name == name)
+        .ok_or_else(|| CorpusError::Unknown { split: name.to_owned(), known: NAMES.join(", ") })
+}
