@@ -1,5 +1,6 @@
 //! `weightsmith bench`
 
+mod held_out;
 mod sgd;
 mod step;
 mod transfer;
@@ -15,7 +16,7 @@ use crate::{
     data::{Dataset, Split},
     onnx::atomic,
     predictor::{BUNDLED, Predictor, bundled},
-    spaces::{self, SampledGraph, Space},
+    spaces::Space,
 };
 
 use super::{Common, Exit, Failure};
@@ -49,6 +50,9 @@ struct Setting {
     /// Search space to draw from; by default the one the predictor was trained on
     #[arg(long)]
     space: Option<String>,
+    /// Split of the corpus to take graphs from instead; may be given more than once
+    #[arg(long = "split", value_name = "NAME", conflicts_with = "space")]
+    splits: Vec<String>,
     /// Use the first N test images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -76,10 +80,6 @@ impl Setting {
     fn limit(&self) -> usize {
         self.limit.unwrap_or(usize::MAX)
     }
-}
-
-fn held_out(space: &Space, count: u64) -> Result<Vec<SampledGraph>, Failure> {
-    spaces::Split::Test.seeds(count).map(|seed| Ok(space.sample(seed)?)).collect()
 }
 
 fn save(path: &Path, value: &impl Serialize) -> Result<(), Failure> {

@@ -16,12 +16,13 @@ use crate::{
     graph::DimBindings,
     onnx::Model,
     ops::registry,
-    spaces::SampledGraph,
 };
 
 use super::{
     super::{Common, Exit, Failure, network::Network, print, print_json},
-    Setting, bar, held_out, save,
+    Setting, bar,
+    held_out::{HeldOut, held_out},
+    save,
 };
 
 #[derive(Debug, Args)]
@@ -57,11 +58,11 @@ impl Sgd {
             if input.channels() == 1 { Augmentation::Shift } else { Augmentation::Standard };
         let mut table = SgdTable::load(&self.out).unwrap_or_default();
         (table.schema, table.data_hash) = (1, train.hash.clone());
-        let jobs: Vec<(SampledGraph, usize)> = self
+        let jobs: Vec<(HeldOut, usize)> = self
             .epochs
             .iter()
             .flat_map(|&epochs| {
-                held_out(&space, self.graphs)
+                held_out(&space, &self.setting.splits, self.graphs)
                     .into_iter()
                     .flatten()
                     .map(move |graph| (graph, epochs))

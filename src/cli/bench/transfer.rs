@@ -11,7 +11,7 @@ use crate::{
     graph::DimBindings,
     onnx::{Model, splice},
     predictor::{CalibrationSource, InputConfig, Predictor},
-    spaces::{SampledGraph, plain_cnn},
+    spaces::plain_cnn,
 };
 
 use super::{
@@ -19,7 +19,9 @@ use super::{
         Common, Exit, Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork,
         print, print_json,
     },
-    Setting, bar, held_out, save,
+    Setting, bar,
+    held_out::{HeldOut, held_out},
+    save,
     sgd::SgdTable,
 };
 
@@ -42,9 +44,11 @@ pub(super) struct Transfer {
 #[derive(Debug, Serialize)]
 struct GraphResult {
     name: String,
-    family: String,
-    norm: String,
-    activation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    split: Option<String>,
+    family: Option<String>,
+    norm: Option<String>,
+    activation: Option<String>,
     parameters: u64,
     multiply_accumulates: u64,
     predicted: Scores,
@@ -72,7 +76,7 @@ fn predicted(
 }
 
 fn random(
-    graph: &SampledGraph,
+    graph: &HeldOut,
     input: &InputConfig,
     test: &Dataset,
     limit: usize,
@@ -83,6 +87,10 @@ fn random(
     Ok(judge(&network.architecture, &weights, test, input, limit)?)
 }
 
+fn lowercase(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
 impl Transfer {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let (predictor, space, test) = self.setting.open()?;
@@ -91,16 +99,17 @@ impl Transfer {
             Some(path) => SgdTable::load(path)?,
             None => SgdTable::default(),
         };
-        let graphs = held_out(&space, self.graphs)?;
+        let graphs = held_out(&space, &self.setting.splits, self.graphs)?;
         let bar = bar(graphs.len(), common);
         let results: Vec<GraphResult> = graphs
             .iter()
             .map(|graph| {
                 let result = GraphResult {
                     name: graph.name.clone(),
-                    family: format!("{:?}", graph.style.family).to_lowercase(),
-                    norm: format!("{:?}", graph.style.norm).to_lowercase(),
-                    activation: format!("{:?}", graph.style.activation).to_lowercase(),
+                    split: graph.split.clone(),
+                    family: graph.style.map(|style| lowercase(&style.family)),
+                    norm: graph.style.map(|style| lowercase(&style.norm)),
+                    activation: graph.style.map(|style| lowercase(&style.activation)),
                     parameters: graph.parameters,
                     multiply_accumulates: graph.multiply_accumulates,
                     predicted: predicted(
@@ -124,6 +133,11 @@ impl Transfer {
             ("predicted".to_owned(), top1(|result| &result.predicted)),
             ("random".to_owned(), top1(|result| &result.random)),
         ]);
+        for split in &self.setting.splits {
+            let of_split = results.iter().filter(|result| result.split.as_ref() == Some(split));
+            let values = of_split.map(|result| result.predicted.top1);
+            summary.insert(format!("predicted, {split}"), Summary::of(values));
+        }
         let trained: Vec<&GraphResult> =
             results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
         if !trained.is_empty() {
@@ -142,14 +156,15 @@ impl Transfer {
             (3, 32) => Some(predicted(&predictor, "plain-cnn", plain_cnn().into(), &test, limit)?),
             _ => None,
         };
+        let splits = &self.setting.splits;
         let report = serde_json::json!({
             "schema": 1,
             "command": std::env::args().collect::<Vec<_>>().join(" "),
             "seed": common.seed,
             "predictor": predictor.config.name,
             "predictor_hash": predictor.hash,
-            "space": space.name,
-            "split": "test",
+            "space": splits.is_empty().then_some(&space.name),
+            "split": if splits.is_empty() { "test".to_owned() } else { splits.join(",") },
             "data_hash": test.hash,
             "images": test.len().min(limit),
             "summary": summary,
