@@ -92,7 +92,7 @@ impl Dataset {
 
     /// Puts a dataset together and hashes it. `pixels` holds one image of `shape` (channels,
     /// height, width) per label.
-    pub(super) fn new(
+    pub(crate) fn new(
         classes: Vec<String>,
         shape: [usize; 3],
         pixels: Vec<u8>,
