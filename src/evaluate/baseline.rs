@@ -5,12 +5,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
-    execute::{ExecuteError, Images, MeasuredStatistics, NormStatistics, Program, Runner, Scratch},
+    execute::{Images, NormStatistics, Program, Scratch},
     graph::{Architecture, Role},
     kernels::cross_entropy,
     neural::normal,
-    ops::registry,
-    predictor::{CalibrationImages, InputConfig},
+    predictor::InputConfig,
 };
 
 /// SGD with momentum 0.9, weight decay 5e-4, cosine decay, gradient norm clipped at 5.
@@ -97,32 +96,11 @@ pub fn train_with_sgd(
     let plain = Batcher::new(data, &input.mean, &input.std, input.size, Augmentation::None)?;
     let (images, _) = plain.range(0..MEASURED.min(data.len()));
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let statistics = program.statistics(&references, view(&images, input), scratch);
-    store(statistics, &mut weights);
-    Ok(weights)
-}
-
-/// Replaces the running statistics of batch normalisations by those of some images, each
-/// normalised by its own on the way.
-pub fn measure_statistics(
-    architecture: &Architecture,
-    weights: &mut [Vec<f32>],
-    images: &CalibrationImages,
-) -> Result<(), ExecuteError> {
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    let [batch, channels, height, width] = images.shape;
-    let view = Images { batch, channels, height, width, data: &images.data };
-    let runner = Runner::new(architecture, registry());
-    let statistics = runner.statistics(&references, view, &mut Scratch::default())?;
-    store(statistics, weights);
-    Ok(())
-}
-
-fn store(statistics: Vec<MeasuredStatistics>, weights: &mut [Vec<f32>]) {
-    for measured in statistics {
+    for measured in program.statistics(&references, view(&images, input), scratch) {
         weights[measured.mean.0] = measured.means;
         weights[measured.variance.0] = measured.variances;
     }
+    Ok(weights)
 }
 
 fn view<'a>(images: &'a [f32], input: &InputConfig) -> Images<'a> {

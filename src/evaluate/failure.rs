@@ -21,12 +21,12 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Counts a graph. `unfilled` is the number of parameters that got no value.
-    pub fn add(&mut self, scores: &Scores, classes: usize, unfilled: usize) {
+    /// Counts a graph. `unfilled` says whether a parameter got no value.
+    pub fn add(&mut self, scores: &Scores, classes: usize, unfilled: bool) {
         self.graphs += 1;
         self.at_chance += usize::from(at_chance(scores, classes));
-        self.unfilled += usize::from(unfilled > 0);
-        self.non_finite += usize::from(unfilled == 0 && scores.non_finite > 0);
+        self.unfilled += usize::from(unfilled);
+        self.non_finite += usize::from(!unfilled && scores.non_finite > 0);
     }
 }
 
@@ -44,10 +44,10 @@ mod tests {
     fn failures_are_told_apart() {
         let scores = |top1| Scores { top1, non_finite: 0, ..Scores::failed(1000) };
         let mut failures = Failures::default();
-        failures.add(&scores(0.11), 10, 0);
-        failures.add(&scores(0.12), 10, 0);
-        failures.add(&Scores::failed(1000), 10, 3);
-        failures.add(&Scores { top1: 0.5, ..Scores::failed(1000) }, 10, 0);
+        failures.add(&scores(0.11), 10, false);
+        failures.add(&scores(0.12), 10, false);
+        failures.add(&Scores::failed(1000), 10, true);
+        failures.add(&Scores { top1: 0.5, ..Scores::failed(1000) }, 10, false);
         let expected = Failures { graphs: 4, at_chance: 2, unfilled: 1, non_finite: 1 };
         assert_eq!(failures, expected);
     }

@@ -11,7 +11,7 @@ mod resampling;
 mod summary;
 mod worth;
 
-pub use baseline::{he_initialisation, measure_statistics, train_with_sgd};
+pub use baseline::{he_initialisation, train_with_sgd};
 pub use corruption::{Corruption, SEVERITIES};
 pub use failure::Failures;
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
