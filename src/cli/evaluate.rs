@@ -85,6 +85,7 @@ impl Evaluate {
                 "top1": scores.top1,
                 "cross_entropy": scores.cross_entropy,
                 "ece": scores.ece,
+                "brier": scores.brier,
                 "images": scores.images,
                 "non_finite": scores.non_finite,
             }))?;

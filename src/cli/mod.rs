@@ -11,6 +11,7 @@ mod network;
 mod predict;
 mod report;
 mod train;
+mod verify;
 #[cfg(feature = "remote")]
 mod worker;
 
@@ -70,6 +71,8 @@ enum Command {
     Predict(predict::Predict),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
+    /// Check a filled network against its report
+    Verify(verify::Verify),
     /// Train a predictor
     Train(train::Train),
     /// Compare predictors with baselines on held-out graphs
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => command.run(&cli.common),
         Command::Predict(command) => command.run(&cli.common),
         Command::Evaluate(command) => command.run(&cli.common),
+        Command::Verify(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
         Command::Corpus(command) => command.run(&cli.common),

@@ -1,6 +1,6 @@
 //! `report.json`: what was done to every parameter, and where it came from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     graph::{Architecture, Role},
@@ -17,6 +17,10 @@ pub struct Report {
     pub schema: u32,
     /// Who wrote the weights.
     pub provenance: Provenance,
+    /// The file that was filled.
+    pub input: FileHash,
+    /// The files that were written beside the report.
+    pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
     /// What the user should know.
@@ -32,7 +36,7 @@ pub struct Report {
 }
 
 /// Who wrote the weights.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provenance {
     /// `weightsmith` and its version.
     pub tool: String,
@@ -45,7 +49,16 @@ pub struct Provenance {
     /// Device.
     pub device: String,
     /// What the weights are.
-    pub weights: &'static str,
+    pub weights: String,
+}
+
+/// A file and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHash {
+    /// Name without its folder.
+    pub name: String,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
 }
 
 /// How many values got which label.
@@ -81,6 +94,8 @@ pub struct TensorReport {
     pub label: Filled,
     /// What the values look like.
     pub statistics: Option<Statistics>,
+    /// SHA-256 of its bytes in the ONNX file, in hexadecimal; not for tensors without values.
+    pub sha256: Option<String>,
 }
 
 /// Moments of a tensor.

@@ -92,7 +92,7 @@ impl Dataset {
 
     /// Puts a dataset together and hashes it. `pixels` holds one image of `shape` (channels,
     /// height, width) per label.
-    pub(super) fn new(
+    pub(crate) fn new(
         classes: Vec<String>,
         shape: [usize; 3],
         pixels: Vec<u8>,
@@ -135,6 +135,34 @@ impl Dataset {
     /// Values of one image.
     pub fn image_len(&self) -> usize {
         self.channels * self.height * self.width
+    }
+
+    /// Hash of one image, without its label: the first eight bytes of the SHA-256 of its shape and
+    /// values.
+    pub fn image_hash(&self, index: usize) -> u64 {
+        let mut hasher = Sha256::new();
+        for extent in [self.channels, self.height, self.width] {
+            hasher.update((extent as u64).to_le_bytes());
+        }
+        let length = self.image_len();
+        hasher.update(&self.pixels[index * length..(index + 1) * length]);
+        hasher.finalize().iter().take(8).fold(0, |hash, &byte| hash << 8 | u64::from(byte))
+    }
+
+    /// The images whose position is wanted, in their order.
+    pub fn filtered(self, wanted: impl Fn(&Self, usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.len()).filter(|&index| wanted(&self, index)).collect();
+        if kept.len() == self.len() {
+            return self;
+        }
+        let length = self.image_len();
+        let pixels = kept
+            .iter()
+            .flat_map(|index| &self.pixels[index * length..(index + 1) * length])
+            .copied()
+            .collect();
+        let labels = kept.iter().map(|&index| self.labels[index]).collect();
+        Self::new(self.classes, [self.channels, self.height, self.width], pixels, labels)
     }
 
     /// Mean and standard deviation of the channels, computed exactly.
@@ -218,6 +246,17 @@ mod tests {
         assert_eq!(colour.with_channels(1).unwrap().pixels, [10, 200]);
         assert_eq!(tiny(3, vec![255, 0, 0]).with_channels(1).unwrap().pixels, [76]);
         assert!(tiny(3, vec![255, 0, 0]).with_channels(2).is_err());
+    }
+
+    #[test]
+    fn images_are_told_apart_by_their_values_and_filtered() {
+        let data = tiny(1, vec![3, 4, 3]);
+        assert_eq!(data.image_hash(0), data.image_hash(2));
+        assert_ne!(data.image_hash(0), data.image_hash(1));
+        let known = data.image_hash(1);
+        let rest = data.clone().filtered(|data, index| data.image_hash(index) != known);
+        assert_eq!((rest.pixels.as_slice(), rest.len()), ([3, 3].as_slice(), 2));
+        assert_eq!(data.clone().filtered(|_, _| true), data);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod error;
 mod folder;
 mod idx;
 mod resize;
+mod sketch;
 mod source;
 mod split;
 
@@ -19,3 +20,4 @@ pub use batch::{Augmentation, Batcher};
 pub use cache::Cache;
 pub use dataset::{Dataset, Normalisation, Split};
 pub use error::DataError;
+pub use sketch::{NoSketch, Sketch};

@@ -23,11 +23,24 @@ pub struct EncoderConfig {
     /// Names of the features that a [`super::NodeEncoder`] gives beside those of every node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<String>,
+    /// Whether nodes hear of each other. Without, there are no blocks: a token is what its own node's
+    /// features say, which makes the predictor an MLP from node features to weights, the baseline
+    /// that the worth of the graph is measured against (Zhang et al. 2019, *Graph HyperNetworks*).
+    #[serde(default = "on", skip_serializing_if = "is_on")]
+    pub message_passing: bool,
+}
+
+fn on() -> bool {
+    true
+}
+
+fn is_on(message_passing: &bool) -> bool {
+    *message_passing
 }
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { width: 128, heads: 8, layers: 3, further: Vec::new() }
+        Self { width: 128, heads: 8, layers: 3, further: Vec::new(), message_passing: true }
     }
 }
 
@@ -58,7 +71,8 @@ impl GraphEncoder {
     pub fn new(config: &EncoderConfig, operators: usize, device: &Device) -> Self {
         let width = config.width;
         let norm = || LayerNormConfig::new(width).init(device);
-        let blocks = (0..config.layers)
+        let layers = if config.message_passing { config.layers } else { 0 };
+        let blocks = (0..layers)
             .map(|_| Block {
                 attention_norm: norm(),
                 query_key_value: linear(width, 3 * width, device),

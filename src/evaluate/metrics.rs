@@ -37,9 +37,39 @@ pub struct Scores {
     pub cross_entropy: f64,
     /// Expected calibration error: gap between confidence and accuracy, over 15 equal-width bins.
     pub ece: f64,
+    /// Brier score: mean squared distance, over all classes, between the predicted distribution and
+    /// the true class (Brier 1950); 0 is perfect, 2 the worst.
+    pub brier: f64,
     /// Images with a logit that is infinite or not a number. They count as wrong in `top1` and are
-    /// left out of `cross_entropy` and `ece`.
+    /// left out of the other figures.
     pub non_finite: usize,
+}
+
+impl Scores {
+    /// What a network scores that could not be filled or run: no image is right.
+    pub fn failed(images: usize) -> Self {
+        Self { images, top1: 0.0, cross_entropy: 0.0, ece: 0.0, brier: 0.0, non_finite: images }
+    }
+}
+
+/// Images of similar confidence: a point of the calibration curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Number of images.
+    pub images: usize,
+    /// Sum of their confidences.
+    pub confidence: f64,
+    /// Images that were right.
+    pub correct: usize,
+}
+
+impl Reliability {
+    /// Adds the images of the same bin of another network.
+    pub fn add(&mut self, other: &Self) {
+        self.images += other.images;
+        self.confidence += other.confidence;
+        self.correct += other.correct;
+    }
 }
 
 /// Judges logits batch by batch. The result does not depend on how the images are batched.
@@ -50,14 +80,8 @@ pub struct Tally {
     correct: usize,
     non_finite: usize,
     cross_entropy: f64,
-    bins: [Bin; BINS],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Bin {
-    confidence: f64,
-    correct: usize,
-    images: usize,
+    brier: f64,
+    bins: [Reliability; BINS],
 }
 
 impl Tally {
@@ -69,6 +93,7 @@ impl Tally {
             correct: 0,
             non_finite: 0,
             cross_entropy: 0.0,
+            brier: 0.0,
             bins: Default::default(),
         }
     }
@@ -102,10 +127,15 @@ impl Tally {
             }
         }
         let largest = f64::from(row[best]);
-        let sum: f64 = row.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+        let powers = row.iter().map(|&logit| (f64::from(logit) - largest).exp());
+        let (sum, squares) =
+            powers.fold((0.0, 0.0), |(sum, squares), power| (sum + power, squares + power * power));
         let correct = usize::from(best == label);
         self.correct += correct;
         self.cross_entropy += sum.ln() + largest - f64::from(row[label]);
+        let of_label = (f64::from(row[label]) - largest).exp() / sum;
+        // Σ (p − y)² over the classes = Σ p² − 2 p[label] + 1.
+        self.brier += squares / (sum * sum) - 2.0 * of_label + 1.0;
         let confidence = 1.0 / sum;
         // Bin k holds the confidences in (k / BINS, (k + 1) / BINS].
         let bin = (confidence * BINS as f64).ceil() as usize;
@@ -124,8 +154,14 @@ impl Tally {
             top1: self.correct as f64 / self.images.max(1) as f64,
             cross_entropy: self.cross_entropy / finite,
             ece: gaps.sum::<f64>() / finite,
+            brier: self.brier / finite,
             non_finite: self.non_finite,
         }
+    }
+
+    /// The calibration curve so far: bins of equal width from confidence 0 to 1.
+    pub fn reliability(&self) -> &[Reliability] {
+        &self.bins
     }
 }
 
@@ -151,6 +187,8 @@ mod tests {
         assert_relative_eq!(scores.top1, 2.0 / 3.0);
         let entropy = -(0.9_f64.ln() + 0.08_f64.ln() + 0.6_f64.ln()) / 3.0;
         assert_relative_eq!(scores.cross_entropy, entropy, max_relative = 1e-6);
+        let brier = (2.0 * 0.1_f64.powi(2) + 2.0 * 0.92_f64.powi(2) + 2.0 * 0.4_f64.powi(2)) / 3.0;
+        assert_relative_eq!(scores.brier, brier, max_relative = 1e-6);
         let gap = ((1.0 - 0.9 - 0.92_f64).abs() + (1.0 - 0.6_f64).abs()) / 3.0;
         assert_relative_eq!(scores.ece, gap, max_relative = 1e-6);
     }
@@ -174,6 +212,7 @@ mod tests {
         assert_relative_eq!(scores.top1, 0.5);
         assert_relative_eq!(scores.cross_entropy, 4_f64.ln());
         assert_relative_eq!(scores.ece, 0.25);
+        assert_relative_eq!(scores.brier, 0.75);
     }
 
     #[test]

@@ -1,12 +1,21 @@
-//! Judging weights: accuracy, cross-entropy and calibration of a filled network on a data set, and
-//! the baselines that predicted weights are compared with.
+//! Judging weights: accuracy, cross-entropy and calibration of a filled network on a data set,
+//! clean or corrupted; the baselines that predicted weights are compared with; and the statistics
+//! that say whether a difference over graphs is one.
 
 mod baseline;
+mod corruption;
+mod failure;
 mod metrics;
 mod network;
+mod resampling;
 mod summary;
+mod worth;
 
 pub use baseline::{he_initialisation, train_with_sgd};
-pub use metrics::{MetricsError, Scores, Tally};
-pub use network::{EvaluateError, judge, run_reference};
+pub use corruption::{Corruption, SEVERITIES};
+pub use failure::Failures;
+pub use metrics::{MetricsError, Reliability, Scores, Tally};
+pub use network::{EvaluateError, judge, run_reference, tally};
+pub use resampling::{Comparison, Interval};
 pub use summary::Summary;
+pub use worth::epochs_worth;

@@ -33,8 +33,7 @@ pub enum EvaluateError {
     Data(#[from] DataError),
 }
 
-/// Runs a resolved architecture with its own running statistics over the first `limit` images of a
-/// data set, resized and normalised to what the network reads. `weights` are by parameter.
+/// Scores of [`tally`].
 pub fn judge(
     architecture: &Architecture,
     weights: &[Vec<f32>],
@@ -42,6 +41,18 @@ pub fn judge(
     input: &InputConfig,
     limit: usize,
 ) -> Result<Scores, EvaluateError> {
+    Ok(tally(architecture, weights, data, input, limit)?.scores())
+}
+
+/// Runs a resolved architecture with its own running statistics over the first `limit` images of a
+/// data set, resized and normalised to what the network reads. `weights` are by parameter.
+pub fn tally(
+    architecture: &Architecture,
+    weights: &[Vec<f32>],
+    data: &Dataset,
+    input: &InputConfig,
+    limit: usize,
+) -> Result<Tally, EvaluateError> {
     let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
     let Some(&[_, channels, height, width]) = shape else {
         return Err(EvaluateError::Mismatch("the network does not read images".to_owned()));
@@ -55,19 +66,18 @@ pub fn judge(
     let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
     let count = limit.min(data.len());
     let classes = data.classes.len();
-    let tally = match Program::compile(architecture, registry()) {
+    match Program::compile(architecture, registry()) {
         Ok(program) if program.classes() == classes => {
-            fast(&program, weights, &batcher, count, [channels, height, width])?
+            Ok(fast(&program, weights, &batcher, count, [channels, height, width])?)
         }
         Ok(program) => {
             let own = program.classes();
-            return Err(EvaluateError::Mismatch(format!(
+            Err(EvaluateError::Mismatch(format!(
                 "the network has {own} outputs, the data {classes} classes"
-            )));
+            )))
         }
-        Err(_) => slow(architecture, weights, &batcher, count, classes)?,
-    };
-    Ok(tally.scores())
+        Err(_) => slow(architecture, weights, &batcher, count, classes),
+    }
 }
 
 /// All passes of a program, in parallel, judged in order.

@@ -4,6 +4,7 @@
 //! this crate; nothing here knows what an operator means.
 
 mod check;
+mod digest;
 mod error;
 mod external;
 pub(crate) mod messages;
@@ -16,6 +17,7 @@ pub mod names;
 pub mod safetensors;
 pub mod splice;
 
+pub use digest::{Sha256Writer, sha256};
 pub use error::OnnxError;
 pub use model::Model;
 pub(crate) use tensor::shape;

@@ -12,6 +12,7 @@ mod fill;
 mod forward;
 mod known;
 mod network;
+mod seen;
 mod start;
 
 pub use bundled::{BUNDLED, bundled};
@@ -25,3 +26,4 @@ pub use fill::{Filled, Prediction, expected};
 pub use forward::{Estimate, Job};
 pub use known::StandIn;
 pub use network::Network;
+pub use seen::Seen;

@@ -72,6 +72,56 @@ fn predict_writes_three_files_and_the_same_bytes_for_the_same_seed() {
 }
 
 #[test]
+fn verify_holds_for_what_predict_wrote_and_finds_a_single_flipped_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (named("plain-cnn"), folder.path());
+    assert!(predict(&model, out, &["--seed", "7"]).status.success());
+    let filled = out.join("plain-cnn.onnx");
+    let file = filled.display().to_string();
+    let verify = |further: &[&str]| weightsmith(&[&["verify", &file, "--json"], further].concat());
+    let again = ["--regenerate", &model, "--device", "flex"];
+    for further in [&[][..], &again[..]] {
+        let output = verify(further);
+        assert_eq!(output.status.code(), Some(0), "{}", json(&output));
+        assert_eq!(json(&output)["holds"], true);
+    }
+    let other = named("resnet-20");
+    let output = verify(&["--regenerate", &other, "--device", "flex"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(json(&output)["checks"].to_string().contains("the input"));
+
+    let whole = fs::read(&filled).unwrap();
+    let report: Value =
+        serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    let weight =
+        report["tensors"].as_array().unwrap().iter().find(|tensor| tensor["role"] == "weight");
+    let name = weight.unwrap()["initializer"].as_str().unwrap();
+    // The values follow the last mention of the name: initializers end the file.
+    let at = whole.windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap();
+    for (position, bit) in [(at + name.len() + 40, 0), (at + name.len() + 41, 7)] {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 1 << bit;
+        fs::write(&filled, flipped).unwrap();
+        let output = verify(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        let result = json(&output);
+        assert_eq!(result["holds"], false);
+        assert!(result["checks"].to_string().contains(&format!("tensor '{name}'")), "{result}");
+    }
+    for position in (0..whole.len()).step_by(whole.len() / 7) {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 16;
+        fs::write(&filled, flipped).unwrap();
+        assert_eq!(verify(&[]).status.code(), Some(1), "byte {position}");
+    }
+    fs::write(&filled, &whole).unwrap();
+    fs::write(out.join("plain-cnn.safetensors"), b"other").unwrap();
+    assert_eq!(verify(&[]).status.code(), Some(1));
+    fs::remove_file(out.join("report.json")).unwrap();
+    assert_eq!(verify(&[]).status.code(), Some(2));
+}
+
+#[test]
 fn results_are_replaced_only_by_force_and_the_input_never() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

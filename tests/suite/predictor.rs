@@ -26,7 +26,7 @@ fn config() -> PredictorConfig {
         input: InputConfig { mean: vec![0.5; 3], std: vec![0.25; 3], size: 16 },
         classes: (0..10).map(|class| class.to_string()).collect(),
         network: NetworkConfig {
-            encoder: EncoderConfig { width: 16, heads: 2, layers: 2, further: Vec::new() },
+            encoder: EncoderConfig { width: 16, heads: 2, layers: 2, ..Default::default() },
             trunk: 24,
             hidden: 16,
             calibration: 2,
@@ -130,4 +130,35 @@ fn a_checkpoint_loads_as_it_was_saved_and_refuses_what_does_not_fit() {
     let mut wider = config();
     wider.network.trunk += 1;
     refuses(&wider, "shape");
+}
+
+#[test]
+fn without_message_passing_a_token_depends_on_its_own_node_only() {
+    let device = Device::flex();
+    let mut config = config();
+    let json = serde_json::to_string(&config.network.encoder).unwrap();
+    assert!(!json.contains("message_passing"), "{json}");
+    assert!(serde_json::from_str::<EncoderConfig>(&json).unwrap().message_passing);
+    let with = neural::entries(&empty(&device));
+    config.network.encoder.message_passing = false;
+    let network = Network::new(&config.network, &config.input, config.vocabulary.len(), &device);
+    let without = neural::entries(&network);
+    let blocks = |entry: &neural::Entry| entry.name.starts_with("encoder.blocks.");
+    assert!(with.iter().any(blocks));
+    assert_eq!(without, with.into_iter().filter(|entry| !blocks(entry)).collect::<Vec<_>>());
+    let network = neural::with_values(network, &neural::initialise(&without, 0), &device);
+    let (whole, _) = graph(0);
+    let first = NodeFeatures {
+        nodes: whole.nodes[..1].to_vec(),
+        operators: whole.operators[..1].to_vec(),
+        numeric: whole.numeric[..weightsmith::encoder::NUMERIC].to_vec(),
+        relations: whole.relations[..1].to_vec(),
+        further: Vec::new(),
+    };
+    let token = |features: &NodeFeatures| -> Vec<f32> {
+        let batch = weightsmith::encoder::NodeBatch::new(&[features], &device);
+        let data = network.tokens(&batch).into_data();
+        data.try_to_vec::<f32>().unwrap()[..config.network.encoder.width].to_vec()
+    };
+    assert_eq!(token(&whole), token(&first));
 }

@@ -40,12 +40,29 @@ pub(super) struct Sgd {
     out: PathBuf,
 }
 
+/// What training one graph for some epochs gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Trained {
+    images: usize,
+    pub(super) top1: f64,
+    cross_entropy: f64,
+    ece: f64,
+    non_finite: usize,
+}
+
+impl From<Scores> for Trained {
+    fn from(scores: Scores) -> Self {
+        let Scores { images, top1, cross_entropy, ece, non_finite, .. } = scores;
+        Self { images, top1, cross_entropy, ece, non_finite }
+    }
+}
+
 /// Curves by graph and epochs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct SgdTable {
     schema: u32,
     data_hash: String,
-    pub(super) graphs: BTreeMap<String, BTreeMap<String, Scores>>,
+    pub(super) graphs: BTreeMap<String, BTreeMap<String, Trained>>,
 }
 
 impl Sgd {
@@ -94,7 +111,11 @@ impl Sgd {
             )?;
             let scores = judge(architecture, &weights, &test, &input, self.setting.limit())?;
             let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            table.graphs.entry(graph.name.clone()).or_default().insert(epochs.to_string(), scores);
+            table
+                .graphs
+                .entry(graph.name.clone())
+                .or_default()
+                .insert(epochs.to_string(), scores.into());
             save(&self.out, &*table)?;
             bar.inc(1);
             Ok(())

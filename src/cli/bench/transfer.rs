@@ -22,7 +22,7 @@ use super::{
     Setting, bar,
     held_out::{HeldOut, held_out},
     save,
-    sgd::SgdTable,
+    sgd::{SgdTable, Trained},
 };
 
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ struct GraphResult {
     predicted: Scores,
     random: Scores,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    sgd_epochs: BTreeMap<String, Scores>,
+    sgd_epochs: BTreeMap<String, Trained>,
 }
 
 /// Fills a graph as `predict` does and judges the bytes that it would write.

@@ -1,0 +1,100 @@
+//! A small set of hashes that says what training saw without showing it.
+
+/// Bytes of a hash that are kept.
+const KEPT: usize = 5;
+/// Beginning of the file.
+const MAGIC: &[u8; 8] = b"WSKETCH1";
+
+/// A set of 64-bit hashes, each cut to 40 bits: five bytes an element. One in 2⁴⁰ / n strangers is
+/// taken for an element; with 45,000 elements that is one of 24 million, so that ten thousand test
+/// images are all told apart but for once in 2,400 sketches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    /// Ascending, without repetition.
+    hashes: Vec<u64>,
+}
+
+/// Why bytes are no sketch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a sketch of hashes in ascending order")]
+pub struct NoSketch;
+
+impl Sketch {
+    /// Whether a hash is, up to the chance above, that of an element.
+    pub fn contains(&self, hash: u64) -> bool {
+        self.hashes.binary_search(&cut(hash)).is_ok()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// `WSKETCH1`, then the elements, five bytes each, big-endian, ascending.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let elements = self.hashes.iter().flat_map(|hash| hash.to_be_bytes()[8 - KEPT..].to_vec());
+        MAGIC.iter().copied().chain(elements).collect()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoSketch> {
+        let (elements, rest) = bytes.strip_prefix(MAGIC).ok_or(NoSketch)?.as_chunks::<KEPT>();
+        let hashes: Vec<u64> = elements
+            .iter()
+            .map(|bytes| bytes.iter().fold(0, |hash, &byte| hash << 8 | u64::from(byte)))
+            .collect();
+        match rest.is_empty() && hashes.is_sorted_by(|a, b| a < b) {
+            true => Ok(Self { hashes }),
+            false => Err(NoSketch),
+        }
+    }
+}
+
+impl FromIterator<u64> for Sketch {
+    fn from_iter<I: IntoIterator<Item = u64>>(hashes: I) -> Self {
+        let mut hashes: Vec<u64> = hashes.into_iter().map(cut).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Self { hashes }
+    }
+}
+
+/// The bits that are kept, mixed first so that they depend on all (SplitMix64's finaliser).
+fn cut(hash: u64) -> u64 {
+    let mut mixed = hash;
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ mixed >> 31) >> (64 - 8 * KEPT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_found_and_strangers_are_not() {
+        let sketch: Sketch = (0..10_000).chain(0..10).collect();
+        assert_eq!(sketch.len(), 10_000);
+        assert!((0..10_000).all(|hash| sketch.contains(hash)));
+        assert!(!(10_000..200_000).any(|hash| sketch.contains(hash)));
+        assert!(Sketch::default().is_empty());
+    }
+
+    #[test]
+    fn bytes_are_read_back_and_checked() {
+        let sketch: Sketch = (0..100).map(|index| index * 77).collect();
+        let bytes = sketch.to_bytes();
+        assert_eq!(bytes.len(), 8 + 500);
+        assert_eq!(Sketch::from_bytes(&bytes), Ok(sketch));
+        assert_eq!(Sketch::from_bytes(&bytes[..20]), Err(NoSketch));
+        assert_eq!(Sketch::from_bytes(b"something"), Err(NoSketch));
+        let mut swapped = bytes.clone();
+        swapped[8..13].copy_from_slice(&bytes[13..18]);
+        assert_eq!(Sketch::from_bytes(&swapped), Err(NoSketch));
+    }
+}
