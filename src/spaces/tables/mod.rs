@@ -134,18 +134,19 @@ impl Table {
             let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
             format!("is no table of {}", known.join(", "))
         })?;
-        let mut distinct: BTreeMap<Code, (String, Vec<f64>)> = BTreeMap::new();
+        let mut distinct: BTreeMap<Code, (String, Code, Vec<f64>)> = BTreeMap::new();
         for (key, record) in records {
             let code = (format.code)(key).map_err(|problem| format!("'{key}': {problem}"))?;
             let accuracy = (format.accuracy)(record).filter(|accuracy| accuracy.is_finite());
             let accuracy = accuracy.ok_or_else(|| format!("'{key}': no accuracy"))?;
-            let (name, known) = distinct.entry(code).or_insert_with(|| (key.clone(), Vec::new()));
+            let known = distinct.entry(code.clone());
+            let (name, own, known) = known.or_insert_with(|| (key.clone(), code.clone(), vec![]));
             if key < name {
-                name.clone_from(key);
+                (*name, *own) = (key.clone(), code);
             }
             known.push(accuracy);
         }
-        let entries = distinct.into_iter().map(|(code, (name, known))| Entry {
+        let entries = distinct.into_values().map(|(name, code, known)| Entry {
             name,
             code,
             accuracy: known.iter().sum::<f64>() / known.len() as f64,

@@ -19,9 +19,13 @@ pub(super) const FORMAT: Format = Format {
     accuracy: |record: &Value| record.get("val_accuracy")?.as_f64(),
 };
 
-/// A pruned cell in its canonical order of vertices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell(VertexCell);
+/// A pruned cell as its key has it. It compares as its canonical order of vertices does: channels
+/// that do not divide evenly go to the first vertices, so the order shows in the network, if barely.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    cell: VertexCell,
+    canonical: VertexCell,
+}
 
 impl Cell {
     /// From 49 entries of the adjacency matrix and 7 operators, as Python writes a tuple.
@@ -54,7 +58,7 @@ impl Cell {
         let cell = VertexCell { ops, edges }.pruned();
         match cell.edges.is_empty() {
             true => Err("leads nowhere".to_owned()),
-            false => Ok(Self(canonical(&cell))),
+            false => Ok(Self { canonical: canonical(&cell), cell }),
         }
     }
 
@@ -69,22 +73,18 @@ impl Cell {
 
     fn stacked(&self, cells: usize) -> Built {
         let stage = |(width, down)| {
-            let block = Block::VertexCell { width, cell: self.0.clone() };
+            let block = Block::VertexCell { width, cell: self.cell.clone() };
             Stage { down, blocks: vec![block; cells] }
         };
         let pooled = Some(Down::MaxPool);
         let stages = [(128, None), (256, pooled), (512, pooled)].map(stage);
         build(&plan(128, stages.to_vec()), "nas-bench-101")
     }
-
-    fn key(&self) -> (Vec<usize>, &[(usize, usize)]) {
-        (self.0.ops.iter().map(|op| number(*op)).collect(), &self.0.edges)
-    }
 }
 
 impl Ord for Cell {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+        key(&self.canonical).cmp(&key(&other.canonical))
     }
 }
 
@@ -92,6 +92,18 @@ impl PartialOrd for Cell {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
+}
+
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical == other.canonical
+    }
+}
+
+impl Eq for Cell {}
+
+fn key(cell: &VertexCell) -> (Vec<usize>, &[(usize, usize)]) {
+    (cell.ops.iter().map(|op| number(*op)).collect(), &cell.edges)
 }
 
 fn number(op: VertexOp) -> usize {
@@ -128,7 +140,7 @@ fn canonical(cell: &VertexCell) -> VertexCell {
             edges.push((from < to).then_some((from, to))?);
         }
         edges.sort_unstable();
-        Some(Cell(VertexCell { ops: order.iter().map(|&it| cell.ops[it]).collect(), edges }))
+        Some(VertexCell { ops: order.iter().map(|&it| cell.ops[it]).collect(), edges })
     });
-    arranged.min().map_or_else(|| cell.clone(), |cell| cell.0)
+    arranged.min_by(|a, b| key(a).cmp(&key(b))).unwrap_or_else(|| cell.clone())
 }
