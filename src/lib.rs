@@ -34,6 +34,8 @@ pub mod predictor;
 pub mod train;
 /// Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
+/// Ranking architectures that nobody has trained.
+pub mod rank;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.

@@ -3,10 +3,10 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::{
-    graph::{self, Architecture},
+    graph::{self, Architecture, NodeIndex, Operand},
     kernels::Scratch,
     neural::{download, upload},
-    ops::{Array, Registry},
+    ops::{Array, OperatorFamily, Registry},
 };
 
 use super::{
@@ -87,6 +87,39 @@ impl Runner {
                 Ok(measure(architecture, registry, &weights, &input, &rows, &device)?.1)
             }
         }
+    }
+
+    /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.
+    pub fn activations(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        statistics: &NormStatistics,
+        visit: &mut dyn FnMut(&[f32]),
+        scratch: &mut Scratch,
+    ) -> Result<(), ExecuteError> {
+        match self {
+            Self::Kernels(program) => {
+                program.activations(weights, images, statistics, visit, scratch);
+            }
+            Self::Reference { architecture, registry } => {
+                let mut watched = architecture.clone();
+                let activates = |node: &&NodeIndex| {
+                    let operator = registry.find(&architecture.dag[**node]);
+                    operator.is_ok_and(|known| known.family() == OperatorFamily::Activation)
+                };
+                let nodes = architecture.order.iter().filter(activates);
+                let output = |&node| (String::new(), Operand::Node { node, slot: 0 });
+                watched.outputs = nodes.map(output).collect();
+                let device = Device::flex();
+                let weights = upload_weights(architecture, weights, &device);
+                let (architecture, input) = (watched.as_ref(), [array(images, &device)]);
+                let run = Reference { architecture, registry, weights: &weights, input: &input };
+                let outputs = run.outputs(statistics, &device)?;
+                outputs.iter().for_each(|output| visit(&output.download()));
+            }
+        }
+        Ok(())
     }
 
     /// Runs forward and backward. `loss` is given the logits and fills their gradient, which is

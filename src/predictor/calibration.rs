@@ -122,6 +122,19 @@ fn trunk(architecture: &Architecture) -> Architecture {
     trunk
 }
 
+impl CalibrationImages {
+    /// The first images at another size.
+    pub fn resized(&self, count: usize, size: [usize; 2]) -> Self {
+        let [own, channels, rows, columns] = self.shape;
+        let count = count.min(own);
+        let length = count * channels * rows * columns;
+        let first =
+            Self { shape: [count, channels, rows, columns], data: self.data[..length].to_vec() };
+        let data = fit(&first, size);
+        Self { shape: [count, channels, size[0], size[1]], data }
+    }
+}
+
 /// Images at another size, by bilinear interpolation (half-pixel centres).
 fn fit(images: &CalibrationImages, [height, width]: [usize; 2]) -> Vec<f32> {
     let [count, channels, rows, columns] = images.shape;

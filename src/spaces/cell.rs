@@ -9,14 +9,14 @@ const NODES: usize = 4;
 const ATTEMPTS: usize = 50;
 
 /// A cell of NAS-Bench-201: a node is the sum of what comes from all nodes before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EdgeCell {
     /// The operator from one node to another; `None` passes nothing.
     pub edges: [[Option<EdgeOp>; NODES]; NODES],
 }
 
 /// What an edge does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum EdgeOp {
     Skip,
     /// Activation, 1×1 convolution, norm.
@@ -133,7 +133,8 @@ impl VertexCell {
         channels
     }
 
-    fn pruned(&self) -> Self {
+    /// Without the vertices that lie on no way from input to output.
+    pub fn pruned(&self) -> Self {
         let live = live(self.vertices(), |from, to| self.edges.contains(&(from, to)));
         let place =
             |vertex: usize| live[vertex].then(|| live[..vertex].iter().filter(|&&it| it).count());

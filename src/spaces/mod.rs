@@ -13,6 +13,7 @@ mod plan;
 mod sample;
 mod space;
 mod split;
+mod tables;
 mod tokens;
 
 pub use build::{Activation, Conv, Fingerprint, GraphBuilder, Pool, Value};
@@ -21,3 +22,4 @@ pub use plan::{Down, Family, Head, Norm};
 pub use sample::{SampledGraph, Style};
 pub use space::{Bounds, FamilyRule, Space, SpaceError, Stem, Widths};
 pub use split::Split;
+pub use tables::{Code, Entry, Table, TableError};

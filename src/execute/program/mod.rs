@@ -192,6 +192,26 @@ impl Program {
         measured
     }
 
+    /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.
+    pub fn activations(
+        &self,
+        weights: &[&[f32]],
+        images: Images,
+        statistics: &NormStatistics,
+        visit: &mut dyn FnMut(&[f32]),
+        scratch: &mut Scratch,
+    ) {
+        let trace = self.forward(weights, images, statistics, true, scratch);
+        for instruction in &self.instructions {
+            let activates = matches!(instruction.step, Step::Activation(_));
+            if activates || instruction.activation.is_some() {
+                let output = instruction.output;
+                visit(&self.read(trace.value(output), output, images.batch));
+            }
+        }
+        trace.free(scratch);
+    }
+
     /// A value of the network, image by image.
     fn read(&self, pixels: &[Pixel], value: usize, batch: usize) -> Vec<f32> {
         let mut out = vec![0.0; batch * self.extents[value].iter().product::<usize>()];

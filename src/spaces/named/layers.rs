@@ -5,7 +5,7 @@ use crate::spaces::build::{Activation, Attribute, Conv, GraphBuilder, Value};
 use super::CLASSES;
 
 /// A convolution without bias, over all channels.
-pub(super) fn conv(out: usize, kernel: usize, stride: usize) -> Conv {
+pub(in crate::spaces) fn conv(out: usize, kernel: usize, stride: usize) -> Conv {
     Conv { out, kernel, stride, groups: 1, bias: false }
 }
 
@@ -15,7 +15,7 @@ pub(super) fn depthwise(channels: usize, kernel: usize, stride: usize) -> Conv {
 }
 
 /// Convolution and batch normalisation; `names` are theirs, below `at`.
-pub(super) fn conv_norm(
+pub(in crate::spaces) fn conv_norm(
     net: &mut GraphBuilder,
     at: &str,
     names: [&str; 2],
@@ -33,7 +33,7 @@ pub(super) fn below(at: &str, name: &str) -> String {
 }
 
 /// `Relu`
-pub(super) fn relu(net: &mut GraphBuilder, at: &str, x: &Value) -> Value {
+pub(in crate::spaces) fn relu(net: &mut GraphBuilder, at: &str, x: &Value) -> Value {
     net.activation(at, x, Activation::Relu)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn relu6(net: &mut GraphBuilder, at: &str, x: &Value) -> Value {
 }
 
 /// Global average pool, and a linear classifier of that name.
-pub(super) fn classify(net: &mut GraphBuilder, path: &str, x: &Value) -> Value {
+pub(in crate::spaces) fn classify(net: &mut GraphBuilder, path: &str, x: &Value) -> Value {
     let pooled = net.global_average_pool("", x);
     let flat = net.flatten("", &pooled);
     net.linear(path, &flat, CLASSES)

@@ -5,10 +5,10 @@
 //! Networks that their papers give for ImageNet keep their widths, depths and kernels, hence their
 //! parameters, and lose strides, so that a 32 × 32 image does not vanish.
 
-mod cell;
+pub(super) mod cell;
 mod convnext;
 mod dense;
-mod layers;
+pub(super) mod layers;
 mod mobile;
 mod plain;
 mod residual;

@@ -1,0 +1,138 @@
+//! Which part of a graph matters: nodes on a way from an input to an output that no factor of zero
+//! interrupts. A convolution whose result meets nothing but zeros is dead, however many parameters
+//! it has.
+
+use crate::{
+    graph::{Architecture, NodeIndex, Operand, Parameter, Role},
+    ops::Registry,
+};
+
+/// The live part of a resolved architecture, in numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// Live nodes, in order.
+    pub nodes: Vec<NodeIndex>,
+    /// Nodes that compute from the input and do not matter.
+    pub dead: usize,
+    /// Learned values that live nodes read; running statistics are not learned.
+    pub parameters: u64,
+    /// Multiply-accumulates of one run.
+    pub multiply_accumulates: u64,
+    /// Live nodes with weights, in order.
+    pub layers: Vec<NodeIndex>,
+    /// Those among them whose windows are larger than a pixel.
+    pub spatial_layers: usize,
+    /// The most layers on any path.
+    pub depth: usize,
+    /// Mean of the binary logarithms of the layers' output channels; zero without layers.
+    pub log_width: f64,
+}
+
+impl Live {
+    /// Measures a resolved architecture.
+    pub fn of(architecture: &Architecture, registry: &Registry) -> Self {
+        let count = architecture.dag.node_count();
+        let feeds = |operand: &Operand, fed: &[bool]| match operand {
+            Operand::Input(_) => true,
+            Operand::Node { node, .. } => fed[node.index()],
+            _ => false,
+        };
+        let mut fed = vec![false; count];
+        for &index in &architecture.order {
+            let node = &architecture.dag[index];
+            let known =
+                !node.outputs.is_empty() && node.outputs.iter().all(|it| it.value.is_some());
+            fed[index.index()] = !known
+                && !multiplies_by_zero(architecture, index)
+                && node.inputs.iter().any(|operand| feeds(operand, &fed));
+        }
+        let mut live = vec![false; count];
+        let mut stack: Vec<Operand> = architecture.outputs.iter().map(|(_, it)| *it).collect();
+        while let Some(operand) = stack.pop() {
+            if let Operand::Node { node, .. } = operand
+                && fed[node.index()]
+                && !std::mem::replace(&mut live[node.index()], true)
+            {
+                stack.extend(&architecture.dag[node].inputs);
+            }
+        }
+        let nodes: Vec<NodeIndex> =
+            architecture.order.iter().copied().filter(|node| live[node.index()]).collect();
+        let dead = architecture.order.iter().filter(|it| fed[it.index()] && !live[it.index()]);
+        let (dead, mut weighted, mut spatial_layers) = (dead.count(), vec![0; count], 0);
+        let mut widths = Vec::new();
+        let mut parameters = 0u64;
+        for parameter in &architecture.parameters {
+            let used = parameter.slots.iter().find(|slot| live[slot.node.index()]);
+            let Some(slot) = used else { continue };
+            if !matches!(slot.role, Role::RunningMean | Role::RunningVariance) {
+                parameters = parameters.saturating_add(parameter.len().unwrap_or(0) as u64);
+            }
+            for slot in parameter.slots.iter().filter(|slot| slot.role == Role::Weight) {
+                if live[slot.node.index()]
+                    && std::mem::replace(&mut weighted[slot.node.index()], 1) == 0
+                {
+                    spatial_layers += usize::from(is_spatial(parameter));
+                    widths.push(outputs(architecture, slot.node));
+                }
+            }
+        }
+        let work = nodes.iter().map(|&index| {
+            let node = &architecture.dag[index];
+            let facts: Vec<_> = node.inputs.iter().map(|it| architecture.fact(*it)).collect();
+            registry.find(node).map_or(0, |known| known.multiply_accumulates(node, &facts))
+        });
+        let multiply_accumulates = work.fold(0, u64::saturating_add);
+        let layers = nodes.iter().copied().filter(|it| weighted[it.index()] > 0).collect();
+        let depth = depth(architecture, &nodes, &weighted);
+        let logs = widths.iter().map(|&width| (width.max(1) as f64).log2());
+        let log_width = logs.sum::<f64>() / widths.len().max(1) as f64;
+        Self {
+            nodes,
+            dead,
+            parameters,
+            multiply_accumulates,
+            layers,
+            spatial_layers,
+            depth,
+            log_width,
+        }
+    }
+}
+
+fn multiplies_by_zero(architecture: &Architecture, index: NodeIndex) -> bool {
+    let node = &architecture.dag[index];
+    node.op_type == "Mul"
+        && node.inputs.iter().any(|&operand| {
+            let value = architecture.fact(operand).and_then(|fact| fact.value);
+            let floats = value.as_ref().and_then(|value| value.floats());
+            floats.is_some_and(|values| values.iter().all(|value| *value == 0.0))
+        })
+}
+
+fn is_spatial(parameter: &Parameter) -> bool {
+    let shape = parameter.shape.as_deref().unwrap_or_default();
+    shape.get(2..).is_some_and(|window| window.iter().any(|&side| side > 1))
+}
+
+/// Channels of an image, features of anything else.
+fn outputs(architecture: &Architecture, node: NodeIndex) -> usize {
+    let shape = architecture.fact(Operand::Node { node, slot: 0 }).and_then(|fact| fact.shape);
+    match shape.as_deref() {
+        Some([_, channels, _, _]) => *channels,
+        Some([.., features]) => *features,
+        _ => 1,
+    }
+}
+
+fn depth(architecture: &Architecture, nodes: &[NodeIndex], length: &[usize]) -> usize {
+    let mut ends = vec![0; length.len()];
+    for &index in nodes {
+        let before = architecture.dag[index].inputs.iter().map(|operand| match operand {
+            Operand::Node { node, .. } => ends[node.index()],
+            _ => 0,
+        });
+        ends[index.index()] = before.max().unwrap_or(0) + length[index.index()];
+    }
+    ends.into_iter().max().unwrap_or(0)
+}

@@ -1,0 +1,21 @@
+//! Ranking architectures that nobody has trained. A [`Score`] judges one graph, larger is better;
+//! [`aggregate`] joins the ranks that several scores give a pool. Nothing here sees a trained
+//! accuracy, except [`metrics`], which say how good a ranking was.
+
+mod aggregate;
+mod blocks;
+mod fingerprint;
+mod live;
+pub mod metrics;
+mod record;
+mod score;
+mod scores;
+mod spectrum;
+mod subject;
+
+pub use aggregate::{AUTO, Ranked, aggregate};
+pub use fingerprint::{Fingerprints, fingerprint};
+pub use live::Live;
+pub use record::{Cache, CacheError, Record};
+pub use score::{Score, ScoreError, scores};
+pub use subject::{Probe, Subject};

@@ -1,0 +1,117 @@
+//! What is known of one graph, and the file that keeps it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The scores of one graph, independent of any other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Equal for equal graphs; see [`super::Fingerprints`].
+    pub exact: String,
+    /// Equal for isomorphic graphs.
+    pub structure: String,
+    /// Scores by name.
+    pub scores: BTreeMap<String, f64>,
+    /// Why other scores are missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
+    /// Live learned parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of the live part.
+    pub flops: u64,
+    /// Nodes that do not matter.
+    pub dead_nodes: usize,
+    /// Seconds it took when it was computed.
+    pub seconds: f64,
+}
+
+/// A cache that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}")]
+pub struct CacheError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Records in a file, one JSON object a line, appended as soon as they are known. What a killed run
+/// left half written is passed over.
+#[derive(Debug)]
+pub struct Cache {
+    path: PathBuf,
+    known: HashMap<String, Record>,
+    file: Mutex<File>,
+}
+
+impl Cache {
+    /// Opens or creates a file.
+    pub fn open(path: &Path) -> Result<Self, CacheError> {
+        let refused = |source| CacheError { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(refused)?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(refused)?;
+        let text = fs::read(path).map_err(refused)?;
+        let records = text.split(|byte| *byte == b'\n');
+        let records = records.filter_map(|line| serde_json::from_slice::<Record>(line).ok());
+        let known = records.map(|record| (record.exact.clone(), record)).collect();
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            (&file).write_all(b"\n").map_err(refused)?;
+        }
+        Ok(Self { path: path.to_owned(), known, file: Mutex::new(file) })
+    }
+
+    /// What an earlier run found out about a graph.
+    pub fn get(&self, exact: &str) -> Option<&Record> {
+        self.known.get(exact)
+    }
+
+    /// Keeps a record.
+    pub fn put(&self, record: &Record) -> Result<(), CacheError> {
+        let refused = |source| CacheError { path: self.path.clone(), source };
+        let mut line = serde_json::to_vec(record).map_err(|error| refused(error.into()))?;
+        line.push(b'\n');
+        // One write: lines of several threads, or processes, do not mix.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line).map_err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(exact: &str) -> Record {
+        Record {
+            exact: exact.to_owned(),
+            structure: "s".to_owned(),
+            scores: BTreeMap::from([("flops".to_owned(), 1.0e9 / 3.0)]),
+            missing: BTreeMap::new(),
+            parameters: 3,
+            flops: 4,
+            dead_nodes: 0,
+            seconds: 0.1,
+        }
+    }
+
+    #[test]
+    fn records_survive_a_killed_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/cache.jsonl");
+        let cache = Cache::open(&path).unwrap();
+        cache.put(&record("a")).unwrap();
+        cache.put(&record("b")).unwrap();
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 9]).unwrap();
+        let cache = Cache::open(&path).unwrap();
+        assert_eq!((cache.get("a"), cache.get("b")), (Some(&record("a")), None));
+        cache.put(&record("c")).unwrap();
+        assert_eq!(Cache::open(&path).unwrap().get("c"), Some(&record("c")));
+    }
+}

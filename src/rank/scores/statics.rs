@@ -1,0 +1,60 @@
+//! What the live graph says by itself.
+
+use crate::rank::{Live, Score, ScoreError, Subject};
+
+/// A figure of the live graph.
+struct Static {
+    name: &'static str,
+    about: &'static str,
+    of: fn(&Live) -> f64,
+}
+
+impl Score for Static {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
+        Ok((self.of)(&subject.live))
+    }
+}
+
+pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
+    let all = [
+        Static {
+            name: "parameters",
+            about: "learned values that live nodes read",
+            of: |live| live.parameters as f64,
+        },
+        Static {
+            name: "flops",
+            about: "multiply-accumulates of live nodes; the complexity of AZ-NAS",
+            of: |live| live.multiply_accumulates as f64,
+        },
+        Static {
+            name: "layers",
+            about: "live nodes with weights",
+            of: |live| live.layers.len() as f64,
+        },
+        Static {
+            name: "spatial-layers",
+            about: "live convolutions larger than a pixel",
+            of: |live| live.spatial_layers as f64,
+        },
+        Static {
+            name: "depth",
+            about: "nodes with weights on the longest live path",
+            of: |live| live.depth as f64,
+        },
+        Static {
+            name: "width",
+            about: "mean binary logarithm of the output channels of live layers",
+            of: |live| live.log_width,
+        },
+    ];
+    all.into_iter().map(|score| Box::new(score) as Box<dyn Score>).collect()
+}
