@@ -1,17 +1,18 @@
 //! `weightsmith corpus`
 
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    corpus::{self, CorpusGraph},
+    corpus::{self, CorpusGraph, MEASURES, Statistics},
     onnx::atomic,
 };
 
-use super::{Common, Exit, Failure, print, print_json};
+use super::{Common, Exit, Failure, inspect::short, print, print_json};
 
 /// Generate and describe the graphs that predictors learn from and are judged by.
 #[derive(Debug, Args)]
@@ -24,6 +25,8 @@ pub struct Corpus {
 enum CorpusCommand {
     /// Draw all splits again, byte for byte
     Generate(Generate),
+    /// Sizes and operators of all splits
+    Stats(Stats),
 }
 
 #[derive(Debug, Args)]
@@ -34,6 +37,13 @@ struct Generate {
     /// Write nothing; compare with what is there, and exit with 1 if it differs
     #[arg(long)]
     check: bool,
+}
+
+#[derive(Debug, Args)]
+struct Stats {
+    /// Draw them, as an SVG
+    #[arg(long, value_name = "FILE.svg")]
+    out: Option<PathBuf>,
 }
 
 /// What became of one split.
@@ -57,22 +67,26 @@ impl Corpus {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         match &self.command {
             CorpusCommand::Generate(generate) => generate.run(common),
+            CorpusCommand::Stats(stats) => stats.run(common),
         }
     }
 }
 
 impl Generate {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let sizes = corpus::splits().iter().map(|split| corpus::size(split));
-        let bar = bar(sizes.sum::<Result<usize, _>>()?, common);
+        let stored = if self.check { self.stored()? } else { Vec::new() };
+        let bar = bar(common)?;
         let splits = corpus::generate(&|graphs| bar.inc(graphs as u64))?;
         bar.finish_and_clear();
-        let results = splits
-            .iter()
-            .map(|(split, graphs)| self.compare_or_write(split, graphs))
-            .collect::<Result<Vec<_>, Failure>>()?;
+        let results: Result<Vec<SplitResult>, Failure> = if self.check {
+            let pairs = splits.iter().zip(&stored);
+            pairs.map(|((split, graphs), stored)| compare(split, graphs, stored)).collect()
+        } else {
+            splits.iter().map(|(split, graphs)| self.write(split, graphs)).collect()
+        };
+        let results = results?;
         if common.json {
-            print_json(&serde_json::json!({ "schema": 1, "splits": results }))?;
+            print_json(&json!({ "schema": 1, "splits": results }))?;
         } else {
             print("split        graphs     bytes")?;
             for SplitResult { split, graphs, bytes, state } in &results {
@@ -84,32 +98,99 @@ impl Generate {
         Ok(if differs { Exit::Negative } else { Exit::Success })
     }
 
-    fn compare_or_write(
-        &self,
-        split: &'static str,
-        graphs: &[CorpusGraph],
-    ) -> Result<SplitResult, Failure> {
-        let path = self.out.join(format!("{split}.archs.xz"));
-        let failed = |error: std::io::Error| Failure::from(format!("{}: {error}", path.display()));
-        let (bytes, state) = if self.check {
-            let stored = std::fs::read(&path).map_err(failed)?;
-            // What is compressed counts, not how: another release of the compressor may differ.
-            let same = corpus::unpack(split, &stored)? == graphs;
-            (stored.len(), if same { State::Same } else { State::Differs })
-        } else {
-            let packed = corpus::pack(graphs).map_err(failed)?;
-            std::fs::create_dir_all(&self.out).map_err(failed)?;
-            atomic::write(Path::new(&path), |out| out.write_all(&packed)).map_err(failed)?;
-            (packed.len(), State::Written)
+    fn path(&self, split: &str) -> PathBuf {
+        self.out.join(format!("{split}.archs.xz"))
+    }
+
+    /// The files that are there, in the order of the splits.
+    fn stored(&self) -> Result<Vec<Vec<u8>>, Failure> {
+        let read = |split: &&str| {
+            let path = self.path(split);
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
         };
-        Ok(SplitResult { split, graphs: graphs.len(), bytes, state })
+        corpus::splits().iter().map(read).collect()
+    }
+
+    fn write(&self, split: &'static str, graphs: &[CorpusGraph]) -> Result<SplitResult, Failure> {
+        let path = self.path(split);
+        let failed = |error: std::io::Error| Failure::from(format!("{}: {error}", path.display()));
+        let packed = corpus::pack(graphs).map_err(failed)?;
+        std::fs::create_dir_all(&self.out).map_err(failed)?;
+        atomic::write(&path, |out| out.write_all(&packed)).map_err(failed)?;
+        Ok(SplitResult { split, graphs: graphs.len(), bytes: packed.len(), state: State::Written })
     }
 }
 
-fn bar(length: usize, common: &Common) -> ProgressBar {
-    if common.quiet || common.json {
-        return ProgressBar::hidden();
+/// What is compressed counts, not how: another release of the compressor may differ.
+fn compare(
+    split: &'static str,
+    graphs: &[CorpusGraph],
+    stored: &[u8],
+) -> Result<SplitResult, Failure> {
+    let same = corpus::unpack(split, stored)? == graphs;
+    let state = if same { State::Same } else { State::Differs };
+    Ok(SplitResult { split, graphs: graphs.len(), bytes: stored.len(), state })
+}
+
+impl Stats {
+    fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let bar = bar(common)?;
+        let count =
+            |split: &&str| Ok(Statistics::of(split, &corpus::load(split)?, &|| bar.inc(1))?);
+        let splits =
+            corpus::splits().iter().map(count).collect::<Result<Vec<Statistics>, Failure>>()?;
+        bar.finish_and_clear();
+        if let Some(path) = &self.out {
+            let picture = corpus::picture(&splits);
+            atomic::write(path, |out| out.write_all(picture.as_bytes()))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        if common.json {
+            return print_json(&self.json(&splits)).map(|()| Exit::Success);
+        }
+        print("least, median and most by graph")?;
+        let names: String =
+            MEASURES.iter().map(|measure| format!("  {:24}", measure.name)).collect();
+        print(format!("split        graphs{names}").trim_end())?;
+        for split in &splits {
+            let ranges: String = MEASURES
+                .iter()
+                .map(|&measure| {
+                    let range = [0.0, 0.5, 1.0]
+                        .map(|share| format!("{:>8}", short(split.quantile(measure, share))));
+                    format!("  {}", range.concat())
+                })
+                .collect();
+            print(&format!("{:12} {:6}{ranges}", split.split, split.sizes.len()))?;
+        }
+        Ok(Exit::Success)
     }
+
+    fn json(&self, splits: &[Statistics]) -> serde_json::Value {
+        let range = |split: &Statistics, measure| {
+            let [least, median, most] = [0.0, 0.5, 1.0].map(|share| split.quantile(measure, share));
+            json!({ "least": least, "median": median, "most": most })
+        };
+        let split = |split: &Statistics| {
+            let measures = MEASURES.map(|measure| (measure.name, range(split, measure)));
+            json!({
+                "split": split.split,
+                "graphs": split.sizes.len(),
+                "sizes": BTreeMap::from(measures),
+                "operators": split.operators,
+            })
+        };
+        json!({ "schema": 1, "splits": splits.iter().map(split).collect::<Vec<_>>() })
+    }
+}
+
+/// A bar as long as the corpus.
+fn bar(common: &Common) -> Result<ProgressBar, Failure> {
+    if common.quiet || common.json {
+        return Ok(ProgressBar::hidden());
+    }
+    let graphs = corpus::splits().iter().map(|split| corpus::size(split));
+    let bar = ProgressBar::new(graphs.sum::<Result<usize, _>>()? as u64);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
-    ProgressBar::new(length as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()))
+    Ok(bar.with_style(style.unwrap_or(ProgressStyle::default_bar())))
 }

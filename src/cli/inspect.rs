@@ -183,7 +183,7 @@ fn grouped(count: usize) -> String {
 }
 
 /// A count in thousands, millions and so on, with three digits.
-fn short(count: u64) -> String {
+pub(super) fn short(count: u64) -> String {
     let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let value = count as f64;
     match units.into_iter().find(|(size, _)| value >= 0.9995 * size) {

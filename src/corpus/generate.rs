@@ -8,13 +8,8 @@ use rayon::prelude::*;
 use super::{
     CorpusError, CorpusGraph, SPLITS,
     recipe::{Recipe, Source, SpaceSource, named},
+    resolved,
 };
-use crate::{
-    graph::Architecture,
-    onnx::Model,
-    ops::{registry, resolve},
-};
-
 /// Draws all splits, in order: their names and their graphs, without those whose seeds are enough.
 /// `drawn` is told the number of graphs whenever some are ready.
 pub fn generate(
@@ -27,7 +22,7 @@ pub fn generate(
                 let graphs: Vec<_> = named(input)
                     .map(|named| {
                         let onnx = Bytes::from(named.onnx());
-                        let fingerprint = fingerprint(named.name, &onnx)?;
+                        let fingerprint = resolved(named.name, &onnx)?.fingerprint();
                         let name = named.name.to_owned();
                         Ok(CorpusGraph { name, seed: None, style: None, fingerprint, onnx })
                     })
@@ -63,7 +58,7 @@ fn sample(
             .into_par_iter()
             .map(|seed| {
                 let graph = space.sample(seed)?;
-                let fingerprint = fingerprint(&graph.name, &graph.onnx)?;
+                let fingerprint = resolved(&graph.name, &graph.onnx)?.fingerprint();
                 let onnx = if source.seeds_only { Bytes::new() } else { graph.onnx };
                 let (seed, style) = (Some(seed), Some(graph.style));
                 drawn(1);
@@ -73,12 +68,4 @@ fn sample(
         graphs.extend(batch.into_iter().filter(|graph| seen.insert(graph.fingerprint)));
     }
     Ok(graphs)
-}
-
-/// The fingerprint of a file's graph, resolved.
-pub(super) fn fingerprint(name: &str, onnx: &Bytes) -> Result<u64, CorpusError> {
-    let model = Model::from_bytes(name, onnx.clone())?;
-    let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
-    Ok(architecture.fingerprint())
 }

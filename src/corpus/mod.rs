@@ -9,21 +9,29 @@
 
 mod error;
 mod generate;
+mod picture;
 mod recipe;
 mod record;
+mod statistics;
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use crate::spaces::Style;
+use crate::{
+    graph::Architecture,
+    onnx::Model,
+    ops::{registry, resolve},
+    spaces::Style,
+};
 
 pub use error::CorpusError;
-use generate::fingerprint;
 pub use generate::generate;
+pub use picture::picture;
 use recipe::{Recipe, Source};
 pub use record::{pack, unpack};
+pub use statistics::{MEASURES, Measure, Size, Statistics};
 
 /// One split.
 struct Split {
@@ -82,7 +90,7 @@ pub fn load(split: &str) -> Result<Vec<CorpusGraph>, CorpusError> {
     let space = source.space()?;
     let draw = |graph: CorpusGraph| {
         let drawn = space.sample(graph.seed.unwrap_or_default())?;
-        match fingerprint(&drawn.name, &drawn.onnx)? == graph.fingerprint {
+        match resolved(&drawn.name, &drawn.onnx)?.fingerprint() == graph.fingerprint {
             true => Ok(CorpusGraph { onnx: drawn.onnx, ..graph }),
             false => Err(CorpusError::Drifted { split: split.name, graph: graph.name }),
         }
@@ -111,4 +119,12 @@ fn find(name: &str) -> Result<&'static Split, CorpusError> {
         .iter()
         .find(|split| split.name == name)
         .ok_or_else(|| CorpusError::Unknown { split: name.to_owned(), known: NAMES.join(", ") })
+}
+
+/// The graph of a file, resolved.
+fn resolved(name: &str, onnx: &Bytes) -> Result<Architecture, CorpusError> {
+    let model = Model::from_bytes(name, onnx.clone())?;
+    let mut architecture = Architecture::from_model(&model)?;
+    resolve(&mut architecture, registry())?;
+    Ok(architecture)
 }

@@ -2,11 +2,13 @@
 
 mod bad_files;
 mod cli;
+mod corpus;
 mod data;
 mod devices;
 mod digits;
 mod examples;
 mod execution;
+mod fingerprint;
 mod independent_reader;
 mod kernels;
 mod known_operators;
