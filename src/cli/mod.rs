@@ -7,7 +7,9 @@ mod drawing;
 mod evaluate;
 mod inspect;
 mod network;
+mod plot;
 mod predict;
+mod rank;
 mod report;
 mod train;
 #[cfg(feature = "remote")]
@@ -71,6 +73,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Train a predictor
     Train(train::Train),
+    /// Order graphs by how well they would do if somebody trained them
+    Rank(rank::Rank),
     /// Compare predictors with baselines on held-out graphs
     Bench(bench::Bench),
     /// Compute for `weightsmith train --worker`, here or on another machine
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Predict(command) => command.run(&cli.common),
         Command::Evaluate(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
+        Command::Rank(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]
         Command::Worker(command) => command.run(&cli.common),
