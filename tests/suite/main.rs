@@ -15,6 +15,7 @@ mod named;
 mod natural_inputs;
 mod operators;
 mod predictor;
+mod ranking;
 mod spaces;
 mod training;
 mod whole_files;

@@ -5,7 +5,10 @@ use std::path::Path;
 use safetensors::Dtype;
 
 use crate::{
-    cli::{Failure, network::{Network, stem}},
+    cli::{
+        Failure,
+        network::{Network, stem},
+    },
     onnx::{
         atomic,
         safetensors::{self as st, Entry},
@@ -20,8 +23,7 @@ pub(super) fn write(folder: &Path, network: &Network, probe: &Probe) -> Result<(
     let images = subject.images()?;
     let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let shape = vec![images.batch, images.channels, images.height, images.width];
-    let mut entries =
-        vec![Entry::new("images".to_owned(), Dtype::F32, shape, floats(images.data))];
+    let mut entries = vec![Entry::new("images".to_owned(), Dtype::F32, shape, floats(images.data))];
     let labels = subject.labels()?;
     let bytes = labels.iter().flat_map(|label| i64::from(*label).to_le_bytes()).collect();
     entries.push(Entry::new("labels".to_owned(), Dtype::I64, vec![labels.len()], bytes));
