@@ -8,7 +8,9 @@ mod drawing;
 mod evaluate;
 mod inspect;
 mod network;
+mod plot;
 mod predict;
+mod rank;
 mod report;
 mod train;
 mod verify;
@@ -75,6 +77,8 @@ enum Command {
     Verify(verify::Verify),
     /// Train a predictor
     Train(train::Train),
+    /// Order graphs by how well they would do if somebody trained them
+    Rank(rank::Rank),
     /// Compare predictors with baselines on held-out graphs
     Bench(bench::Bench),
     /// Generate and describe the graphs to learn from and to be judged by
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(&cli.common),
         Command::Verify(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),
+        Command::Rank(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
         Command::Corpus(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]

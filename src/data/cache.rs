@@ -35,12 +35,7 @@ impl Cache {
     /// The user's cache: `$WEIGHTSMITH_CACHE`, else `$XDG_CACHE_HOME/weightsmith`, else
     /// `~/.cache/weightsmith`.
     pub fn of_user() -> Self {
-        let folder =
-            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let folder = folder("WEIGHTSMITH_CACHE")
-            .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("weightsmith")))
-            .or_else(|| Some(folder("HOME")?.join(".cache").join("weightsmith")));
-        Self { folder }
+        Self { folder: user_cache() }
     }
 
     /// A cache in a given folder.
@@ -78,6 +73,15 @@ impl Cache {
             tracing::warn!("{}: not cached: {error}", path.display());
         }
     }
+}
+
+/// The folder behind [`Cache::of_user`], if there is one.
+pub(crate) fn user_cache() -> Option<PathBuf> {
+    let folder =
+        |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("WEIGHTSMITH_CACHE")
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("weightsmith")))
+        .or_else(|| Some(folder("HOME")?.join(".cache").join("weightsmith")))
 }
 
 fn write(path: &Path, dataset: &Dataset) -> io::Result<()> {

@@ -18,6 +18,7 @@ mod split;
 
 pub use batch::{Augmentation, Batcher};
 pub use cache::Cache;
+pub(crate) use cache::user_cache;
 pub use dataset::{Dataset, Normalisation, Split};
 pub use error::DataError;
 pub use sketch::{NoSketch, Sketch};

@@ -9,13 +9,14 @@ use super::Live;
 /// layer with weights; only the part that returns images is cut.
 pub(super) fn blocks(architecture: &Architecture, live: &Live) -> Vec<Architecture> {
     let ends = ends(architecture, live);
-    let mut from = None;
-    ends.iter().map(|&to| part(architecture, from.replace(to), to)).collect()
+    let (mut from, whole) = (None, without_constants(architecture, live));
+    ends.iter().map(|&to| part(&whole, from.replace(to), to)).collect()
 }
 
 /// The network up to its last feature map, as one graph.
 pub(super) fn trunk(architecture: &Architecture, live: &Live) -> Option<Architecture> {
-    ends(architecture, live).last().map(|&to| part(architecture, None, to))
+    let to = *ends(architecture, live).last()?;
+    Some(part(&without_constants(architecture, live), None, to))
 }
 
 /// The last waist before each next layer.
@@ -57,6 +58,26 @@ fn ends(architecture: &Architecture, live: &Live) -> Vec<Operand> {
         latest = latest.max(last_use[at]);
     }
     ends.into_iter().map(|(_, operand)| operand).collect()
+}
+
+/// The same network where sums leave out what does not depend on the input: nothing but zeros, at
+/// random weights.
+fn without_constants(architecture: &Architecture, live: &Live) -> Architecture {
+    let mut architecture = architecture.clone();
+    for &index in &live.nodes {
+        let node = &mut architecture.dag[index];
+        if !matches!(node.op_type.as_str(), "Add" | "Sum") {
+            continue;
+        }
+        node.inputs.retain(|operand| match operand {
+            Operand::Node { node, .. } => !live.constant[node.index()],
+            _ => true,
+        });
+        if node.inputs.len() == 1 {
+            node.op_type = "Identity".to_owned();
+        }
+    }
+    architecture
 }
 
 /// What computes one value from another, or from the images.

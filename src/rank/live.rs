@@ -12,6 +12,8 @@ use crate::{
 pub struct Live {
     /// Live nodes, in order.
     pub nodes: Vec<NodeIndex>,
+    /// By index, nodes that compute from the input and return the same whatever it is.
+    pub(super) constant: Vec<bool>,
     /// Nodes that compute from the input and do not matter.
     pub dead: usize,
     /// Learned values that live nodes read; running statistics are not learned.
@@ -32,19 +34,19 @@ impl Live {
     /// Measures a resolved architecture.
     pub fn of(architecture: &Architecture, registry: &Registry) -> Self {
         let count = architecture.dag.node_count();
-        let feeds = |operand: &Operand, fed: &[bool]| match operand {
+        let reads = |operand: &Operand, nodes: &[bool]| match operand {
             Operand::Input(_) => true,
-            Operand::Node { node, .. } => fed[node.index()],
+            Operand::Node { node, .. } => nodes[node.index()],
             _ => false,
         };
-        let mut fed = vec![false; count];
+        let (mut computed, mut fed) = (vec![false; count], vec![false; count]);
         for &index in &architecture.order {
             let node = &architecture.dag[index];
             let known =
                 !node.outputs.is_empty() && node.outputs.iter().all(|it| it.value.is_some());
-            fed[index.index()] = !known
-                && !multiplies_by_zero(architecture, index)
-                && node.inputs.iter().any(|operand| feeds(operand, &fed));
+            let any = |nodes: &[bool]| node.inputs.iter().any(|operand| reads(operand, nodes));
+            computed[index.index()] = !known && any(&computed);
+            fed[index.index()] = !known && !multiplies_by_zero(architecture, index) && any(&fed);
         }
         let mut live = vec![false; count];
         let mut stack: Vec<Operand> = architecture.outputs.iter().map(|(_, it)| *it).collect();
@@ -58,8 +60,10 @@ impl Live {
         }
         let nodes: Vec<NodeIndex> =
             architecture.order.iter().copied().filter(|node| live[node.index()]).collect();
-        let dead = architecture.order.iter().filter(|it| fed[it.index()] && !live[it.index()]);
-        let (dead, mut weighted, mut spatial_layers) = (dead.count(), vec![0; count], 0);
+        let dead = architecture.order.iter();
+        let dead = dead.filter(|it| computed[it.index()] && !live[it.index()]).count();
+        let constant = computed.iter().zip(&fed).map(|(computed, fed)| *computed && !fed).collect();
+        let (mut weighted, mut spatial_layers) = (vec![0; count], 0);
         let mut widths = Vec::new();
         let mut parameters = 0u64;
         for parameter in &architecture.parameters {
@@ -89,6 +93,7 @@ impl Live {
         let log_width = logs.sum::<f64>() / widths.len().max(1) as f64;
         Self {
             nodes,
+            constant,
             dead,
             parameters,
             multiply_accumulates,

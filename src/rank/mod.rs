@@ -5,6 +5,7 @@
 mod aggregate;
 mod blocks;
 mod fingerprint;
+mod judge;
 mod live;
 pub mod metrics;
 mod record;
@@ -13,8 +14,12 @@ mod scores;
 mod spectrum;
 mod subject;
 
+#[cfg(test)]
+mod tests;
+
 pub use aggregate::{AUTO, Ranked, aggregate};
 pub use fingerprint::{Fingerprints, fingerprint};
+pub use judge::{Judge, spread};
 pub use live::Live;
 pub use record::{Cache, CacheError, Record};
 pub use score::{Score, ScoreError, scores};

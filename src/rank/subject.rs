@@ -114,7 +114,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The probe's images as the graph reads them.
-    pub(super) fn images(&self) -> Result<Images<'_>, ScoreError> {
+    pub fn images(&self) -> Result<Images<'_>, ScoreError> {
         let [channels, height, width] = self.input()?;
         let given = &self.probe.images;
         if given.shape[1] != channels {
@@ -144,7 +144,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Classes of the probe's images, drawn where they are not known.
-    pub(super) fn labels(&self) -> Result<Vec<u16>, ScoreError> {
+    pub fn labels(&self) -> Result<Vec<u16>, ScoreError> {
         let classes = self.classes()?;
         match &self.probe.labels {
             Some(labels) if labels.iter().all(|label| usize::from(*label) < classes) => {

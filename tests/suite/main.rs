@@ -17,6 +17,7 @@ mod named;
 mod natural_inputs;
 mod operators;
 mod predictor;
+mod ranking;
 mod spaces;
 mod token_kernels;
 mod training;

@@ -1,6 +1,7 @@
 //! `weightsmith bench`
 
 mod held_out;
+mod rank;
 mod sgd;
 mod step;
 mod transfer;
@@ -36,6 +37,8 @@ enum BenchCommand {
     Sgd(sgd::Sgd),
     /// Seconds of an architecture-step: predictor and network, forward, backward and update
     Step(step::Step),
+    /// Label-free scores against the trained accuracies of a public table
+    Rank(rank::Rank),
 }
 
 /// What both benchmarks read.
@@ -64,6 +67,7 @@ impl Bench {
             BenchCommand::Transfer(transfer) => transfer.run(common),
             BenchCommand::Sgd(sgd) => sgd.run(common),
             BenchCommand::Step(step) => step.run(common),
+            BenchCommand::Rank(rank) => rank.run(common),
         }
     }
 }
@@ -89,7 +93,7 @@ fn save(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
         .map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-fn bar(length: usize, common: &Common) -> ProgressBar {
+pub(super) fn bar(length: usize, common: &Common) -> ProgressBar {
     if common.quiet || common.json {
         return ProgressBar::hidden();
     }

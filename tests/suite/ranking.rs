@@ -1,0 +1,109 @@
+//! `weightsmith rank` and `bench rank` as their users call them.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+use weightsmith::spaces::Code;
+
+const CELLS: [&str; 4] = [
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|",
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|none~0|none~1|skip_connect~2|",
+    "|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|",
+    "|skip_connect~0|+|none~0|none~1|+|nor_conv_1x1~0|skip_connect~1|none~2|",
+];
+
+fn weightsmith(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
+    command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Without what differs from run to run.
+fn timeless(mut ranking: Value) -> Value {
+    for row in ranking["ranking"].as_array_mut().unwrap() {
+        row["seconds"] = json!(0);
+    }
+    ranking
+}
+
+fn write_cells(folder: &Path) {
+    for (index, cell) in CELLS.iter().enumerate() {
+        let onnx = Code::nas_bench_201(cell).unwrap().reduced();
+        fs::write(folder.join(format!("{index}.onnx")), onnx).unwrap();
+    }
+    fs::copy(folder.join("1.onnx"), folder.join("copy.onnx")).unwrap();
+}
+
+#[test]
+fn a_ranking_does_not_depend_on_order_jobs_or_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cells(folder.path());
+    let text = folder.path().display().to_string();
+    let cache = folder.path().join("cache").display().to_string();
+    let run = |graphs: &[&str], further: &[&str]| {
+        let base = ["--json", "--size", "8", "--batch", "8"];
+        timeless(json_of(&weightsmith(&[&["rank"], graphs, &base[..], further].concat())))
+    };
+    let whole = run(&[&text], &["--jobs", "1", "--cache", &cache]);
+    let rows = whole["ranking"].as_array().unwrap();
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows[0]["file"].as_str().unwrap(), format!("{text}/0.onnx"));
+    let copy = rows.iter().find(|row| row["file"].as_str().unwrap().ends_with("copy.onnx"));
+    assert_eq!(copy.unwrap()["duplicate_of"].as_str().unwrap(), format!("{text}/1.onnx"));
+    assert!(copy.unwrap()["dead_nodes"].as_u64().unwrap() > 0);
+    assert_eq!(whole, run(&[&format!("{text}/*.onnx")], &["--jobs", "3", "--no-cache"]));
+    // A killed run leaves part of a line behind.
+    let [file] = fs::read_dir(&cache).unwrap().collect::<Vec<_>>().try_into().unwrap();
+    let file = file.unwrap().path();
+    let lines = fs::read(&file).unwrap();
+    fs::write(&file, &lines[..lines.len() / 2]).unwrap();
+    assert_eq!(whole, run(&[&text], &["--cache", &cache]));
+}
+
+#[test]
+fn rank_prints_tables_and_pictures_and_refuses_what_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cells(folder.path());
+    let text = folder.path().display().to_string();
+    let svg = folder.path().join("front.svg").display().to_string();
+    let base = ["rank", &text, "--by", "flops,layers", "--no-cache"];
+    let csv = weightsmith(&[&base[..], &["--csv", "--top", "2", "--plot", &svg]].concat());
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.lines().next().unwrap().ends_with(",flops,layers"));
+    assert!(fs::read_to_string(svg).unwrap().trim_end().ends_with("</svg>"));
+    let refused = weightsmith(&["rank", &text, "--by", "charm"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("synflow"));
+    fs::write(folder.path().join("broken.onnx"), "nothing").unwrap();
+    let partial = weightsmith(&[&base[..], &["--json"]].concat());
+    assert_eq!(partial.status.code(), Some(3));
+    let partial: Value = serde_json::from_slice(&partial.stdout).unwrap();
+    assert_eq!(partial["refused"].as_object().unwrap().len(), 1);
+    assert_eq!(partial["graphs"], 5);
+}
+
+#[test]
+fn a_table_of_strings_is_benchmarked() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table.json");
+    let accuracies = [94.4, 90.0, 85.0, 80.0];
+    let map: serde_json::Map<String, Value> =
+        CELLS.iter().zip(accuracies).map(|(cell, it)| ((*cell).to_owned(), json!(it))).collect();
+    fs::write(&table, Value::Object(map).to_string()).unwrap();
+    let table = table.display().to_string();
+    let by = ["--by", "flops,synflow", "--size", "8", "--batch", "8", "--no-cache", "--reduced"];
+    let output = weightsmith(&[&["bench", "rank", "--table", &table, "--json"], &by[..]].concat());
+    let report = json_of(&output);
+    assert_eq!((&report["table"], &report["graphs"]), (&json!("NAS-Bench-201"), &json!(4)));
+    assert_eq!(report["results"]["flops"]["regret_1"], 0.0);
+    assert!(report["results"]["parameters"]["kendall"].as_f64().unwrap() > 0.3);
+}
