@@ -179,7 +179,7 @@ fn operators(out: &mut String, splits: &[Statistics], top: f64) -> f64 {
                 0.08 + 0.62 * share
             );
             let percent = match 100.0 * share {
-                percent if percent < 1.0 => "< 1".replace('<', "&lt;"),
+                percent if percent < 1.0 => "&lt; 1".to_owned(),
                 percent => format!("{percent:.0}"),
             };
             small(out, [x + width / 2.0, y + height - 4.5], "middle", &percent);

@@ -99,8 +99,8 @@ impl<'a> Labels<'a> {
         let mut parameter_readers = vec![Vec::new(); self.parameters.len()];
         for (place, &(_, output)) in self.architecture.outputs.iter().enumerate() {
             if let Operand::Node { node, slot } = output {
-                let use_ = Label::new("returned").number(place as u64).number(slot as u64);
-                readers[node.index()].push(use_.finish());
+                let returned = Label::new("returned").number(place as u64).number(slot as u64);
+                readers[node.index()].push(returned.finish());
             }
         }
         for &index in self.architecture.order.iter().rev() {

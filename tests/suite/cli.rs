@@ -233,6 +233,17 @@ fn bad_input_is_one_line_and_writes_nothing() {
 }
 
 #[test]
+fn a_corpus_that_is_not_there_cannot_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display().to_string();
+    let output = weightsmith(&["corpus", "generate", "--check", "--out", &out]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("named.archs.xz"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_tiny_training_run_stops_resumes_and_loads() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
