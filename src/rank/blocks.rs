@@ -21,10 +21,14 @@ pub(super) fn trunk(architecture: &Architecture, live: &Live) -> Option<Architec
 
 /// The last waist before each next layer.
 fn ends(architecture: &Architecture, live: &Live) -> Vec<Operand> {
+    let mut places = vec![None; architecture.dag.node_count()];
+    live.nodes.iter().enumerate().for_each(|(at, node)| places[node.index()] = Some(at));
     let place = |operand: &Operand| match operand {
-        Operand::Node { node, .. } => live.nodes.iter().position(|it| it == node),
+        Operand::Node { node, .. } => places[node.index()],
         _ => None,
     };
+    let mut weighted = vec![false; places.len()];
+    live.layers.iter().for_each(|node| weighted[node.index()] = true);
     // By node, when its value is read last.
     let mut last_use = vec![0; live.nodes.len()];
     let mut input = 0;
@@ -43,7 +47,7 @@ fn ends(architecture: &Architecture, live: &Live) -> Vec<Operand> {
     let mut ends: Vec<(usize, Operand)> = Vec::new();
     let (mut layers, mut latest) = (0, input);
     for (at, &node) in live.nodes.iter().enumerate() {
-        layers += usize::from(live.layers.contains(&node));
+        layers += usize::from(weighted[node.index()]);
         let operand = Operand::Node { node, slot: 0 };
         let shape = architecture.fact(operand).and_then(|fact| fact.shape).unwrap_or_default();
         // Whatever was made before is not read after this node, which has one output.

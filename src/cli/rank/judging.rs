@@ -94,8 +94,13 @@ impl Judging {
         let wanted = self.weights()?;
         let mut chosen = scores();
         chosen.retain(|score| wanted.iter().any(|(name, _)| name == score.name()));
-        let setting =
-            format!("1 {} {data_hash} {:?} {}", predictor.hash, images.shape, common.seed);
+        let setting = format!(
+            "{} {} {data_hash} {:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            predictor.hash,
+            images.shape,
+            common.seed
+        );
         let probe = Probe { images, labels, predictor: Some(predictor), seed: common.seed };
         let unfit = chosen.iter().find(|score| !Judge::applies(&probe, score.as_ref()));
         if let Some(score) = unfit.filter(|_| !self.by.iter().any(|name| name == "all")) {

@@ -8,7 +8,7 @@ use crate::{
         Architecture, Attributes, Constant, Fact, Node, NodeIndex, Operand, ParameterId, Role,
         Tensor,
     },
-    ops::{Operator, OperatorFamily, Registry},
+    ops::{Operator, OperatorFamily},
     rank::{Score, ScoreError, Subject},
 };
 
@@ -69,13 +69,15 @@ impl Flow {
         let mut powers: Vec<Option<i32>> = vec![None; weights.len()];
         let mut exponents: HashMap<NodeIndex, i32> = HashMap::new();
         let mut inserted: Vec<(NodeIndex, NodeIndex)> = Vec::new();
+        let mut live = vec![false; architecture.dag.node_count()];
+        subject.live.nodes.iter().for_each(|node| live[node.index()] = true);
         for &index in &subject.live.nodes {
-            let data = data(&architecture, index, &subject.live.nodes);
+            let data = data(&architecture, index, &live);
             let of = |operand: &Operand| match operand {
                 Operand::Node { node, .. } => exponents.get(node).copied().unwrap_or(0),
                 _ => 0,
             };
-            let exponent = match kind(&architecture, index, subject.registry) {
+            let exponent = match kind(&architecture, index, subject, &live) {
                 Kind::Skipped => {
                     let kept = open(&architecture, index, &data);
                     let node = &mut architecture.dag[index];
@@ -148,10 +150,16 @@ enum Kind {
     Unknown,
 }
 
-fn kind(architecture: &Architecture, index: NodeIndex, registry: &Registry) -> Kind {
+fn kind(architecture: &Architecture, index: NodeIndex, subject: &Subject, live: &[bool]) -> Kind {
     let node = &architecture.dag[index];
-    let family = registry.find(node).map_or(OperatorFamily::Other, Operator::family);
-    let values = node.inputs.iter().filter(|operand| is_value(architecture, operand)).count();
+    let family = subject.registry.find(node).map_or(OperatorFamily::Other, Operator::family);
+    // Operands that are computed, rather than known or learned.
+    let computed = |operand: &&Operand| match operand {
+        Operand::Input(_) => true,
+        Operand::Node { node, .. } => live[node.index()] || subject.live.constant[node.index()],
+        _ => false,
+    };
+    let values = node.inputs.iter().filter(computed).count();
     match (family, node.op_type.as_str()) {
         (_, "Softmax" | "LogSoftmax") => Kind::Unknown,
         (OperatorFamily::Normalisation | OperatorFamily::Activation, _) => Kind::Skipped,
@@ -167,24 +175,11 @@ fn kind(architecture: &Architecture, index: NodeIndex, registry: &Registry) -> K
     }
 }
 
-/// Whether an operand is computed from the input rather than known or learned.
-fn is_value(architecture: &Architecture, operand: &Operand) -> bool {
-    match operand {
-        Operand::Input(_) => true,
-        Operand::Node { node, .. } => {
-            let known = architecture.fact(*operand).is_some_and(|fact| fact.value.is_some());
-            let inputs = &architecture.dag[*node].inputs;
-            !known && inputs.iter().any(|operand| is_value(architecture, operand))
-        }
-        _ => false,
-    }
-}
-
 /// The operands of a node that carry the flow.
-fn data(architecture: &Architecture, index: NodeIndex, live: &[NodeIndex]) -> Vec<Operand> {
+fn data(architecture: &Architecture, index: NodeIndex, live: &[bool]) -> Vec<Operand> {
     let flows = |operand: &&Operand| match operand {
         Operand::Input(_) => true,
-        Operand::Node { node, .. } => live.contains(node),
+        Operand::Node { node, .. } => live[node.index()],
         _ => false,
     };
     architecture.dag[index].inputs.iter().filter(flows).copied().collect()
