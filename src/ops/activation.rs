@@ -270,6 +270,42 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(PRelu),
         plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
         plain("Softsign", &[1, 22], |_, _, x| Ok(x.clone() / (x.abs() + 1.0)), none),
+        plain(
+            "Selu",
+            &[1, 6, 22],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 1.673_263_2)?;
+                let gamma = node.attributes.float("gamma", 1.050_701)?;
+                let negative = x.clone().clamp_max(0.0).exp() - 1.0;
+                Ok((activation::relu(x) + negative * alpha) * gamma)
+            },
+            none,
+        ),
+        plain(
+            "Celu",
+            &[12],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 1.0)?;
+                let negative = (x.clone().clamp_max(0.0) / alpha).exp() - 1.0;
+                Ok(activation::relu(x) + negative * alpha)
+            },
+            none,
+        ),
+        plain(
+            "Mish",
+            &[18, 22],
+            |_, _, x| Ok(x.clone() * activation::softplus(x, 1.0).tanh()),
+            none,
+        ),
+        plain(
+            "ThresholdedRelu",
+            &[10, 22],
+            |node, _, x| {
+                let below = x.clone().lower_equal_elem(node.attributes.float("alpha", 1.0)?);
+                Ok(x.mask_fill(below, 0.0))
+            },
+            none,
+        ),
         plain("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
         plain("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
         plain("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),

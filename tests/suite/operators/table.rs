@@ -199,6 +199,28 @@ fn activations() -> Vec<Case> {
         plain("Clip", 13),
         plain("Softplus", 1),
         plain("Softsign", 1),
+        plain("Selu", 6),
+        plain("Selu", 22)
+            .with("alpha", 1.2)
+            .with("gamma", 0.8)
+            .spelled(13, &[["Selu alpha=1.2 gamma=0.8", "i0", "o0"]]),
+        plain("Celu", 12).with("alpha", 0.7).spelled(
+            13,
+            &[
+                ["Relu", "i0", "positive"],
+                ["Min", "i0 f:0.0", "below"],
+                ["Div", "below f:0.7", "slow"],
+                ["Exp", "slow", "power"],
+                ["Sub", "power f:1", "shifted"],
+                ["Mul", "shifted f:0.7", "negative"],
+                ["Add", "positive negative", "o0"],
+            ],
+        ),
+        plain("Mish", 18).spelled(
+            13,
+            &[["Softplus", "i0", "soft"], ["Tanh", "soft", "gate"], ["Mul", "i0 gate", "o0"]],
+        ),
+        plain("ThresholdedRelu", 10).with("alpha", 0.4),
         plain("Erf", 13),
         op("Sqrt", 13).x_in([2, 3], 0.5, 4.0),
         plain("Exp", 13),
