@@ -25,6 +25,18 @@ struct Elementwise {
     lower: Lower,
 }
 
+impl Elementwise {
+    /// The operator on integers, where it is one of shape arithmetic.
+    fn run_ints(&self) -> Option<fn(i64) -> i64> {
+        match self.op_type {
+            "Neg" => Some(i64::wrapping_neg),
+            "Abs" => Some(i64::wrapping_abs),
+            "Sign" => Some(i64::signum),
+            _ => None,
+        }
+    }
+}
+
 impl Operator for Elementwise {
     fn op_type(&self) -> &'static str {
         self.op_type
@@ -51,6 +63,12 @@ impl Operator for Elementwise {
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = x.shape().to_vec();
+        if let (Array::Int { data, .. }, Some(run)) = (x, self.run_ints()) {
+            return Ok(vec![Array::Int {
+                shape,
+                data: data.iter().map(|&value| run(value)).collect(),
+            }]);
+        }
         Ok(vec![Array::Float { flat: (self.run)(node, inputs, x.floats(0)?)?, shape }])
     }
 
@@ -313,6 +331,10 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         plain("Neg", &[1, 6, 13], |_, _, x| Ok(-x), none),
         plain("Abs", &[1, 6, 13], |_, _, x| Ok(x.abs()), none),
         plain("Reciprocal", &[1, 6, 13], |_, _, x| Ok(x.recip()), none),
+        plain("Sign", &[9, 13], |_, _, x| Ok(x.sign()), none),
+        plain("Sin", &[7, 22], |_, _, x| Ok(x.sin()), none),
+        plain("Cos", &[7, 22], |_, _, x| Ok(x.cos()), none),
+        plain("Round", &[11, 22], |_, _, x| Ok(x.round()), none),
         plain("Floor", &[1, 6, 13], |_, _, x| Ok(x.floor()), none),
         plain("Ceil", &[1, 6, 13], |_, _, x| Ok(x.ceil()), none),
     ]

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, SlotRule,
-    helpers::{array, bad, broadcast, folds, named, required},
+    helpers::{array, bad, broadcast, folds, named, required, spread as offsets},
 };
 
 /// Arrays are broadcast at this rank.
@@ -149,20 +149,8 @@ fn fold_ints(
     [(sa, a), (sb, b)]: [(&[usize], &[i64]); 2],
     shape: &[usize],
 ) -> Option<Vec<i64>> {
-    let count: usize = shape.iter().product();
-    let offset = |own: &[usize], mut index: usize| {
-        let (mut offset, mut stride) = (0, 1);
-        for axis in (0..shape.len()).rev() {
-            let position = index % shape[axis];
-            index /= shape[axis];
-            if let Some(own_axis) = (axis + own.len()).checked_sub(shape.len()) {
-                offset += stride * if own[own_axis] == 1 { 0 } else { position };
-                stride *= own[own_axis];
-            }
-        }
-        offset
-    };
-    (0..count).map(|index| run(*a.get(offset(sa, index))?, *b.get(offset(sb, index))?)).collect()
+    let pairs = offsets(sa, shape).into_iter().zip(offsets(sb, shape));
+    pairs.map(|(left, right)| run(*a.get(left)?, *b.get(right)?)).collect()
 }
 
 /// Every operator of this family.
@@ -200,6 +188,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             Some(Step::Mul)
         ),
         arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None),
+        arithmetic!("Mod", &[10, 13], remainder, |a, b| floor_mod(a, b), None, None),
         arithmetic!("Sum", &[1, 6, 8, 13], |a, b| a + b, i64::checked_add, None, Some(Step::Add)),
         arithmetic!("Max", &[1, 6, 8, 12, 13], max, |a, b| Some(a.max(b)), None, None),
         arithmetic!("Min", &[1, 6, 8, 12, 13], min, |a, b| Some(a.min(b)), None, None),
@@ -215,6 +204,20 @@ fn max<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 fn min<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     let (a, b) = spread(a, b);
     a.min_pair(b)
+}
+
+/// The remainder with the sign of the dividend (`fmod`).
+fn remainder<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let whole = a.clone() / b.clone();
+    let towards_zero = whole.clone().sign() * whole.abs().floor();
+    a - b * towards_zero
+}
+
+/// The remainder with the sign of the divisor, as integers have it.
+fn floor_mod(a: i64, b: i64) -> Option<i64> {
+    let remainder = a.checked_rem(b)?;
+    let opposite = remainder != 0 && (remainder < 0) != (b < 0);
+    Some(if opposite { remainder + b } else { remainder })
 }
 
 fn power<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {

@@ -4,18 +4,26 @@
 
 mod activation;
 mod array;
+mod attention;
 mod binary;
+mod compare;
 mod conv;
+mod einsum;
 mod helpers;
 mod join;
 mod linear;
 mod norm;
 mod operator;
 mod pool;
+mod positions;
+mod ranges;
+mod rearrange;
 mod reduce;
 mod registry;
 mod reshape;
+mod resize;
 mod resolve;
+mod root_norm;
 mod slice;
 mod softmax;
 mod statics;

@@ -123,6 +123,9 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         reduce("ReduceSum", &[1, 11, 13], 13, |x| x.sum_dim(1), false),
         reduce("ReduceMax", &[1, 11, 12, 13, 18, 20], 18, |x| x.max_dim(1), false),
         reduce("ReduceMin", &[1, 11, 12, 13, 18, 20], 18, |x| x.min_dim(1), false),
+        reduce("ReduceProd", &[1, 11, 13, 18], 18, |x| x.prod_dim(1), false),
+        reduce("ReduceL1", &[1, 11, 13, 18], 18, |x| x.abs().sum_dim(1), false),
+        reduce("ReduceSumSquare", &[1, 11, 13, 18], 18, |x| x.powf_scalar(2.0).sum_dim(1), false),
         reduce("ReduceL2", &[1, 11, 13, 18], 18, |x| x.powf_scalar(2.0).sum_dim(1).sqrt(), false),
     ]
 }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::graph::{Constant, Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, SlotRule,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -223,6 +223,11 @@ impl Operator for Gather {
             _ => None,
         };
         Ok(named(node, 0, x.dtype, Some(result), value).into_iter().collect())
+    }
+
+    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        // A table, such as the biases of relative positions.
+        Ok(vec![SlotRule::free(0)])
     }
 
     fn execute(

@@ -5,6 +5,7 @@ mod convert;
 mod dims;
 mod error;
 mod order;
+mod sequences;
 mod tensors;
 mod value;
 mod weights;
@@ -45,6 +46,7 @@ impl Architecture {
         reader.nodes()?;
         reader.connect();
         reader.outputs()?;
+        reader.sequences();
         reader.sort()?;
         Ok(reader.architecture)
     }

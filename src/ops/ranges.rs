@@ -1,0 +1,147 @@
+//! Sequences of numbers along an axis.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::graph::{self, Constant, Fact, Node};
+
+use super::{
+    Array, OpError, Operator,
+    helpers::{around, array, axis, folds, named, output, required, static_ints},
+};
+
+/// `Range` from a start, below a limit, by a step.
+struct Range;
+
+impl Range {
+    fn ints([start, limit, step]: [i64; 3]) -> Result<Vec<i64>, OpError> {
+        let span = i128::from(limit) - i128::from(start);
+        let count = match i128::from(step) {
+            0 => return Err(OpError::Unsupported("a range with step 0".to_owned())),
+            step => (span + step - step.signum()) / step,
+        };
+        let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
+        Self::bounded(count)?;
+        Ok((0..count as i64).map(|index| start + index * step).collect())
+    }
+
+    fn bounded(count: usize) -> Result<(), OpError> {
+        match folds(&[count]) {
+            true => Ok(()),
+            false => Err(OpError::Unsupported(format!("a range of {count} numbers"))),
+        }
+    }
+}
+
+impl Operator for Range {
+    fn op_type(&self) -> &'static str {
+        "Range"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[11]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let dtype = required(inputs, 0)?.dtype;
+        let single = |input: usize| static_ints(inputs, input)?.first().copied();
+        let value = match (single(0), single(1), single(2)) {
+            (Some(start), Some(limit), Some(step)) => {
+                let data = Self::ints([start, limit, step])?;
+                Some(Constant::Int { shape: vec![data.len()], data })
+            }
+            _ => None,
+        };
+        let shape = value.as_ref().map(|value| value.shape().to_vec());
+        Ok(named(node, 0, dtype, shape, value).into_iter().collect())
+    }
+
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        if let Array::Int { .. } = array(inputs, 0)? {
+            let single = |input: usize| -> Result<i64, OpError> {
+                Ok(array(inputs, input)?.ints(input)?.first().copied().unwrap_or(0))
+            };
+            let data = Self::ints([single(0)?, single(1)?, single(2)?])?;
+            return Ok(vec![Array::Int { shape: vec![data.len()], data }]);
+        }
+        let single = |input: usize| -> Result<f32, OpError> {
+            Ok(array(inputs, input)?.download().first().copied().unwrap_or(0.0))
+        };
+        let (start, limit, step) = (single(0)?, single(1)?, single(2)?);
+        // A step of zero or no number makes more than any bound.
+        let count = ((limit - start) / step).ceil().max(0.0);
+        let count = if count.is_finite() { count as usize } else { usize::MAX };
+        Self::bounded(count)?;
+        let data: Vec<f32> = (0..count).map(|index| start + index as f32 * step).collect();
+        Ok(vec![Array::upload(&graph::Tensor { shape: vec![count], data }, device)])
+    }
+}
+
+/// `CumSum` along a known axis.
+struct CumSum;
+
+impl Operator for CumSum {
+    fn op_type(&self) -> &'static str {
+        "CumSum"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[11, 14]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        Ok(output(node, x.dtype, x.shape.clone()))
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let shape = x.shape().to_vec();
+        let along = array(inputs, 1)?.ints(1)?.first().copied().unwrap_or(0);
+        let [outer, extent, inner] = around(&shape, axis(along, shape.len())?);
+        let reverse = node.attributes.int("reverse", 0)? != 0;
+        let exclusive = node.attributes.int("exclusive", 0)? != 0;
+        // Whether the value at one place enters the sum at another.
+        let enters = |to: usize, from: usize| {
+            let (from, to) = if reverse { (to, from) } else { (from, to) };
+            from < to || (from == to && !exclusive)
+        };
+        if let Array::Int { data, .. } = x {
+            let at = |outer: usize, place: usize, inner_at: usize| {
+                data[(outer * extent + place) * inner + inner_at]
+            };
+            let mut sums = Vec::with_capacity(data.len());
+            for block in 0..outer {
+                for to in 0..extent {
+                    for lane in 0..inner {
+                        let terms = (0..extent).filter(|&from| enters(to, from));
+                        let sum =
+                            terms.fold(0i64, |sum, from| sum.wrapping_add(at(block, from, lane)));
+                        sums.push(sum);
+                    }
+                }
+            }
+            return Ok(vec![Array::Int { shape, data: sums }]);
+        }
+        let triangle: Vec<f32> = (0..extent * extent)
+            .map(|index| f32::from(u8::from(enters(index / extent, index % extent))))
+            .collect();
+        let triangle = TensorData::new(triangle, [1, extent, extent]);
+        let triangle = Tensor::<3>::from_data(triangle, device);
+        Ok(vec![Array::flat(triangle.matmul(x.view(0, [outer, extent, inner])?), shape)])
+    }
+}
+
+/// Every operator of this family.
+pub(super) fn operators() -> Vec<Box<dyn Operator>> {
+    vec![Box::new(Range), Box::new(CumSum)]
+}
