@@ -18,5 +18,6 @@ pub mod splice;
 
 pub use error::OnnxError;
 pub use model::Model;
+pub(crate) use model::{find, opsets};
 pub(crate) use tensor::shape;
 pub use tensor::{Values, encode};

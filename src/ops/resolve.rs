@@ -75,6 +75,7 @@ pub fn resolve(
                 .map_err(|source| ResolveError { node, source })?;
         }
         adopt(architecture, registry);
+        settle(architecture);
         // A shape that a reader of a Transpose asked for is news to the Transpose itself.
         if shapes(architecture) == known || passes == MOST_PASSES {
             return Ok(resolution);
@@ -123,6 +124,37 @@ fn adopt(architecture: &mut Architecture, registry: &Registry) {
                 let slot = Slot { node, input, role, layout, groups, fan_in: 1, view };
                 parameter.slots.push(slot);
             }
+        }
+    }
+}
+
+/// Moves slots of nodes that no data input reaches, such as a table being looked up, to the first
+/// node behind them that one does: there the parameter meets the data.
+fn settle(architecture: &mut Architecture) {
+    let mut fed = vec![false; architecture.dag.node_count()];
+    // For nodes without data: where what they compute meets it.
+    let mut meets: Vec<Option<(NodeIndex, usize)>> = vec![None; fed.len()];
+    for &index in &architecture.order {
+        fed[index.index()] = architecture.dag[index].inputs.iter().any(|operand| match operand {
+            Operand::Input(_) => true,
+            Operand::Node { node, .. } => fed[node.index()],
+            _ => false,
+        });
+    }
+    for &index in architecture.order.iter().rev() {
+        for (input, operand) in architecture.dag[index].inputs.iter().enumerate() {
+            let &Operand::Node { node, .. } = operand else { continue };
+            meets[node.index()] = match fed[index.index()] {
+                true => Some((index, input)),
+                false => meets[index.index()].or(meets[node.index()]),
+            };
+        }
+    }
+    for slot in architecture.parameters.iter_mut().flat_map(|parameter| &mut parameter.slots) {
+        if !fed[slot.node.index()]
+            && let Some((node, input)) = meets[slot.node.index()]
+        {
+            (slot.node, slot.input) = (node, input);
         }
     }
 }
@@ -382,6 +414,8 @@ fn follows_weight(architecture: &Architecture, registry: &Registry, index: NodeI
 fn demote(architecture: &mut Architecture, registry: &Registry) {
     let mut learnable = vec![false; architecture.parameters.len()];
     let mut known = vec![true; architecture.parameters.len()];
+    // What nothing reads stays: this may be a part of a network whose parameters are numbered.
+    let mut read = vec![false; architecture.parameters.len()];
     for &index in &architecture.order {
         let node = &architecture.dag[index];
         let facts = operands(architecture, index);
@@ -390,6 +424,7 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
         let passes = operator.is_some_and(|operator| operator.passage(node).is_some());
         for (input, operand) in node.inputs.iter().enumerate() {
             let Operand::Parameter(id) = operand else { continue };
+            read[id.0] = true;
             match &slots {
                 None => known[id.0] = false,
                 Some(_) if passes => learnable[id.0] = true,
@@ -399,7 +434,10 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
     }
     let mut constants = HashMap::new();
     for (index, parameter) in architecture.parameters.iter_mut().enumerate() {
-        let stays = learnable[index] || !known[index] || parameter.origin == Origin::Undefined;
+        let stays = learnable[index]
+            || !known[index]
+            || !read[index]
+            || parameter.origin == Origin::Undefined;
         if stays || parameter.dtype == DType::Other(0) {
             continue;
         }

@@ -67,8 +67,8 @@ def small_maxvit():
 
 # Family, network, how to build it, height and width of the image.
 NETWORKS = [
-    ("AlexNet", "alexnet", torchvision_model("alexnet"), 64),
-    ("VGG", "vgg11_bn", torchvision_model("vgg11_bn"), 32),
+    ("AlexNet", "alexnet", torchvision_model("alexnet"), 224),
+    ("VGG", "vgg11_bn", torchvision_model("vgg11_bn"), 224),
     ("ResNet", "resnet18", torchvision_model("resnet18"), 64),
     ("ResNet-D", "resnet26d", timm_model("resnet26d"), 64),
     ("ResNeXt", "resnext50_32x4d", torchvision_model("resnext50_32x4d"), 32),

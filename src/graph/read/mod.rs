@@ -4,6 +4,7 @@
 mod convert;
 mod dims;
 mod error;
+mod inline;
 mod order;
 mod sequences;
 mod tensors;
@@ -12,11 +13,15 @@ mod weights;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::onnx::{Model, messages::GraphProto};
+use crate::onnx::{
+    Model,
+    messages::{GraphProto, NodeProto},
+};
 
 use super::{Architecture, Constant, DType, Edge, Fact, Node, Operand, Origin, Parameter};
 pub use dims::DimBindings;
 pub use error::ReadError;
+use inline::{Call, Opsets, inline};
 use weights::Readers;
 
 /// Values of a data input at most; more would be a mistake or an attack.
@@ -31,14 +36,17 @@ impl Architecture {
     /// Reads the graph of a model with sizes for its symbolic dimensions.
     pub fn from_model_with(model: &Model, dims: DimBindings) -> Result<Self, ReadError> {
         let graph = model.graph();
+        let calls = inline(model)?;
         let mut reader = Reader {
             model,
             graph,
-            readers: Readers::new(graph),
+            calls: &calls,
+            readers: Readers::new(calls.iter().map(|call| &*call.proto)),
             dims,
             architecture: Self { name: graph.name.clone().unwrap_or_default(), ..Self::default() },
             operands: HashMap::new(),
             unwritten: 0,
+            read: Vec::new(),
         };
         reader.initializers()?;
         reader.inputs()?;
@@ -55,6 +63,8 @@ impl Architecture {
 struct Reader<'a> {
     model: &'a Model,
     graph: &'a GraphProto,
+    /// The nodes, those of functions in place of their calls.
+    calls: &'a [Call<'a>],
     readers: Readers<'a>,
     dims: DimBindings,
     architecture: Architecture,
@@ -62,6 +72,8 @@ struct Reader<'a> {
     operands: HashMap<&'a str, Operand>,
     /// Values of parameters that the file declares without holding them.
     unwritten: usize,
+    /// Which of the calls each node of the DAG is.
+    read: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -158,12 +170,14 @@ impl<'a> Reader<'a> {
 
     /// Nodes of the DAG; `Constant` nodes and stripped weights become constants and parameters.
     fn nodes(&mut self) -> Result<(), ReadError> {
-        let graph = self.graph;
-        let mut opsets: HashMap<String, i64> = self.model.opsets().into_iter().collect();
+        let mut opsets: Opsets = self.model.opsets().into_iter().collect();
         if opsets.is_empty() && self.model.ir_version() < 3 {
             opsets.insert(String::new(), 1);
         }
-        for (position, proto) in graph.node.iter().enumerate() {
+        for (number, call) in self.calls.iter().enumerate() {
+            let Call { proto, position, .. } = call;
+            let (proto, position): (&'a NodeProto, usize) = (proto, *position);
+            let opsets = call.opsets.as_deref().unwrap_or(&opsets);
             let missing = |field| ReadError::Node { file: self.file(), position, field };
             let op_type = proto.op_type.as_deref().filter(|op| !op.is_empty());
             let op_type = op_type.ok_or_else(|| missing("op_type"))?;
@@ -179,7 +193,7 @@ impl<'a> Reader<'a> {
                 None if domain.is_empty() => return Err(ReadError::NoOpset { file: self.file() }),
                 None => 1,
             };
-            if domain.is_empty() && self.tensor_node(position, proto, op_type)? {
+            if domain.is_empty() && self.tensor_node(call, op_type)? {
                 continue;
             }
             let node = Node {
@@ -197,6 +211,7 @@ impl<'a> Reader<'a> {
                 position,
             };
             let index = self.architecture.dag.add_node(node);
+            self.read.push(number);
             for (slot, name) in proto.output.iter().enumerate() {
                 if !name.is_empty() {
                     self.define(name, Operand::Node { node: index, slot })?;
@@ -208,11 +223,11 @@ impl<'a> Reader<'a> {
 
     /// Inputs of every node, edges, and parameters that are named but defined nowhere.
     fn connect(&mut self) {
-        let graph = self.graph;
+        let calls = self.calls;
         for index in self.architecture.dag.node_indices().collect::<Vec<_>>() {
-            let position = self.architecture.dag[index].position;
+            let proto = &calls[self.read[index.index()]].proto;
             let mut inputs = Vec::new();
-            for (destination_slot, name) in graph.node[position].input.iter().enumerate() {
+            for (destination_slot, name) in proto.input.iter().enumerate() {
                 let operand = match self.operands.get(name.as_str()) {
                     _ if name.is_empty() => Operand::Absent,
                     Some(&operand) => operand,

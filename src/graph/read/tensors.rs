@@ -8,6 +8,7 @@ use crate::onnx::{
 use super::{
     super::{Attribute, Constant, DType, Operand, Origin, Parameter, ParameterId, Tensor},
     ReadError, Reader, convert,
+    inline::Call,
     value::value_attribute,
 };
 
@@ -128,14 +129,16 @@ impl<'a> Reader<'a> {
     /// Turns a node that only holds a tensor into one; says whether it did.
     pub(super) fn tensor_node(
         &mut self,
-        position: usize,
-        proto: &'a NodeProto,
+        call: &'a Call<'a>,
         op_type: &str,
     ) -> Result<bool, ReadError> {
+        let (position, proto): (usize, &'a NodeProto) = (call.position, &call.proto);
         let Some(name) = proto.output.first().filter(|name| !name.is_empty()) else {
             return Ok(false);
         };
         let operand = match op_type {
+            "Constant" if call.opsets.is_some() => self.inner_constant(proto, name)?,
+            _ if call.opsets.is_some() => None,
             "Constant" => self.constant_node(position, proto, name)?,
             "ConstantOfShape" => self.constant_of_shape(position, proto, name)?,
             _ => None,
@@ -144,6 +147,28 @@ impl<'a> Reader<'a> {
             Some(operand) => self.define(name, operand).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// A tensor in a function: shared by its calls and part of the program, so no parameter.
+    fn inner_constant(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+    ) -> Result<Option<Operand>, ReadError> {
+        let attributes = convert::attributes(self.model, proto)?.0;
+        let value = match attributes.into_values().next() {
+            Some(Attribute::Tensor(value)) if value.shape().iter().product::<usize>() <= SMALL => {
+                value
+            }
+            Some(Attribute::Float(value)) => Constant::Float(Tensor::full(vec![], value)),
+            Some(Attribute::Floats(data)) => {
+                Constant::Float(Tensor { shape: vec![data.len()], data })
+            }
+            Some(Attribute::Int(value)) => Constant::Int { shape: vec![], data: vec![value] },
+            Some(Attribute::Ints(data)) => Constant::Int { shape: vec![data.len()], data },
+            _ => return Ok(None),
+        };
+        Ok(Some(self.constant(name, value)))
     }
 
     /// `Constant` in five of its seven forms; strings and sparse tensors stay nodes.

@@ -3,7 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::onnx::messages::GraphProto;
+use crate::onnx::{
+    find,
+    messages::{GraphProto, NodeProto, ValueInfoProto},
+};
 
 /// Endings of state-dict names.
 const SUFFIXES: [&str; 6] =
@@ -23,6 +26,12 @@ const LEARNERS: [&str; 9] = [
     "PRelu",
 ];
 
+/// Whether PyTorch's exporter notes that an input is a parameter or buffer of the module.
+fn is_said_to_be_learned(input: &ValueInfoProto) -> bool {
+    let kind = find(&input.metadata_props, "pkg.torch.export.graph_signature.InputSpec.kind");
+    matches!(kind, Some("PARAMETER" | "BUFFER" | "CONSTANT_TENSOR"))
+}
+
 /// How the nodes of a graph read its values.
 pub(super) struct Readers<'a> {
     /// Whether every node that reads a value is a learner and takes it after its first input.
@@ -30,9 +39,9 @@ pub(super) struct Readers<'a> {
 }
 
 impl<'a> Readers<'a> {
-    pub(super) fn new(graph: &'a GraphProto) -> Self {
+    pub(super) fn new(nodes: impl Iterator<Item = &'a NodeProto>) -> Self {
         let mut learned = HashMap::new();
-        for node in &graph.node {
+        for node in nodes {
             let default = matches!(node.domain.as_deref(), None | Some("" | "ai.onnx"));
             let op_type = node.op_type.as_deref().unwrap_or_default();
             let learner = default && LEARNERS.binary_search(&op_type).is_ok();
@@ -52,7 +61,14 @@ impl<'a> Readers<'a> {
     /// name, or because only slots for weights take them. One input is left for data.
     pub(super) fn inputs(&self, graph: &'a GraphProto) -> HashSet<&'a str> {
         let names = || graph.input.iter().filter_map(|input| input.name.as_deref());
-        let named = |name: &str| SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+        let said: HashSet<&str> = graph
+            .input
+            .iter()
+            .filter(|input| is_said_to_be_learned(input))
+            .filter_map(|input| input.name.as_deref())
+            .collect();
+        let named =
+            |name: &str| said.contains(name) || SUFFIXES.iter().any(|end| name.ends_with(end));
         let mut found: HashSet<&str> = names()
             .filter(|name| self.learned.contains_key(name))
             .filter(|name| named(name) || self.learn(name))
@@ -89,7 +105,8 @@ mod tests {
     }
 
     fn found(graph: &GraphProto) -> Vec<&str> {
-        let mut found: Vec<&str> = Readers::new(graph).inputs(graph).into_iter().collect();
+        let mut found: Vec<&str> =
+            Readers::new(graph.node.iter()).inputs(graph).into_iter().collect();
         found.sort_unstable();
         found
     }
