@@ -6,7 +6,7 @@ use crate::graph::{Fact, Node};
 
 use super::{
     Array, OpError, Operator,
-    helpers::{array, bad, maybe, maybe_shape, named, required},
+    helpers::{array, bad, bounded, broadcast, maybe, maybe_shape, named, required},
 };
 
 /// `Attention` of queries, keys, values and an optional mask, without past keys and values.
@@ -102,7 +102,17 @@ impl Operator for Attention {
         }
         let shapes = (maybe_shape(inputs, 0), maybe_shape(inputs, 1), maybe_shape(inputs, 2));
         let shape = match shapes {
-            (Some(q), Some(k), Some(v)) => Some(Heads::of(node, [q, k, v])?.shape()),
+            (Some(q), Some(k), Some(v)) => {
+                let heads = Heads::of(node, [q, k, v])?;
+                let scores = [heads.batch, heads.query[0], heads.query[1], heads.key[1]];
+                bounded(&scores)?;
+                if let Some(mask) = maybe_shape(inputs, 3)
+                    && broadcast(mask, &scores).as_deref() != Some(&scores)
+                {
+                    return Err(bad(3, format!("shape {mask:?} does not mask {scores:?}")));
+                }
+                Some(heads.shape())
+            }
             _ => None,
         };
         Ok(named(node, 0, dtype, shape, None).into_iter().collect())

@@ -38,6 +38,10 @@ impl Operator for Arithmetic {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let first = required(inputs, 0)?;
+        let ints = first.dtype.is_some_and(|dtype| !dtype.is_float());
+        if self.op_type == "Mod" && ints == (node.attributes.int("fmod", 0)? != 0) {
+            return Err(OpError::Unsupported("fmod of integers, or floats without".to_owned()));
+        }
         let mut shape = first.shape.clone();
         for (index, input) in inputs.iter().enumerate().skip(1) {
             let Some(input) = input else { continue };

@@ -2,7 +2,7 @@
 
 use burn::tensor::{
     Device, Tensor, module,
-    ops::{ConvOptions, ConvTransposeOptions},
+    ops::{ConvOptions, ConvTransposeOptions, PadMode},
 };
 
 use crate::{
@@ -145,11 +145,14 @@ impl Operator for Conv {
         let shape = [&[x.shape()[0], weight.shape()[0]], &slide.output[..]].concat();
         if let (&[n, c, d, h, w], &[o, i, depth, height, width]) = (x.shape(), weight.shape()) {
             let triple = |of: &[usize]| [of[0], of[1], of[2]];
-            let padding = std::array::from_fn(|axis| (slide.pads[axis][0], slide.pads[axis][1]));
+            // burn pads volumes evenly only.
+            let pads: [(usize, usize); 3] =
+                std::array::from_fn(|axis| (slide.pads[axis][0], slide.pads[axis][1]));
+            let x = x.view::<5>(0, [n, c, d, h, w])?.pad(pads, PadMode::Constant(0.0));
             let (stride, dilation) = (triple(&slide.stride), triple(&slide.dilation));
-            let options = ConvOptions::new_with_padding(stride, padding, dilation, groups);
+            let options = ConvOptions::new(stride, [0; 3], dilation, groups);
             let weight = weight.view(1, [o, i, depth, height, width])?;
-            let result = module::conv3d(x.view(0, [n, c, d, h, w])?, weight, bias, options);
+            let result = module::conv3d(x, weight, bias, options);
             return Ok(vec![Array::flat(result, shape)]);
         }
         let Window { stride, dilation, pads, .. } = Window::of(&weight.shape()[2..], &slide)?;

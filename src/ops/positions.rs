@@ -87,7 +87,7 @@ impl GatherNd {
         if node.attributes.int("batch_dims", 0)? != 0 {
             return Err(OpError::Unsupported("batch_dims".to_owned()));
         }
-        let fixed = indices.last().copied().filter(|&fixed| fixed <= shape.len());
+        let fixed = indices.last().copied().filter(|fixed| (1..=shape.len()).contains(fixed));
         let fixed = fixed.ok_or_else(|| bad(1, "holds more indices than the data has axes"))?;
         Ok((fixed, [&indices[..indices.len() - 1], &shape[fixed..]].concat()))
     }
@@ -96,7 +96,7 @@ impl GatherNd {
     fn blocks(indices: &[i64], fixed: usize, shape: &[usize]) -> Result<Vec<usize>, OpError> {
         let block: usize = shape[fixed..].iter().product();
         let mut positions = Vec::new();
-        for tuple in indices.chunks_exact(fixed.max(1)) {
+        for tuple in indices.chunks_exact(fixed) {
             let start = offset(tuple, &shape[..fixed])? * block;
             positions.extend(start..start + block);
         }

@@ -6,7 +6,7 @@ use crate::graph::{self, Constant, Fact, Node};
 
 use super::{
     Array, OpError, Operator,
-    helpers::{around, array, axis, folds, named, output, required, static_ints},
+    helpers::{around, array, axis, bounded, folds, named, output, required, static_ints},
 };
 
 /// `Range` from a start, below a limit, by a step.
@@ -21,7 +21,9 @@ impl Range {
         };
         let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
         Self::bounded(count)?;
-        Ok((0..count as i64).map(|index| start + index * step).collect())
+        // Every product is the difference of two numbers that fit.
+        let at = |index: i64| start.wrapping_add(index.wrapping_mul(step));
+        Ok((0..count as i64).map(at).collect())
     }
 
     fn bounded(count: usize) -> Result<(), OpError> {
@@ -110,28 +112,26 @@ impl Operator for CumSum {
         let [outer, extent, inner] = around(&shape, axis(along, shape.len())?);
         let reverse = node.attributes.int("reverse", 0)? != 0;
         let exclusive = node.attributes.int("exclusive", 0)? != 0;
+        if let Array::Int { data, .. } = x {
+            let mut sums = vec![0i64; data.len()];
+            for lane in 0..outer * inner {
+                let at = |place: usize| (lane / inner * extent + place) * inner + lane % inner;
+                let mut sum = 0i64;
+                for step in 0..extent {
+                    let at = at(if reverse { extent - 1 - step } else { step });
+                    let before = sum;
+                    sum = sum.wrapping_add(data[at]);
+                    sums[at] = if exclusive { before } else { sum };
+                }
+            }
+            return Ok(vec![Array::Int { shape, data: sums }]);
+        }
+        bounded(&[extent, extent])?;
         // Whether the value at one place enters the sum at another.
         let enters = |to: usize, from: usize| {
             let (from, to) = if reverse { (to, from) } else { (from, to) };
             from < to || (from == to && !exclusive)
         };
-        if let Array::Int { data, .. } = x {
-            let at = |outer: usize, place: usize, inner_at: usize| {
-                data[(outer * extent + place) * inner + inner_at]
-            };
-            let mut sums = Vec::with_capacity(data.len());
-            for block in 0..outer {
-                for to in 0..extent {
-                    for lane in 0..inner {
-                        let terms = (0..extent).filter(|&from| enters(to, from));
-                        let sum =
-                            terms.fold(0i64, |sum, from| sum.wrapping_add(at(block, from, lane)));
-                        sums.push(sum);
-                    }
-                }
-            }
-            return Ok(vec![Array::Int { shape, data: sums }]);
-        }
         let triangle: Vec<f32> = (0..extent * extent)
             .map(|index| f32::from(u8::from(enters(index / extent, index % extent))))
             .collect();

@@ -7,7 +7,7 @@ use crate::graph::{Constant, Fact, Node};
 
 use super::{
     Array, OpError, Operator,
-    helpers::{around, array, bad, maybe, output, required, static_ints},
+    helpers::{around, array, bad, bounded, maybe, output, required, static_ints},
 };
 
 /// `Resize`, or its predecessor `Upsample`.
@@ -184,6 +184,7 @@ impl Resize {
         } else {
             return Ok(None);
         }
+        axes.iter().try_for_each(|axis| bounded(&[axis.from, axis.to]).map(drop))?;
         Ok(Some(axes))
     }
 }
@@ -238,11 +239,12 @@ impl Operator for Resize {
             if axis.from == axis.to && axis.scale == 1.0 {
                 continue;
             }
+            let mut shape = now.shape().to_vec();
+            shape[at] = axis.to;
+            bounded(&shape)?;
             let view: Tensor<3> = now.view(0, around(now.shape(), at))?;
             let matrix = TensorData::new(form.matrix(axis), [1, axis.to, axis.from]);
             let result = Tensor::<3>::from_data(matrix, device).matmul(view);
-            let mut shape = now.shape().to_vec();
-            shape[at] = axis.to;
             now = Array::flat(result, shape);
         }
         Ok(vec![now])

@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod digits;
 mod execution;
+mod functions;
 mod independent_reader;
 mod kernels;
 mod mutated_files;

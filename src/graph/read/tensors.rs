@@ -14,6 +14,8 @@ use super::{
 
 /// Values of tensors up to this many elements are kept with the parameter.
 const SMALL: usize = 4096;
+/// Indices of tables up to this many elements are constants.
+const LARGEST_TABLE: usize = 1 << 20;
 /// Values that all parameters without values may declare together: in 32-bit floats they fill the
 /// 2 GiB of a file.
 const LARGEST_UNWRITTEN: usize = 1 << 29;
@@ -95,7 +97,8 @@ impl<'a> Reader<'a> {
         let dtype = DType::from_onnx(tensor.data_type.unwrap_or(0));
         let shape = self.shape(name, &tensor.dims)?;
         let count: usize = shape.iter().product();
-        let small = count <= SMALL;
+        // Indices are 64 bits wide, quantised weights are not.
+        let small = count <= if dtype == DType::I64 { LARGEST_TABLE } else { SMALL };
         let mut parameter = Parameter {
             name: name.to_owned(),
             dtype,
