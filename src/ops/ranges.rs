@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::graph::{self, Constant, Fact, Node};
+use crate::graph::{self, Constant, DType, Fact, Node};
 
 use super::{
     Array, OpError, Operator,
-    helpers::{around, array, axis, bounded, folds, named, output, required, static_ints},
+    helpers::{around, array, axis, bad, bounded, folds, named, output, required, static_ints},
 };
 
 /// `Range` from a start, below a limit, by a step.
@@ -83,6 +83,61 @@ impl Operator for Range {
     }
 }
 
+/// `EyeLike`: ones on a diagonal of a matrix of the input's shape.
+struct EyeLike;
+
+impl EyeLike {
+    fn value(node: &Node, shape: &[usize]) -> Result<(DType, Constant), OpError> {
+        let &[rows, columns] = shape else { return Err(bad(0, "is no matrix")) };
+        if !folds(shape) {
+            return Err(OpError::Unsupported(format!("a diagonal of shape {shape:?}")));
+        }
+        let shift = node.attributes.int("k", 0)?;
+        let on = |at: usize| ((at % columns) as i64).saturating_sub((at / columns) as i64) == shift;
+        let dtype = DType::from_onnx(node.attributes.int("dtype", 1)? as i32);
+        let ones = (0..rows * columns).map(on);
+        Ok((
+            dtype,
+            match dtype {
+                DType::F32 | DType::F64 => Constant::Float(graph::Tensor {
+                    shape: shape.to_vec(),
+                    data: ones.map(|one| f32::from(u8::from(one))).collect(),
+                }),
+                DType::I32 | DType::I64 | DType::Bool => {
+                    Constant::Int { shape: shape.to_vec(), data: ones.map(i64::from).collect() }
+                }
+                other => return Err(OpError::Unsupported(format!("a diagonal of {other}"))),
+            },
+        ))
+    }
+}
+
+impl Operator for EyeLike {
+    fn op_type(&self) -> &'static str {
+        "EyeLike"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[9, 22]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let Some(shape) = &required(inputs, 0)?.shape else { return Ok(output(node, None, None)) };
+        let (dtype, value) = Self::value(node, shape)?;
+        Ok(named(node, 0, Some(dtype), Some(shape.clone()), Some(value)).into_iter().collect())
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let (_, value) = Self::value(node, array(inputs, 0)?.shape())?;
+        Ok(vec![Array::constant(&value, device)])
+    }
+}
+
 /// `CumSum` along a known axis.
 struct CumSum;
 
@@ -143,5 +198,5 @@ impl Operator for CumSum {
 
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
-    vec![Box::new(Range), Box::new(CumSum)]
+    vec![Box::new(EyeLike), Box::new(Range), Box::new(CumSum)]
 }

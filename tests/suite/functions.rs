@@ -168,7 +168,7 @@ fn pieces_of_sequences_are_slices() {
     }
     // A piece counted from the end of an unknown number of them.
     let unknown = bytes(ints("split", &[], &[0]));
-    assert!(read("sequence", &unknown).unwrap_err().contains("SequenceAt is not supported"));
+    assert!(read("sequence", &unknown).unwrap_err().contains("SplitToSequence is not supported"));
 }
 
 #[test]
