@@ -8,6 +8,7 @@ mod error;
 mod external;
 pub(crate) mod messages;
 mod model;
+mod signature;
 mod tensor;
 mod wire;
 
@@ -19,5 +20,7 @@ pub mod splice;
 pub use error::OnnxError;
 pub use model::Model;
 pub(crate) use model::{find, opsets};
+pub(crate) use signature::belongs;
+pub use signature::{Belongs, Saved};
 pub(crate) use tensor::shape;
 pub use tensor::{Values, encode};

@@ -3,24 +3,26 @@
     pip install torch torchvision timm onnxscript safetensors numpy
     cargo build --release --bin weightsmith --example run_onnx
     python tests/python/check_exports.py target/release/weightsmith target/release/examples/run_onnx \\
-        [--only NAME,..] [--exports DIR] [--json benches/results/exports.json] [--readme README.md]
+        [--only NAME,..] [--exports DIR] [--json benches/results/exports.json] [--readme README.md] \\
+        [--fixtures tests/fixtures/exports]
 
 Every network (random weights, nothing is downloaded) is exported in three forms: TorchScript
 (opsets 13 to 20 in turn, every other one without weights), dynamo (opsets 18 to 20, folded, with
 weights), and dynamo as the README advises (unfolded, every other one without weights). Checked are
 - read:   `inspect` takes the file, nothing in it is unsupported;
 - shapes: the inferred shape of the output is PyTorch's;
-- filled: `predict` fills everything, and the state dict of an unfolded export loads strictly;
-- run:    our executor computes what PyTorch does, within 1e-4 of the largest logit: with the file's
+- filled: `predict` fills everything;
+- loads strictly: the predicted state dict of an unfolded export does, in PyTorch;
+- runs:   our executor computes what PyTorch does, within 1e-4 of the largest logit: with the file's
           weights where it has them, with the predicted ones for unfolded exports.
 
---exports keeps the exports in a folder and takes those it already holds. Exits with 1 if a check
-fails that is not a gap: a file that `inspect` calls supported and that does not pass.
+--exports keeps the exports in a folder and takes those it already holds. Exits with 1 if any check
+fails.
 """
 
 import argparse
 import json
-import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -149,6 +151,17 @@ NETWORKS = [
 ]
 
 
+# Small exports without weights that the test suite reads.
+FIXTURES = [
+    ("ecaresnet26t", "torchscript"),
+    ("mobilenetv4_conv_small", "torchscript"),
+    ("vit_tiny_patch16_224", "torchscript"),
+    ("maxvit_2_stages", "unfolded"),
+    ("skresnet18", "unfolded"),
+    ("vit_2_layers", "unfolded"),
+]
+
+
 def randomised(build):
     """A network in which nothing is zero or one by initialisation, so that nothing hides."""
     torch.manual_seed(0)
@@ -267,7 +280,6 @@ def check(tools, folder, form, about, build):
     code, report, error = tools.inspect(path)
     result["read"] = code == 0
     result["nodes"] = sum(report.get("operators", {}).values())
-    result["operators"] = sorted(report.get("operators", {}))
     if code != 0:
         problem(f"read: {'; '.join(report.get('unsupported', [])) or error}")
     shapes = [output["shape"] for output in report.get("outputs", [])]
@@ -309,44 +321,83 @@ def check(tools, folder, form, about, build):
     return result
 
 
+def gap(forms):
+    """What is missing, in a few words: the operator where it is one."""
+    problems = [problem for form in forms for problem in form["problems"]]
+    operators = sorted({name for line in problems for name in re.findall(r"operator (\w+)", line)})
+    if operators:
+        return ", ".join(f"`{name}`" for name in operators)
+    missing = [name for line in problems for name in re.findall(r'Missing key.*?"([^"]+)"', line)]
+    if missing:
+        return f"the export lacks `{missing[0]}`"
+    return problems[0].split(":")[0] if problems else ""
+
+
 def families(results):
-    """One row for each family: whether each check holds for all its forms."""
+    """One row for each network: whether each check holds for all its exports."""
     rows = []
     for entry in results:
         forms = [form for form in entry["forms"].values() if "exporter" not in form]
-        every = lambda key: bool(forms) and all(form.get(key) is not False for form in forms)
-        ran = [form for form in forms if form["run"] is not None]
-        rows.append(
-            {
-                "family": entry["family"],
-                "network": entry["network"],
-                "exports": len(forms),
-                "read": every("read"),
-                "shapes": every("shapes"),
-                "filled": every("filled") and every("strict"),
-                "run": bool(ran) and all(form["run"] for form in ran),
-                "gap": entry.get("gap", ""),
-            }
-        )
+        holds = lambda key: bool(forms) and all(form.get(key) is not False for form in forms)
+        tried = lambda key: any(form.get(key) is not None for form in forms)
+        row = {key: holds(key) for key in ("read", "shapes", "filled")}
+        row |= {key: holds(key) if tried(key) else None for key in ("strict", "run")}
+        names = {"family": entry["family"], "network": entry["network"], "exports": len(forms)}
+        rows.append(names | row | {"gap": gap(forms)})
     return rows
 
 
+CHECKS = {
+    "read": "read",
+    "shapes": "shapes",
+    "filled": "filled",
+    "strict": "loads strictly",
+    "run": "runs",
+}
+
+
 def summary(rows):
-    count = len(rows)
-    share = lambda key: f"{sum(row[key] for row in rows)} of {count}"
-    return {key: share(key) for key in ("read", "shapes", "filled", "run")}
+    return {key: f"{sum(row[key] is True for row in rows)} of {len(rows)}" for key in CHECKS}
 
 
 def markdown(rows):
-    mark = lambda holds: "yes" if holds else "**no**"
+    mark = {True: "yes", False: "**no**", None: "–"}
     lines = [
-        "| family | network | exports | read | shapes | filled | runs |",
-        "|---|---|---|---|---|---|---|",
+        "| family | network | exports | " + " | ".join(CHECKS.values()) + " | gap |",
+        "|" + "---|" * (len(CHECKS) + 4),
     ]
     for row in rows:
-        cells = " | ".join(mark(row[key]) for key in ("read", "shapes", "filled", "run"))
-        lines.append(f"| {row['family']} | `{row['network']}` | {row['exports']} | {cells} |")
-    return "\n".join(lines) + "\n"
+        cells = " | ".join(mark[row[key]] for key in CHECKS)
+        lines.append(
+            f"| {row['family']} | `{row['network']}` | {row['exports']} | {cells} | {row['gap']} |"
+        )
+    totals = " | ".join(f"**{total}**" for total in summary(rows).values())
+    exports = sum(row["exports"] for row in rows)
+    lines.append(f"| **all** | {len(rows)} networks | {exports} | {totals} | |")
+    return "\n".join(lines)
+
+
+def put_into(path, table):
+    """Replaces what stands between the two marks."""
+    start, end = "<!-- exports -->\n", "\n<!-- /exports -->"
+    before, rest = path.read_text().split(start)
+    path.write_text(before + start + table + end + rest.split(end)[1])
+
+
+def bare(source, target):
+    """A small copy without notes about where the exporter ran."""
+    model = onnx.load(source)
+    graph = model.graph
+    for node in graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        kept = [note for note in value.metadata_props if "InputSpec" in note.key]
+        del value.metadata_props[:]
+        value.metadata_props.extend(kept)
+    del graph.metadata_props[:]
+    graph.doc_string = model.doc_string = ""
+    onnx.save(model, target)
 
 
 def main():
@@ -356,8 +407,9 @@ def main():
     parser.add_argument("--only", help="names of networks, with commas")
     parser.add_argument("--exports", type=Path, help="keep the exports here and reuse them")
     parser.add_argument("--export-only", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--readme", type=Path)
+    parser.add_argument("--json", type=Path, help="where to write everything")
+    parser.add_argument("--readme", type=Path, help="file whose table is replaced")
+    parser.add_argument("--fixtures", type=Path, help="folder for small exports without weights")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     only = arguments.only.split(",") if arguments.only else None
@@ -396,9 +448,17 @@ def main():
     rows = families(results)
     print(summary(rows))
     if arguments.json:
-        arguments.json.write_text(json.dumps({"summary": summary(rows), "networks": results}, indent=1))
+        versions = {"torch": torch.__version__, "timm": timm.__version__}
+        report = {"summary": summary(rows), "versions": versions, "networks": results}
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
     if arguments.readme:
-        print(markdown(rows))
+        put_into(arguments.readme, markdown(rows))
+    if arguments.fixtures:
+        arguments.fixtures.mkdir(parents=True, exist_ok=True)
+        for network, form in FIXTURES:
+            name = f"{network}.{form}.onnx"
+            bare(root / network / f"{form}.onnx", arguments.fixtures / name)
+    return int(any(form["problems"] for entry in results for form in entry["forms"].values()))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod digits;
 mod execution;
+mod exports;
 mod functions;
 mod independent_reader;
 mod kernels;

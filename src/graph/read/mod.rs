@@ -41,7 +41,7 @@ impl Architecture {
             model,
             graph,
             calls: &calls,
-            readers: Readers::new(calls.iter().map(|call| &*call.proto)),
+            readers: Readers::new(graph, calls.iter().map(|call| &*call.proto)),
             dims,
             architecture: Self { name: graph.name.clone().unwrap_or_default(), ..Self::default() },
             operands: HashMap::new(),

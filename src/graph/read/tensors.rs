@@ -98,7 +98,8 @@ impl<'a> Reader<'a> {
         let shape = self.shape(name, &tensor.dims)?;
         let count: usize = shape.iter().product();
         // Indices are 64 bits wide, quantised weights are not.
-        let small = count <= if dtype == DType::I64 { LARGEST_TABLE } else { SMALL };
+        let table = dtype == DType::I64 || self.readers.said(name) == Some(false);
+        let small = count <= if table { LARGEST_TABLE } else { SMALL };
         let mut parameter = Parameter {
             name: name.to_owned(),
             dtype,
@@ -115,7 +116,8 @@ impl<'a> Reader<'a> {
             return self.parameter(parameter);
         }
         let value = convert::constant(self.model, name, tensor)?;
-        if !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
+        let fixed = self.readers.said(name) == Some(false);
+        if fixed || !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
             return Ok(self.constant(name, value));
         }
         if let Constant::Float(tensor) = value {
@@ -124,9 +126,10 @@ impl<'a> Reader<'a> {
         self.parameter(parameter)
     }
 
-    /// Whether a tensor of one value is a weight: the bias of one channel.
+    /// Whether a tensor of one value is a weight: the bias of one channel, or what the exporter says
+    /// is one.
     fn is_learned_number(&self, name: &str, tensor: &TensorProto) -> bool {
-        !tensor.dims.is_empty() && self.readers.learn(name)
+        self.readers.said(name).unwrap_or(!tensor.dims.is_empty() && self.readers.learn(name))
     }
 
     /// Turns a node that only holds a tensor into one; says whether it did.

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{
-    find,
-    messages::{GraphProto, NodeProto, ValueInfoProto},
+    Belongs, belongs,
+    messages::{GraphProto, NodeProto},
 };
 
 /// Endings of state-dict names.
@@ -26,20 +26,19 @@ const LEARNERS: [&str; 9] = [
     "PRelu",
 ];
 
-/// Whether PyTorch's exporter notes that an input is a parameter or buffer of the module.
-fn is_said_to_be_learned(input: &ValueInfoProto) -> bool {
-    let kind = find(&input.metadata_props, "pkg.torch.export.graph_signature.InputSpec.kind");
-    matches!(kind, Some("PARAMETER" | "BUFFER" | "CONSTANT_TENSOR"))
-}
+/// Endings of buffers that training measures.
+const MEASURED: [&str; 2] = [".running_mean", ".running_var"];
 
-/// How the nodes of a graph read its values.
+/// How the nodes of a graph read its values, and what its exporter says about them.
 pub(super) struct Readers<'a> {
+    /// What belongs to the module, where the exporter says so.
+    said: HashMap<&'a str, Belongs>,
     /// Whether every node that reads a value is a learner and takes it after its first input.
     learned: HashMap<&'a str, bool>,
 }
 
 impl<'a> Readers<'a> {
-    pub(super) fn new(nodes: impl Iterator<Item = &'a NodeProto>) -> Self {
+    pub(super) fn new(graph: &'a GraphProto, nodes: impl Iterator<Item = &'a NodeProto>) -> Self {
         let mut learned = HashMap::new();
         for node in nodes {
             let default = matches!(node.domain.as_deref(), None | Some("" | "ai.onnx"));
@@ -49,7 +48,18 @@ impl<'a> Readers<'a> {
                 *learned.entry(name.as_str()).or_insert(true) &= learner && slot > 0;
             }
         }
-        Self { learned }
+        let said = graph
+            .input
+            .iter()
+            .filter_map(|input| Some((input.name.as_deref()?, belongs(input)?)))
+            .collect();
+        Self { said, learned }
+    }
+
+    /// Whether the exporter says that training learns or measures a value, or that it does not.
+    pub(super) fn said(&self, name: &str) -> Option<bool> {
+        let measured = || MEASURED.iter().any(|end| name.ends_with(end));
+        self.said.get(name).map(|&belongs| belongs == Belongs::Parameter || measured())
     }
 
     /// Whether only slots for weights take a value, at least one of them.
@@ -61,14 +71,9 @@ impl<'a> Readers<'a> {
     /// name, or because only slots for weights take them. One input is left for data.
     pub(super) fn inputs(&self, graph: &'a GraphProto) -> HashSet<&'a str> {
         let names = || graph.input.iter().filter_map(|input| input.name.as_deref());
-        let said: HashSet<&str> = graph
-            .input
-            .iter()
-            .filter(|input| is_said_to_be_learned(input))
-            .filter_map(|input| input.name.as_deref())
-            .collect();
-        let named =
-            |name: &str| said.contains(name) || SUFFIXES.iter().any(|end| name.ends_with(end));
+        let named = |name: &str| {
+            self.said.contains_key(name) || SUFFIXES.iter().any(|end| name.ends_with(end))
+        };
         let mut found: HashSet<&str> = names()
             .filter(|name| self.learned.contains_key(name))
             .filter(|name| named(name) || self.learn(name))
@@ -106,7 +111,7 @@ mod tests {
 
     fn found(graph: &GraphProto) -> Vec<&str> {
         let mut found: Vec<&str> =
-            Readers::new(graph.node.iter()).inputs(graph).into_iter().collect();
+            Readers::new(graph, graph.node.iter()).inputs(graph).into_iter().collect();
         found.sort_unstable();
         found
     }

@@ -1,0 +1,70 @@
+//! What PyTorch's exporter notes about the inputs of a graph: which of them belong to the module.
+
+use super::{Model, find, messages::ValueInfoProto};
+
+/// What a value of the module is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongs {
+    /// Training learns it.
+    Parameter,
+    /// Training does not, or by statistics only; saved with the module if persistent.
+    Buffer {
+        /// Whether the state dict holds it.
+        persistent: bool,
+    },
+}
+
+/// What an input is, where the exporter (`torch.onnx.export(dynamo=True)`) says it.
+pub(crate) fn belongs(input: &ValueInfoProto) -> Option<Belongs> {
+    let note = |key: &str| {
+        let key = format!("pkg.torch.export.graph_signature.InputSpec.{key}");
+        find(&input.metadata_props, &key)
+    };
+    match note("kind")? {
+        "PARAMETER" => Some(Belongs::Parameter),
+        "BUFFER" => Some(Belongs::Buffer { persistent: note("persistent") == Some("True") }),
+        "CONSTANT_TENSOR" => Some(Belongs::Buffer { persistent: false }),
+        _ => None,
+    }
+}
+
+/// A tensor of the state dict that is no weight: a table of indices, a mask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    /// Name in the file and in the state dict.
+    pub name: String,
+    /// `TensorProto.data_type`.
+    pub data_type: i32,
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Little-endian values, row-major.
+    pub bytes: Vec<u8>,
+}
+
+impl Model {
+    /// Initializers that PyTorch saves with the module and that hold integers or truth values.
+    pub fn saved_integers(&self) -> Vec<Saved> {
+        let persistent =
+            |input: &&ValueInfoProto| belongs(input) == Some(Belongs::Buffer { persistent: true });
+        let inputs = self.graph().input.iter().filter(persistent);
+        let names: std::collections::HashSet<&str> =
+            inputs.filter_map(|input| input.name.as_deref()).collect();
+        let tensors = self.graph().initializer.iter();
+        tensors
+            .filter_map(|tensor| {
+                let name = tensor.name.as_deref().filter(|name| names.contains(name))?;
+                let data_type = tensor.data_type?;
+                let width = match data_type {
+                    7 => 8,
+                    6 => 4,
+                    9 => 1,
+                    _ => return None,
+                };
+                let (shape, values) = self.values(name, tensor).ok()?;
+                let super::Values::Ints(values) = values else { return None };
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()[..width].to_vec());
+                Some(Saved { name: name.to_owned(), data_type, shape, bytes: bytes.collect() })
+            })
+            .collect()
+    }
+}
