@@ -1,6 +1,11 @@
 //! What PyTorch's exporter notes about the inputs of a graph: which of them belong to the module.
 
-use super::{Model, find, messages::ValueInfoProto};
+use std::collections::HashSet;
+
+use super::{
+    Model, Values, encode, find,
+    messages::{TensorProto, ValueInfoProto},
+};
 
 /// What a value of the module is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +33,7 @@ pub(crate) fn belongs(input: &ValueInfoProto) -> Option<Belongs> {
     }
 }
 
-/// A tensor of the state dict that is no weight: a table of indices, a mask.
+/// A tensor of the state dict as it is in the file: a table of indices, a mask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
     /// Name in the file and in the state dict.
@@ -42,29 +47,34 @@ pub struct Saved {
 }
 
 impl Model {
-    /// Initializers that PyTorch saves with the module and that hold integers or truth values.
-    pub fn saved_integers(&self) -> Vec<Saved> {
+    /// Initializers that PyTorch saves with the module and does not learn, with the statistics that
+    /// it measures among them.
+    pub fn saved_buffers(&self) -> Vec<Saved> {
         let persistent =
             |input: &&ValueInfoProto| belongs(input) == Some(Belongs::Buffer { persistent: true });
         let inputs = self.graph().input.iter().filter(persistent);
-        let names: std::collections::HashSet<&str> =
-            inputs.filter_map(|input| input.name.as_deref()).collect();
-        let tensors = self.graph().initializer.iter();
-        tensors
-            .filter_map(|tensor| {
-                let name = tensor.name.as_deref().filter(|name| names.contains(name))?;
-                let data_type = tensor.data_type?;
-                let width = match data_type {
-                    7 => 8,
-                    6 => 4,
-                    9 => 1,
-                    _ => return None,
-                };
-                let (shape, values) = self.values(name, tensor).ok()?;
-                let super::Values::Ints(values) = values else { return None };
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()[..width].to_vec());
-                Some(Saved { name: name.to_owned(), data_type, shape, bytes: bytes.collect() })
-            })
-            .collect()
+        let names: HashSet<&str> = inputs.filter_map(|input| input.name.as_deref()).collect();
+        let saved = |tensor: &TensorProto| {
+            let name = tensor.name.as_deref().filter(|name| names.contains(name))?;
+            let data_type = tensor.data_type?;
+            let (shape, values) = self.values(name, tensor).ok()?;
+            let bytes = match values {
+                Values::Floats(values) => encode(&values, data_type)?,
+                Values::Ints(values) => {
+                    let width = match data_type {
+                        7 => 8,
+                        6 => 4,
+                        9 => 1,
+                        _ => return None,
+                    };
+                    values
+                        .iter()
+                        .flat_map(|value| value.to_le_bytes().into_iter().take(width))
+                        .collect()
+                }
+            };
+            Some(Saved { name: name.to_owned(), data_type, shape, bytes })
+        };
+        self.graph().initializer.iter().filter_map(saved).collect()
     }
 }

@@ -278,8 +278,11 @@ def check(tools, folder, form, about, build):
     expected = load_file(folder / "expected.safetensors")
     problem = result["problems"].append
     code, report, error = tools.inspect(path)
-    result["read"] = code == 0
+    images = report.get("inputs", [])
+    result["read"] = code == 0 and len(images) == 1
     result["nodes"] = sum(report.get("operators", {}).values())
+    if len(images) > 1:
+        problem(f"read: inputs {[image['name'] for image in images]}")
     if code != 0:
         problem(f"read: {'; '.join(report.get('unsupported', [])) or error}")
     shapes = [output["shape"] for output in report.get("outputs", [])]

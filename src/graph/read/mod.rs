@@ -105,6 +105,7 @@ impl<'a> Reader<'a> {
     fn inputs(&mut self) -> Result<(), ReadError> {
         let graph = self.graph;
         let learned = self.readers.inputs(graph);
+        let guessed = self.readers.guessed(graph, &learned);
         let mut seen = HashSet::new();
         // Where images come in batches of any size, what has one size only is no image.
         let mut batched = false;
@@ -119,8 +120,14 @@ impl<'a> Reader<'a> {
             let (fact, defaulted) = convert::fact(input, &mut self.dims)
                 .map_err(|problem| self.wrong_shape(name, problem))?;
             let is_float = fact.dtype.is_none_or(DType::is_float);
-            let listed = learned.contains(name) || batched;
+            let guess = guessed.contains(name);
+            let listed = learned.contains(name) || guess || batched;
             let operand = if listed && is_float && defaulted.is_empty() {
+                if guess {
+                    self.architecture.notices.push(format!(
+                        "input '{name}' is taken as a weight: others are listed, and no layer takes it as data"
+                    ));
+                }
                 self.parameter(Parameter {
                     name: name.to_owned(),
                     dtype: fact.dtype.unwrap_or(DType::F32),
