@@ -366,6 +366,18 @@ impl FilledNetwork {
             let bytes = move || self.stored(network, index).map_err(io::Error::other);
             entries.push(Entry::later(name.clone(), dtype, shape, bytes));
         }
+        for saved in network.model.saved_buffers() {
+            let dtype = match DType::from_onnx(saved.data_type) {
+                DType::F32 => Dtype::F32,
+                DType::I64 => Dtype::I64,
+                DType::I32 => Dtype::I32,
+                DType::Bool => Dtype::BOOL,
+                _ => continue,
+            };
+            if !entries.iter().any(|entry| entry.name() == saved.name) {
+                entries.push(Entry::new(saved.name, dtype, saved.shape, saved.bytes));
+            }
+        }
         entries
     }
 

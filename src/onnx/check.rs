@@ -60,10 +60,15 @@ impl Kind {
             (Self::Graph, 15) => {
                 ("sparse_initializer", Self::SparseTensor, size_of::<SparseTensorProto>())
             }
-            (Self::Node | Self::Function, 9 | 14) => ("metadata_props", Self::Leaf, entry),
+            (Self::Node, 9) | (Self::Function, 14) | (Self::Value, 4) => {
+                ("metadata_props", Self::Leaf, entry)
+            }
             (Self::Node, 5) => ("attribute", Self::Attribute, size_of::<AttributeProto>()),
-            (Self::Function, 7) => ("node", Self::Node, 0),
-            (Self::Function, 11) => ("attribute_proto", Self::Attribute, 0),
+            (Self::Function, 7) => ("node", Self::Node, size_of::<NodeProto>()),
+            (Self::Function, 9) => ("opset_import", Self::Leaf, size_of::<OperatorSetIdProto>()),
+            (Self::Function, 11) => {
+                ("attribute_proto", Self::Attribute, size_of::<AttributeProto>())
+            }
             (Self::Attribute, 5) => ("t", Self::Tensor, 0),
             (Self::Attribute, 6) => ("g", Self::Graph, boxed_graph),
             (Self::Attribute, 10) => ("tensors", Self::Tensor, 0),

@@ -9,6 +9,7 @@ mod error;
 mod external;
 pub(crate) mod messages;
 mod model;
+mod signature;
 mod tensor;
 mod wire;
 
@@ -20,5 +21,8 @@ pub mod splice;
 pub use digest::{Sha256Writer, sha256};
 pub use error::OnnxError;
 pub use model::Model;
+pub(crate) use model::{find, opsets};
+pub(crate) use signature::belongs;
+pub use signature::{Belongs, Saved};
 pub(crate) use tensor::shape;
 pub use tensor::{Values, encode};

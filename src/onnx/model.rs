@@ -13,7 +13,10 @@ use super::{
     OnnxError,
     check::check,
     external::{Located, locate},
-    messages::{AttributeProto, GraphProto, ModelProto, StringStringEntryProto, TensorProto},
+    messages::{
+        AttributeProto, FunctionProto, GraphProto, ModelProto, OperatorSetIdProto,
+        StringStringEntryProto, TensorProto,
+    },
     tensor::{Values, check_values, decode},
 };
 
@@ -105,14 +108,11 @@ impl Model {
 
     /// Imported opsets by domain; the default domain is the empty string.
     pub fn opsets(&self) -> Vec<(String, i64)> {
-        let imports = self.proto.opset_import.iter();
-        imports
-            .map(|import| {
-                let domain = import.domain.clone().unwrap_or_default();
-                let domain = if domain == "ai.onnx" { String::new() } else { domain };
-                (domain, import.version.unwrap_or(1))
-            })
-            .collect()
+        opsets(&self.proto.opset_import)
+    }
+
+    pub(crate) fn functions(&self) -> &[FunctionProto] {
+        &self.proto.functions
     }
 
     /// A metadata entry of the node at a position.
@@ -187,7 +187,18 @@ impl Model {
     }
 }
 
-fn find<'a>(entries: &'a [StringStringEntryProto], key: &str) -> Option<&'a str> {
+/// Versions by domain; the default domain is the empty string.
+pub(crate) fn opsets(imports: &[OperatorSetIdProto]) -> Vec<(String, i64)> {
+    let import = |import: &OperatorSetIdProto| {
+        let domain = import.domain.clone().unwrap_or_default();
+        let domain = if domain == "ai.onnx" { String::new() } else { domain };
+        (domain, import.version.unwrap_or(1))
+    };
+    imports.iter().map(import).collect()
+}
+
+/// The value of a metadata entry.
+pub(crate) fn find<'a>(entries: &'a [StringStringEntryProto], key: &str) -> Option<&'a str> {
     entries.iter().find(|entry| entry.key.as_deref() == Some(key))?.value.as_deref()
 }
 

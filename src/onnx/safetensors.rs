@@ -40,6 +40,11 @@ impl<'a> Entry<'a> {
         Self { name, dtype, shape, data: Data::Later(Box::new(data)) }
     }
 
+    /// Name in the state dict.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn length(&self) -> Option<usize> {
         let count = self.shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n))?;
         count.checked_mul(self.dtype.bitsize())?.checked_div(8)

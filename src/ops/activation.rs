@@ -26,6 +26,18 @@ struct Elementwise {
     lower: Lower,
 }
 
+impl Elementwise {
+    /// The operator on integers, where it is one of shape arithmetic.
+    fn run_ints(&self) -> Option<fn(i64) -> i64> {
+        match self.op_type {
+            "Neg" => Some(i64::wrapping_neg),
+            "Abs" => Some(i64::wrapping_abs),
+            "Sign" => Some(i64::signum),
+            _ => None,
+        }
+    }
+}
+
 impl Operator for Elementwise {
     fn op_type(&self) -> &'static str {
         self.op_type
@@ -56,6 +68,12 @@ impl Operator for Elementwise {
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = x.shape().to_vec();
+        if let (Array::Int { data, .. }, Some(run)) = (x, self.run_ints()) {
+            return Ok(vec![Array::Int {
+                shape,
+                data: data.iter().map(|&value| run(value)).collect(),
+            }]);
+        }
         Ok(vec![Array::Float { flat: (self.run)(node, inputs, x.floats(0)?)?, shape }])
     }
 
@@ -285,6 +303,42 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(PRelu),
         plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
         plain("Softsign", &[1, 22], |_, _, x| Ok(x.clone() / (x.abs() + 1.0)), none),
+        plain(
+            "Selu",
+            &[1, 6, 22],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 1.673_263_2)?;
+                let gamma = node.attributes.float("gamma", 1.050_701)?;
+                let negative = x.clone().clamp_max(0.0).exp() - 1.0;
+                Ok((activation::relu(x) + negative * alpha) * gamma)
+            },
+            none,
+        ),
+        plain(
+            "Celu",
+            &[12],
+            |node, _, x| {
+                let alpha = node.attributes.float("alpha", 1.0)?;
+                let negative = (x.clone().clamp_max(0.0) / alpha).exp() - 1.0;
+                Ok(activation::relu(x) + negative * alpha)
+            },
+            none,
+        ),
+        plain(
+            "Mish",
+            &[18, 22],
+            |_, _, x| Ok(x.clone() * activation::softplus(x, 1.0).tanh()),
+            none,
+        ),
+        plain(
+            "ThresholdedRelu",
+            &[10, 22],
+            |node, _, x| {
+                let below = x.clone().lower_equal_elem(node.attributes.float("alpha", 1.0)?);
+                Ok(x.mask_fill(below, 0.0))
+            },
+            none,
+        ),
         function("Erf", &[9, 13], |_, _, x| Ok(x.erf()), none),
         function("Sqrt", &[1, 6, 13], |_, _, x| Ok(x.sqrt()), none),
         function("Exp", &[1, 6, 13], |_, _, x| Ok(x.exp()), none),
@@ -292,6 +346,10 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         function("Neg", &[1, 6, 13], |_, _, x| Ok(-x), none),
         function("Abs", &[1, 6, 13], |_, _, x| Ok(x.abs()), none),
         function("Reciprocal", &[1, 6, 13], |_, _, x| Ok(x.recip()), none),
+        function("Sign", &[9, 13], |_, _, x| Ok(x.sign()), none),
+        function("Sin", &[7, 22], |_, _, x| Ok(x.sin()), none),
+        function("Cos", &[7, 22], |_, _, x| Ok(x.cos()), none),
+        function("Round", &[11, 22], |_, _, x| Ok(x.round()), none),
         function("Floor", &[1, 6, 13], |_, _, x| Ok(x.floor()), none),
         function("Ceil", &[1, 6, 13], |_, _, x| Ok(x.ceil()), none),
     ]

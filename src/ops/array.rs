@@ -1,10 +1,13 @@
 //! Run-time values of any rank on a burn device.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::graph::{self, Constant, DType, Fact};
 
-use super::OpError;
+use super::{
+    OpError,
+    helpers::{positions, strides},
+};
 
 /// A value while a graph runs: floats on the device, integers (shape arithmetic) on the host.
 /// Floats are kept flat; operators view them at the rank they compute in.
@@ -39,6 +42,17 @@ impl Array {
         match constant {
             Constant::Float(tensor) => Self::upload(tensor, device),
             Constant::Int { shape, data } => Self::Int { shape: shape.clone(), data: data.clone() },
+        }
+    }
+
+    /// As a constant of the graph.
+    pub fn into_constant(self) -> Constant {
+        match self {
+            Self::Float { .. } => {
+                let shape = self.shape().to_vec();
+                Constant::Float(graph::Tensor { data: self.download(), shape })
+            }
+            Self::Int { shape, data } => Constant::Int { shape, data },
         }
     }
 
@@ -111,6 +125,53 @@ impl Array {
         let mut shape = [1; D];
         shape[D - own.len()..].copy_from_slice(own);
         self.view(input, shape)
+    }
+
+    /// The values at flat positions, under new extents: any gathering of single values.
+    pub fn at(&self, positions: &[usize], shape: Vec<usize>) -> Self {
+        match self {
+            Self::Int { data, .. } => {
+                Self::Int { shape, data: positions.iter().map(|&at| data[at]).collect() }
+            }
+            Self::Float { flat, .. } => {
+                let indices: Vec<i32> = positions.iter().map(|&at| at as i32).collect();
+                let indices = TensorData::new(indices, [positions.len()]);
+                let indices = Tensor::<1, Int>::from_data(indices, &flat.device());
+                Self::Float { flat: flat.clone().select(0, indices), shape }
+            }
+        }
+    }
+
+    /// The values of two arrays of one kind in a row.
+    pub fn followed_by(&self, other: &Self) -> Result<Self, OpError> {
+        match (self, other) {
+            (Self::Float { flat: a, .. }, Self::Float { flat: b, .. }) => {
+                Ok(Self::of(Tensor::cat(vec![a.clone(), b.clone()], 0)))
+            }
+            (Self::Int { data: a, .. }, Self::Int { data: b, .. }) => {
+                Ok(Self::Int { shape: vec![a.len() + b.len()], data: [&a[..], b].concat() })
+            }
+            _ => Err(OpError::Unsupported("integers among floats".to_owned())),
+        }
+    }
+
+    /// The axes in another order.
+    pub fn permuted(&self, axes: &[usize]) -> Result<Self, OpError> {
+        /// Arrays are permuted at this rank.
+        const RANK: usize = 8;
+        let shape: Vec<usize> = axes.iter().map(|&axis| self.shape()[axis]).collect();
+        if let Self::Int { .. } = self {
+            let strides = strides(self.shape());
+            let strides: Vec<usize> = axes.iter().map(|&axis| strides[axis]).collect();
+            return Ok(self.at(&positions(&shape, &strides), shape));
+        }
+        let view: Tensor<RANK> = self.rank(0)?;
+        let lead = RANK - axes.len();
+        let full: [isize; RANK] = std::array::from_fn(|index| match index.checked_sub(lead) {
+            Some(index) => (axes[index] + lead) as isize,
+            None => index as isize,
+        });
+        Ok(Self::flat(view.permute(full), shape))
     }
 
     /// The integers of input `input`.

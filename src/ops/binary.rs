@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
-    helpers::{array, bad, broadcast, folds, named, required},
+    helpers::{array, bad, broadcast, folds, named, required, spread as offsets},
 };
 
 /// Arrays are broadcast at this rank.
@@ -44,6 +44,10 @@ impl Operator for Arithmetic {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let first = required(inputs, 0)?;
+        let ints = first.dtype.is_some_and(|dtype| !dtype.is_float());
+        if self.op_type == "Mod" && ints == (node.attributes.int("fmod", 0)? != 0) {
+            return Err(OpError::Unsupported("fmod of integers, or floats without".to_owned()));
+        }
         let mut shape = first.shape.clone();
         for (index, input) in inputs.iter().enumerate().skip(1) {
             let Some(input) = input else { continue };
@@ -155,20 +159,8 @@ fn fold_ints(
     [(sa, a), (sb, b)]: [(&[usize], &[i64]); 2],
     shape: &[usize],
 ) -> Option<Vec<i64>> {
-    let count: usize = shape.iter().product();
-    let offset = |own: &[usize], mut index: usize| {
-        let (mut offset, mut stride) = (0, 1);
-        for axis in (0..shape.len()).rev() {
-            let position = index % shape[axis];
-            index /= shape[axis];
-            if let Some(own_axis) = (axis + own.len()).checked_sub(shape.len()) {
-                offset += stride * if own[own_axis] == 1 { 0 } else { position };
-                stride *= own[own_axis];
-            }
-        }
-        offset
-    };
-    (0..count).map(|index| run(*a.get(offset(sa, index))?, *b.get(offset(sb, index))?)).collect()
+    let pairs = offsets(sa, shape).into_iter().zip(offsets(sb, shape));
+    pairs.map(|(left, right)| run(*a.get(left)?, *b.get(right)?)).collect()
 }
 
 /// Every operator of this family.
@@ -220,6 +212,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         arithmetic!("Div", &[1, 6, 7, 13, 14], |a, b| a / b, divide, None, None, |value, slot| {
             (slot == 1).then_some([1.0 / value, 0.0])
         }),
+        arithmetic!("Mod", &[10, 13], remainder, |a, b| floor_mod(a, b), None, None, never),
         arithmetic!(
             "Sum",
             &[1, 6, 8, 13],
@@ -243,6 +236,20 @@ fn max<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 fn min<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     let (a, b) = spread(a, b);
     a.min_pair(b)
+}
+
+/// The remainder with the sign of the dividend (`fmod`).
+fn remainder<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let whole = a.clone() / b.clone();
+    let towards_zero = whole.clone().sign() * whole.abs().floor();
+    a - b * towards_zero
+}
+
+/// The remainder with the sign of the divisor, as integers have it.
+fn floor_mod(a: i64, b: i64) -> Option<i64> {
+    let remainder = a.checked_rem(b)?;
+    let opposite = remainder != 0 && (remainder < 0) != (b < 0);
+    Some(if opposite { remainder + b } else { remainder })
 }
 
 fn power<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{
     Device, Tensor, module,
-    ops::{ConvOptions, ConvTransposeOptions},
+    ops::{ConvOptions, ConvTransposeOptions, PadMode},
 };
 
 use crate::{
@@ -13,12 +13,13 @@ use crate::{
 use super::{
     Array, Features, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
-        Window, array, bad, image, maybe, maybe_shape, output, required, results, shape_of, sizes,
-        values, window,
+        Window, array, bad, image, last_two, maybe, maybe_shape, output, required, results,
+        rows_or_image, shape_of, sizes, slide, values, window,
     },
 };
 
-/// `Conv`: x `[N, C, H, W]`, weight `[O, C / groups, kh, kw]`, optional bias `[O]`.
+/// `Conv`: x `[N, C, H, W]`, weight `[O, C / groups, kh, kw]`, optional bias `[O]`; or with one or
+/// three axes in place of H and W.
 struct Conv;
 
 impl Conv {
@@ -83,9 +84,14 @@ impl Operator for Conv {
             return Ok(output(node, x.dtype, None));
         };
         let groups = Self::groups(node)?;
-        let sides @ [batch, channels, ..] = image(shape, 0)?;
-        if weight.len() != 4 {
-            return Err(bad(1, format!("shape {weight:?} is not that of a kernel over images")));
+        let &[batch, channels, ..] = &shape[..] else {
+            return Err(bad(0, format!("shape {shape:?} has no channel axis")));
+        };
+        if weight.len() != shape.len() {
+            return Err(bad(1, format!("shape {weight:?} is no kernel over {shape:?}")));
+        }
+        if !(3..=5).contains(&shape.len()) {
+            return Err(OpError::Unsupported(format!("a convolution of rank {}", shape.len())));
         }
         if weight[1].checked_mul(groups) != Some(channels) || weight[0] % groups != 0 {
             return Err(bad(
@@ -98,9 +104,8 @@ impl Operator for Conv {
         {
             return Err(bad(2, format!("shape {bias:?} is not one value per output channel")));
         }
-        let window = Self::window(node, &weight, sides)?;
-        let [out_height, out_width] = window.output;
-        Ok(output(node, x.dtype, Some(vec![batch, weight[0], out_height, out_width])))
+        let area = slide(node, &weight[2..], shape)?.output;
+        Ok(output(node, x.dtype, Some([&[batch, weight[0]], &area[..]].concat())))
     }
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
@@ -119,13 +124,14 @@ impl Operator for Conv {
     fn features(&self, node: &Node, inputs: &[Option<Fact>]) -> Features {
         let weight = Self::weight(node, inputs).ok().flatten();
         let kernel = match weight.as_deref() {
-            Some([_, _, height, width]) => [*height, *width],
+            Some([_, _, .., height, width]) => [*height, *width],
+            Some([_, _, width]) => [1, *width],
             _ => [0; 2],
         };
         Features {
             kernel,
-            stride: sizes(node, "strides", 1).unwrap_or([1; 2]),
-            dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
+            stride: last_two(node, "strides", 1),
+            dilation: last_two(node, "dilations", 1),
             groups: Self::groups(node).unwrap_or(1),
         }
     }
@@ -142,14 +148,28 @@ impl Operator for Conv {
         _device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let (x, weight) = (array(inputs, 0)?, array(inputs, 1)?);
-        let shape = image(x.shape(), 0)?;
-        let kernel = image(weight.shape(), 1)?;
-        let Window { stride, dilation, pads, .. } = Self::window(node, weight.shape(), shape)?;
+        let groups = Self::groups(node)?;
         let bias: Option<Tensor<1>> = maybe(inputs, 2).map(|bias| bias.floats(2)).transpose()?;
+        let slide = slide(node, &weight.shape()[2..], x.shape())?;
+        let shape = [&[x.shape()[0], weight.shape()[0]], &slide.output[..]].concat();
+        if let (&[n, c, d, h, w], &[o, i, depth, height, width]) = (x.shape(), weight.shape()) {
+            let triple = |of: &[usize]| [of[0], of[1], of[2]];
+            // burn pads volumes evenly only.
+            let pads: [(usize, usize); 3] =
+                std::array::from_fn(|axis| (slide.pads[axis][0], slide.pads[axis][1]));
+            let x = x.view::<5>(0, [n, c, d, h, w])?.pad(pads, PadMode::Constant(0.0));
+            let (stride, dilation) = (triple(&slide.stride), triple(&slide.dilation));
+            let options = ConvOptions::new(stride, [0; 3], dilation, groups);
+            let weight = weight.view(1, [o, i, depth, height, width])?;
+            let result = module::conv3d(x, weight, bias, options);
+            return Ok(vec![Array::flat(result, shape)]);
+        }
+        let Window { stride, dilation, pads, .. } = Window::of(&weight.shape()[2..], &slide)?;
+        let (image, kernel) = (rows_or_image(x.shape(), 0)?, rows_or_image(weight.shape(), 1)?);
         let padding = [(pads[0], pads[2]), (pads[1], pads[3])];
-        let options = ConvOptions::new_with_padding(stride, padding, dilation, Self::groups(node)?);
-        let result = module::conv2d(x.view(0, shape)?, weight.view(1, kernel)?, bias, options);
-        Ok(vec![Array::of(result)])
+        let options = ConvOptions::new_with_padding(stride, padding, dilation, groups);
+        let result = module::conv2d(x.view(0, image)?, weight.view(1, kernel)?, bias, options);
+        Ok(vec![Array::flat(result, shape)])
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {

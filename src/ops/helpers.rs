@@ -97,6 +97,33 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, OpError> {
 pub(super) fn around(shape: &[usize], axis: usize) -> [usize; 3] {
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
 }
+
+/// Steps between neighbours along each axis of a row-major tensor.
+pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// Flat positions, in row-major order over `shape`, of values that lie `strides` apart.
+pub(super) fn positions(shape: &[usize], strides: &[usize]) -> Vec<usize> {
+    shape.iter().zip(strides).fold(vec![0], |heads, (&extent, &stride)| {
+        heads.iter().flat_map(|head| (0..extent).map(move |at| head + at * stride)).collect()
+    })
+}
+
+/// Flat positions of a tensor of shape `own` where it is broadcast to `shape`.
+pub(super) fn spread(own: &[usize], shape: &[usize]) -> Vec<usize> {
+    let lead = shape.len() - own.len();
+    let mut steps = vec![0; lead];
+    steps.extend(
+        strides(own).into_iter().zip(own).map(|(s, &extent)| if extent == 1 { 0 } else { s }),
+    );
+    positions(shape, &steps)
+}
+
 /// The shape that two shapes broadcast to (ONNX *Broadcasting*, multidirectional).
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
@@ -113,19 +140,42 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// A fixed-size copy of an integer attribute of non-negative values, or a default where absent.
+/// An integer attribute of `count` non-negative values, or a default where absent.
+pub(super) fn extents(
+    node: &Node,
+    name: &str,
+    default: usize,
+    count: usize,
+) -> Result<Vec<usize>, OpError> {
+    let Some(values) = node.attributes.ints(name)? else { return Ok(vec![default; count]) };
+    // Sums and products of a few such numbers do not overflow.
+    let size = |&value: &i64| u16::try_from(value).ok().map(usize::from);
+    let values: Option<Vec<usize>> = values.iter().map(size).collect();
+    values.filter(|values| values.len() == count).ok_or_else(|| {
+        OpError::Unsupported(format!("attribute '{name}' is not {count} numbers from 0 to 65535"))
+    })
+}
+
+/// [`extents`] of a fixed number.
 pub(super) fn sizes<const N: usize>(
     node: &Node,
     name: &str,
     default: usize,
 ) -> Result<[usize; N], OpError> {
-    let Some(values) = node.attributes.ints(name)? else { return Ok([default; N]) };
-    // Sums and products of a few such numbers do not overflow.
-    let size = |&value: &i64| u16::try_from(value).ok().map(usize::from);
-    let values: Option<Vec<usize>> = values.iter().map(size).collect();
-    values.and_then(|values| values.try_into().ok()).ok_or_else(|| {
-        OpError::Unsupported(format!("attribute '{name}' is not {N} numbers from 0 to 65535"))
-    })
+    let mut sizes = [0; N];
+    sizes.copy_from_slice(&extents(node, name, default, N)?);
+    Ok(sizes)
+}
+
+/// An attribute of one number per axis of a window, as the encoder knows it: for the last two.
+pub(super) fn last_two(node: &Node, name: &str, default: usize) -> [usize; 2] {
+    let values = node.attributes.ints(name).ok().flatten().unwrap_or_default();
+    let value = |&value: &i64| usize::try_from(value).unwrap_or(default);
+    match values {
+        [.., height, width] => [value(height), value(width)],
+        [width] => [default, value(width)],
+        [] => [default; 2],
+    }
 }
 
 /// Refuses values that are too large to keep in memory; returns how many numbers they hold.
@@ -139,58 +189,59 @@ pub(super) fn bounded(shape: &[usize]) -> Result<usize, OpError> {
         .ok_or_else(|| OpError::Unsupported(format!("a value of shape {shape:?}: it is too large")))
 }
 
-/// Geometry of a window that slides over the last two axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub dilation: [usize; 2],
-    /// Top, left, bottom, right.
-    pub pads: [usize; 4],
-    /// Output height and width.
-    pub output: [usize; 2],
+/// Geometry of a window that slides over all axes behind the channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slide {
+    pub stride: Vec<usize>,
+    pub dilation: Vec<usize>,
+    /// Pads before and after, by axis.
+    pub pads: Vec<[usize; 2]>,
+    /// Output extents.
+    pub output: Vec<usize>,
 }
 
-/// Reads strides, dilations and pads of a two-dimensional window and computes the output extent.
-pub(super) fn window(
-    node: &Node,
-    kernel: [usize; 2],
-    image: [usize; 4],
-) -> Result<Window, OpError> {
-    let input = [image[2], image[3]];
-    let stride: [usize; 2] = sizes(node, "strides", 1)?;
-    let dilation: [usize; 2] = sizes(node, "dilations", 1)?;
-    let mut pads: [usize; 4] = sizes(node, "pads", 0)?;
+/// Reads strides, dilations and pads of a window and computes the output extents. `shape` is that
+/// of the input, with batch and channels.
+pub(super) fn slide(node: &Node, kernel: &[usize], shape: &[usize]) -> Result<Slide, OpError> {
+    let axes = kernel.len();
+    if shape.len() != axes + 2 {
+        return Err(bad(0, format!("shape {shape:?} does not fit a window of {axes} axes")));
+    }
+    let input = &shape[2..];
+    let stride = extents(node, "strides", 1, axes)?;
+    let dilation = extents(node, "dilations", 1, axes)?;
+    let given = extents(node, "pads", 0, 2 * axes)?;
+    let mut pads: Vec<[usize; 2]> =
+        (0..axes).map(|axis| [given[axis], given[axis + axes]]).collect();
     if stride.contains(&0) || dilation.contains(&0) || kernel.contains(&0) {
         return Err(OpError::Unsupported("a kernel, stride or dilation of zero".to_owned()));
     }
-    let reach: [usize; 2] = std::array::from_fn(|axis| {
-        (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1)
-    });
+    let reach: Vec<usize> = (0..axes)
+        .map(|axis| (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1))
+        .collect();
     match node.attributes.string("auto_pad", "NOTSET")? {
         "NOTSET" | "" => {}
-        "VALID" => pads = [0; 4],
+        "VALID" => pads = vec![[0; 2]; axes],
         mode @ ("SAME_UPPER" | "SAME_LOWER") => {
-            for axis in 0..2 {
+            for axis in 0..axes {
                 let outputs = input[axis].div_ceil(stride[axis]);
                 let last = outputs.saturating_sub(1) * stride[axis];
                 let span = last.saturating_add(reach[axis]);
                 let total = span.saturating_sub(input[axis]);
                 let (small, large) = (total / 2, total - total / 2);
                 let upper = mode == "SAME_UPPER";
-                pads[axis] = if upper { small } else { large };
-                pads[axis + 2] = if upper { large } else { small };
+                pads[axis] = if upper { [small, large] } else { [large, small] };
             }
         }
         other => return Err(OpError::Unsupported(format!("auto_pad '{other}'"))),
     }
-    let padded: [usize; 2] = std::array::from_fn(|axis| {
-        input[axis].saturating_add(pads[axis]).saturating_add(pads[axis + 2])
-    });
-    bounded(&[image[0], image[1], padded[0], padded[1]])?;
+    let padded: Vec<usize> = (0..axes)
+        .map(|axis| input[axis].saturating_add(pads[axis][0]).saturating_add(pads[axis][1]))
+        .collect();
+    bounded(&[&shape[..2], &padded].concat())?;
     let ceil = node.attributes.int("ceil_mode", 0)? != 0;
-    let mut output = [0; 2];
-    for axis in 0..2 {
+    let mut output = vec![0; axes];
+    for axis in 0..axes {
         let span = padded[axis].checked_sub(reach[axis]).ok_or_else(|| {
             bad(
                 0,
@@ -204,12 +255,64 @@ pub(super) fn window(
         if ceil && span % stride[axis] != 0 {
             // A window that would start in the right-hand padding is left out.
             let start = output[axis] * stride[axis];
-            if start < input[axis] + pads[axis] {
+            if start < input[axis] + pads[axis][0] {
                 output[axis] += 1;
             }
         }
     }
-    Ok(Window { kernel, stride, dilation, pads, output })
+    Ok(Slide { stride, dilation, pads, output })
+}
+
+/// Geometry of a window that slides over images. Rows (rank 3) are images of height one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pub pads: [usize; 4],
+    /// Output height and width.
+    pub output: [usize; 2],
+}
+
+impl Window {
+    /// From the geometry over images or rows; other ranks are an error.
+    pub fn of(kernel: &[usize], slide: &Slide) -> Result<Self, OpError> {
+        let [top, left] = plane(&slide.pads, [0, 0])?;
+        Ok(Self {
+            kernel: plane(kernel, 1)?,
+            stride: plane(&slide.stride, 1)?,
+            dilation: plane(&slide.dilation, 1)?,
+            pads: [top[0], left[0], top[1], left[1]],
+            output: plane(&slide.output, 1)?,
+        })
+    }
+}
+
+/// One thing for each axis of an image, of which rows have the second only.
+pub(super) fn plane<T: Copy>(axes: &[T], unit: T) -> Result<[T; 2], OpError> {
+    match *axes {
+        [width] => Ok([unit, width]),
+        [height, width] => Ok([height, width]),
+        _ => Err(OpError::Unsupported(format!("a window over {} axes", axes.len()))),
+    }
+}
+
+/// Reads strides, dilations and pads of a two-dimensional window and computes the output extent.
+pub(super) fn window(
+    node: &Node,
+    kernel: [usize; 2],
+    image: [usize; 4],
+) -> Result<Window, OpError> {
+    Window::of(&kernel, &slide(node, &kernel, &image)?)
+}
+
+/// Batch, channels, height and width of images, or of rows as images of height one.
+pub(super) fn rows_or_image(shape: &[usize], input: usize) -> Result<[usize; 4], OpError> {
+    match *shape {
+        [batch, channels, width] => Ok([batch, channels, 1, width]),
+        _ => image(shape, input),
+    }
 }
 
 /// Batch, channels, height and width.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, OperatorFamily,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -57,6 +57,11 @@ impl Operator for Concat {
         Ok(named(node, 0, first.dtype, Some(shape), value).into_iter().collect())
     }
 
+    fn slots(&self, _node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        // A class token, before the other tokens.
+        Ok((0..inputs.len()).map(SlotRule::free).collect())
+    }
+
     fn execute(
         &self,
         node: &Node,
@@ -69,21 +74,25 @@ impl Operator for Concat {
         shape[along] = 0;
         let mut parts: Vec<Tensor<3>> = Vec::new();
         let mut ints = Vec::new();
-        for (index, input) in inputs.iter().enumerate() {
+        for index in 0..inputs.len() {
             let part = array(inputs, index)?;
             shape[along] += part.shape()[along];
-            match (first, input) {
-                (Array::Int { .. }, Some(part)) if part.shape().len() == 1 => {
-                    ints.extend(part.ints(index)?)
-                }
-                (Array::Int { .. }, _) => {
-                    return Err(OpError::Unsupported("joining integer matrices".to_owned()));
-                }
-                _ => parts.push(part.view(index, around(part.shape(), along))?),
+            match first {
+                Array::Int { .. } => ints.push((part.ints(index)?, around(part.shape(), along))),
+                Array::Float { .. } => parts.push(part.view(index, around(part.shape(), along))?),
             }
         }
         match first {
-            Array::Int { .. } => Ok(vec![Array::Int { shape, data: ints }]),
+            Array::Int { .. } => {
+                let mut data = Vec::new();
+                for row in 0..shape[..along].iter().product() {
+                    for (part, [_, extent, inner]) in &ints {
+                        let length = extent * inner;
+                        data.extend_from_slice(&part[row * length..(row + 1) * length]);
+                    }
+                }
+                Ok(vec![Array::Int { shape, data }])
+            }
             Array::Float { .. } => Ok(vec![Array::flat(Tensor::cat(parts, 1), shape)]),
         }
     }

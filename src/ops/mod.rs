@@ -4,8 +4,11 @@
 
 mod activation;
 mod array;
+mod attention;
 mod binary;
+mod compare;
 mod conv;
+mod einsum;
 mod family;
 mod helpers;
 mod join;
@@ -13,10 +16,15 @@ mod linear;
 mod norm;
 mod operator;
 mod pool;
+mod positions;
+mod ranges;
+mod rearrange;
 mod reduce;
 mod registry;
 mod reshape;
+mod resize;
 mod resolve;
+mod root_norm;
 mod slice;
 mod softmax;
 mod statics;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, OperatorFamily, SlotRule,
+    Array, OpError, Operator, OperatorFamily, Passage, SlotRule,
     helpers::{array, axis, bad, maybe, maybe_shape, named, output, required},
 };
 
@@ -112,6 +112,11 @@ impl Operator for BatchNormalization {
         Ok(roles.into_iter().enumerate().map(rule).collect())
     }
 
+    fn passage(&self, _node: &Node) -> Option<Passage> {
+        // A weight that is standardised before it is used (Qiao et al. 2019) keeps its place.
+        Some(Passage::Same)
+    }
+
     fn execute(
         &self,
         node: &Node,
@@ -159,6 +164,11 @@ impl Operator for InstanceNormalization {
     fn slots(&self, _node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
         let channels = channels(inputs);
         Ok(vec![vector(1, Role::Gain, channels), vector(2, Role::Shift, channels)])
+    }
+
+    fn passage(&self, _node: &Node) -> Option<Passage> {
+        // A weight that is standardised before it is used (Qiao et al. 2019) keeps its place.
+        Some(Passage::Same)
     }
 
     fn execute(

@@ -45,6 +45,14 @@ pub struct SlotRule {
     pub shape: Option<Vec<usize>>,
 }
 
+impl SlotRule {
+    /// A tensor that is learned as it is: a positional embedding, a class token.
+    pub fn free(input: usize) -> Self {
+        let (role, layout) = (Role::Free, Layout::Free);
+        Self { input, role, layout, groups: 1, fan_in: Some(1), shape: None }
+    }
+}
+
 /// How an operator hands its first input on, if that is all it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {

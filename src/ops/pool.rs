@@ -12,10 +12,13 @@ use crate::{
 
 use super::{
     Array, Features, OpError, Operator, OperatorFamily,
-    helpers::{Window, array, bad, image, maybe_shape, named, output, required, sizes, window},
+    helpers::{
+        Window, array, bad, extents, image, last_two, maybe_shape, named, output, required,
+        rows_or_image, sizes, slide, window,
+    },
 };
 
-/// `MaxPool` or `AveragePool` over images.
+/// `MaxPool` or `AveragePool` over images or rows.
 struct Pool {
     average: bool,
 }
@@ -23,6 +26,11 @@ struct Pool {
 impl Pool {
     fn window(node: &Node, image: [usize; 4]) -> Result<Window, OpError> {
         window(node, sizes(node, "kernel_shape", 0)?, image)
+    }
+
+    /// One extent per axis behind the channels.
+    fn kernel(node: &Node, shape: &[usize]) -> Result<Vec<usize>, OpError> {
+        extents(node, "kernel_shape", 0, shape.len().saturating_sub(2))
     }
 
     fn counts_pad(node: &Node) -> Result<bool, OpError> {
@@ -49,17 +57,17 @@ impl Operator for Pool {
             return Err(OpError::Unsupported("the indices output".to_owned()));
         }
         let Some(shape) = &x.shape else { return Ok(output(node, x.dtype, None)) };
-        let sides @ [batch, channels, ..] = image(shape, 0)?;
-        let [out_height, out_width] = Self::window(node, sides)?.output;
-        let shape = Some(vec![batch, channels, out_height, out_width]);
+        rows_or_image(shape, 0)?;
+        let area = slide(node, &Self::kernel(node, shape)?, shape)?.output;
+        let shape = Some([&shape[..2], &area[..]].concat());
         Ok(named(node, 0, x.dtype, shape, None).into_iter().collect())
     }
 
     fn features(&self, node: &Node, _inputs: &[Option<Fact>]) -> Features {
         Features {
-            kernel: sizes(node, "kernel_shape", 0).unwrap_or_default(),
-            stride: sizes(node, "strides", 1).unwrap_or([1; 2]),
-            dilation: sizes(node, "dilations", 1).unwrap_or([1; 2]),
+            kernel: last_two(node, "kernel_shape", 1),
+            stride: last_two(node, "strides", 1),
+            dilation: last_two(node, "dilations", 1),
             groups: 0,
         }
     }
@@ -71,8 +79,11 @@ impl Operator for Pool {
         device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let shape = image(x.shape(), 0)?;
-        let Window { kernel, stride, dilation, pads, output } = Self::window(node, shape)?;
+        let shape = rows_or_image(x.shape(), 0)?;
+        let kernel = Self::kernel(node, x.shape())?;
+        let slide = slide(node, &kernel, x.shape())?;
+        let result = [&x.shape()[..2], &slide.output[..]].concat();
+        let Window { kernel, stride, dilation, pads, output } = Window::of(&kernel, &slide)?;
         let x: Tensor<4> = x.view(0, shape)?;
         // Pads are written out up to the last window, so that ceil_mode and uneven pads need no
         // case of their own.
@@ -88,7 +99,8 @@ impl Operator for Pool {
         let fill = |x: Tensor<4>, value: f32| fit(x.pad(around, PadMode::Constant(value)));
         if !self.average {
             let options = MaxPoolOptions::new(kernel).with_stride(stride).with_dilation(dilation);
-            return Ok(vec![Array::of(module::max_pool2d(fill(x, f32::MIN), options))]);
+            let most = module::max_pool2d(fill(x, f32::MIN), options);
+            return Ok(vec![Array::flat(most, result)]);
         }
         if dilation != [1, 1] {
             return Err(OpError::Unsupported("dilated average pooling".to_owned()));
@@ -111,7 +123,7 @@ impl Operator for Pool {
             false => ones.pad(around, PadMode::Constant(0.0)),
         };
         let counted = counted.slice([0..1, 0..1, 0..reach[0], 0..reach[1]]);
-        Ok(vec![Array::of(total / mean(counted))])
+        Ok(vec![Array::flat(total / mean(counted), result)])
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {

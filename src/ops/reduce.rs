@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily,
-    helpers::{array, axis, maybe, maybe_shape, output, required, static_ints},
+    helpers::{around, array, axis, maybe, maybe_shape, output, required, static_ints},
 };
 
 /// A reduction.
@@ -44,6 +44,17 @@ impl Reduce {
             reduced[axis(index, rank)?] = true;
         }
         Ok(Some(reduced))
+    }
+
+    /// The reduction of two integers, where it is one of shape arithmetic.
+    fn run_ints(&self) -> Option<fn(i64, i64) -> Option<i64>> {
+        match self.op_type {
+            "ReduceSum" => Some(i64::checked_add),
+            "ReduceProd" => Some(i64::checked_mul),
+            "ReduceMax" => Some(|a, b| Some(a.max(b))),
+            "ReduceMin" => Some(|a, b| Some(a.min(b))),
+            _ => None,
+        }
     }
 
     /// Axes among the inputs: absent, present but computed, or known.
@@ -88,6 +99,13 @@ impl Operator for Reduce {
             _ => None,
         };
         let reduced = self.axes(node, given, shape.len())?.unwrap_or_default();
+        let keep = node.attributes.int("keepdims", 1)? != 0;
+        if let (Array::Int { data, .. }, Some(run)) = (x, self.run_ints()) {
+            let data = reduce_ints(data, &shape, &reduced, run);
+            let overflow = || OpError::Unsupported("integers that overflow".to_owned());
+            let data = data.ok_or_else(overflow)?;
+            return Ok(vec![Array::Int { data, shape: kept(&shape, &reduced, keep) }]);
+        }
         let mut now = shape.clone();
         let mut flat = x.floats(0)?;
         for index in (0..shape.len()).filter(|&index| reduced[index]) {
@@ -97,7 +115,6 @@ impl Operator for Reduce {
             now[index] = 1;
             flat = result.reshape([outer * inner]);
         }
-        let keep = node.attributes.int("keepdims", 1)? != 0;
         Ok(vec![Array::Float { flat, shape: kept(&shape, &reduced, keep) }])
     }
 
@@ -106,6 +123,29 @@ impl Operator for Reduce {
         let reduced = self.axes(node, self.given(node, inputs), shape.len()).ok()??;
         (self.mean && reduced.contains(&true)).then_some(Step::Mean { reduced })
     }
+}
+
+/// Integers reduced over some axes; `None` where they overflow.
+fn reduce_ints(
+    data: &[i64],
+    shape: &[usize],
+    reduced: &[bool],
+    run: fn(i64, i64) -> Option<i64>,
+) -> Option<Vec<i64>> {
+    let (mut now, mut data) = (shape.to_vec(), data.to_vec());
+    (!data.is_empty()).then_some(())?;
+    for index in (0..shape.len()).filter(|&index| reduced[index]) {
+        let [outer, extent, inner] = around(&now, index);
+        data = (0..outer * inner)
+            .map(|lane| {
+                let at =
+                    |place: usize| data[(lane / inner * extent + place) * inner + lane % inner];
+                (1..extent).try_fold(at(0), |sum, place| run(sum, at(place)))
+            })
+            .collect::<Option<_>>()?;
+        now[index] = 1;
+    }
+    Some(data)
 }
 
 fn kept(shape: &[usize], reduced: &[bool], keep: bool) -> Vec<usize> {
@@ -127,6 +167,8 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         reduce("ReduceSum", &[1, 11, 13], 13, |x| x.sum_dim(1), false),
         reduce("ReduceMax", &[1, 11, 12, 13, 18, 20], 18, |x| x.max_dim(1), false),
         reduce("ReduceMin", &[1, 11, 12, 13, 18, 20], 18, |x| x.min_dim(1), false),
+        reduce("ReduceProd", &[1, 11, 13, 18], 18, |x| x.prod_dim(1), false),
+        reduce("ReduceL1", &[1, 11, 13, 18], 18, |x| x.abs().sum_dim(1), false),
         reduce("ReduceL2", &[1, 11, 13, 18], 18, |x| x.powf_scalar(2.0).sum_dim(1).sqrt(), false),
     ]
 }

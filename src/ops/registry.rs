@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::OnceLock};
 use crate::graph::Node;
 
 use super::{
-    OpError, Operator, activation, binary, conv, join, linear, norm, pool, reduce, reshape, slice,
-    softmax, statics,
+    OpError, Operator, activation, attention, binary, compare, conv, einsum, join, linear, norm,
+    pool, positions, ranges, rearrange, reduce, reshape, resize, root_norm, slice, softmax,
+    statics,
 };
 
 /// Newest opset of the default domain whose definitions were read.
@@ -27,16 +28,24 @@ impl Registry {
     /// The operators this crate knows and further ones, which replace known ones of the same
     /// domain and type.
     pub fn with(further: Vec<Box<dyn Operator>>) -> Self {
-        let families: [Vec<Box<dyn Operator>>; 12] = [
+        let families: [Vec<Box<dyn Operator>>; 20] = [
             activation::operators(),
+            attention::operators(),
             binary::operators(),
+            compare::operators(),
             conv::operators(),
+            einsum::operators(),
             join::operators(),
             linear::operators(),
             norm::operators(),
             pool::operators(),
+            positions::operators(),
+            ranges::operators(),
+            rearrange::operators(),
             reduce::operators(),
             reshape::operators(),
+            resize::operators(),
+            root_norm::operators(),
             slice::operators(),
             softmax::operators(),
             statics::operators(),

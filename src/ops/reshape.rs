@@ -8,8 +8,10 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, OperatorFamily, Passage,
-    helpers::{around, array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
+    Array, OpError, Operator, OperatorFamily, Passage, SlotRule,
+    helpers::{
+        around, array, axis, bad, maybe, maybe_shape, named, output, required, spread, static_ints,
+    },
 };
 
 /// A target shape from the input's shape and what the node says; `None` if that is computed.
@@ -230,9 +232,6 @@ impl Operator for Dropout {
 /// `Transpose`.
 struct Transpose;
 
-/// Arrays are transposed at this rank.
-const RANK: usize = 6;
-
 impl Transpose {
     fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, OpError> {
         let Some(permutation) = node.attributes.ints("perm")? else {
@@ -283,16 +282,7 @@ impl Operator for Transpose {
         _device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let rank = x.shape().len();
-        let axes = Self::permutation(node, rank)?;
-        let shape: Vec<usize> = axes.iter().map(|&axis| x.shape()[axis]).collect();
-        let view: Tensor<RANK> = x.rank(0)?;
-        let lead = RANK - rank;
-        let full: [isize; RANK] = std::array::from_fn(|index| match index.checked_sub(lead) {
-            Some(index) => (axes[index] + lead) as isize,
-            None => index as isize,
-        });
-        Ok(vec![Array::flat(view.permute(full), shape)])
+        Ok(vec![x.permuted(&Self::permutation(node, x.shape().len())?)?])
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
@@ -305,6 +295,9 @@ impl Operator for Transpose {
 
 /// `Expand` to a shape it broadcasts to.
 struct Expand;
+
+/// Arrays are expanded at this rank.
+const RANK: usize = 6;
 
 impl Expand {
     fn target(from: &[usize], target: &[i64]) -> Result<Vec<usize>, OpError> {
@@ -338,6 +331,11 @@ impl Operator for Expand {
         Ok(output(node, x.dtype, shape))
     }
 
+    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        // A class token, repeated for every image.
+        Ok(vec![SlotRule::free(0)])
+    }
+
     fn execute(
         &self,
         _node: &Node,
@@ -346,6 +344,9 @@ impl Operator for Expand {
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let shape = Self::target(x.shape(), array(inputs, 1)?.ints(1)?)?;
+        if let Array::Int { .. } = x {
+            return Ok(vec![x.at(&spread(x.shape(), &shape), shape)]);
+        }
         let view: Tensor<RANK> = x.rank(0)?;
         if shape.len() > RANK {
             return Err(bad(1, "asks for more than 6 axes"));

@@ -3,11 +3,17 @@
 use std::collections::HashMap;
 
 use crate::graph::{
-    Architecture, Constant, DType, Fact, Layout, NodeIndex, Operand, Origin, ParameterId, Role,
-    Slot,
+    Architecture, Constant, DType, Fact, Layout, Node, NodeIndex, Operand, Origin, ParameterId,
+    Role, Slot,
 };
 
-use super::{OpError, Passage, Registry, SlotRule, helpers::bounded, infer};
+use burn::tensor::Device;
+
+use super::{
+    Array, OpError, Operator, Passage, Registry, SlotRule,
+    helpers::{bounded, folds},
+    infer,
+};
 
 /// Longest chain of renaming nodes between a parameter and its reader.
 const LONGEST_CHAIN: usize = 16;
@@ -68,6 +74,8 @@ pub fn resolve(
             bounded(parameter.shape.as_deref().unwrap_or_default())
                 .map_err(|source| ResolveError { node, source })?;
         }
+        adopt(architecture, registry);
+        settle(architecture);
         // A shape that a reader of a Transpose asked for is news to the Transpose itself.
         if shapes(architecture) == known || passes == MOST_PASSES {
             return Ok(resolution);
@@ -94,6 +102,61 @@ pub fn resolve_with_input(
     }
     architecture.declared.clear();
     resolve(architecture, registry)
+}
+
+/// Weights without values that operators read which learn nothing themselves (the logarithm of a
+/// scale, say) are free tensors of their first reader.
+fn adopt(architecture: &mut Architecture, registry: &Registry) {
+    for &node in &architecture.order {
+        if registry.find(&architecture.dag[node]).is_err() {
+            continue;
+        }
+        for (input, operand) in architecture.dag[node].inputs.iter().enumerate() {
+            let Operand::Parameter(id) = operand else { continue };
+            let parameter = &mut architecture.parameters[id.0];
+            let valueless = matches!(
+                parameter.origin,
+                Origin::GraphInput(_) | Origin::ConstantOfShape(_) | Origin::Undefined
+            );
+            if parameter.slots.is_empty() && valueless && parameter.dtype.is_float() {
+                let SlotRule { role, layout, groups, .. } = SlotRule::free(input);
+                let view = None;
+                let slot = Slot { node, input, role, layout, groups, fan_in: 1, view };
+                parameter.slots.push(slot);
+            }
+        }
+    }
+}
+
+/// Moves slots of nodes that no data input reaches, such as a table being looked up, to the first
+/// node behind them that one does: there the parameter meets the data.
+fn settle(architecture: &mut Architecture) {
+    let mut fed = vec![false; architecture.dag.node_count()];
+    // For nodes without data: where what they compute meets it.
+    let mut meets: Vec<Option<(NodeIndex, usize)>> = vec![None; fed.len()];
+    for &index in &architecture.order {
+        fed[index.index()] = architecture.dag[index].inputs.iter().any(|operand| match operand {
+            Operand::Input(_) => true,
+            Operand::Node { node, .. } => fed[node.index()],
+            _ => false,
+        });
+    }
+    for &index in architecture.order.iter().rev() {
+        for (input, operand) in architecture.dag[index].inputs.iter().enumerate() {
+            let &Operand::Node { node, .. } = operand else { continue };
+            meets[node.index()] = match fed[index.index()] {
+                true => Some((index, input)),
+                false => meets[index.index()].or(meets[node.index()]),
+            };
+        }
+    }
+    for slot in architecture.parameters.iter_mut().flat_map(|parameter| &mut parameter.slots) {
+        if !fed[slot.node.index()]
+            && let Some((node, input)) = meets[slot.node.index()]
+        {
+            (slot.node, slot.input) = (node, input);
+        }
+    }
 }
 
 /// Frees the reshapes of a resolved architecture that keep a first extent of `batch`.
@@ -162,6 +225,7 @@ fn visit(
     let facts = operands(architecture, index);
     match infer(operator, &architecture.dag[index], &facts) {
         Ok(inferred) => {
+            let inferred = fold(operator, &architecture.dag[index], &facts, inferred);
             for fact in inferred {
                 merge(architecture, index, fact).map_err(failed)?;
             }
@@ -170,6 +234,43 @@ fn visit(
         Err(refusal @ OpError::Unsupported(_)) => Ok(Some(sentence(refusal))),
         Err(source) => Err(failed(source)),
     }
+}
+
+/// Computes what follows from constants alone, where it is small: values that no rule of the
+/// operator knows come from running it.
+fn fold(
+    operator: &dyn Operator,
+    node: &Node,
+    inputs: &[Option<Fact>],
+    facts: Vec<Fact>,
+) -> Vec<Fact> {
+    let small = |fact: &Fact| fact.shape.as_deref().is_none_or(folds);
+    let open = facts.iter().any(|fact| fact.value.is_none()) && facts.iter().all(small);
+    let values: Option<Vec<Option<&Constant>>> = inputs
+        .iter()
+        .zip(&node.inputs)
+        .map(|(fact, operand)| match operand {
+            Operand::Absent => Some(None),
+            _ => fact.as_ref()?.value.as_ref().map(Some),
+        })
+        .collect();
+    let Some(values) = values.filter(|values| open && !values.is_empty()) else { return facts };
+    let device = Device::flex();
+    let arrays: Vec<Option<Array>> = values
+        .into_iter()
+        .map(|value| value.map(|value| Array::constant(value, &device)))
+        .collect();
+    // What cannot be computed now is refused when the graph runs.
+    let Ok(results) = operator.execute(node, &arrays, &device) else { return facts };
+    let with_value = |(fact, result): (Fact, Array)| match folds(result.shape()) {
+        true => {
+            let shape = Some(result.shape().to_vec());
+            let dtype = fact.dtype.or(result.fact().dtype);
+            Fact { dtype, shape, value: Some(result.into_constant()), ..fact }
+        }
+        false => fact,
+    };
+    facts.into_iter().zip(results).map(with_value).collect()
 }
 
 fn sentence(refusal: OpError) -> String {
@@ -313,6 +414,8 @@ fn follows_weight(architecture: &Architecture, registry: &Registry, index: NodeI
 fn demote(architecture: &mut Architecture, registry: &Registry) {
     let mut learnable = vec![false; architecture.parameters.len()];
     let mut known = vec![true; architecture.parameters.len()];
+    // What nothing reads stays: this may be a part of a network whose parameters are numbered.
+    let mut read = vec![false; architecture.parameters.len()];
     for &index in &architecture.order {
         let node = &architecture.dag[index];
         let facts = operands(architecture, index);
@@ -321,6 +424,7 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
         let passes = operator.is_some_and(|operator| operator.passage(node).is_some());
         for (input, operand) in node.inputs.iter().enumerate() {
             let Operand::Parameter(id) = operand else { continue };
+            read[id.0] = true;
             match &slots {
                 None => known[id.0] = false,
                 Some(_) if passes => learnable[id.0] = true,
@@ -330,7 +434,10 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
     }
     let mut constants = HashMap::new();
     for (index, parameter) in architecture.parameters.iter_mut().enumerate() {
-        let stays = learnable[index] || !known[index] || parameter.origin == Origin::Undefined;
+        let stays = learnable[index]
+            || !known[index]
+            || !read[index]
+            || parameter.origin == Origin::Undefined;
         if stays || parameter.dtype == DType::Other(0) {
             continue;
         }

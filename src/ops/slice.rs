@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Array, OpError, Operator, OperatorFamily,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
         around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
     },
@@ -250,6 +250,11 @@ impl Operator for Gather {
             _ => None,
         };
         Ok(named(node, 0, x.dtype, Some(result), value).into_iter().collect())
+    }
+
+    fn slots(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        // A table, such as the biases of relative positions.
+        Ok(vec![SlotRule::free(0)])
     }
 
     fn execute(

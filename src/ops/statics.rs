@@ -139,12 +139,32 @@ impl Operator for Shape {
     }
 }
 
-/// `Cast` between floats, and between integers.
-struct Cast;
+/// `Cast` to the type of an attribute, or `CastLike` to that of a second input.
+struct Cast {
+    like: bool,
+}
+
+impl Cast {
+    /// The type to cast to; `None` where the second input's is not known.
+    fn target(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Option<DType>, OpError> {
+        let to = match node.attributes.0.get("to") {
+            _ if self.like => match required(inputs, 1)?.dtype {
+                Some(dtype) => dtype,
+                None => return Ok(None),
+            },
+            Some(Attribute::Int(number)) => DType::from_onnx(*number as i32),
+            _ => return Err(OpError::Unsupported("a cast without a type".to_owned())),
+        };
+        match to {
+            DType::F32 | DType::F64 | DType::I64 | DType::I32 | DType::Bool => Ok(Some(to)),
+            _ => Err(OpError::Unsupported(format!("a cast to {to}"))),
+        }
+    }
+}
 
 impl Operator for Cast {
     fn op_type(&self) -> &'static str {
-        "Cast"
+        if self.like { "CastLike" } else { "Cast" }
     }
 
     fn family(&self) -> OperatorFamily {
@@ -152,7 +172,7 @@ impl Operator for Cast {
     }
 
     fn since(&self) -> &'static [i64] {
-        &[1, 6, 9, 13, 19, 21, 23]
+        if self.like { &[15, 19, 21, 23] } else { &[1, 6, 9, 13, 19, 21, 23] }
     }
 
     fn passage(&self, _node: &Node) -> Option<Passage> {
@@ -161,16 +181,12 @@ impl Operator for Cast {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
-        let to = match node.attributes.0.get("to") {
-            Some(Attribute::Int(number)) => DType::from_onnx(*number as i32),
-            _ => return Err(OpError::Unsupported("a cast without a type".to_owned())),
-        };
-        if !matches!(to, DType::F32 | DType::F64 | DType::I64 | DType::I32) {
-            return Err(OpError::Unsupported(format!("a cast to {to:?}")));
-        }
-        // Values are folded only where the kind of number stays.
-        let value = x.value.clone().filter(|value| value.ints().is_some() != to.is_float());
-        Ok(named(node, 0, Some(to), x.shape.clone(), value).into_iter().collect())
+        let to = self.target(node, inputs)?;
+        // Values are kept only where the kind of number stays.
+        let value = x.value.clone().filter(|value| {
+            to.is_some_and(|to| to != DType::Bool && value.ints().is_some() != to.is_float())
+        });
+        Ok(named(node, 0, to, x.shape.clone(), value).into_iter().collect())
     }
 
     fn execute(
@@ -180,19 +196,27 @@ impl Operator for Cast {
         device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let to = DType::from_onnx(node.attributes.int("to", 1)? as i32);
+        let facts: Vec<_> = inputs.iter().map(|it| it.as_ref().map(Array::fact)).collect();
+        let to = self.target(node, &facts)?.unwrap_or(DType::F32);
+        let shape = x.shape().to_vec();
         Ok(vec![match (x, to) {
-            (Array::Float { .. }, DType::F32 | DType::F64)
-            | (Array::Int { .. }, DType::I64 | DType::I32) => x.clone(),
-            (Array::Int { shape, data }, DType::F32 | DType::F64) => {
+            (Array::Int { data, .. }, DType::Bool) => Array::Int {
+                shape,
+                data: data.iter().map(|&value| i64::from(value != 0)).collect(),
+            },
+            (Array::Float { .. }, DType::Bool) => {
+                let data = x.download().iter().map(|&value| i64::from(value != 0.0)).collect();
+                Array::Int { shape, data }
+            }
+            (Array::Int { data, .. }, to) if to.is_float() => {
                 let data = data.iter().map(|&value| value as f32).collect();
-                Array::upload(&Tensor { shape: shape.clone(), data }, device)
+                Array::upload(&Tensor { shape, data }, device)
             }
-            (Array::Float { shape, .. }, DType::I64 | DType::I32) => {
+            (Array::Float { .. }, to) if !to.is_float() => {
                 let data = x.download().into_iter().map(|value| value as i64).collect();
-                Array::Int { shape: shape.clone(), data }
+                Array::Int { shape, data }
             }
-            _ => return Err(OpError::Unsupported(format!("a cast to {to:?}"))),
+            _ => x.clone(),
         }])
     }
 
@@ -206,5 +230,11 @@ impl Operator for Cast {
 
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
-    vec![Box::new(ConstantNode), Box::new(ConstantOfShape), Box::new(Shape), Box::new(Cast)]
+    vec![
+        Box::new(ConstantNode),
+        Box::new(ConstantOfShape),
+        Box::new(Shape),
+        Box::new(Cast { like: false }),
+        Box::new(Cast { like: true }),
+    ]
 }

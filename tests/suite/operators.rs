@@ -1,7 +1,7 @@
 //! The operator table against tract: op by op, on whole real files, and by finite differences.
 
 mod cases;
-mod compare;
+pub mod compare;
 mod files;
 mod measuring;
 pub mod model;

@@ -48,6 +48,16 @@ pub enum ReadError {
         /// The value.
         value: String,
     },
+    /// A function of the model that cannot be put in place of its calls.
+    #[error("{file}: function '{function}': {problem}")]
+    Function {
+        /// The file.
+        file: String,
+        /// The function.
+        function: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A shape that no machine could hold.
     #[error("{file}: value '{value}': {problem}")]
     Shape {

@@ -4,18 +4,24 @@
 mod convert;
 mod dims;
 mod error;
+mod inline;
 mod order;
+mod sequences;
 mod tensors;
 mod value;
 mod weights;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::onnx::{Model, messages::GraphProto};
+use crate::onnx::{
+    Model,
+    messages::{GraphProto, NodeProto},
+};
 
 use super::{Architecture, Constant, DType, Edge, Fact, Node, Operand, Origin, Parameter};
 pub use dims::DimBindings;
 pub use error::ReadError;
+use inline::{Call, Opsets, inline};
 use weights::Readers;
 
 /// Values of a data input at most; more would be a mistake or an attack.
@@ -30,14 +36,17 @@ impl Architecture {
     /// Reads the graph of a model with sizes for its symbolic dimensions.
     pub fn from_model_with(model: &Model, dims: DimBindings) -> Result<Self, ReadError> {
         let graph = model.graph();
+        let calls = inline(model)?;
         let mut reader = Reader {
             model,
             graph,
-            readers: Readers::new(graph),
+            calls: &calls,
+            readers: Readers::new(graph, calls.iter().map(|call| &*call.proto)),
             dims,
             architecture: Self { name: graph.name.clone().unwrap_or_default(), ..Self::default() },
             operands: HashMap::new(),
             unwritten: 0,
+            read: Vec::new(),
         };
         reader.initializers()?;
         reader.inputs()?;
@@ -45,6 +54,7 @@ impl Architecture {
         reader.nodes()?;
         reader.connect();
         reader.outputs()?;
+        reader.sequences();
         reader.sort()?;
         Ok(reader.architecture)
     }
@@ -53,6 +63,8 @@ impl Architecture {
 struct Reader<'a> {
     model: &'a Model,
     graph: &'a GraphProto,
+    /// The nodes, those of functions in place of their calls.
+    calls: &'a [Call<'a>],
     readers: Readers<'a>,
     dims: DimBindings,
     architecture: Architecture,
@@ -60,6 +72,8 @@ struct Reader<'a> {
     operands: HashMap<&'a str, Operand>,
     /// Values of parameters that the file declares without holding them.
     unwritten: usize,
+    /// Which of the calls each node of the DAG is.
+    read: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -91,6 +105,7 @@ impl<'a> Reader<'a> {
     fn inputs(&mut self) -> Result<(), ReadError> {
         let graph = self.graph;
         let learned = self.readers.inputs(graph);
+        let guessed = self.readers.guessed(graph, &learned);
         let mut seen = HashSet::new();
         // Where images come in batches of any size, what has one size only is no image.
         let mut batched = false;
@@ -105,8 +120,14 @@ impl<'a> Reader<'a> {
             let (fact, defaulted) = convert::fact(input, &mut self.dims)
                 .map_err(|problem| self.wrong_shape(name, problem))?;
             let is_float = fact.dtype.is_none_or(DType::is_float);
-            let listed = learned.contains(name) || batched;
+            let guess = guessed.contains(name);
+            let listed = learned.contains(name) || guess || batched;
             let operand = if listed && is_float && defaulted.is_empty() {
+                if guess {
+                    self.architecture.notices.push(format!(
+                        "input '{name}' is taken as a weight: others are listed, and no layer takes it as data"
+                    ));
+                }
                 self.parameter(Parameter {
                     name: name.to_owned(),
                     dtype: fact.dtype.unwrap_or(DType::F32),
@@ -156,12 +177,14 @@ impl<'a> Reader<'a> {
 
     /// Nodes of the DAG; `Constant` nodes and stripped weights become constants and parameters.
     fn nodes(&mut self) -> Result<(), ReadError> {
-        let graph = self.graph;
-        let mut opsets: HashMap<String, i64> = self.model.opsets().into_iter().collect();
+        let mut opsets: Opsets = self.model.opsets().into_iter().collect();
         if opsets.is_empty() && self.model.ir_version() < 3 {
             opsets.insert(String::new(), 1);
         }
-        for (position, proto) in graph.node.iter().enumerate() {
+        for (number, call) in self.calls.iter().enumerate() {
+            let Call { proto, position, .. } = call;
+            let (proto, position): (&'a NodeProto, usize) = (proto, *position);
+            let opsets = call.opsets.as_deref().unwrap_or(&opsets);
             let missing = |field| ReadError::Node { file: self.file(), position, field };
             let op_type = proto.op_type.as_deref().filter(|op| !op.is_empty());
             let op_type = op_type.ok_or_else(|| missing("op_type"))?;
@@ -177,7 +200,7 @@ impl<'a> Reader<'a> {
                 None if domain.is_empty() => return Err(ReadError::NoOpset { file: self.file() }),
                 None => 1,
             };
-            if domain.is_empty() && self.tensor_node(position, proto, op_type)? {
+            if domain.is_empty() && self.tensor_node(call, op_type)? {
                 continue;
             }
             let node = Node {
@@ -195,6 +218,7 @@ impl<'a> Reader<'a> {
                 position,
             };
             let index = self.architecture.dag.add_node(node);
+            self.read.push(number);
             for (slot, name) in proto.output.iter().enumerate() {
                 if !name.is_empty() {
                     self.define(name, Operand::Node { node: index, slot })?;
@@ -206,11 +230,11 @@ impl<'a> Reader<'a> {
 
     /// Inputs of every node, edges, and parameters that are named but defined nowhere.
     fn connect(&mut self) {
-        let graph = self.graph;
+        let calls = self.calls;
         for index in self.architecture.dag.node_indices().collect::<Vec<_>>() {
-            let position = self.architecture.dag[index].position;
+            let proto = &calls[self.read[index.index()]].proto;
             let mut inputs = Vec::new();
-            for (destination_slot, name) in graph.node[position].input.iter().enumerate() {
+            for (destination_slot, name) in proto.input.iter().enumerate() {
                 let operand = match self.operands.get(name.as_str()) {
                     _ if name.is_empty() => Operand::Absent,
                     Some(&operand) => operand,

@@ -8,11 +8,14 @@ use crate::onnx::{
 use super::{
     super::{Attribute, Constant, DType, Operand, Origin, Parameter, ParameterId, Tensor},
     ReadError, Reader, convert,
+    inline::Call,
     value::value_attribute,
 };
 
 /// Values of tensors up to this many elements are kept with the parameter.
 const SMALL: usize = 4096;
+/// Indices of tables up to this many elements are constants.
+const LARGEST_TABLE: usize = 1 << 20;
 /// Values that all parameters without values may declare together: in 32-bit floats they fill the
 /// 2 GiB of a file.
 const LARGEST_UNWRITTEN: usize = 1 << 29;
@@ -94,7 +97,9 @@ impl<'a> Reader<'a> {
         let dtype = DType::from_onnx(tensor.data_type.unwrap_or(0));
         let shape = self.shape(name, &tensor.dims)?;
         let count: usize = shape.iter().product();
-        let small = count <= SMALL;
+        // Indices are 64 bits wide, quantised weights are not.
+        let table = dtype == DType::I64 || self.readers.said(name) == Some(false);
+        let small = count <= if table { LARGEST_TABLE } else { SMALL };
         let mut parameter = Parameter {
             name: name.to_owned(),
             dtype,
@@ -111,7 +116,8 @@ impl<'a> Reader<'a> {
             return self.parameter(parameter);
         }
         let value = convert::constant(self.model, name, tensor)?;
-        if !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
+        let fixed = self.readers.said(name) == Some(false);
+        if fixed || !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
             return Ok(self.constant(name, value));
         }
         if let Constant::Float(tensor) = value {
@@ -120,22 +126,25 @@ impl<'a> Reader<'a> {
         self.parameter(parameter)
     }
 
-    /// Whether a tensor of one value is a weight: the bias of one channel.
+    /// Whether a tensor of one value is a weight: the bias of one channel, or what the exporter says
+    /// is one.
     fn is_learned_number(&self, name: &str, tensor: &TensorProto) -> bool {
-        !tensor.dims.is_empty() && self.readers.learn(name)
+        self.readers.said(name).unwrap_or(!tensor.dims.is_empty() && self.readers.learn(name))
     }
 
     /// Turns a node that only holds a tensor into one; says whether it did.
     pub(super) fn tensor_node(
         &mut self,
-        position: usize,
-        proto: &'a NodeProto,
+        call: &'a Call<'a>,
         op_type: &str,
     ) -> Result<bool, ReadError> {
+        let (position, proto): (usize, &'a NodeProto) = (call.position, &call.proto);
         let Some(name) = proto.output.first().filter(|name| !name.is_empty()) else {
             return Ok(false);
         };
         let operand = match op_type {
+            "Constant" if call.opsets.is_some() => self.inner_constant(proto, name)?,
+            _ if call.opsets.is_some() => None,
             "Constant" => self.constant_node(position, proto, name)?,
             "ConstantOfShape" => self.constant_of_shape(position, proto, name)?,
             _ => None,
@@ -144,6 +153,28 @@ impl<'a> Reader<'a> {
             Some(operand) => self.define(name, operand).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// A tensor in a function: shared by its calls and part of the program, so no parameter.
+    fn inner_constant(
+        &mut self,
+        proto: &NodeProto,
+        name: &str,
+    ) -> Result<Option<Operand>, ReadError> {
+        let attributes = convert::attributes(self.model, proto)?.0;
+        let value = match attributes.into_values().next() {
+            Some(Attribute::Tensor(value)) if value.shape().iter().product::<usize>() <= SMALL => {
+                value
+            }
+            Some(Attribute::Float(value)) => Constant::Float(Tensor::full(vec![], value)),
+            Some(Attribute::Floats(data)) => {
+                Constant::Float(Tensor { shape: vec![data.len()], data })
+            }
+            Some(Attribute::Int(value)) => Constant::Int { shape: vec![], data: vec![value] },
+            Some(Attribute::Ints(data)) => Constant::Int { shape: vec![data.len()], data },
+            _ => return Ok(None),
+        };
+        Ok(Some(self.constant(name, value)))
     }
 
     /// `Constant` in five of its seven forms; strings and sparse tensors stay nodes.

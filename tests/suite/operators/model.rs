@@ -185,6 +185,18 @@ impl Case {
         self
     }
 
+    /// A matrix of integers.
+    pub fn ints2<const N: usize>(mut self, shape: [usize; 2], values: [i64; N]) -> Self {
+        self.operands.push(Operand::Ints { shape: shape.to_vec(), values: values.to_vec() });
+        self
+    }
+
+    /// A float initializer of given values.
+    pub fn w_fixed<const N: usize>(mut self, shape: [usize; 1], values: [f32; N]) -> Self {
+        self.operands.push(Operand::Floats { shape: shape.to_vec(), values: values.to_vec() });
+        self
+    }
+
     /// A single integer.
     pub fn int(mut self, value: i64) -> Self {
         self.operands.push(Operand::Ints { shape: vec![], values: vec![value] });
@@ -253,7 +265,9 @@ impl Case {
             node.op_type = words.next().unwrap_or_default().to_owned();
             for word in words {
                 let (name, value) = word.split_once('=').unwrap();
-                node.attribute.push(if value.contains('.') {
+                node.attribute.push(if name == "axis" {
+                    attribute(name, value.parse::<i64>().unwrap())
+                } else if value.contains('.') {
                     attribute(name, value.parse::<f32>().unwrap())
                 } else {
                     let ints: Vec<i64> = value.split(',').map(|it| it.parse().unwrap()).collect();

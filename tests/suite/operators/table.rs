@@ -15,6 +15,11 @@ pub fn cases() -> Vec<Case> {
         pools(),
         reductions(),
         statics(),
+        comparisons(),
+        places(),
+        sums_of_products(),
+        resampling(),
+        attention(),
     ]
     .concat()
 }
@@ -39,6 +44,14 @@ fn convolutions() -> Vec<Case> {
         conv(11).w([3, 4, 2, 4]).with("auto_pad", "SAME_LOWER"),
         conv(11).w([3, 4, 3, 3]).with("auto_pad", "VALID"),
         conv(11).w([3, 4, 7, 6]),
+        // Rows and volumes.
+        op("Conv", 11).x([2, 4, 7]).w([6, 2, 3]).w([6]).with("group", 2).with("pads", [1, 0]),
+        op("Conv", 11).x([2, 3, 9]).w([4, 3, 3]).with("strides", [2]).with("dilations", [2]),
+        op("Conv", 11)
+            .x([1, 2, 4, 5, 3])
+            .w([3, 2, 2, 3, 1])
+            .w([3])
+            .with("pads", [1, 0, 0, 0, 1, 0]),
         transposed().w([4, 3, 3, 3]),
         transposed().w([4, 3, 3, 2]).w([3]).with("strides", [2, 3]),
         transposed().w([4, 3, 3, 3]).with("strides", [2, 2]).with("pads", [1, 1, 1, 1]),
@@ -199,6 +212,28 @@ fn activations() -> Vec<Case> {
         plain("Clip", 13),
         plain("Softplus", 1),
         plain("Softsign", 1),
+        plain("Selu", 6),
+        plain("Selu", 22)
+            .with("alpha", 1.2)
+            .with("gamma", 0.8)
+            .spelled(13, &[["Selu alpha=1.2 gamma=0.8", "i0", "o0"]]),
+        plain("Celu", 12).with("alpha", 0.7).spelled(
+            13,
+            &[
+                ["Relu", "i0", "positive"],
+                ["Min", "i0 f:0.0", "below"],
+                ["Div", "below f:0.7", "slow"],
+                ["Exp", "slow", "power"],
+                ["Sub", "power f:1", "shifted"],
+                ["Mul", "shifted f:0.7", "negative"],
+                ["Add", "positive negative", "o0"],
+            ],
+        ),
+        plain("Mish", 18).spelled(
+            13,
+            &[["Softplus", "i0", "soft"], ["Tanh", "soft", "gate"], ["Mul", "i0 gate", "o0"]],
+        ),
+        plain("ThresholdedRelu", 10).with("alpha", 0.4),
         plain("Erf", 13),
         op("Sqrt", 13).x_in([2, 3], 0.5, 4.0),
         plain("Exp", 13),
@@ -206,6 +241,13 @@ fn activations() -> Vec<Case> {
         plain("Neg", 13),
         plain("Abs", 13),
         op("Reciprocal", 13).x_in([2, 3], 0.5, 4.0),
+        plain("Sign", 13),
+        plain("Sin", 7),
+        plain("Cos", 7),
+        plain("Round", 11),
+        op("Neg", 13).ints([1, -2]),
+        op("Abs", 13).ints([1, -2]),
+        op("Sign", 13).ints([0, 5, -2]).spelled(13, &[["Identity", "i:0,1,-1", "o0"]]),
         plain("Floor", 13),
         plain("Ceil", 13),
         op("Softmax", 13).x([2, 3, 4]),
@@ -259,6 +301,11 @@ fn arithmetic() -> Vec<Case> {
         power().w([4]),
         op("Pow", 13).x([2, 3]).scalar(2.0),
         op("Pow", 13).x([2, 3]).scalar(3.0),
+        op("Mod", 13).x([2, 3]).scalar(0.8).with("fmod", 1),
+        op("Mod", 13)
+            .ints([7, -7, 7, -7])
+            .ints([3, 3, -3, -3])
+            .spelled(13, &[["Identity", "i:1,2,-2,-1", "o0"]]),
     ]);
     cases
 }
@@ -347,6 +394,8 @@ fn pools() -> Vec<Case> {
         ),
         max(12).with("kernel_shape", [3, 3]).with("strides", [2, 2]).with("auto_pad", "SAME_UPPER"),
         max(12).with("kernel_shape", [2, 2]).with("auto_pad", "SAME_LOWER"),
+        op("MaxPool", 12).x([2, 3, 7]).with("kernel_shape", [3]).with("strides", [2]),
+        op("AveragePool", 11).x([2, 3, 7]).with("kernel_shape", [3]).with("pads", [1, 1]),
         average(11).with("kernel_shape", [2, 2]),
         average(7).with("kernel_shape", [3, 3]).with("strides", [2, 2]).with("pads", [1, 1, 1, 1]),
         average(11)
@@ -372,6 +421,8 @@ fn reductions() -> Vec<Case> {
         ("ReduceMax", 18),
         ("ReduceMin", 18),
         ("ReduceL2", 18),
+        ("ReduceL1", 18),
+        ("ReduceProd", 18),
     ] {
         cases.extend([
             op(name, 11).x([2, 3, 4]).with("axes", [1]),
@@ -391,6 +442,358 @@ fn statics() -> Vec<Case> {
         op("Shape", 13).x([2, 3, 4]),
         op("Shape", 15).x([2, 3, 4]).with("start", 1).with("end", -1),
         op("Cast", 13).x([2, 3]).with("to", 1),
+        op("CastLike", 15).x([2, 3]).scalar(1.0).spelled(13, &[["Identity", "i0", "o0"]]),
+        op("CastLike", 19).ints([2, 3]).scalar(1.0).spelled(13, &[["Identity", "f:2,3", "o0"]]),
         op("ConstantOfShape", 9).ints([2, 3]),
+    ]
+}
+
+fn comparisons() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (name, opset) in
+        [("Equal", 13), ("Greater", 13), ("GreaterOrEqual", 16), ("Less", 13), ("LessOrEqual", 16)]
+    {
+        cases.extend([
+            op(name, opset).x([2, 3]).w([3]),
+            op(name, opset).x([2, 1, 3]).w([2, 3]),
+            op(name, opset).ints([1, 2, 3]).ints([3, 2, 1]),
+        ]);
+    }
+    let truths = |name| op(name, 7).ints([0, 0, 1, 1]).ints([0, 1, 0, 1]);
+    cases.extend([
+        truths("And").spelled(13, &[["Mul", "i0 i1", "o0"]]),
+        truths("Or").spelled(13, &[["Max", "i0 i1", "o0"]]),
+        truths("Xor").spelled(13, &[["Sub", "i0 i1", "gap"], ["Mul", "gap gap", "o0"]]),
+        op("Not", 1).ints([0, 1]).spelled(13, &[["Sub", "i:1 i0", "o0"]]),
+        op("Where", 9).ints([1, 0, 1]).x([2, 3]).w([2, 1]).spelled(
+            13,
+            &[
+                ["Mul", "i1 f:1,0,1", "here"],
+                ["Mul", "i2 f:0,1,0", "there"],
+                ["Add", "here there", "o0"],
+            ],
+        ),
+        op("Where", 16)
+            .ints([1, 0])
+            .ints([5, 6])
+            .ints([7])
+            .spelled(13, &[["Mul", "i:1,0 i:-2,-1", "gap"], ["Add", "gap i:7,7", "o0"]]),
+    ]);
+    cases
+}
+
+fn places() -> Vec<Case> {
+    let columns = ["Slice starts=0 ends=1 axes=1", "i0", "first"];
+    vec![
+        op("GatherElements", 13).x([4, 2]).ints2([2, 2], [3, 0, -1, 2]).spelled(
+            9,
+            &[
+                columns,
+                ["Slice starts=1 ends=2 axes=1", "i0", "second"],
+                ["Gather axis=0", "first i:3,3", "a"],
+                ["Gather axis=0", "second i:0,2", "b"],
+                ["Concat axis=1", "a b", "o0"],
+            ],
+        ),
+        op("GatherND", 13)
+            .x([3, 4, 2])
+            .ints2([2, 2], [0, 1, -1, 3])
+            .spelled(9, &[["Reshape", "i0 i:12,2", "rows"], ["Gather", "rows i:1,11", "o0"]]),
+        op("GatherND", 12)
+            .x([3, 4])
+            .ints2([2, 1], [2, 0])
+            .spelled(9, &[["Gather", "i0 i:2,0", "o0"]]),
+        op("ScatterND", 13).x([3, 2]).ints2([1, 1], [1]).w([1, 2]).spelled(
+            9,
+            &[
+                ["Slice starts=0 ends=1 axes=0", "i0", "a"],
+                ["Slice starts=2 ends=3 axes=0", "i0", "b"],
+                ["Concat axis=0", "a i2 b", "o0"],
+            ],
+        ),
+        op("ScatterElements", 13).x([3, 2]).ints2([1, 2], [2, 2]).w([1, 2]).spelled(
+            9,
+            &[["Slice starts=0 ends=2 axes=0", "i0", "a"], ["Concat axis=0", "a i2", "o0"]],
+        ),
+        op("Trilu", 14).x([2, 2, 2]).spelled(
+            9,
+            &[
+                ["Mul", "i0 f:1,0", "low"],
+                ["Sub", "i0 i0", "none"],
+                ["Add", "i0 none", "all"],
+                ["Slice starts=0 ends=1 axes=1", "all", "top"],
+                ["Slice starts=1 ends=2 axes=1", "i0", "bottom"],
+                ["Mul", "bottom f:0,1", "kept"],
+                ["Concat axis=1", "top kept", "o0"],
+            ],
+        ),
+        op("Trilu", 14).x([2, 2]).int(-1).with("upper", 0).spelled(
+            9,
+            &[
+                ["Slice starts=0 ends=1 axes=0", "i0", "top"],
+                ["Mul", "top f:0,0", "none"],
+                ["Slice starts=1 ends=2 axes=0", "i0", "bottom"],
+                ["Mul", "bottom f:1,0", "kept"],
+                ["Concat axis=0", "none kept", "o0"],
+            ],
+        ),
+        op("Tile", 13).x([2, 3]).ints([2, 3]),
+        op("Tile", 6).x([2, 1, 3]).ints([1, 4, 2]),
+        op("DepthToSpace", 13).x([1, 8, 2, 3]).with("blocksize", 2).spelled(
+            13,
+            &[
+                ["Reshape", "i0 i:1,2,2,2,2,3", "split"],
+                ["Transpose perm=0,3,4,1,5,2", "split", "moved"],
+                ["Reshape", "moved i:1,2,4,6", "o0"],
+            ],
+        ),
+        op("DepthToSpace", 13).x([1, 8, 2, 3]).with("blocksize", 2).with("mode", "CRD").spelled(
+            13,
+            &[
+                ["Reshape", "i0 i:1,2,2,2,2,3", "split"],
+                ["Transpose perm=0,1,4,2,5,3", "split", "moved"],
+                ["Reshape", "moved i:1,2,4,6", "o0"],
+            ],
+        ),
+        op("SpaceToDepth", 13).x([1, 2, 4, 6]).with("blocksize", 2).spelled(
+            13,
+            &[
+                ["Reshape", "i0 i:1,2,2,2,3,2", "split"],
+                ["Transpose perm=0,3,5,1,2,4", "split", "moved"],
+                ["Reshape", "moved i:1,8,2,3", "o0"],
+            ],
+        ),
+        op("Range", 11).int(2).int(11).int(3).spelled(13, &[["Identity", "i:2,5,8", "o0"]]),
+        op("Range", 11).int(3).int(-2).int(-2).spelled(13, &[["Identity", "i:3,1,-1", "o0"]]),
+        op("Range", 11)
+            .scalar(0.0)
+            .scalar(1.0)
+            .scalar(0.4)
+            .spelled(13, &[["Identity", "f:0,0.4,0.8", "o0"]]),
+        op("EyeLike", 9)
+            .x([2, 3])
+            .with("k", 1)
+            .spelled(13, &[["Reshape", "f:0,1,0,0,0,1 i:2,3", "o0"]]),
+        op("CumSum", 14).x([2, 3]).int(1).spelled(9, &SUMS),
+        op("CumSum", 14).x([2, 2]).int(-1).with("exclusive", 1).with("reverse", 1).spelled(
+            9,
+            &[
+                ["Slice starts=1 ends=2 axes=1", "i0", "last"],
+                ["Sub", "last last", "none"],
+                ["Concat axis=1", "last none", "o0"],
+            ],
+        ),
+        op("CumSum", 11).ints([1, 2, 3]).int(0).spelled(13, &[["Identity", "i:1,3,6", "o0"]]),
+    ]
+}
+
+/// Running sums of three columns.
+const SUMS: [[&str; 3]; 6] = [
+    ["Slice starts=0 ends=1 axes=1", "i0", "a"],
+    ["Slice starts=1 ends=2 axes=1", "i0", "b"],
+    ["Slice starts=2 ends=3 axes=1", "i0", "c"],
+    ["Add", "a b", "ab"],
+    ["Add", "ab c", "abc"],
+    ["Concat axis=1", "a ab abc", "o0"],
+];
+
+fn sums_of_products() -> Vec<Case> {
+    let einsum = |equation| op("Einsum", 12).with("equation", equation);
+    vec![
+        einsum("ij,jk->ik").x([2, 3]).w([3, 4]).spelled(9, &[["MatMul", "i0 i1", "o0"]]),
+        einsum("bhqd,bhkd->bhqk")
+            .x([2, 2, 3, 4])
+            .w([2, 2, 5, 4])
+            .spelled(9, &[["Transpose perm=0,1,3,2", "i1", "keys"], ["MatMul", "i0 keys", "o0"]]),
+        einsum("b n h d, b m h d -> b h n m").x([2, 3, 2, 4]).w([2, 5, 2, 4]).spelled(
+            9,
+            &[
+                ["Transpose perm=0,2,1,3", "i0", "queries"],
+                ["Transpose perm=0,2,3,1", "i1", "keys"],
+                ["MatMul", "queries keys", "o0"],
+            ],
+        ),
+        einsum("ij->j")
+            .x([2, 3])
+            .spelled(9, &[["ReduceSum axes=0", "i0", "row"], ["Squeeze axes=0", "row", "o0"]]),
+        einsum("ijk,ik->ij").x([2, 3, 4]).w([2, 4]).spelled(
+            9,
+            &[
+                ["Unsqueeze axes=2", "i1", "columns"],
+                ["MatMul", "i0 columns", "cells"],
+                ["Squeeze axes=2", "cells", "o0"],
+            ],
+        ),
+        einsum("ij,kj")
+            .x([2, 3])
+            .w([4, 3])
+            .spelled(9, &[["Transpose perm=1,0", "i1", "turned"], ["MatMul", "i0 turned", "o0"]]),
+        einsum("ij,i->j").x([2, 3]).w([2]).spelled(
+            9,
+            &[
+                ["Unsqueeze axes=0", "i1", "row"],
+                ["MatMul", "row i0", "cells"],
+                ["Squeeze axes=0", "cells", "o0"],
+            ],
+        ),
+    ]
+}
+
+/// PyTorch's bicubic interpolation of two pixels by four.
+const CUBIC: [[&str; 3]; 2] = [
+    [
+        "Reshape",
+        "f:1.10546875,0.7734375,0.2265625,-0.10546875,-0.10546875,0.2265625,0.7734375,1.10546875 i:2,4",
+        "matrix",
+    ],
+    ["MatMul", "i0 matrix", "o0"],
+];
+
+/// Every pixel of 3 × 4 as a block of 2 × 3.
+const BLOCKS: [[&str; 3]; 3] = [
+    ["Unsqueeze axes=3,5", "i0", "cells"],
+    ["Expand", "cells i:1,2,3,2,4,3", "wide"],
+    ["Reshape", "wide i:1,2,6,12", "o0"],
+];
+
+fn resampling() -> Vec<Case> {
+    let resize = |opset| op("Resize", opset).x([1, 2, 3, 4]);
+    let row = || op("Resize", 13).x([1, 2]).none().w_fixed([2], [1.0, 2.0]);
+    // tract asks for the region of interest, which these conventions do not look at.
+    let twice = |case: Case| case.w_fixed([8], [0.0; 8]).w_fixed([4], [1.0, 1.0, 2.0, 2.0]);
+    vec![
+        twice(resize(11))
+            .with("coordinate_transformation_mode", "asymmetric")
+            .with("nearest_mode", "floor"),
+        // tract and PyTorch do not agree on the edge of half pixels; these are PyTorch's.
+        row().with("mode", "linear").spelled(
+            9,
+            &[
+                ["Reshape", "f:1,0.75,0.25,0,0,0.25,0.75,1 i:2,4", "matrix"],
+                ["MatMul", "i0 matrix", "o0"],
+            ],
+        ),
+        row()
+            .with("mode", "linear")
+            .with("coordinate_transformation_mode", "pytorch_half_pixel")
+            .spelled(
+                9,
+                &[
+                    ["Reshape", "f:1,0.75,0.25,0,0,0.25,0.75,1 i:2,4", "matrix"],
+                    ["MatMul", "i0 matrix", "o0"],
+                ],
+            ),
+        row().with("mode", "cubic").spelled(9, &CUBIC),
+        twice(resize(13))
+            .with("mode", "linear")
+            .with("coordinate_transformation_mode", "align_corners"),
+        twice(resize(13))
+            .with("mode", "linear")
+            .with("coordinate_transformation_mode", "asymmetric"),
+        resize(13)
+            .none()
+            .none()
+            .ints([1, 2, 6, 12])
+            .with("coordinate_transformation_mode", "asymmetric")
+            .with("nearest_mode", "floor")
+            .spelled(9, &BLOCKS),
+        op("Upsample", 9).x([1, 2, 3, 4]).w_fixed([4], [1.0, 1.0, 2.0, 3.0]).spelled(9, &BLOCKS),
+    ]
+}
+
+fn attention() -> Vec<Case> {
+    let heads = || op("Attention", 23).x([2, 2, 3, 4]).w([2, 2, 5, 4]).w([2, 2, 5, 6]);
+    let scores = [["Transpose perm=0,1,3,2", "i1", "keys"], ["MatMul", "i0 keys", "products"]];
+    let spelled = |middle: &[[&'static str; 3]]| {
+        [&scores[..], middle, &[["MatMul", "shares i2", "o0"]]].concat()
+    };
+    vec![
+        heads().spelled(
+            13,
+            &spelled(&[["Mul", "products f:0.5", "scaled"], ["Softmax", "scaled", "shares"]]),
+        ),
+        heads().with("scale", 0.25).w([3, 5]).spelled(
+            13,
+            &spelled(&[
+                ["Mul", "products f:0.25", "scaled"],
+                ["Add", "scaled i3", "masked"],
+                ["Softmax", "masked", "shares"],
+            ]),
+        ),
+        heads().with("softcap", 2.0).spelled(
+            13,
+            &spelled(&[
+                ["Mul", "products f:0.25", "scaled"],
+                ["Tanh", "scaled", "capped"],
+                ["Mul", "capped f:2.0", "wide"],
+                ["Softmax", "wide", "shares"],
+            ]),
+        ),
+        heads().ints([1, 1, 0, 1, 0]).spelled(
+            13,
+            &spelled(&[
+                ["Mul", "products f:0.5", "scaled"],
+                ["Add", "scaled f:0,0,-10000,0,-10000", "masked"],
+                ["Softmax", "masked", "shares"],
+            ]),
+        ),
+        op("Attention", 23)
+            .x([1, 1, 2, 4])
+            .w([1, 1, 2, 4])
+            .w([1, 1, 2, 4])
+            .with("is_causal", 1)
+            .spelled(
+                13,
+                &spelled(&[
+                    ["Mul", "products f:0.5", "scaled"],
+                    ["Reshape", "f:0,-10000,0,0 i:2,2", "mask"],
+                    ["Add", "scaled mask", "masked"],
+                    ["Softmax", "masked", "shares"],
+                ]),
+            ),
+        // Heads side by side, two of queries for one of keys.
+        op("Attention", 23)
+            .x([1, 3, 8])
+            .w([1, 5, 4])
+            .w([1, 5, 4])
+            .with("q_num_heads", 2)
+            .with("kv_num_heads", 1)
+            .spelled(
+                13,
+                &[
+                    ["Reshape", "i0 i:1,3,2,4", "split"],
+                    ["Transpose perm=0,2,1,3", "split", "queries"],
+                    ["Transpose perm=0,2,1", "i1", "keys"],
+                    ["MatMul", "queries keys", "products"],
+                    ["Mul", "products f:0.5", "scaled"],
+                    ["Softmax", "scaled", "shares"],
+                    ["MatMul", "shares i2", "mixed"],
+                    ["Transpose perm=0,2,1,3", "mixed", "turned"],
+                    ["Reshape", "turned i:1,3,8", "o0"],
+                ],
+            ),
+        op("RMSNormalization", 23).x([2, 3, 4]).w([4]).with("epsilon", 1e-2).spelled(
+            11,
+            &[
+                ["Mul", "i0 i0", "square"],
+                ["ReduceMean axes=2", "square", "power"],
+                ["Add", "power f:0.01", "sum"],
+                ["Sqrt", "sum", "root"],
+                ["Div", "i0 root", "standard"],
+                ["Mul", "standard i1", "o0"],
+            ],
+        ),
+        op("LpNormalization", 1)
+            .x([2, 3, 4])
+            .with("axis", 1)
+            .spelled(11, &[["ReduceL2 axes=1", "i0", "length"], ["Div", "i0 length", "o0"]]),
+        op("LpNormalization", 22).x([2, 3]).with("p", 1).spelled(
+            11,
+            &[
+                ["Abs", "i0", "sizes"],
+                ["ReduceSum axes=1", "sizes", "length"],
+                ["Div", "i0 length", "o0"],
+            ],
+        ),
     ]
 }
