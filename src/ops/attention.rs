@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, activation};
 use crate::graph::{Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, bad, bounded, broadcast, maybe, maybe_shape, named, required},
 };
 
@@ -91,6 +91,10 @@ impl Operator for Attention {
 
     fn since(&self) -> &'static [i64] {
         &[23]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Attention
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

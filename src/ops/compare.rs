@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use crate::graph::{DType, Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, bad, broadcast, output, required, spread},
 };
 
@@ -30,6 +30,10 @@ impl Operator for Relation {
 
     fn since(&self) -> &'static [i64] {
         self.since
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Arithmetic
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -76,6 +80,10 @@ impl Operator for Not {
         &[1]
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Arithmetic
+    }
+
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         Ok(output(node, Some(DType::Bool), required(inputs, 0)?.shape.clone()))
     }
@@ -102,6 +110,10 @@ impl Operator for Where {
 
     fn since(&self) -> &'static [i64] {
         &[9, 16]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Arithmetic
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use crate::graph::{Fact, Layout, Node, Role};
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, bad, maybe_shape, output, required},
 };
 
@@ -107,6 +107,10 @@ impl Operator for Einsum {
 
     fn since(&self) -> &'static [i64] {
         &[12]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Linear
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use crate::graph::{Fact, Node};
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{array, axis, bad, maybe_shape, output, positions, required, strides},
 };
 
@@ -50,6 +50,10 @@ impl Operator for GatherElements {
 
     fn since(&self) -> &'static [i64] {
         &[11, 13]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -113,6 +117,10 @@ impl Operator for GatherNd {
         &[11, 12, 13]
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
+    }
+
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
         let shape = match (&x.shape, maybe_shape(inputs, 1)) {
@@ -150,6 +158,10 @@ impl Operator for Scatter {
 
     fn since(&self) -> &'static [i64] {
         &[11, 13, 16, 18]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -198,6 +210,10 @@ impl Operator for Trilu {
 
     fn since(&self) -> &'static [i64] {
         &[14]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -261,6 +277,10 @@ impl Operator for Tile {
 
     fn since(&self) -> &'static [i64] {
         &[6, 13]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::graph::{self, Constant, DType, Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{around, array, axis, bad, bounded, folds, named, output, required, static_ints},
 };
 
@@ -41,6 +41,10 @@ impl Operator for Range {
 
     fn since(&self) -> &'static [i64] {
         &[11]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Constant
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -121,6 +125,10 @@ impl Operator for EyeLike {
         &[9, 22]
     }
 
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Constant
+    }
+
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let Some(shape) = &required(inputs, 0)?.shape else { return Ok(output(node, None, None)) };
         let (dtype, value) = Self::value(node, shape)?;
@@ -148,6 +156,10 @@ impl Operator for CumSum {
 
     fn since(&self) -> &'static [i64] {
         &[11, 14]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Reduction
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

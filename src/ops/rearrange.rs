@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use crate::graph::{Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{array, bad, image, output, required},
 };
 
@@ -67,6 +67,10 @@ impl Operator for Rearrange {
 
     fn since(&self) -> &'static [i64] {
         if self.to_space { &[1, 11, 13] } else { &[1, 13] }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

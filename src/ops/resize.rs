@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::graph::{Constant, Fact, Node};
 
 use super::{
-    Array, OpError, Operator,
+    Array, OpError, Operator, OperatorFamily,
     helpers::{around, array, bad, bounded, maybe, output, required, static_ints},
 };
 
@@ -196,6 +196,10 @@ impl Operator for Resize {
 
     fn since(&self) -> &'static [i64] {
         if self.upsample { &[7, 9] } else { &[10, 11, 13, 18, 19] }
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Shape
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

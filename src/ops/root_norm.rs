@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use crate::graph::{Fact, Layout, Node, Role};
 
 use super::{
-    Array, OpError, Operator, SlotRule,
+    Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{around, array, axis, bad, maybe_shape, output, required},
 };
 
@@ -25,6 +25,10 @@ impl Operator for RmsNormalization {
 
     fn since(&self) -> &'static [i64] {
         &[23]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
@@ -77,6 +81,10 @@ impl Operator for LpNormalization {
 
     fn since(&self) -> &'static [i64] {
         &[1, 22]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Normalisation
     }
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {

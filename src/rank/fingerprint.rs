@@ -45,6 +45,8 @@ fn outputs(architecture: &Architecture) -> Vec<Operand> {
 
 fn structure(architecture: &Architecture, live: &Live) -> String {
     let mut known = vec![String::new(); architecture.dag.node_count()];
+    // What sums add up: neither their order nor how they are nested matters.
+    let mut terms: Vec<Vec<String>> = vec![Vec::new(); architecture.dag.node_count()];
     let mut all = Vec::with_capacity(live.nodes.len());
     for &index in &live.nodes {
         let node = &architecture.dag[index];
@@ -62,8 +64,29 @@ fn structure(architecture: &Architecture, live: &Live) -> String {
                 },
             })
             .collect();
-        if matches!(node.op_type.as_str(), "Add" | "Mul" | "Sum" | "Max" | "Min" | "Mean") {
+        if matches!(node.op_type.as_str(), "Mul" | "Sum" | "Max" | "Min" | "Mean") {
             operands.sort_unstable();
+        }
+        let adds = node.op_type == "Add"
+            && node.inputs.iter().all(|operand| matches!(operand, Operand::Node { .. }));
+        if adds {
+            let mut sum = Vec::new();
+            for (operand, hash) in node.inputs.iter().zip(operands) {
+                match *operand {
+                    Operand::Node { node, .. } if !terms[node.index()].is_empty() => {
+                        sum.extend_from_slice(&terms[node.index()]);
+                    }
+                    Operand::Node { node, .. } if known[node.index()].is_empty() => {}
+                    _ => sum.push(hash),
+                }
+            }
+            sum.sort_unstable();
+            known[index.index()] = match sum.as_slice() {
+                [one] => one.trim_end_matches(".0").to_owned(),
+                sum => hex(&Sha256::digest(format!("sum{sum:?}"))),
+            };
+            terms[index.index()] = sum;
+            continue;
         }
         let text = format!("{}:{}{:?}{operands:?}", node.domain, node.op_type, node.attributes);
         known[index.index()] = hex(&Sha256::digest(text));

@@ -96,9 +96,11 @@ fn verify_holds_for_what_predict_wrote_and_finds_a_single_flipped_bit() {
     let weight =
         report["tensors"].as_array().unwrap().iter().find(|tensor| tensor["role"] == "weight");
     let name = weight.unwrap()["initializer"].as_str().unwrap();
-    // The values follow the last mention of the name: initializers end the file.
-    let at = whole.windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap();
-    for (position, bit) in [(at + name.len() + 40, 0), (at + name.len() + 41, 7)] {
+    let state = fs::read(out.join("plain-cnn.safetensors")).unwrap();
+    let state = safetensors::SafeTensors::deserialize(&state).unwrap();
+    let values = &state.tensor(name).unwrap().data()[..64];
+    let at = whole.windows(values.len()).position(|window| window == values).unwrap();
+    for (position, bit) in [(at + 40, 0), (at + 41, 7)] {
         let mut flipped = whole.clone();
         flipped[position] ^= 1 << bit;
         fs::write(&filled, flipped).unwrap();
