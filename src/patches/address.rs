@@ -110,6 +110,8 @@ pub struct Address {
     pub tap: usize,
     /// Tile row and column.
     pub tile: [usize; 2],
+    /// Row of the token of the node that made the channels read here, where that is known.
+    pub source: Option<usize>,
 }
 
 /// One patch: elements of a tensor that one application of an output layer writes.
@@ -117,9 +119,11 @@ pub struct Address {
 pub struct Patch {
     /// Position inside its tile.
     pub position: usize,
-    /// Offset of its first element in the tensor.
+    /// First row and column that the tensor takes.
+    pub start: [usize; 2],
+    /// Offset of the element there.
     pub offset: usize,
-    /// Valid rows and columns.
+    /// Number of rows and columns that it takes.
     pub extent: [usize; 2],
     /// Distance in the tensor between rows and between columns.
     pub stride: [usize; 2],
@@ -134,13 +138,92 @@ fn channels(shape: &[usize], layout: Layout) -> Option<[usize; 2]> {
     }
 }
 
+/// Channels that lie side by side in one patch, and at equal distances in the tensor.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Token of the node that made them.
+    source: Option<usize>,
+    tile: usize,
+    /// Patch inside the tile.
+    patch: usize,
+    /// First channel inside the patch.
+    start: usize,
+    /// The same in the tensor.
+    first: usize,
+    step: usize,
+    count: usize,
+}
+
+/// How an axis of channels is cut: `places` are the maker (by token row) and number of every channel,
+/// or the axis stands for itself. Runs of the same tile follow each other.
+fn runs(extent: usize, tile: usize, patch: usize, places: Option<&[Place]>) -> Vec<Run> {
+    let own: Vec<Place>;
+    let places = match places {
+        Some(places) => places,
+        None => {
+            own = (0..extent).map(|channel| Place { source: None, channel }).collect();
+            &own
+        }
+    };
+    let mut order: Vec<usize> = (0..extent).collect();
+    // Makers in the order in which they first appear.
+    let mut makers: Vec<Option<usize>> = Vec::new();
+    for place in places {
+        if !makers.contains(&place.source) {
+            makers.push(place.source);
+        }
+    }
+    let rank = |index: &usize| {
+        let place = places[*index];
+        (makers.iter().position(|maker| *maker == place.source), place.channel)
+    };
+    order.sort_by_cached_key(rank);
+    let mut runs: Vec<Run> = Vec::new();
+    for index in order {
+        let Place { source, channel } = places[index];
+        let next = Run {
+            source,
+            tile: channel / tile,
+            patch: channel % tile / patch,
+            start: channel % patch,
+            first: index,
+            step: 1,
+            count: 1,
+        };
+        if let Some(last) = runs.last_mut() {
+            let same = (last.source, last.tile, last.patch) == (source, next.tile, next.patch);
+            let step = index.wrapping_sub(last.first + (last.count - 1) * last.step);
+            let fits = last.count == 1 || step == last.step;
+            if same && fits && index > last.first && next.start == last.start + last.count {
+                last.step = step;
+                last.count += 1;
+                continue;
+            }
+        }
+        runs.push(next);
+    }
+    runs
+}
+
+/// Which channel of which maker, by the row of the maker's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The maker; `None` where it is not known.
+    pub source: Option<usize>,
+    /// Its channel.
+    pub channel: usize,
+}
+
 /// Cuts a parameter into tiles and their patches: `visit` is called once per tile of each tap with
-/// the address and the patches of the tile. Together the patches cover every element once.
+/// the address and the patches of the tile. Together the patches cover every element once. `places`
+/// are those of the channels that the parameter reads: its input channels if it has any, its only
+/// channels otherwise.
 pub fn patches_of(
     shape: &[usize],
     layout: Layout,
     family: Family,
     token: usize,
+    places: Option<&[Place]>,
     mut visit: impl FnMut(Address, &[Patch]),
 ) {
     let total: usize = shape.iter().product();
@@ -156,30 +239,33 @@ pub fn patches_of(
         (Some(_), Layout::InOut) => [count, rows * count],
         (Some(_), _) => [columns * count, count],
     };
-    let [tile_rows, tile_columns] = family.tile();
-    let [patch_rows, patch_columns] = family.patch();
+    let ([tile_rows, tile_columns], [patch_rows, patch_columns]) = (family.tile(), family.patch());
+    let reads_rows = tile_columns == 1;
+    let of_axis =
+        |extent: usize, is_read: bool| places.filter(|places| is_read && places.len() == extent);
+    let rows = runs(rows, tile_rows, patch_rows, of_axis(rows, reads_rows));
+    let columns = runs(columns, tile_columns, patch_columns, of_axis(columns, !reads_rows));
+    let is_together = |a: &Run, b: &Run| (a.source, a.tile) == (b.source, b.tile);
     let mut patches = Vec::with_capacity(family.positions());
     for tap in 0..count {
-        for top in (0..rows).step_by(tile_rows) {
-            for left in (0..columns).step_by(tile_columns) {
+        for rows in rows.chunk_by(is_together) {
+            for columns in columns.chunk_by(is_together) {
                 patches.clear();
-                for row in (top..rows.min(top + tile_rows)).step_by(patch_rows) {
-                    for column in (left..columns.min(left + tile_columns)).step_by(patch_columns) {
-                        let across = tile_columns / patch_columns;
+                for row in rows {
+                    for column in columns {
                         patches.push(Patch {
-                            position: (row - top) / patch_rows * across
-                                + (column - left) / patch_columns,
-                            offset: row * row_stride + column * column_stride + tap,
-                            extent: [
-                                patch_rows.min(rows - row),
-                                patch_columns.min(columns - column),
-                            ],
-                            stride: [row_stride, column_stride],
+                            position: row.patch * (tile_columns / patch_columns) + column.patch,
+                            start: [row.start, column.start],
+                            offset: row.first * row_stride + column.first * column_stride + tap,
+                            extent: [row.count, column.count],
+                            stride: [row.step * row_stride, column.step * column_stride],
                         });
                     }
                 }
-                let tile = [top / tile_rows, left / tile_columns];
-                visit(Address { token, family, tap: centred(tap, taps), tile }, &patches);
+                let tile = [rows[0].tile, columns[0].tile];
+                let source = rows[0].source.or(columns[0].source);
+                let tap = centred(tap, taps);
+                visit(Address { token, family, tap, tile, source }, &patches);
             }
         }
     }
@@ -212,6 +298,7 @@ mod tests {
             window in prop::collection::vec(1usize..4, 0..3),
             in_out in any::<bool>(),
             family in prop::sample::select(&Family::ALL[..]),
+            interleaved in prop::option::of(1usize..4),
         ) {
             let mut shape = shape;
             if shape.len() == 2 {
@@ -223,10 +310,20 @@ mod tests {
                 _ => Layout::OutIn,
             };
             let mut seen = vec![0u8; shape.iter().product()];
-            patches_of(&shape, layout, family, 0, |address, patches| {
+            let [rows, columns] = channels(&shape, layout).unwrap_or([shape.iter().product(), 1]);
+            let read = if family.tile()[1] > 1 { columns } else { rows };
+            let places = interleaved.map(|makers: usize| -> Vec<Place> {
+                (0..read)
+                    .map(|index| Place { source: Some(index % makers), channel: index / makers + 5 })
+                    .collect()
+            });
+            patches_of(&shape, layout, family, 0, places.as_deref(), |address, patches| {
                 assert!(address.tap < TAPS);
                 for patch in patches {
                     assert!(patch.position < family.positions());
+                    for axis in 0..2 {
+                        assert!(patch.start[axis] + patch.extent[axis] <= family.patch()[axis]);
+                    }
                     for row in 0..patch.extent[0] {
                         for column in 0..patch.extent[1] {
                             let at = patch.offset + row * patch.stride[0] + column * patch.stride[1];
@@ -237,6 +334,34 @@ mod tests {
             });
             prop_assert!(seen.iter().all(|&count| count == 1));
         }
+    }
+
+    #[test]
+    fn channels_are_written_like_those_of_their_maker() {
+        // A shuffle of two groups of 20: every second channel comes from the second maker.
+        let places: Vec<Place> = (0..40)
+            .map(|index| Place { source: Some(7 + index % 2), channel: index / 2 })
+            .collect();
+        let mut seen = Vec::new();
+        let (shape, family) = ([8, 40, 1, 1], Family::Pointwise);
+        patches_of(&shape, Layout::OutIn, family, 0, Some(&places), |address, patches| {
+            for patch in patches {
+                seen.push((
+                    address.source,
+                    patch.position,
+                    patch.offset,
+                    patch.extent,
+                    patch.stride,
+                ));
+            }
+        });
+        let expected = [
+            (Some(7), 0, 0, [8, 16], [40, 2]),
+            (Some(7), 1, 32, [8, 4], [40, 2]),
+            (Some(8), 0, 1, [8, 16], [40, 2]),
+            (Some(8), 1, 33, [8, 4], [40, 2]),
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! All patches of one or several architectures, grouped by the output layer that writes them.
 
-use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role};
+use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role, Slot};
 
 use super::{
     Address, Family,
-    address::{Patch, patches_of},
+    address::{Patch, Place, patches_of},
     scale::{Scale, scale_of},
+    source::{Source, Sources},
 };
 
 /// A patch and where it goes.
@@ -34,9 +35,14 @@ pub struct PatchPlan {
 
 impl PatchPlan {
     /// Plans every parameter that has a shape, a float type and a predictable role. `tokens` are
-    /// the nodes that the encoder gives a token to.
-    pub fn new(architecture: &Architecture, tokens: &[NodeIndex]) -> Self {
-        Self::of_parameters(architecture, tokens, 0..architecture.parameters.len())
+    /// the nodes that the encoder gives a token to; with `sources`, patches follow the makers of the
+    /// channels that a parameter reads.
+    pub fn new(
+        architecture: &Architecture,
+        tokens: &[NodeIndex],
+        sources: Option<&Sources>,
+    ) -> Self {
+        Self::of_parameters(architecture, tokens, sources, 0..architecture.parameters.len())
     }
 
     /// As [`PatchPlan::new`], for some of the parameters only, so that large networks can be
@@ -44,6 +50,7 @@ impl PatchPlan {
     pub fn of_parameters(
         architecture: &Architecture,
         tokens: &[NodeIndex],
+        sources: Option<&Sources>,
         parameters: std::ops::Range<usize>,
     ) -> Self {
         let classifier = classifier(architecture);
@@ -71,7 +78,9 @@ impl PatchPlan {
             plan.lengths[index] = shape.iter().product();
             let scale = scale_of(family, slot.fan_in);
             let seen = slot.view.as_ref().unwrap_or(shape);
-            patches_of(seen, slot.layout, family, token, |address, patches| {
+            let places = sources.and_then(|sources| places(sources, slot, family, &row_of));
+            let places = places.as_deref();
+            patches_of(seen, slot.layout, family, token, places, |address, patches| {
                 for &patch in patches {
                     plan.spans[family as usize][patch.position].push(Span {
                         address: plan.addresses.len(),
@@ -108,14 +117,36 @@ impl Span {
 
     #[inline]
     fn visit(&self, columns: usize, mut element: impl FnMut(usize, usize)) {
-        let Patch { offset, extent, stride, .. } = self.patch;
+        let Patch { start, offset, extent, stride, .. } = self.patch;
         for row in 0..extent[0] {
             for column in 0..extent[1] {
                 let to = offset + row * stride[0] + column * stride[1];
-                element(row * columns + column, to);
+                element((start[0] + row) * columns + start[1] + column, to);
             }
         }
     }
+}
+
+/// Maker and number of every channel that a parameter reads; `None` for those that follow the
+/// channels their own node makes, and for groups, whose members share their columns.
+fn places(
+    sources: &Sources,
+    slot: &Slot,
+    family: Family,
+    row_of: &[Option<usize>],
+) -> Option<Vec<Place>> {
+    let reads = match family {
+        Family::Depthwise | Family::Gain | Family::Shift => true,
+        Family::Bias => sources.is_depthwise(slot.node),
+        Family::Stem | Family::Spatial | Family::Pointwise | Family::Classifier => slot.groups == 1,
+        Family::Free => false,
+    };
+    let place = |source: Source| Place {
+        source: source.node.and_then(|node| *row_of.get(node.index())?),
+        channel: source.channel,
+    };
+    let sources = reads.then(|| sources.of_input(slot.node))??;
+    Some(sources.into_iter().map(place).collect())
 }
 
 /// The last node that holds a weight matrix on the way to the first output.

@@ -3,12 +3,15 @@
 //! taps of depthwise kernels) are cut into runs of 64. Every patch has an [`Address`]: the node
 //! token, the role, the tap and the tile. The position of a patch inside its tile selects the
 //! predictor's output layer, so every position of a tile has its own weights; tiles beyond the
-//! first are told apart by their address, never copied.
+//! first are told apart by their address, never copied. Where a layer reads channels that several
+//! others made, each maker's channels are cut for themselves (see [`Sources`]).
 
 mod address;
 mod layout;
 mod scale;
+mod source;
 
-pub use address::{Address, Family, PATCH, Patch, TAPS, TILE, patches_of};
+pub use address::{Address, Family, PATCH, Patch, Place, TAPS, TILE, patches_of};
 pub use layout::{PatchPlan, Span};
 pub use scale::{Scale, scale_of};
+pub use source::{Source, Sources};

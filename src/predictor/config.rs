@@ -40,11 +40,15 @@ pub struct NetworkConfig {
     pub hidden: usize,
     /// Images in the learned calibration batch.
     pub calibration: usize,
+    /// Whether the patches of a weight follow the nodes that made the channels it reads; otherwise
+    /// they follow the channels' numbers alone.
+    pub sources: bool,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { encoder: EncoderConfig::default(), trunk: 384, hidden: 256, calibration: 64 }
+        let encoder = EncoderConfig::default();
+        Self { encoder, trunk: 384, hidden: 256, calibration: 64, sources: false }
     }
 }
 

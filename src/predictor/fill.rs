@@ -6,7 +6,7 @@ use crate::{
     encoder::{NodeBatch, NodeFeatures, data_nodes},
     graph::{Architecture, Distances, Parameter, ParameterId, Role},
     ops::Registry,
-    patches::PatchPlan,
+    patches::{PatchPlan, Sources},
 };
 
 use super::{Estimate, Job, Predictor, PredictorError, StandIn};
@@ -65,8 +65,11 @@ impl Predictor {
         if !features.is_empty() {
             let batch = NodeBatch::new(&[&features], &self.device);
             let tokens = network.tokens(&batch);
+            let follows = self.config.network.sources;
+            let sources = follows.then(|| Sources::new(architecture, registry));
             for range in chunks(architecture) {
-                let plan = PatchPlan::of_parameters(architecture, &features.nodes, range.clone());
+                let (nodes, sources) = (&features.nodes, sources.as_ref());
+                let plan = PatchPlan::of_parameters(architecture, nodes, sources, range.clone());
                 let jobs = [Job { features: &features, plan: &plan }];
                 let estimate = Estimate::from_tokens(
                     &network,
@@ -132,7 +135,7 @@ pub fn expected(
     architecture: &Architecture,
     holds_value: impl Fn(ParameterId) -> bool,
 ) -> Vec<Filled> {
-    let plan = PatchPlan::new(architecture, &data_nodes(architecture));
+    let plan = PatchPlan::new(architecture, &data_nodes(architecture), None);
     let label = |(index, parameter)| {
         let id = ParameterId(index);
         match plan.covers(id) {

@@ -57,12 +57,11 @@ impl<'a> Estimate<'a> {
         let mut first_address = Vec::with_capacity(jobs.len());
         for (position, job) in jobs.iter().enumerate() {
             first_address.push(addresses.len());
-            addresses.extend(
-                job.plan
-                    .addresses
-                    .iter()
-                    .map(|address| Address { token: address.token + position * nodes, ..*address }),
-            );
+            addresses.extend(job.plan.addresses.iter().map(|address| Address {
+                token: address.token + position * nodes,
+                source: address.source.map(|source| source + position * nodes),
+                ..*address
+            }));
         }
         let mut groups = Vec::new();
         let Some(&any) = addresses.first() else {

@@ -24,6 +24,7 @@ pub struct Network {
     families: Param<Tensor<2>>,
     taps: Param<Tensor<2>>,
     tiles: Linear,
+    sources: Option<Linear>,
     widen: Linear,
     trunk: Linear,
     norm: LayerNorm,
@@ -38,6 +39,8 @@ impl Network {
     pub const OPERATORS: &str = "encoder.operators";
     /// Prefix of the tensors that only predictors with further node features have.
     pub(super) const FURTHER: &str = "encoder.further.";
+    /// Prefix of the tensors that only predictors whose patches follow makers of channels have.
+    pub(super) const SOURCES: &str = "sources.";
 
     /// An empty network; load values with [`crate::neural::with_values`].
     pub fn new(
@@ -62,6 +65,7 @@ impl Network {
             families: table(Family::ALL.len(), width, device),
             taps: table(TAPS, width, device),
             tiles: linear(4 * TILE_WAVES, width, device),
+            sources: config.sources.then(|| linear(width, width, device)),
             widen: linear(width, config.trunk, device),
             trunk: linear(config.trunk, config.hidden, device),
             norm: LayerNormConfig::new(config.hidden).init(device),
@@ -87,8 +91,8 @@ impl Network {
         self.encoder.forward(batch)
     }
 
-    /// One hidden vector per address, `[addresses, hidden]`. `Address::token` indexes the rows of
-    /// `tokens`.
+    /// One hidden vector per address, `[addresses, hidden]`. `Address::token` and `source` index the
+    /// rows of `tokens`.
     pub fn hidden(&self, tokens: Tensor<2>, addresses: &[Address]) -> Tensor<2> {
         let device = tokens.device();
         let index = |value: fn(&Address) -> usize| -> Tensor<1, Int> {
@@ -97,10 +101,17 @@ impl Network {
         };
         let waves: Vec<f32> = addresses.iter().flat_map(|address| waves(address.tile)).collect();
         let waves = upload(waves, [addresses.len(), 4 * TILE_WAVES], &device);
-        let token = tokens.select(0, index(|address| address.token))
+        let mut token = tokens.clone().select(0, index(|address| address.token))
             + self.families.val().select(0, index(|address| address.family as usize))
             + self.taps.val().select(0, index(|address| address.tap))
             + self.tiles.forward(waves);
+        if let Some(sources) = &self.sources {
+            let known = |address: &Address| f32::from(address.source.is_some());
+            let known =
+                upload(addresses.iter().map(known).collect(), [addresses.len(), 1], &device);
+            let makers = sources.forward(tokens);
+            token = token + makers.select(0, index(|address| address.source.unwrap_or(0))) * known;
+        }
         let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
         let wide = gelu(self.widen.forward(token));
         let hidden = gelu(self.trunk.forward(wide));

@@ -14,8 +14,8 @@ impl Predictor {
     /// Starting values for a network with the given parameters and vocabulary: those of this
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
     /// not know start as the mean of their family. Any other tensor must be here under the same name
-    /// and in the same shape, and none may be left over; only the matrix of further node features may be
-    /// missing, and starts at zero.
+    /// and in the same shape, and none may be left over; only the matrices of further node features and of
+    /// the makers of channels may be missing, and start at zero.
     pub fn starting_values(
         &self,
         entries: &[Entry],
@@ -41,7 +41,10 @@ impl Predictor {
         for wanted in entries {
             let name = wanted.name.as_str();
             let Some(position) = own.iter().position(|(entry, _)| entry.name == name) else {
-                if name.starts_with(Network::FURTHER) {
+                if [Network::FURTHER, Network::SOURCES]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
+                {
                     out.extend(std::iter::repeat_n(0.0, wanted.len()));
                     continue;
                 }

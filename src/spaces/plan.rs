@@ -28,6 +28,8 @@ pub enum Family {
     Dense,
     /// Parallel branches, concatenated.
     Inception,
+    /// A narrow 1×1 convolution, then 1×1 and 3×3 ones side by side (SqueezeNet, Iandola et al. 2016).
+    Fire,
     /// Grouped k×k and 1×1 convolutions in turn.
     Grouped,
     /// Grouped or halved channels and a shuffle between them (ShuffleNet V1 and V2).
@@ -107,6 +109,8 @@ pub enum Head {
     Grid,
     /// Global average pool, `LayerNormalization` and a linear map.
     Normed,
+    /// A 1×1 convolution to the classes, activated, and a global average pool.
+    Point,
 }
 
 /// What all layers of a sample have in common.
@@ -284,6 +288,11 @@ pub(super) enum Block {
     },
     Inception {
         branches: Vec<Branch>,
+    },
+    /// 1×1 to `inner` channels, then 1×1 and 3×3 to half of the width each.
+    Fire {
+        width: usize,
+        inner: usize,
     },
     Grouped {
         width: usize,

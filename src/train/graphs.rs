@@ -11,7 +11,7 @@ use crate::{
     graph::Architecture,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve, resolve_with_input},
-    patches::PatchPlan,
+    patches::{PatchPlan, Sources},
     spaces::{SampledGraph, Space},
 };
 
@@ -26,6 +26,8 @@ pub struct GraphReader {
     pub vocabulary: Vocabulary,
     /// What gives further features of nodes.
     pub node_encoder: Option<Arc<dyn NodeEncoder>>,
+    /// Whether patches follow the makers of channels.
+    pub sources: bool,
 }
 
 impl GraphReader {
@@ -82,7 +84,8 @@ impl PreparedGraph {
             resolve_with_input(&mut architecture, &shape, registry)?;
         }
         let features = reader.features(&architecture);
-        let plan = PatchPlan::new(&architecture, &features.nodes);
+        let sources = reader.sources.then(|| Sources::new(&architecture, registry));
+        let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
         let runner = Runner::new(&architecture, registry);
         Ok(Self { name: model.name().to_owned(), architecture, features, plan, runner })
     }

@@ -166,7 +166,8 @@ impl<'a> Run<'a> {
             .map(|seed| Ok(space.sample(seed)?.fingerprint()))
             .collect::<Result<_, TrainError>>()?;
         let node_encoder = options.node_encoder.clone();
-        let reader = GraphReader { registry, vocabulary, node_encoder };
+        let reader =
+            GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
         let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
         Ok(Self {
             config,

@@ -56,7 +56,12 @@ impl StepFixture {
     ) -> Result<Self, TrainError> {
         let vocabulary = Vocabulary::of(registry());
         let operators = vocabulary.len();
-        let reader = GraphReader { registry: registry(), vocabulary, node_encoder: None };
+        let reader = GraphReader {
+            registry: registry(),
+            vocabulary,
+            node_encoder: None,
+            sources: network.sources,
+        };
         let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {
             graph.runner = Runner::without_kernels(&graph.architecture, registry());

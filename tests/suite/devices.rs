@@ -9,7 +9,7 @@ use weightsmith::{
     neural,
     onnx::Model,
     ops::{Vocabulary, registry, resolve},
-    patches::PatchPlan,
+    patches::{PatchPlan, Sources},
     predictor::{Estimate, InputConfig, Job, Network, NetworkConfig},
     spaces::Space,
 };
@@ -31,6 +31,7 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         trunk: 48,
         hidden: 32,
         calibration: 2,
+        sources: true,
     };
     let input = InputConfig { mean: vec![0.5], std: vec![0.25], size: 8 };
     let vocabulary = Vocabulary::of(registry());
@@ -42,7 +43,8 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
             let mut architecture = Architecture::from_model(&model).unwrap();
             resolve(&mut architecture, registry()).unwrap();
             let features = NodeFeatures::read(&architecture, registry(), &vocabulary);
-            let plan = PatchPlan::new(&architecture, &features.nodes);
+            let sources = Sources::new(&architecture, registry());
+            let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
             (features, plan)
         })
         .collect();

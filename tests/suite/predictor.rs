@@ -8,12 +8,12 @@ use weightsmith::{
     neural,
     onnx::Model,
     ops::{Vocabulary, registry, resolve},
-    patches::PatchPlan,
+    patches::{PatchPlan, Sources},
     predictor::{
         Estimate, FORMAT_VERSION, InputConfig, Job, Network, NetworkConfig, Predictor,
         PredictorConfig, TrainingRecord,
     },
-    spaces::Space,
+    spaces::{Family, Space},
 };
 
 fn config() -> PredictorConfig {
@@ -30,6 +30,7 @@ fn config() -> PredictorConfig {
             trunk: 24,
             hidden: 16,
             calibration: 2,
+            sources: true,
         },
         training: TrainingRecord::default(),
     }
@@ -46,7 +47,8 @@ fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, registry()).unwrap();
     let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
-    let plan = PatchPlan::new(&architecture, &features.nodes);
+    let sources = Sources::new(&architecture, registry());
+    let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     (features, plan)
 }
 
@@ -161,4 +163,35 @@ fn without_message_passing_a_token_depends_on_its_own_node_only() {
         data.try_to_vec::<f32>().unwrap()[..config.network.encoder.width].to_vec()
     };
     assert_eq!(token(&whole), token(&first));
+}
+
+#[test]
+fn channels_are_followed_to_their_makers() {
+    let space = Space::load("corpus").unwrap();
+    let mut moved = 0;
+    for seed in 0..120 {
+        let graph = space.sample(seed).unwrap();
+        let style = graph.style;
+        if !matches!(style.family, Family::Shuffle | Family::Dense | Family::Fire) {
+            continue;
+        }
+        let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, registry()).unwrap();
+        let sources = Sources::new(&architecture, registry());
+        for node in architecture.dag.node_indices() {
+            if architecture.dag[node].op_type != "Conv" {
+                continue;
+            }
+            let read = sources.of_input(node).unwrap();
+            for (position, source) in read.iter().enumerate() {
+                let Some(maker) = source.node else { continue };
+                assert_eq!(architecture.dag[maker].op_type, "Conv", "{}", graph.name);
+                let shape = architecture.dag[maker].outputs[0].shape.as_ref().unwrap();
+                assert!(source.channel < shape[1]);
+                moved += usize::from(source.channel != position);
+            }
+        }
+    }
+    assert!(moved > 1000, "{moved}");
 }

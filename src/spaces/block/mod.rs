@@ -148,6 +148,10 @@ impl Layers<'_> {
                 let x = if stride > 1 { &self.strided(at, x, stride) } else { x };
                 self.inception(at, x, branches)
             }
+            Block::Fire { width, inner } => {
+                let x = if stride > 1 { &self.strided(at, x, stride) } else { x };
+                self.fire(at, x, width, inner)
+            }
             Block::Grouped { width, kernel, groups } => {
                 let groups = shared_divisor(x.channels, width, groups);
                 let conv = Conv { groups, ..self.dense_conv(width, kernel, stride) };
@@ -284,6 +288,18 @@ impl Layers<'_> {
         self.builder.concat(at, &ends).unwrap_or_else(|| x.clone())
     }
 
+    fn fire(&mut self, at: &str, x: &Value, width: usize, inner: usize) -> Value {
+        let squeeze = self.dense_conv(inner, 1, 1);
+        let x = self.unit(&format!("{at}.squeeze"), "", x, squeeze);
+        let (point, square) =
+            (self.dense_conv(width / 2, 1, 1), self.dense_conv(width - width / 2, 3, 1));
+        let ends = [
+            self.unit(&format!("{at}.expand1x1"), "", &x, point),
+            self.unit(&format!("{at}.expand3x3"), "", &x, square),
+        ];
+        self.builder.concat(at, &ends).unwrap_or(x)
+    }
+
     /// A convolution that only lowers the resolution.
     fn strided(&mut self, at: &str, x: &Value, stride: usize) -> Value {
         let conv = self.dense_conv(x.channels, 3, stride);
@@ -305,6 +321,13 @@ impl Layers<'_> {
     }
 
     fn head(&mut self, head: Head, x: &Value, classes: usize) -> Value {
+        if head == Head::Point {
+            let point = Conv { out: classes, kernel: 1, stride: 1, groups: 1, bias: true };
+            let y = self.builder.conv("classifier", x, point);
+            let y = self.activate("classifier.act", &y);
+            let y = self.builder.global_average_pool("pool", &y);
+            return self.builder.flatten("flatten", &y);
+        }
         let builder = &mut self.builder;
         let pooled = match (head, x.extent) {
             (Head::Grid, Some([height, width])) if height.min(width) > 1 => {

@@ -177,7 +177,7 @@ impl Sampler<'_> {
         let halvings = self.halvings().saturating_sub(halved);
         let down = match (self.pick(&space.downs)?, family) {
             (_, Family::Convnext | Family::Nb201 | Family::Macro) => Down::Stride,
-            (_, Family::Nb101) => Down::MaxPool,
+            (_, Family::Nb101 | Family::Fire) => Down::MaxPool,
             (down, _) => down,
         };
         let mut downs: Vec<Option<Down>> = vec![Some(down); halvings];
@@ -311,6 +311,7 @@ impl Sampler<'_> {
                 let inner = round((width / part) as f64);
                 Block::ShuffleGroups { width, kernel, inner, groups }
             }
+            Family::Fire => Block::Fire { width, inner: round((width / (2 * part)) as f64).max(4) },
             Family::Convnext => Block::Convnext { kernel, expansion: part },
             Family::Macro => return self.chain(count, width),
             Family::Plain
