@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::{
     encoder::NodeFeatures,
-    graph::Architecture,
+    graph::{Architecture, Node},
     neural::{download, upload},
-    ops::{Operator, OperatorFamily, Registry, Vocabulary},
+    ops::{Operator, OperatorFamily, Registry, Response, Vocabulary},
 };
 
 use super::{Network, Predictor};
@@ -21,8 +21,9 @@ pub struct StandIn {
     pub operator: String,
     /// Its family.
     pub family: OperatorFamily,
-    /// The operators whose mean embedding it gets: those of its family that the predictor knows, or
-    /// all that it knows where there is none.
+    /// The operators whose mean embedding it gets: the one that does nearly the same to a number;
+    /// where that cannot be said, those of its family that the predictor knows, or all that it knows
+    /// where there is none.
     pub mean_of: Vec<String>,
 }
 
@@ -68,6 +69,21 @@ impl<'a> Known<'a> {
             self.rows.iter().filter(|(_, of)| *of == Some(family)).map(|(row, _)| *row).collect();
         if family.is_empty() { self.rows.iter().map(|(row, _)| *row).collect() } else { family }
     }
+
+    /// The row of the operator of the same family that does most nearly to a number what a node does,
+    /// where that can be said.
+    fn nearest(&self, operator: &dyn Operator, node: &Node, registry: &Registry) -> Option<usize> {
+        let response = Response::of(operator, node)?;
+        self.rows
+            .iter()
+            .filter(|(_, family)| *family == Some(operator.family()))
+            .filter_map(|&(row, _)| {
+                let other = Response::by_default(self.vocabulary.operator(row, registry)?)?;
+                Some((row, response.distance(&other)))
+            })
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map(|(row, _)| row)
+    }
 }
 
 /// The mean of some rows of a table; zeros of none.
@@ -83,7 +99,7 @@ pub(super) fn mean_row(table: &[f32], width: usize, rows: &[usize]) -> Vec<f32> 
 
 impl Predictor {
     /// Points the nodes whose operators training never met to further rows of the operator table,
-    /// which hold the means of their families. Returns a network with these rows, which is the
+    /// which hold the embeddings of their nearest relatives. Returns a network with these rows, which is the
     /// predictor's own where there is no such node. Operators that are not in the registry keep the
     /// row for unknown ones.
     pub(super) fn acquaint(
@@ -113,7 +129,10 @@ impl Predictor {
             let earlier = stand_ins.iter().position(|stand_in| stand_in.operator == name);
             *row = count + earlier.unwrap_or(stand_ins.len());
             if earlier.is_none() {
-                let relatives = known.relatives(operator.family());
+                let relatives = match known.nearest(operator, node, registry) {
+                    Some(row) => vec![row],
+                    None => known.relatives(operator.family()),
+                };
                 let table = table.get_or_insert_with(|| download(rows.clone()));
                 further.extend(mean_row(table, width, &relatives));
                 let mean_of =

@@ -1,0 +1,103 @@
+//! What an elementwise operator does to a number, so that operators can be compared by it.
+
+use burn::tensor::Device;
+
+use crate::graph::{Attributes, Node, Operand};
+
+use super::{Array, NEWEST_OPSET, Operator};
+
+/// Inputs lie between −`REACH` and `REACH` standard deviations.
+const REACH: f32 = 3.0;
+/// Number of inputs.
+const COUNT: usize = 49;
+
+/// Results of an operator for inputs spread over a standard normal distribution.
+#[derive(Clone, Debug)]
+pub struct Response(Vec<f32>);
+
+impl Response {
+    /// What a node does to its first input, if it reads no other and works element by element.
+    pub fn of(operator: &dyn Operator, node: &Node) -> Option<Self> {
+        let data = |operand: &&Operand| !matches!(operand, Operand::Absent);
+        if node.inputs.iter().filter(data).count() != 1 {
+            return None;
+        }
+        let device = Device::flex();
+        let inputs = inputs().collect::<Vec<_>>();
+        let shape = vec![1, inputs.len()];
+        let tensor = crate::graph::Tensor { data: inputs, shape: shape.clone() };
+        let results = operator.execute(node, &[Some(Array::upload(&tensor, &device))], &device);
+        match results.ok()?.into_iter().next()? {
+            result @ Array::Float { .. } if result.shape() == shape => {
+                let values = result.download();
+                values.iter().all(|value| value.is_finite()).then_some(Self(values))
+            }
+            _ => None,
+        }
+    }
+
+    /// What an operator with default attributes does.
+    pub fn by_default(operator: &dyn Operator) -> Option<Self> {
+        let node = Node {
+            name: String::new(),
+            domain: operator.domain().to_owned(),
+            op_type: operator.op_type().to_owned(),
+            opset: NEWEST_OPSET,
+            attributes: Attributes::default(),
+            inputs: vec![Operand::Input(0)],
+            outputs: Vec::new(),
+            position: 0,
+        };
+        Self::of(operator, &node)
+    }
+
+    /// Standard deviation of the difference for a standard normal input: a constant in it is
+    /// nothing that the next layer's bias or norm would not take up.
+    pub fn distance(&self, other: &Self) -> f32 {
+        let weights: Vec<f32> = inputs().map(|x| (-0.5 * x * x).exp()).collect();
+        let total: f32 = weights.iter().sum();
+        let mean = |values: &dyn Fn(usize) -> f32| {
+            weights.iter().enumerate().map(|(at, weight)| weight * values(at)).sum::<f32>() / total
+        };
+        let difference = |at: usize| self.0[at] - other.0[at];
+        let shift = mean(&difference);
+        mean(&|at| (difference(at) - shift).powi(2)).sqrt()
+    }
+}
+
+fn inputs() -> impl Iterator<Item = f32> {
+    (0..COUNT).map(|at| REACH * (2.0 * at as f32 / (COUNT - 1) as f32 - 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::registry;
+
+    fn nearest(op_type: &str) -> &'static str {
+        let response =
+            |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+        let own = response(op_type);
+        let others = ["Relu", "LeakyRelu", "Gelu", "HardSwish", "Elu", "Tanh", "Sigmoid"];
+        let distance = |name: &&str| own.distance(&response(name));
+        others.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap()
+    }
+
+    #[test]
+    fn operators_are_like_those_that_do_the_same() {
+        assert_eq!(nearest("Celu"), "Elu");
+        assert_eq!(nearest("Softsign"), "Tanh");
+        assert_eq!(nearest("Mish"), "Gelu");
+        assert_eq!(nearest("Selu"), "Elu");
+    }
+
+    #[test]
+    fn operators_of_several_inputs_have_no_response() {
+        for op_type in ["PRelu", "Conv", "Gemm", "BatchNormalization"] {
+            assert!(
+                Response::by_default(registry().get("", op_type).unwrap()).is_none(),
+                "{op_type}"
+            );
+        }
+    }
+}
