@@ -10,12 +10,14 @@ use serde_json::Value;
 
 use super::digits::write_idx;
 
-fn weightsmith(arguments: &[&str]) -> Output {
+/// Runs the binary.
+pub fn weightsmith(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
     command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
 }
 
-fn json(output: &Output) -> Value {
+/// What it printed with `--json`.
+pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -93,12 +95,13 @@ fn verify_holds_for_what_predict_wrote_and_finds_a_single_flipped_bit() {
     let whole = fs::read(&filled).unwrap();
     let report: Value =
         serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
-    let weight =
-        report["tensors"].as_array().unwrap().iter().find(|tensor| tensor["role"] == "weight");
-    let name = weight.unwrap()["initializer"].as_str().unwrap();
-    // The values follow the last mention of the name: initializers end the file.
-    let at = whole.windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap();
-    for (position, bit) in [(at + name.len() + 40, 0), (at + name.len() + 41, 7)] {
+    let mut tensors = report["tensors"].as_array().unwrap().iter();
+    let weight = tensors.find(|tensor| tensor["role"] == "weight").unwrap();
+    let [name, key] = ["initializer", "state_dict"].map(|key| weight[key].as_str().unwrap());
+    let state = fs::read(out.join("plain-cnn.safetensors")).unwrap();
+    let values = safetensors::SafeTensors::deserialize(&state).unwrap().tensor(key).unwrap().data();
+    let at = whole.windows(values.len()).position(|window| window == values).unwrap();
+    for (position, bit) in [(at, 0), (at + values.len() - 1, 7)] {
         let mut flipped = whole.clone();
         flipped[position] ^= 1 << bit;
         fs::write(&filled, flipped).unwrap();

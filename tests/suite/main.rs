@@ -17,4 +17,5 @@ mod operators;
 mod predictor;
 mod spaces;
 mod training;
+mod transfer;
 mod whole_files;

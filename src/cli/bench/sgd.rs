@@ -41,9 +41,9 @@ pub(super) struct Sgd {
 
 /// What training one graph for some epochs gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Trained {
+struct Trained {
     images: usize,
-    pub(super) top1: f64,
+    top1: f64,
     cross_entropy: f64,
     ece: f64,
     non_finite: usize,
@@ -61,13 +61,16 @@ impl From<Scores> for Trained {
 pub(super) struct SgdTable {
     schema: u32,
     data_hash: String,
-    pub(super) graphs: BTreeMap<String, BTreeMap<String, Trained>>,
+    graphs: BTreeMap<String, BTreeMap<String, Trained>>,
 }
 
 impl Sgd {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let (predictor, space, test) = self.setting.open()?;
-        let input = predictor.config.input;
+        let subject = self.setting.subject()?;
+        let space = self.setting.space(&subject)?;
+        let input = subject.input().clone();
+        let test =
+            Dataset::open(&self.setting.data, Split::Test)?.with_channels(input.channels())?;
         let train =
             Dataset::open(&self.setting.data, Split::Train)?.with_channels(input.channels())?;
         let augmentation =
@@ -90,6 +93,7 @@ impl Sgd {
                     .is_some_and(|known| known.contains_key(&epochs.to_string()))
             })
             .collect();
+        let limit = self.setting.limit.unwrap_or(usize::MAX);
         let bar = bar(jobs.len(), common);
         let table = std::sync::Mutex::new(table);
         jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
@@ -108,7 +112,7 @@ impl Sgd {
                 *epochs,
                 common.seed,
             )?;
-            let scores = judge(architecture, &weights, &test, &input, self.setting.limit())?;
+            let scores = judge(architecture, &weights, &test, &input, limit)?;
             let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             table
                 .graphs
@@ -131,6 +135,12 @@ impl Sgd {
 }
 
 impl SgdTable {
+    /// Top-1 of a graph by epochs of training.
+    pub(super) fn curve(&self, graph: &str) -> BTreeMap<usize, f64> {
+        let known = self.graphs.get(graph).into_iter().flatten();
+        known.filter_map(|(epochs, of)| Some((epochs.parse().ok()?, of.top1))).collect()
+    }
+
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;

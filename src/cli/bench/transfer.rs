@@ -1,180 +1,321 @@
 //! `weightsmith bench transfer`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Instant,
+};
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::{
-    data::Dataset,
-    evaluate::{Scores, Summary, he_initialisation, judge},
+    data::{Dataset, Split},
+    evaluate::{Comparison, Interval, epochs_worth},
     graph::DimBindings,
-    onnx::{Model, splice},
-    predictor::{CalibrationSource, InputConfig, Predictor},
+    memory,
+    onnx::Model,
     spaces::{SampledGraph, plain_cnn},
 };
 
 use super::{
-    super::{
-        Common, Exit, Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork,
-        print, print_json,
+    super::{Common, Exit, Failure, network::Network, predict::TOOL, print, print_json},
+    Setting, bar,
+    guard::Guard,
+    held_out, html,
+    jury::{Jury, Verdict, summarise},
+    outcome::{
+        Cost, DataRecord, GraphResult, HE, HE_CALIBRATED, Outcome, PREDICTED, SCHEMA, SplitResult,
+        SubjectRecord, TrainedResult, TrainingResult,
     },
-    Setting, bar, held_out, save,
-    sgd::{SgdTable, Trained},
+    save,
+    sgd::SgdTable,
+    subject::Subject,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Transfer {
     #[command(flatten)]
     setting: Setting,
-    /// Held-out graphs
-    #[arg(long, default_value_t = 100)]
-    graphs: u64,
+    /// Held-out graphs [default: 100]
+    #[arg(long)]
+    graphs: Option<u64>,
+    /// Images that every corruption and severity is judged on; 0 for none [default: 500]
+    #[arg(long, value_name = "N")]
+    corrupted: Option<usize>,
+    /// A first impression: 6 graphs, 200 images, 20 corrupted ones, where nothing else is said
+    #[arg(long)]
+    quick: bool,
     /// Results of `bench sgd` to set beside
     #[arg(long, value_name = "FILE")]
     sgd: Option<PathBuf>,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the result as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
-/// One graph's figures.
-#[derive(Debug, Serialize)]
-struct GraphResult {
-    name: String,
-    family: String,
-    norm: String,
-    activation: String,
-    parameters: u64,
-    multiply_accumulates: u64,
-    predicted: Scores,
-    random: Scores,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    sgd_epochs: BTreeMap<String, Trained>,
-}
-
-/// Fills a graph as `predict` does and judges the bytes that it would write.
-fn predicted(
-    predictor: &Predictor,
-    name: &str,
-    onnx: bytes::Bytes,
-    test: &Dataset,
-    limit: usize,
-) -> Result<Scores, Failure> {
-    let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
-    let images = predictor.calibration_images();
-    let filled = FilledNetwork::new(&network, predictor, &images, CalibrationSource::Learned)?;
-    let mut bytes = Vec::new();
-    splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
-    let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
-    let weights = stored_weights(&exported)?;
-    Ok(judge(&exported.architecture, &weights, test, &predictor.config.input, limit)?)
-}
-
-fn random(
-    graph: &SampledGraph,
-    input: &InputConfig,
-    test: &Dataset,
-    limit: usize,
-) -> Result<Scores, Failure> {
-    let network =
-        Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
-    let weights = he_initialisation(&network.architecture, graph.seed);
-    Ok(judge(&network.architecture, &weights, test, input, limit)?)
+/// What every split is judged with.
+struct Trial<'a> {
+    subject: &'a Subject,
+    jury: &'a Jury<'a>,
+    sgd: &'a SgdTable,
+    seed: u64,
 }
 
 impl Transfer {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let (predictor, space, test) = self.setting.open()?;
-        let limit = self.setting.limit();
+        let started = Instant::now();
+        let subject = self.setting.subject()?;
+        let space = self.setting.space(&subject)?;
+        let mut guard = Guard::new(&subject, &self.setting.data)?;
+        let input = subject.input();
+        let test = Dataset::open(&self.setting.data, Split::Test)?;
+        let test = guard.images(test.with_channels(input.channels())?)?;
+        let or_quick = |usual, quick| if self.quick { quick } else { usual };
+        let limit = self.setting.limit.unwrap_or(or_quick(usize::MAX, 200));
+        let corrupted = self.corrupted.unwrap_or(or_quick(500, 20));
+        let count = self.graphs.unwrap_or(or_quick(100, 6) as u64);
+        let jury = Jury::new(input, &test, limit, corrupted, common.seed)?;
         let sgd = match &self.sgd {
             Some(path) => SgdTable::load(path)?,
             None => SgdTable::default(),
         };
-        let graphs = held_out(&space, self.graphs)?;
-        let bar = bar(graphs.len(), common);
-        let results: Vec<GraphResult> = graphs
-            .iter()
-            .map(|graph| {
-                let result = GraphResult {
-                    name: graph.name.clone(),
-                    family: format!("{:?}", graph.style.family).to_lowercase(),
-                    norm: format!("{:?}", graph.style.norm).to_lowercase(),
-                    activation: format!("{:?}", graph.style.activation).to_lowercase(),
-                    parameters: graph.parameters,
-                    multiply_accumulates: graph.multiply_accumulates,
-                    predicted: predicted(
-                        &predictor,
-                        &graph.name,
-                        graph.onnx.clone(),
-                        &test,
-                        limit,
-                    )?,
-                    random: random(graph, &predictor.config.input, &test, limit)?,
-                    sgd_epochs: sgd.graphs.get(&graph.name).cloned().unwrap_or_default(),
-                };
-                bar.inc(1);
-                Ok(result)
-            })
-            .collect::<Result<_, Failure>>()?;
-        bar.finish_and_clear();
-        let top1 =
-            |of: fn(&GraphResult) -> &Scores| Summary::of(results.iter().map(|r| of(r).top1));
-        let mut summary = BTreeMap::from([
-            ("predicted".to_owned(), top1(|result| &result.predicted)),
-            ("random".to_owned(), top1(|result| &result.random)),
-        ]);
-        let trained: Vec<&GraphResult> =
-            results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
-        if !trained.is_empty() {
-            let of = |r: &&GraphResult| r.predicted.top1;
-            summary
-                .insert("predicted, graphs of sgd".to_owned(), Summary::of(trained.iter().map(of)));
-        }
-        let epochs: std::collections::BTreeSet<&String> =
-            trained.iter().flat_map(|result| result.sgd_epochs.keys()).collect();
-        for epochs in epochs {
-            let values = trained.iter().filter_map(|r| Some(r.sgd_epochs.get(epochs)?.top1));
-            summary.insert(format!("sgd {epochs} epochs"), Summary::of(values));
-        }
-        let input = &predictor.config.input;
-        let plain = match (input.channels(), input.size) {
-            (3, 32) => Some(predicted(&predictor, "plain-cnn", plain_cnn().into(), &test, limit)?),
+        let graphs = guard.graphs(&space.name, held_out(&space, count)?)?;
+        let names: Vec<String> = graphs.iter().map(|graph| graph.name.clone()).collect();
+        let trial = Trial { subject: &subject, jury: &jury, sgd: &sgd, seed: common.seed };
+        let splits = vec![trial.split("test", &space.name, &graphs, common)?];
+        let plain_cnn = match (subject.is_foreign(), input.channels(), input.size) {
+            (false, 3, 32) => {
+                Some(jury.judge(&subject.fill("plain-cnn", plain_cnn().into())?).axes)
+            }
             _ => None,
         };
-        let report = serde_json::json!({
-            "schema": 1,
-            "command": std::env::args().collect::<Vec<_>>().join(" "),
-            "seed": common.seed,
-            "predictor": predictor.config.name,
-            "predictor_hash": predictor.hash,
-            "space": space.name,
-            "split": "test",
-            "data_hash": test.hash,
-            "images": test.len().min(limit),
-            "summary": summary,
-            "plain_cnn": plain,
-            "graphs": results,
-        });
+        let outcome = Outcome {
+            schema: SCHEMA,
+            tool: TOOL.to_owned(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            seed: common.seed,
+            predictor: SubjectRecord {
+                name: subject.name(),
+                hash: subject.hash(&names),
+                foreign: subject.is_foreign(),
+                weights: match subject.is_foreign() {
+                    true => "read from files of another program".to_owned(),
+                    false => "generated by a predictor, not trained".to_owned(),
+                },
+            },
+            data: DataRecord {
+                hash: test.hash.clone(),
+                images: jury.images(),
+                corrupted_images: jury.corrupted_images(),
+                classes: jury.classes(),
+            },
+            guard: guard.into_record(),
+            splits,
+            plain_cnn,
+            cost: Cost {
+                seconds: started.elapsed().as_secs_f64(),
+                peak_memory_bytes: memory::peak(),
+                threads: rayon::current_num_threads(),
+                gradient_evaluations: 0,
+            },
+        };
         if let Some(path) = &self.out {
-            save(path, &report)?;
+            save(path, &outcome)?;
         }
-        if common.json {
-            print_json(&report)?;
-        } else {
-            print(
-                "top-1 (%)                  graphs   mean    std    min    p10 median    p90    max",
-            )?;
-            for (name, s) in &summary {
-                let cells = [s.mean, s.std, s.min, s.p10, s.median, s.p90, s.max];
-                let cells: Vec<String> =
-                    cells.iter().map(|cell| format!("{:6.2}", 100.0 * cell)).collect();
-                print(&format!("{name:26} {:6} {}", s.count, cells.join(" ")))?;
-            }
-            if let Some(plain) = plain {
-                print(&format!("plain three-convolution CNN: {:.2}", 100.0 * plain.top1))?;
-            }
+        if let Some(path) = &self.html {
+            let page = html::page(&outcome);
+            crate::onnx::atomic::write(path, |out| out.write_all(page.as_bytes()))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        match common.json {
+            true => print_json(&outcome)?,
+            false => print(&table(&outcome))?,
         }
         Ok(Exit::Success)
     }
+}
+
+impl Trial<'_> {
+    fn split(
+        &self,
+        split: &str,
+        space: &str,
+        graphs: &[SampledGraph],
+        common: &Common,
+    ) -> Result<SplitResult, Failure> {
+        let bar = bar(graphs.len(), common);
+        let verdicts: Vec<BTreeMap<&str, Verdict>> = graphs
+            .iter()
+            .map(|graph| {
+                let verdicts = self.graph(graph);
+                bar.inc(1);
+                verdicts
+            })
+            .collect::<Result<_, Failure>>()?;
+        bar.finish_and_clear();
+        let classes = self.jury.classes();
+        let methods = [PREDICTED, HE_CALIBRATED, HE].map(|method| {
+            let of_method: Vec<&Verdict> =
+                verdicts.iter().filter_map(|verdicts| verdicts.get(method)).collect();
+            summarise(method, &of_method, classes, self.seed)
+        });
+        let top1 = |verdicts: &BTreeMap<&str, Verdict>, method| {
+            verdicts.get(method).map_or(0.0, |verdict| verdict.axes.scores.top1)
+        };
+        let comparisons = [HE_CALIBRATED, HE].map(|method| {
+            let pairs: Vec<(f64, f64)> =
+                verdicts.iter().map(|own| (top1(own, PREDICTED), top1(own, method))).collect();
+            (method.to_owned(), Comparison::of(&pairs, self.seed))
+        });
+        let graphs: Vec<GraphResult> = graphs
+            .iter()
+            .zip(verdicts)
+            .map(|(graph, verdicts)| GraphResult {
+                name: graph.name.clone(),
+                family: format!("{:?}", graph.style.family).to_lowercase(),
+                norm: format!("{:?}", graph.style.norm).to_lowercase(),
+                activation: format!("{:?}", graph.style.activation).to_lowercase(),
+                parameters: graph.parameters,
+                multiply_accumulates: graph.multiply_accumulates,
+                methods: verdicts
+                    .into_iter()
+                    .map(|(method, verdict)| (method.to_owned(), verdict.axes))
+                    .collect(),
+                trained: self.sgd.curve(&graph.name),
+            })
+            .collect();
+        Ok(SplitResult {
+            split: split.to_owned(),
+            space: space.to_owned(),
+            methods: methods.into(),
+            comparisons: comparisons.into(),
+            training: training(&graphs, classes, self.seed),
+            graphs,
+        })
+    }
+
+    fn graph(&self, graph: &SampledGraph) -> Result<BTreeMap<&'static str, Verdict>, Failure> {
+        let attempt = self.subject.attempt(graph)?;
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+        let architecture = Network::of(model, DimBindings::default())?.architecture;
+        let images = self.subject.reference().calibration_images();
+        Ok(BTreeMap::from([
+            (PREDICTED, self.jury.judge(&attempt)),
+            (HE, self.jury.he(&architecture, graph.seed, None)?),
+            (HE_CALIBRATED, self.jury.he(&architecture, graph.seed, Some(&images))?),
+        ]))
+    }
+}
+
+/// Predicted weights beside trained ones, over the graphs for which there are any.
+fn training(graphs: &[GraphResult], classes: usize, seed: u64) -> Option<TrainingResult> {
+    let graphs: Vec<(f64, &BTreeMap<usize, f64>)> = graphs
+        .iter()
+        .filter(|graph| !graph.trained.is_empty())
+        .filter_map(|graph| Some((graph.methods.get(PREDICTED)?.scores.top1, &graph.trained)))
+        .collect();
+    let lengths: BTreeSet<usize> =
+        graphs.iter().flat_map(|(_, curve)| curve.keys().copied()).collect();
+    let longest = *lengths.last()?;
+    let mean = |values: Vec<f64>| Interval::of_mean(&values, seed);
+    let worth = |(top1, curve): &(f64, &BTreeMap<usize, f64>)| {
+        let points: Vec<(f64, f64)> =
+            curve.iter().map(|(&epochs, &top1)| (epochs as f64, top1)).collect();
+        epochs_worth(&points, *top1, classes)
+    };
+    let trained = lengths
+        .into_iter()
+        .map(|epochs| {
+            let pairs: Vec<(f64, f64)> = graphs
+                .iter()
+                .filter_map(|(top1, curve)| Some((*top1, *curve.get(&epochs)?)))
+                .collect();
+            let top1 = mean(pairs.iter().map(|(_, trained)| *trained).collect());
+            TrainedResult { epochs, top1, comparison: Comparison::of(&pairs, seed) }
+        })
+        .collect();
+    Some(TrainingResult {
+        graphs: graphs.len(),
+        predicted: mean(graphs.iter().map(|(top1, _)| *top1).collect()),
+        trained,
+        ratio: mean(
+            graphs
+                .iter()
+                .filter_map(|(top1, curve)| Some(top1 / curve.get(&longest)?.max(1e-9)))
+                .collect(),
+        ),
+        worth: mean(graphs.iter().filter_map(worth).collect()),
+    })
+}
+
+/// The result for people.
+fn table(outcome: &Outcome) -> String {
+    let mut lines = Vec::new();
+    let percent = |interval: &Interval| {
+        let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|v| 100.0 * v);
+        format!("{mean:5.2} [{low:5.2}, {high:5.2}]")
+    };
+    for split in &outcome.splits {
+        lines.push(format!("{}, {} graphs of '{}'", split.split, split.graphs.len(), split.space));
+        lines.push(format!(
+            "{:16} {:>21} {:>7} {:>7} {:>6} {:>6} {:>9} {:>9}",
+            "", "top-1 % [95 %]", "min", "max", "Brier", "ECE", "corrupted", "at chance"
+        ));
+        for method in &split.methods {
+            let corrupted = method
+                .corrupted
+                .map_or("–".to_owned(), |corrupted| format!("{:.2}", 100.0 * corrupted.mean));
+            lines.push(format!(
+                "{:16} {:>21} {:7.2} {:7.2} {:6.3} {:6.3} {:>9} {:>9}",
+                method.method,
+                percent(&method.top1),
+                100.0 * method.spread.min,
+                100.0 * method.spread.max,
+                method.brier.mean,
+                method.ece.mean,
+                corrupted,
+                method.failures.at_chance
+            ));
+        }
+        if let Some(training) = &split.training {
+            for trained in &training.trained {
+                let name = format!("SGD, {} epochs", trained.epochs);
+                lines.push(format!(
+                    "{name:16} {:>21}  on {} graphs; predicted {:+.2} points, p {:.4}",
+                    percent(&trained.top1),
+                    trained.comparison.graphs,
+                    100.0 * trained.comparison.difference.mean,
+                    trained.comparison.p
+                ));
+            }
+            lines.push(format!(
+                "predicted weights are worth {:.2} [{:.2}, {:.2}] epochs, {} % of the longest training",
+                training.worth.mean,
+                training.worth.low,
+                training.worth.high,
+                percent(&training.ratio)
+            ));
+        }
+    }
+    if let Some(plain) = &outcome.plain_cnn {
+        lines.push(format!("plain three-convolution CNN: {:.2}", 100.0 * plain.scores.top1));
+    }
+    let guard = &outcome.guard;
+    let refused = guard.graphs_refused.len() + guard.images_refused;
+    if refused > 0 {
+        lines.push(format!(
+            "refused, since training saw them: {} graphs, {} images",
+            guard.graphs_refused.len(),
+            guard.images_refused
+        ));
+    }
+    lines.push(format!(
+        "{:.0} s, {:.0} MB",
+        outcome.cost.seconds,
+        outcome.cost.peak_memory_bytes.unwrap_or(0) as f64 / 1e6
+    ));
+    lines.join("\n")
 }
