@@ -13,12 +13,16 @@ use crate::{
     evaluate::{Comparison, Interval, epochs_worth},
     graph::DimBindings,
     memory,
-    onnx::Model,
+    onnx::{Model, atomic},
+    ops::registry,
     spaces::{SampledGraph, plain_cnn},
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, predict::TOOL, print, print_json},
+    super::{
+        Common, Exit, Failure, drawing::ByFilling, network::Network, predict::TOOL, print,
+        print_json,
+    },
     Setting, bar,
     guard::Guard,
     held_out, html,
@@ -126,8 +130,8 @@ impl Transfer {
             save(path, &outcome)?;
         }
         if let Some(path) = &self.html {
-            let page = html::page(&outcome);
-            crate::onnx::atomic::write(path, |out| out.write_all(page.as_bytes()))
+            let page = html::page(&outcome, &drawings(&outcome, &graphs)?);
+            atomic::write(path, |out| out.write_all(page.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         match common.json {
@@ -208,6 +212,23 @@ impl Trial<'_> {
             (HE_CALIBRATED, self.jury.he(&architecture, graph.seed, Some(&images))?),
         ]))
     }
+}
+
+/// The worst graphs as SVG, by name; without those that no layout is found for.
+fn drawings(
+    outcome: &Outcome,
+    graphs: &[SampledGraph],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut drawings = BTreeMap::new();
+    for result in outcome.splits.iter().flat_map(html::worst) {
+        let Some(graph) = graphs.iter().find(|graph| graph.name == result.name) else { continue };
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+        let architecture = Network::of(model, DimBindings::default())?.architecture;
+        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, registry())) {
+            drawings.insert(graph.name.clone(), svg);
+        }
+    }
+    Ok(drawings)
 }
 
 /// Predicted weights beside trained ones, over the graphs for which there are any.

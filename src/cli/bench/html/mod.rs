@@ -2,14 +2,14 @@
 
 mod plot;
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use crate::evaluate::{Interval, Reliability};
 
 use super::outcome::{GraphResult, MethodResult, Outcome, PREDICTED, SplitResult};
 
 /// Graphs in the list of the worst.
-const WORST: usize = 10;
+const WORST: usize = 6;
 
 const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1rem;color:#222;background:#fff}\
@@ -18,14 +18,15 @@ h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}\
 td,th{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}\
 td:first-child,th:first-child{text-align:left}\
 code{background:#f3f3f3;padding:.1rem .3rem;overflow-wrap:anywhere}\
-svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:#444}\
+svg{width:100%;height:auto}.plot{font:12px system-ui,sans-serif}.plot text{fill:#444}\
+summary{cursor:pointer}\
 .grid{stroke:#e4e4e4}.whisker{stroke:#777}.box{fill:#cfe0f5;stroke:#4a7ab5}\
 .median{stroke:#1f4e9e;stroke-width:2}.mean{fill:#c9510f;fill-opacity:.75}\
 .dot{fill:#1f4e9e;fill-opacity:.55}.diagonal{stroke:#999;stroke-dasharray:4 4}\
 .curve{fill:none;stroke:#c9510f}.small{color:#666;font-size:.85rem}";
 
-/// The whole page. Writing to a String cannot fail.
-pub(super) fn page(outcome: &Outcome) -> String {
+/// The whole page. `drawings` are SVGs of graphs by name; those of the worst are shown.
+pub(super) fn page(outcome: &Outcome, drawings: &BTreeMap<String, String>) -> String {
     let name = escape(&outcome.predictor.name);
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -42,7 +43,7 @@ pub(super) fn page(outcome: &Outcome) -> String {
         outcome.data.corrupted_images
     );
     for split in &outcome.splits {
-        write_split(&mut out, split);
+        write_split(&mut out, split, drawings);
     }
     if let Some(plain) = &outcome.plain_cnn {
         let _ = writeln!(
@@ -55,7 +56,8 @@ pub(super) fn page(outcome: &Outcome) -> String {
     out + "</body></html>\n"
 }
 
-fn write_split(out: &mut String, split: &SplitResult) {
+// Writing to a String cannot fail.
+fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String, String>) {
     let _ = writeln!(
         out,
         "<h2>{}: {} graphs of ‘{}’</h2>",
@@ -79,12 +81,10 @@ fn write_split(out: &mut String, split: &SplitResult) {
          line: median; dot: mean.</p>",
         plot::boxes("Top-1 by method", &rows)
     );
-    let top1 =
-        |graph: &GraphResult| graph.methods.get(PREDICTED).map_or(0.0, |axes| axes.scores.top1);
     let points: Vec<(f64, f64, String)> = split
         .graphs
         .iter()
-        .map(|graph| (graph.parameters as f64, top1(graph), escape(&graph.name)))
+        .map(|graph| (graph.parameters as f64, predicted(graph), escape(&graph.name)))
         .collect();
     let _ = writeln!(
         out,
@@ -95,17 +95,16 @@ fn write_split(out: &mut String, split: &SplitResult) {
         write_calibration(out, method);
         write_corruptions(out, method);
     }
-    let mut worst: Vec<&GraphResult> = split.graphs.iter().collect();
-    worst.sort_by(|a, b| top1(a).total_cmp(&top1(b)));
+    let worst = worst(split);
     let _ = writeln!(
         out,
         "<h3>The worst graphs</h3><div class=\"wide\"><table><tr><th>graph</th><th>top-1 (%)</th>\
          <th>family</th><th>norm</th><th>activation</th><th>parameters</th></tr>"
     );
-    for graph in worst.into_iter().take(WORST) {
+    for graph in &worst {
         let failure = graph.methods.get(PREDICTED).and_then(|axes| axes.failure.as_deref());
         let figure = match failure {
-            None => format!("{:.2}", 100.0 * top1(graph)),
+            None => format!("{:.2}", 100.0 * predicted(graph)),
             Some(why) => escape(why),
         };
         let _ = writeln!(
@@ -119,6 +118,24 @@ fn write_split(out: &mut String, split: &SplitResult) {
         );
     }
     out.push_str("</table></div>\n");
+    for graph in worst {
+        if let Some(drawing) = drawings.get(&graph.name) {
+            let name = escape(&graph.name);
+            let _ = writeln!(out, "<details><summary>{name}</summary>{drawing}</details>");
+        }
+    }
+}
+
+/// The graphs whose predicted weights are least accurate, the worst first.
+pub(super) fn worst(split: &SplitResult) -> Vec<&GraphResult> {
+    let mut graphs: Vec<&GraphResult> = split.graphs.iter().collect();
+    graphs.sort_by(|a, b| predicted(a).total_cmp(&predicted(b)));
+    graphs.truncate(WORST);
+    graphs
+}
+
+fn predicted(graph: &GraphResult) -> f64 {
+    graph.methods.get(PREDICTED).map_or(0.0, |axes| axes.scores.top1)
 }
 
 fn write_methods(out: &mut String, split: &SplitResult) {
