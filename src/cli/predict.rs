@@ -312,31 +312,9 @@ impl FilledNetwork {
         }
     }
 
-    /// The tensors to splice into the file. Those that stay and whose data is in another file come
-    /// along, since the result may stand in another folder.
+    /// The tensors to splice into the file.
     pub(super) fn fills<'a>(&'a self, network: &'a Network) -> Changes<'a> {
-        let mut changes = Changes {
-            list_as_inputs: network.model.ir_version() < 4,
-            inline_external: true,
-            ..Changes::default()
-        };
-        for (parameter, values) in
-            network.architecture.parameters.iter().zip(&self.prediction.weights)
-        {
-            let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
-                continue;
-            };
-            if !parameter.dtype.is_float() {
-                continue;
-            }
-            if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin
-            {
-                changes.dropped_nodes.insert(position);
-            }
-            let data_type = parameter.dtype.to_onnx();
-            changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
-        }
-        changes
+        fills(network, &self.prediction.weights)
     }
 
     /// The PyTorch state dict; values are made when they are written.
@@ -411,4 +389,28 @@ pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
     (0..columns)
         .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
         .collect()
+}
+
+/// Weights by parameter, as what to splice into the file. Tensors that stay and whose data is in another
+/// file come along, since the result may stand in another folder.
+pub(super) fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
+    let mut changes = Changes {
+        list_as_inputs: network.model.ir_version() < 4,
+        inline_external: true,
+        ..Changes::default()
+    };
+    for (parameter, values) in network.architecture.parameters.iter().zip(weights) {
+        let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
+            continue;
+        };
+        if !parameter.dtype.is_float() {
+            continue;
+        }
+        if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin {
+            changes.dropped_nodes.insert(position);
+        }
+        let data_type = parameter.dtype.to_onnx();
+        changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
+    }
+    changes
 }

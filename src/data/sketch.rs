@@ -25,6 +25,14 @@ impl Sketch {
         self.hashes.binary_search(&cut(hash)).is_ok()
     }
 
+    /// The elements of both.
+    pub fn union(&self, other: &Self) -> Self {
+        let mut hashes = [&self.hashes[..], &other.hashes].concat();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Self { hashes }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.hashes.len()
@@ -83,6 +91,8 @@ mod tests {
         assert!((0..10_000).all(|hash| sketch.contains(hash)));
         assert!(!(10_000..200_000).any(|hash| sketch.contains(hash)));
         assert!(Sketch::default().is_empty());
+        let other: Sketch = (9_000..11_000).collect();
+        assert_eq!(sketch.union(&other), (0..11_000).collect());
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub struct Tally {
     cross_entropy: f64,
     brier: f64,
     bins: [Reliability; BINS],
+    wrong: Vec<bool>,
 }
 
 impl Tally {
@@ -95,6 +96,7 @@ impl Tally {
             cross_entropy: 0.0,
             brier: 0.0,
             bins: Default::default(),
+            wrong: Vec::new(),
         }
     }
 
@@ -118,6 +120,7 @@ impl Tally {
         self.images += 1;
         if !row.iter().all(|logit| logit.is_finite()) {
             self.non_finite += 1;
+            self.wrong.push(true);
             return;
         }
         let mut best = 0;
@@ -132,6 +135,7 @@ impl Tally {
             powers.fold((0.0, 0.0), |(sum, squares), power| (sum + power, squares + power * power));
         let correct = usize::from(best == label);
         self.correct += correct;
+        self.wrong.push(correct == 0);
         self.cross_entropy += sum.ln() + largest - f64::from(row[label]);
         let of_label = (f64::from(row[label]) - largest).exp() / sum;
         // Σ (p − y)² over the classes = Σ p² − 2 p[label] + 1.
@@ -157,6 +161,11 @@ impl Tally {
             brier: self.brier / finite,
             non_finite: self.non_finite,
         }
+    }
+
+    /// Which images were judged wrong, in their order.
+    pub fn wrong(&self) -> &[bool] {
+        &self.wrong
     }
 
     /// The calibration curve so far: bins of equal width from confidence 0 to 1.

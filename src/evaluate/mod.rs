@@ -7,6 +7,7 @@ mod corruption;
 mod failure;
 mod metrics;
 mod network;
+mod novelty;
 mod resampling;
 mod summary;
 mod worth;
@@ -16,6 +17,9 @@ pub use corruption::{Corruption, SEVERITIES};
 pub use failure::Failures;
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
 pub use network::{EvaluateError, judge, run_reference, tally};
+pub use novelty::{
+    NOISES, NoisyReference, Novelty, disagreement, error_overlap, relative_distance, with_noise,
+};
 pub use resampling::{Comparison, Interval};
 pub use summary::Summary;
 pub use worth::epochs_worth;

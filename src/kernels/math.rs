@@ -26,6 +26,23 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// ln(1 + e^x), absolute error below 2e-7 beside that of x.
+#[inline(always)]
+pub(crate) fn softplus(x: f32) -> f32 {
+    // ln(1 + z) = 2 artanh(z / (2 + z)), and z ≤ 1.
+    let z = exp(-x.abs());
+    let s = z / (2.0 + z);
+    let square = s * s;
+    let series = 1.0 / 13.0;
+    let series = series * square + 1.0 / 11.0;
+    let series = series * square + 1.0 / 9.0;
+    let series = series * square + 1.0 / 7.0;
+    let series = series * square + 1.0 / 5.0;
+    let series = series * square + 1.0 / 3.0;
+    let series = series * square + 1.0;
+    (if x < 0.0 { 0.0 } else { x }) + 2.0 * s * series
+}
+
 /// Hyperbolic tangent, absolute error below 2e-7.
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {

@@ -28,6 +28,21 @@ pub enum Activation {
     Tanh,
     /// x for x > 0, alpha · (e^x − 1) otherwise
     Elu(f32),
+    /// gamma · Elu(alpha)
+    Selu {
+        /// Slope of the exponential at zero.
+        alpha: f32,
+        /// Factor.
+        gamma: f32,
+    },
+    /// x for x > 0, alpha · (e^(x / alpha) − 1) otherwise
+    Celu(f32),
+    /// ln(1 + e^x)
+    Softplus,
+    /// x / (1 + |x|)
+    Softsign,
+    /// x · tanh(ln(1 + e^x))
+    Mish,
     /// Clip to [low, high]
     Clip {
         /// Lower bound.

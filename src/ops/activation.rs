@@ -162,6 +162,12 @@ fn alpha(node: &Node, default: f32) -> Option<f32> {
     node.attributes.float("alpha", default).ok()
 }
 
+/// α and γ of `Selu` (Klambauer et al. 2017).
+fn selu_constants(node: &Node) -> Result<[f32; 2], OpError> {
+    let of = |name: &str, default: f32| node.attributes.float(name, default);
+    Ok([of("alpha", 1.673_263_2)?, of("gamma", 1.050_701)?])
+}
+
 fn gelu_is_tanh(node: &Node) -> Result<bool, OpError> {
     match node.attributes.string("approximate", "none")? {
         "none" => Ok(false),
@@ -301,18 +307,30 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             },
         ),
         Box::new(PRelu),
-        plain("Softplus", &[1, 22], |_, _, x| Ok(activation::softplus(x, 1.0)), none),
-        plain("Softsign", &[1, 22], |_, _, x| Ok(x.clone() / (x.abs() + 1.0)), none),
+        plain(
+            "Softplus",
+            &[1, 22],
+            |_, _, x| Ok(activation::softplus(x, 1.0)),
+            |_, _| lowered(Activation::Softplus),
+        ),
+        plain(
+            "Softsign",
+            &[1, 22],
+            |_, _, x| Ok(x.clone() / (x.abs() + 1.0)),
+            |_, _| lowered(Activation::Softsign),
+        ),
         plain(
             "Selu",
             &[1, 6, 22],
             |node, _, x| {
-                let alpha = node.attributes.float("alpha", 1.673_263_2)?;
-                let gamma = node.attributes.float("gamma", 1.050_701)?;
+                let [alpha, gamma] = selu_constants(node)?;
                 let negative = x.clone().clamp_max(0.0).exp() - 1.0;
                 Ok((activation::relu(x) + negative * alpha) * gamma)
             },
-            none,
+            |node, _| {
+                let [alpha, gamma] = selu_constants(node).ok()?;
+                lowered(Activation::Selu { alpha, gamma })
+            },
         ),
         plain(
             "Celu",
@@ -322,13 +340,13 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
                 let negative = (x.clone().clamp_max(0.0) / alpha).exp() - 1.0;
                 Ok(activation::relu(x) + negative * alpha)
             },
-            none,
+            |node, _| lowered(Activation::Celu(alpha(node, 1.0)?)),
         ),
         plain(
             "Mish",
             &[18, 22],
             |_, _, x| Ok(x.clone() * activation::softplus(x, 1.0).tanh()),
-            none,
+            |_, _| lowered(Activation::Mish),
         ),
         plain(
             "ThresholdedRelu",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use super::{Predictor, PredictorError};
+use super::{Predictor, PredictorError, Seen};
 
 /// Names of the predictors embedded in the binary; the first is the default.
 pub const BUNDLED: [&str; 2] = ["cifar10", "mnist"];
@@ -14,6 +14,8 @@ macro_rules! files {
         [
             include_bytes!(concat!("../../predictors/", $name, "/config.json")) as &[u8],
             include_bytes!(concat!("../../predictors/", $name, "/model.safetensors")) as &[u8],
+            include_bytes!(concat!("../../predictors/", $name, "/graphs.sketch")) as &[u8],
+            include_bytes!(concat!("../../predictors/", $name, "/images.sketch")) as &[u8],
         ]
     };
 }
@@ -24,7 +26,7 @@ pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError>
     if folder.is_dir() {
         return Predictor::load(folder, device);
     }
-    let [config, model] = match name {
+    let [config, model, graphs, images] = match name {
         "cifar10" => files!("cifar10"),
         "mnist" => files!("mnist"),
         _ => {
@@ -35,5 +37,10 @@ pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError>
         }
     };
     let path = |file: &str| PathBuf::from(format!("<bundled {name}>")).join(file);
-    Predictor::from_bytes([path("config.json"), path("model.safetensors")], config, model, device)
+    let paths = [path("config.json"), path("model.safetensors")];
+    let mut predictor = Predictor::from_bytes(paths, config, model, device)?;
+    predictor.seen = Seen::from_bytes([graphs, images]).map_err(|error| {
+        PredictorError::Checkpoint { path: path("*.sketch"), problem: error.to_string() }
+    })?;
+    Ok(predictor)
 }

@@ -17,7 +17,7 @@ use crate::{
     ops::Vocabulary,
 };
 
-use super::{FORMAT_VERSION, Network, PredictorConfig, PredictorError};
+use super::{FORMAT_VERSION, Network, PredictorConfig, PredictorError, Seen};
 
 /// A trained predictor on a device.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Predictor {
     pub node_encoder: Option<Arc<dyn NodeEncoder>>,
     /// Where it computes.
     pub device: Device,
+    /// What it was trained on, where that is recorded.
+    pub seen: Seen,
     /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal.
     pub hash: String,
 }
@@ -48,7 +50,9 @@ impl Predictor {
         };
         let (config_path, config) = read("config.json")?;
         let (model_path, model) = read("model.safetensors")?;
-        Self::from_bytes([config_path, model_path], &config, &model, device)
+        let mut predictor = Self::from_bytes([config_path, model_path], &config, &model, device)?;
+        predictor.seen = Seen::load(folder)?;
+        Ok(predictor)
     }
 
     /// Loads the contents of the two files; the paths are for errors.
@@ -78,7 +82,8 @@ impl Predictor {
         let network = neural::with_values(network, &values, device);
         let hash = Sha256::new().chain_update(config_bytes).chain_update(model_bytes).finalize();
         let (device, hash) = (device.clone(), hex(&hash));
-        Ok(Self { config, network, vocabulary, node_encoder: None, device, hash })
+        let (node_encoder, seen) = (None, Seen::default());
+        Ok(Self { config, network, vocabulary, node_encoder, device, seen, hash })
     }
 
     /// Writes `config.json` and `model.safetensors` (half precision). Each file is replaced

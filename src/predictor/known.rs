@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     encoder::NodeFeatures,
-    graph::{Architecture, Node},
+    graph::Architecture,
     neural::{download, upload},
     ops::{Operator, OperatorFamily, Registry, Response, Vocabulary},
 };
@@ -63,26 +63,27 @@ impl<'a> Known<'a> {
         self.rows.iter().map(|(row, _)| *row).find(is_named)
     }
 
-    /// The rows that together stand in for an operator of some family.
-    pub(super) fn relatives(&self, family: OperatorFamily) -> Vec<usize> {
+    /// The rows that together stand in for an operator: of its family the one that does most nearly
+    /// the same to a number, where the operator's response is known, or else all of them.
+    pub(super) fn relatives(
+        &self,
+        family: OperatorFamily,
+        response: Option<&Response>,
+        registry: &Registry,
+    ) -> Vec<usize> {
+        let rows = || self.rows.iter().map(|(row, _)| *row);
         let family: Vec<usize> =
             self.rows.iter().filter(|(_, of)| *of == Some(family)).map(|(row, _)| *row).collect();
-        if family.is_empty() { self.rows.iter().map(|(row, _)| *row).collect() } else { family }
-    }
-
-    /// The row of the operator of the same family that does most nearly to a number what a node does,
-    /// where that can be said.
-    fn nearest(&self, operator: &dyn Operator, node: &Node, registry: &Registry) -> Option<usize> {
-        let response = Response::of(operator, node)?;
-        self.rows
-            .iter()
-            .filter(|(_, family)| *family == Some(operator.family()))
-            .filter_map(|&(row, _)| {
-                let other = Response::by_default(self.vocabulary.operator(row, registry)?)?;
-                Some((row, response.distance(&other)))
-            })
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))
-            .map(|(row, _)| row)
+        let distance = |row: usize| {
+            let other = Response::by_default(self.vocabulary.operator(row, registry)?)?;
+            Some((row, response?.distance(&other)))
+        };
+        let nearest = family.iter().filter_map(|&row| distance(row));
+        match nearest.min_by(|(_, a), (_, b)| a.total_cmp(b)) {
+            Some((row, _)) => vec![row],
+            None if family.is_empty() => rows().collect(),
+            None => family,
+        }
     }
 }
 
@@ -129,10 +130,8 @@ impl Predictor {
             let earlier = stand_ins.iter().position(|stand_in| stand_in.operator == name);
             *row = count + earlier.unwrap_or(stand_ins.len());
             if earlier.is_none() {
-                let relatives = match known.nearest(operator, node, registry) {
-                    Some(row) => vec![row],
-                    None => known.relatives(operator.family()),
-                };
+                let response = Response::of(operator, node);
+                let relatives = known.relatives(operator.family(), response.as_ref(), registry);
                 let table = table.get_or_insert_with(|| download(rows.clone()));
                 further.extend(mean_row(table, width, &relatives));
                 let mean_of =

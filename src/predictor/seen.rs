@@ -52,6 +52,24 @@ impl Seen {
         Ok(())
     }
 
+    /// The sketches of a predictor that travels inside the binary; `[graphs, images]`.
+    pub(super) fn from_bytes(sketches: [&[u8]; 2]) -> Result<Self, crate::data::NoSketch> {
+        let [graphs, images] = sketches.map(Sketch::from_bytes);
+        Ok(Self { graphs: Some(graphs?), images: Some(images?) })
+    }
+
+    /// What either was trained on.
+    pub fn union(&self, other: &Self) -> Self {
+        let both = |a: &Option<Sketch>, b: &Option<Sketch>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.union(b)),
+            (one, other) => one.clone().or_else(|| other.clone()),
+        };
+        Self {
+            graphs: both(&self.graphs, &other.graphs),
+            images: both(&self.images, &other.images),
+        }
+    }
+
     /// The sketch of a data set's images.
     pub fn images_of(data: &Dataset) -> Sketch {
         (0..data.len()).map(|index| data.image_hash(index)).collect()

@@ -2,7 +2,7 @@
 
 use crate::{
     neural::{self, Entry},
-    ops::{OperatorFamily, Registry, Vocabulary},
+    ops::{OperatorFamily, Registry, Response, Vocabulary},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 impl Predictor {
     /// Starting values for a network with the given parameters and vocabulary: those of this
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
-    /// not know start as the mean of their family. Any other tensor must be here under the same name
+    /// not know start as their nearest relatives. Any other tensor must be here under the same name
     /// and in the same shape, and none may be left over; only the matrices of further node features and of
     /// the makers of channels may be missing, and start at zero.
     pub fn starting_values(
@@ -78,10 +78,14 @@ impl Predictor {
         let known = Known::of(self, registry);
         let mut rows = Vec::with_capacity((vocabulary.len() + 1) * width);
         for (index, name) in vocabulary.names().iter().enumerate() {
-            let family = vocabulary.operator(index, registry).map(|operator| operator.family());
+            let operator = vocabulary.operator(index, registry);
+            let family = operator.map_or(OperatorFamily::Other, |operator| operator.family());
             let from = match known.row(name) {
                 Some(row) => vec![row],
-                None => known.relatives(family.unwrap_or(OperatorFamily::Other)),
+                None => {
+                    let response = operator.and_then(Response::by_default);
+                    known.relatives(family, response.as_ref(), registry)
+                }
             };
             rows.extend(mean_row(table, width, &from));
         }

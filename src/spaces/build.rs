@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::encode;
-
-/// Hash of a graph's structure without any name: equal where two graphs compute the same function of the
-/// same parameters in the same order of nodes.
-pub type Fingerprint = u64;
 
 /// One attribute of a node.
 #[derive(Clone, Debug)]
@@ -423,26 +418,6 @@ impl Built {
     /// Number of nodes that compute something.
     pub fn operators(&self) -> usize {
         self.graph.nodes.iter().filter(|node| node.op_type != "Constant").count()
-    }
-
-    /// The structure, with every name replaced by its place in the order of definition.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let mut numbers = BTreeMap::from([("input", 0)]);
-        let names = self.graph.parameters.iter().map(|parameter| &parameter.name);
-        for name in names.chain(self.graph.nodes.iter().flat_map(|node| &node.outputs)) {
-            let next = numbers.len();
-            numbers.insert(name, next);
-        }
-        let mut text = format!("{:?}", self.graph.input);
-        for parameter in &self.graph.parameters {
-            text += &format!("{:?}", parameter.shape);
-        }
-        for node in &self.graph.nodes {
-            let inputs: Vec<_> = node.inputs.iter().map(|name| numbers.get(&**name)).collect();
-            text += &format!("{}{inputs:?}{:?}", node.op_type, node.attributes);
-        }
-        let digest: [u8; 32] = Sha256::digest(text).into();
-        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 

@@ -16,7 +16,7 @@ mod split;
 mod tables;
 mod tokens;
 
-pub use build::{Activation, Conv, Fingerprint, GraphBuilder, Pool, Value};
+pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
 pub use named::{NAMED, Named, Published, plain_cnn, residual_network, table as named_table};
 pub use plan::{Down, Family, Head, Norm};
 pub use sample::{SampledGraph, Style};

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A part of the seeds of a space. The parts never overlap; still, about one training graph in a
 /// thousand equals one of a thousand held-out graphs, and
-/// [`super::SampledGraph::fingerprint`] tells which.
+/// [`Architecture::fingerprint`](crate::graph::Architecture::fingerprint) tells which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError, ops::ResolveError,
-    predictor::PredictorError, spaces::SpaceError,
+    corpus::CorpusError, data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError,
+    ops::ResolveError, predictor::PredictorError, spaces::SpaceError,
 };
 
 /// Why a training run could not start or go on.
@@ -43,6 +43,9 @@ pub enum TrainError {
     /// The search space.
     #[error(transparent)]
     Space(#[from] SpaceError),
+    /// The corpus of held-out graphs.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
     /// A sampled graph's file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),

@@ -45,6 +45,8 @@ impl GraphReader {
 pub struct PreparedGraph {
     /// Name given by the space.
     pub name: String,
+    /// That of the architecture at the size of images that it was drawn for.
+    pub fingerprint: u64,
     /// The resolved architecture.
     pub architecture: Architecture,
     /// What the encoder reads.
@@ -71,6 +73,7 @@ impl PreparedGraph {
         let registry = reader.registry;
         let mut architecture = Architecture::from_model(model)?;
         resolve(&mut architecture, registry)?;
+        let fingerprint = architecture.fingerprint();
         let mut shape = architecture
             .inputs
             .first()
@@ -87,7 +90,8 @@ impl PreparedGraph {
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
         let runner = Runner::new(&architecture, registry);
-        Ok(Self { name: model.name().to_owned(), architecture, features, plan, runner })
+        let name = model.name().to_owned();
+        Ok(Self { name, fingerprint, architecture, features, plan, runner })
     }
 }
 
@@ -127,15 +131,12 @@ impl GraphPool {
             return Ok(ready.clone());
         }
         let graph = self.space.sample(seed)?;
-        let prepared = if self.held_out.contains(&graph.fingerprint()) {
-            None
-        } else {
-            match PreparedGraph::new(&graph, size, &self.reader) {
-                Ok(prepared) => Some(Arc::new(prepared)),
-                // A head that flattens its images fits one image size only.
-                Err(TrainError::Resolve(_)) if self.native_size(&graph) != Some(size) => None,
-                Err(error) => return Err(error),
-            }
+        let prepared = match PreparedGraph::new(&graph, size, &self.reader) {
+            Ok(prepared) if self.held_out.contains(&prepared.fingerprint) => None,
+            Ok(prepared) => Some(Arc::new(prepared)),
+            // A head that flattens its images fits one image size only.
+            Err(TrainError::Resolve(_)) if self.native_size(&graph) != Some(size) => None,
+            Err(error) => return Err(error),
         };
         lock().graphs.insert(seed, prepared.clone());
         Ok(prepared)

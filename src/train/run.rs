@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -17,16 +17,19 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
+    corpus,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
+    graph::Architecture,
     memory,
     neural::{self, Entry},
-    ops::{Registry, Vocabulary, registry},
+    onnx::Model,
+    ops::{Registry, Vocabulary, registry, resolve},
     predictor::{
-        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Start, TrainingRecord,
-        bundled, calibration_noise,
+        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
+        TrainingRecord, bundled, calibration_noise,
     },
-    spaces::{self, Space},
+    spaces::{self, SampledGraph, Space},
 };
 
 use super::{
@@ -38,8 +41,12 @@ use super::{
     validation::Validation,
 };
 
-/// Held-out graphs that training must not draw: as many of each split.
+/// Held-out graphs of the space that training must not draw, besides those of the corpus: as many of
+/// each split of its seeds.
 const HELD_OUT: u64 = 500;
+
+/// Folder of the predictor inside that of the run.
+const PREDICTOR: &str = "predictor";
 
 /// Where and how a run goes.
 #[derive(Clone, Debug)]
@@ -95,6 +102,10 @@ struct Run<'a> {
     entries: Vec<Entry>,
     adam: AdamW,
     progress: Progress,
+    /// What earlier runs were trained on, and the images of this one.
+    seen: Seen,
+    /// Fingerprints of the graphs that this run drew.
+    drawn: BTreeSet<u64>,
     metrics: MetricsLog,
 }
 
@@ -149,22 +160,32 @@ impl<'a> Run<'a> {
         }
         let empty = Network::new(&config.network, &input, vocabulary.len(), options.first());
         let entries = neural::entries(&empty);
+        let mut seen = Seen { graphs: None, images: Some(Seen::images_of(&data)) };
         let (progress, adam) = match (saved, &config.initial) {
-            (Some(saved), _) => saved,
-            (None, Some(initial)) => start_from(initial, &entries, &vocabulary, registry)?,
+            (Some(saved), _) => {
+                seen = seen.union(&Seen::load(&folder.join(PREDICTOR))?);
+                saved
+            }
+            (None, Some(initial)) => {
+                let predictor = bundled(initial, &Device::flex())?;
+                seen = seen.union(&predictor.seen);
+                start_from(initial, predictor, &entries, &vocabulary, registry)?
+            }
             (None, None) => {
                 let mut values = neural::initialise(&entries, config.seed);
                 calibration_noise(&entries, &mut values, config.seed);
                 (Progress::default(), AdamW::new(values))
             }
         };
-        let held_out: HashSet<u64> = [spaces::Split::Validation, spaces::Split::Test]
+        let seeds: Vec<u64> = [spaces::Split::Validation, spaces::Split::Test]
             .into_iter()
             .flat_map(|split| split.seeds(HELD_OUT))
-            .collect::<Vec<_>>()
+            .collect();
+        let mut held_out: HashSet<u64> = seeds
             .into_par_iter()
-            .map(|seed| Ok(space.sample(seed)?.fingerprint()))
+            .map(|seed| fingerprint(&space.sample(seed)?))
             .collect::<Result<_, TrainError>>()?;
+        held_out.extend(corpus::held_out()?);
         let node_encoder = options.node_encoder.clone();
         let reader =
             GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
@@ -179,6 +200,8 @@ impl<'a> Run<'a> {
             entries,
             adam,
             progress,
+            seen,
+            drawn: BTreeSet::new(),
             metrics: MetricsLog::open(folder)?,
         })
     }
@@ -249,7 +272,7 @@ impl<'a> Run<'a> {
         bar.finish();
         let finished = self.progress.step >= steps;
         Ok(Outcome {
-            predictor: self.config.out.join("predictor"),
+            predictor: self.config.out.join(PREDICTOR),
             progress: self.progress,
             finished,
         })
@@ -287,8 +310,9 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    /// Notes the operators of a step's graphs.
+    /// Notes a step's graphs and their operators.
     fn meet(&mut self, tasks: &[Task]) {
+        self.drawn.extend(tasks.iter().map(|task| task.graph.fingerprint));
         let names = &self.predictor.vocabulary;
         let met = &mut self.progress.operators_met;
         for row in tasks.iter().flat_map(|task| &task.graph.features.operators) {
@@ -320,8 +344,10 @@ impl<'a> Run<'a> {
         training.validation_top1 = self.progress.validation_top1;
         training.initial = self.progress.initial.clone();
         training.operators_met = Some(self.progress.operators_met.clone());
-        let folder = self.config.out.join("predictor");
-        Ok(Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?)
+        let folder = self.config.out.join(PREDICTOR);
+        Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?;
+        let drawn = Some(self.drawn.iter().copied().collect());
+        Ok(self.seen.union(&Seen { graphs: drawn, images: None }).save(&folder)?)
     }
 
     fn bar(&self, steps: u64) -> ProgressBar {
@@ -339,11 +365,11 @@ impl<'a> Run<'a> {
 /// The state before the first step of a run that goes on where another predictor ended.
 fn start_from(
     initial: &str,
+    predictor: Predictor,
     entries: &[Entry],
     vocabulary: &Vocabulary,
     registry: &Registry,
 ) -> Result<(Progress, AdamW), TrainError> {
-    let predictor = bundled(initial, &Device::flex())?;
     let values = predictor.starting_values(entries, vocabulary, registry)?;
     let progress = Progress {
         initial: Some(Start { predictor: initial.to_owned(), hash: predictor.hash }),
@@ -351,6 +377,14 @@ fn start_from(
         ..Progress::default()
     };
     Ok((progress, AdamW::new(values)))
+}
+
+/// See [`Architecture::fingerprint`].
+fn fingerprint(graph: &SampledGraph) -> Result<u64, TrainError> {
+    let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+    let mut architecture = Architecture::from_model(&model)?;
+    resolve(&mut architecture, registry())?;
+    Ok(architecture.fingerprint())
 }
 
 /// Sums since the last line of metrics.

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::digits::write_idx;
 
-fn weightsmith(arguments: &[&str]) -> Output {
+pub fn weightsmith(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
     command.args(arguments).env("RUST_BACKTRACE", "0").output().unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -11,7 +11,7 @@ use weightsmith::{
     graph::Architecture,
     onnx::Model,
     ops,
-    spaces::{NAMED, Named, Space},
+    spaces::{NAMED, Named, SampledGraph, Space},
 };
 
 fn parse(onnx: &[u8]) -> ModelProto {
@@ -26,6 +26,11 @@ fn read(model: &ModelProto) -> Architecture {
 /// Of the graph as it stands in the file: a change may leave one that cannot be resolved.
 fn fingerprint(model: &ModelProto) -> u64 {
     read(model).fingerprint()
+}
+
+/// The fingerprint by which training and benchmarks know a sample.
+pub fn of_sample(graph: &SampledGraph) -> u64 {
+    resolved(&parse(&graph.onnx))
 }
 
 fn resolved(model: &ModelProto) -> u64 {

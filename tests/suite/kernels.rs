@@ -221,11 +221,19 @@ fn reference(activation: Activation, x: f64) -> f64 {
                 f64::from(alpha) * x.exp_m1()
             }
         }
+        Activation::Selu { alpha, gamma } => {
+            f64::from(gamma) * if x > 0.0 { x } else { f64::from(alpha) * x.exp_m1() }
+        }
+        Activation::Celu(alpha) if x <= 0.0 => f64::from(alpha) * (x / f64::from(alpha)).exp_m1(),
+        Activation::Celu(_) => x,
+        Activation::Softplus => x.exp().ln_1p(),
+        Activation::Softsign => x / (1.0 + x.abs()),
+        Activation::Mish => x * x.exp().ln_1p().tanh(),
         Activation::Clip { low, high } => x.clamp(low.into(), high.into()),
     }
 }
 
-const ACTIVATIONS: [Activation; 11] = [
+const ACTIVATIONS: [Activation; 16] = [
     Activation::Relu,
     Activation::LeakyRelu(0.1),
     Activation::Gelu,
@@ -236,6 +244,11 @@ const ACTIVATIONS: [Activation; 11] = [
     Activation::HardSwish,
     Activation::Tanh,
     Activation::Elu(0.7),
+    Activation::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
+    Activation::Celu(0.7),
+    Activation::Softplus,
+    Activation::Softsign,
+    Activation::Mish,
     Activation::Clip { low: -0.5, high: 2.0 },
 ];
 

@@ -23,4 +23,5 @@ mod ranking;
 mod spaces;
 mod token_kernels;
 mod training;
+mod transfer;
 mod whole_files;

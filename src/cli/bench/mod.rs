@@ -1,26 +1,29 @@
 //! `weightsmith bench`
 
+mod compare;
+mod export;
+mod guard;
 mod held_out;
+mod html;
+mod jury;
+mod outcome;
 mod rank;
 mod sgd;
 mod step;
+mod subject;
 mod transfer;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::{
-    data::{Dataset, Split},
-    onnx::atomic,
-    predictor::{BUNDLED, Predictor, bundled},
-    spaces::Space,
-};
+use crate::{onnx::atomic, predictor::BUNDLED, spaces::Space};
 
 use super::{Common, Exit, Failure};
+
+use subject::Subject;
 
 /// Compare predicted weights with baselines on graphs that no training saw.
 #[derive(Debug, Args)]
@@ -31,10 +34,14 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
-    /// Predicted and random weights of held-out graphs on the test images
+    /// Judge weights of held-out graphs on the test images beside those of random initialisation
     Transfer(transfer::Transfer),
     /// SGD from random initialisation on the first held-out graphs; results are kept graph by graph
     Sgd(sgd::Sgd),
+    /// The differences between two results of `transfer`, graph by graph
+    Compare(compare::Compare),
+    /// Write the held-out graphs for another program to fill; see `transfer --predictor files:DIR`
+    ExportGraphs(export::ExportGraphs),
     /// Seconds of an architecture-step: predictor and network, forward, backward and update
     Step(step::Step),
     /// Label-free scores against the trained accuracies of a public table
@@ -44,9 +51,13 @@ enum BenchCommand {
 /// What both benchmarks read.
 #[derive(Debug, Args)]
 struct Setting {
-    /// A bundled predictor, or a folder with config.json and model.safetensors
+    /// A bundled predictor, a folder with config.json and model.safetensors, or files:DIR, a folder
+    /// of networks that another program filled, each named after its graph
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
+    /// With files:DIR, the predictor whose images and space these networks share
+    #[arg(long, value_name = "PREDICTOR")]
+    like: Option<String>,
     /// The data set, by path
     #[arg(long)]
     data: PathBuf,
@@ -66,6 +77,8 @@ impl Bench {
         match &self.command {
             BenchCommand::Transfer(transfer) => transfer.run(common),
             BenchCommand::Sgd(sgd) => sgd.run(common),
+            BenchCommand::Compare(compare) => compare.run(common),
+            BenchCommand::ExportGraphs(export) => export.run(common),
             BenchCommand::Step(step) => step.run(common),
             BenchCommand::Rank(rank) => rank.run(common),
         }
@@ -73,16 +86,13 @@ impl Bench {
 }
 
 impl Setting {
-    fn open(&self) -> Result<(Predictor, Space, Dataset), Failure> {
-        let predictor = bundled(&self.predictor, &Device::flex())?;
-        let space = Space::load(self.space.as_ref().unwrap_or(&predictor.config.training.space))?;
-        let test = Dataset::open(&self.data, Split::Test)?
-            .with_channels(predictor.config.input.channels())?;
-        Ok((predictor, space, test))
+    fn subject(&self) -> Result<Subject, Failure> {
+        Subject::open(&self.predictor, self.like.as_deref())
     }
 
-    fn limit(&self) -> usize {
-        self.limit.unwrap_or(usize::MAX)
+    fn space(&self, subject: &Subject) -> Result<Space, Failure> {
+        let own = &subject.reference().config.training.space;
+        Ok(Space::load(self.space.as_ref().unwrap_or(own))?)
     }
 }
 

@@ -14,15 +14,16 @@ use crate::{
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
     graph::DimBindings,
-    onnx::Model,
+    onnx::{Model, atomic, splice},
     ops::registry,
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, print, print_json},
+    super::{Common, Exit, Failure, network::Network, predict::fills, print, print_json},
     Setting, bar,
     held_out::{HeldOut, held_out},
     save,
+    subject::file_of,
 };
 
 #[derive(Debug, Args)]
@@ -35,6 +36,9 @@ pub(super) struct Sgd {
     /// Lengths of training, each a run of its own
     #[arg(long, value_delimiter = ',', default_values_t = [1, 5, 20])]
     epochs: Vec<usize>,
+    /// Write the trained networks, the longest training of each graph, as references for `transfer`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// File that results are added to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -42,9 +46,9 @@ pub(super) struct Sgd {
 
 /// What training one graph for some epochs gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Trained {
+struct Trained {
     images: usize,
-    pub(super) top1: f64,
+    top1: f64,
     cross_entropy: f64,
     ece: f64,
     non_finite: usize,
@@ -62,28 +66,28 @@ impl From<Scores> for Trained {
 pub(super) struct SgdTable {
     schema: u32,
     data_hash: String,
-    pub(super) graphs: BTreeMap<String, BTreeMap<String, Trained>>,
+    graphs: BTreeMap<String, BTreeMap<String, Trained>>,
 }
 
 impl Sgd {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let (predictor, space, test) = self.setting.open()?;
-        let input = predictor.config.input;
+        let subject = self.setting.subject()?;
+        let space = self.setting.space(&subject)?;
+        let input = subject.input().clone();
+        let test =
+            Dataset::open(&self.setting.data, Split::Test)?.with_channels(input.channels())?;
         let train =
             Dataset::open(&self.setting.data, Split::Train)?.with_channels(input.channels())?;
         let augmentation =
             if input.channels() == 1 { Augmentation::Shift } else { Augmentation::Standard };
         let mut table = SgdTable::load(&self.out).unwrap_or_default();
         (table.schema, table.data_hash) = (1, train.hash.clone());
+        let sets = held_out(&space, &self.setting.splits, self.graphs)?;
+        let graphs: Vec<HeldOut> = sets.into_iter().flat_map(|set| set.graphs).collect();
         let jobs: Vec<(HeldOut, usize)> = self
             .epochs
             .iter()
-            .flat_map(|&epochs| {
-                held_out(&space, &self.setting.splits, self.graphs)
-                    .into_iter()
-                    .flatten()
-                    .map(move |graph| (graph, epochs))
-            })
+            .flat_map(|&epochs| graphs.iter().cloned().map(move |graph| (graph, epochs)))
             .filter(|(graph, epochs)| {
                 !table
                     .graphs
@@ -91,6 +95,11 @@ impl Sgd {
                     .is_some_and(|known| known.contains_key(&epochs.to_string()))
             })
             .collect();
+        let limit = self.setting.limit.unwrap_or(usize::MAX);
+        if let Some(folder) = &self.keep {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
         let bar = bar(jobs.len(), common);
         let table = std::sync::Mutex::new(table);
         jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
@@ -109,7 +118,15 @@ impl Sgd {
                 *epochs,
                 common.seed,
             )?;
-            let scores = judge(architecture, &weights, &test, &input, self.setting.limit())?;
+            let scores = judge(architecture, &weights, &test, &input, limit)?;
+            if let Some(folder) = &self.keep
+                && self.epochs.iter().max() == Some(epochs)
+            {
+                let path = file_of(folder, &graph.name);
+                let changes = fills(&network, &weights);
+                atomic::write(&path, |out| splice::write(&network.model, &changes, out))
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            }
             let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             table
                 .graphs
@@ -132,6 +149,12 @@ impl Sgd {
 }
 
 impl SgdTable {
+    /// Top-1 of a graph by epochs of training.
+    pub(super) fn curve(&self, graph: &str) -> BTreeMap<usize, f64> {
+        let known = self.graphs.get(graph).into_iter().flatten();
+        known.filter_map(|(epochs, of)| Some((epochs.parse().ok()?, of.top1))).collect()
+    }
+
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;

@@ -1,195 +1,400 @@
 //! `weightsmith bench transfer`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::{
-    data::Dataset,
-    evaluate::{Scores, Summary, he_initialisation, judge},
+    data::{Dataset, Split},
+    evaluate::{Comparison, Interval, Novelty, epochs_worth},
     graph::DimBindings,
-    onnx::{Model, splice},
-    predictor::{CalibrationSource, InputConfig, Predictor},
-    spaces::plain_cnn,
+    memory,
+    onnx::{Model, atomic},
+    ops::registry,
+    spaces::{Style, plain_cnn},
 };
 
 use super::{
     super::{
-        Common, Exit, Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork,
-        print, print_json,
+        Common, Exit, Failure, drawing::ByFilling, network::Network, predict::TOOL, print,
+        print_json,
     },
     Setting, bar,
-    held_out::{HeldOut, held_out},
+    guard::Guard,
+    held_out::{HeldOut, HeldOutSet, held_out},
+    html,
+    jury::{Jury, Verdict, summarise},
+    outcome::{
+        Cost, DataRecord, GraphResult, HE, HE_CALIBRATED, NoveltyResult, Outcome, PREDICTED,
+        SCHEMA, SplitResult, StyleRecord, SubjectRecord, TrainedResult, TrainingResult,
+    },
     save,
-    sgd::{SgdTable, Trained},
+    sgd::SgdTable,
+    subject::{Candidate, Subject, file_of},
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Transfer {
     #[command(flatten)]
     setting: Setting,
-    /// Held-out graphs
-    #[arg(long, default_value_t = 100)]
-    graphs: u64,
+    /// Held-out graphs, of every split [default: 100]
+    #[arg(long)]
+    graphs: Option<u64>,
+    /// Images that every corruption and severity is judged on; 0 for none [default: 500]
+    #[arg(long, value_name = "N")]
+    corrupted: Option<usize>,
+    /// A first impression: 6 graphs, 200 images, 20 corrupted ones, where nothing else is said
+    #[arg(long)]
+    quick: bool,
     /// Results of `bench sgd` to set beside
     #[arg(long, value_name = "FILE")]
     sgd: Option<PathBuf>,
+    /// Trained networks of the graphs, `<graph>.onnx`, as `bench sgd --keep` writes them, to tell
+    /// weights that are new from copies
+    #[arg(long, value_name = "DIR")]
+    references: Option<PathBuf>,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the result as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
-/// One graph's figures.
-#[derive(Debug, Serialize)]
-struct GraphResult {
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    split: Option<String>,
-    family: Option<String>,
-    norm: Option<String>,
-    activation: Option<String>,
-    parameters: u64,
-    multiply_accumulates: u64,
-    predicted: Scores,
-    random: Scores,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    sgd_epochs: BTreeMap<String, Trained>,
+/// What every split is judged with.
+struct Trial<'a> {
+    subject: &'a Subject,
+    jury: &'a Jury<'a>,
+    sgd: &'a SgdTable,
+    references: Option<&'a Path>,
+    seed: u64,
 }
 
-/// Fills a graph as `predict` does and judges the bytes that it would write.
-fn predicted(
-    predictor: &Predictor,
-    name: &str,
-    onnx: bytes::Bytes,
-    test: &Dataset,
-    limit: usize,
-) -> Result<Scores, Failure> {
-    let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
-    let images = predictor.calibration_images();
-    let filled = FilledNetwork::new(&network, predictor, &images, CalibrationSource::Learned)?;
-    let mut bytes = Vec::new();
-    splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
-    let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
-    let weights = stored_weights(&exported)?;
-    Ok(judge(&exported.architecture, &weights, test, &predictor.config.input, limit)?)
-}
-
-fn random(
-    graph: &HeldOut,
-    input: &InputConfig,
-    test: &Dataset,
-    limit: usize,
-) -> Result<Scores, Failure> {
-    let network =
-        Network::of(Model::from_bytes(&graph.name, graph.onnx.clone())?, DimBindings::default())?;
-    let weights = he_initialisation(&network.architecture, graph.seed);
-    Ok(judge(&network.architecture, &weights, test, input, limit)?)
-}
-
-fn lowercase(value: &impl std::fmt::Debug) -> String {
-    format!("{value:?}").to_lowercase()
-}
+/// What came of one graph: verdicts by method, and how new the predicted weights are.
+type OfGraph = (BTreeMap<&'static str, Verdict>, Option<Novelty>);
 
 impl Transfer {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let (predictor, space, test) = self.setting.open()?;
-        let limit = self.setting.limit();
+        let started = Instant::now();
+        let subject = self.setting.subject()?;
+        let space = self.setting.space(&subject)?;
+        let mut guard = Guard::new(&subject, &self.setting.data)?;
+        let input = subject.input();
+        let test = Dataset::open(&self.setting.data, Split::Test)?;
+        let test = guard.images(test.with_channels(input.channels())?)?;
+        let or_quick = |usual, quick| if self.quick { quick } else { usual };
+        let limit = self.setting.limit.unwrap_or(or_quick(usize::MAX, 200));
+        let corrupted = self.corrupted.unwrap_or(or_quick(500, 20));
+        let count = self.graphs.unwrap_or(or_quick(100, 6) as u64);
+        let jury = Jury::new(input, &test, limit, corrupted, common.seed)?;
         let sgd = match &self.sgd {
             Some(path) => SgdTable::load(path)?,
             None => SgdTable::default(),
         };
-        let graphs = held_out(&space, &self.setting.splits, self.graphs)?;
-        let bar = bar(graphs.len(), common);
-        let results: Vec<GraphResult> = graphs
-            .iter()
-            .map(|graph| {
-                let result = GraphResult {
-                    name: graph.name.clone(),
-                    split: graph.split.clone(),
-                    family: graph.style.map(|style| lowercase(&style.family)),
-                    norm: graph.style.map(|style| lowercase(&style.norm)),
-                    activation: graph.style.map(|style| lowercase(&style.activation)),
-                    parameters: graph.parameters,
-                    multiply_accumulates: graph.multiply_accumulates,
-                    predicted: predicted(
-                        &predictor,
-                        &graph.name,
-                        graph.onnx.clone(),
-                        &test,
-                        limit,
-                    )?,
-                    random: random(graph, &predictor.config.input, &test, limit)?,
-                    sgd_epochs: sgd.graphs.get(&graph.name).cloned().unwrap_or_default(),
-                };
-                bar.inc(1);
-                Ok(result)
-            })
-            .collect::<Result<_, Failure>>()?;
-        bar.finish_and_clear();
-        let top1 =
-            |of: fn(&GraphResult) -> &Scores| Summary::of(results.iter().map(|r| of(r).top1));
-        let mut summary = BTreeMap::from([
-            ("predicted".to_owned(), top1(|result| &result.predicted)),
-            ("random".to_owned(), top1(|result| &result.random)),
-        ]);
-        for split in &self.setting.splits {
-            let of_split = results.iter().filter(|result| result.split.as_ref() == Some(split));
-            let values = of_split.map(|result| result.predicted.top1);
-            summary.insert(format!("predicted, {split}"), Summary::of(values));
+        let mut sets = held_out(&space, &self.setting.splits, count)?;
+        for set in &mut sets {
+            set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
         }
-        let trained: Vec<&GraphResult> =
-            results.iter().filter(|r| !r.sgd_epochs.is_empty()).collect();
-        if !trained.is_empty() {
-            let of = |r: &&GraphResult| r.predicted.top1;
-            summary
-                .insert("predicted, graphs of sgd".to_owned(), Summary::of(trained.iter().map(of)));
-        }
-        let epochs: std::collections::BTreeSet<&String> =
-            trained.iter().flat_map(|result| result.sgd_epochs.keys()).collect();
-        for epochs in epochs {
-            let values = trained.iter().filter_map(|r| Some(r.sgd_epochs.get(epochs)?.top1));
-            summary.insert(format!("sgd {epochs} epochs"), Summary::of(values));
-        }
-        let input = &predictor.config.input;
-        let plain = match (input.channels(), input.size) {
-            (3, 32) => Some(predicted(&predictor, "plain-cnn", plain_cnn().into(), &test, limit)?),
+        let names: Vec<String> =
+            sets.iter().flat_map(|set| &set.graphs).map(|graph| graph.name.clone()).collect();
+        let references = self.references.as_deref();
+        let trial =
+            Trial { subject: &subject, jury: &jury, sgd: &sgd, references, seed: common.seed };
+        let splits =
+            sets.iter().map(|set| trial.split(set, common)).collect::<Result<_, Failure>>()?;
+        let plain_cnn = match (subject.is_foreign(), input.channels(), input.size) {
+            (false, 3, 32) => {
+                Some(jury.judge(&subject.fill("plain-cnn", plain_cnn().into())?).axes)
+            }
             _ => None,
         };
-        let splits = &self.setting.splits;
-        let report = serde_json::json!({
-            "schema": 1,
-            "command": std::env::args().collect::<Vec<_>>().join(" "),
-            "seed": common.seed,
-            "predictor": predictor.config.name,
-            "predictor_hash": predictor.hash,
-            "space": splits.is_empty().then_some(&space.name),
-            "split": if splits.is_empty() { "test".to_owned() } else { splits.join(",") },
-            "data_hash": test.hash,
-            "images": test.len().min(limit),
-            "summary": summary,
-            "plain_cnn": plain,
-            "graphs": results,
-        });
+        let outcome = Outcome {
+            schema: SCHEMA,
+            tool: TOOL.to_owned(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            seed: common.seed,
+            predictor: SubjectRecord {
+                name: subject.name(),
+                hash: subject.hash(&names),
+                foreign: subject.is_foreign(),
+                weights: match subject.is_foreign() {
+                    true => "read from files of another program".to_owned(),
+                    false => "generated by a predictor, not trained".to_owned(),
+                },
+            },
+            data: DataRecord {
+                hash: test.hash.clone(),
+                images: jury.images(),
+                corrupted_images: jury.corrupted_images(),
+                classes: jury.classes(),
+            },
+            guard: guard.into_record(),
+            splits,
+            plain_cnn,
+            cost: Cost {
+                seconds: started.elapsed().as_secs_f64(),
+                peak_memory_bytes: memory::peak(),
+                threads: rayon::current_num_threads(),
+                gradient_evaluations: 0,
+            },
+        };
         if let Some(path) = &self.out {
-            save(path, &report)?;
+            save(path, &outcome)?;
         }
-        if common.json {
-            print_json(&report)?;
-        } else {
-            print(
-                "top-1 (%)                  graphs   mean    std    min    p10 median    p90    max",
-            )?;
-            for (name, s) in &summary {
-                let cells = [s.mean, s.std, s.min, s.p10, s.median, s.p90, s.max];
-                let cells: Vec<String> =
-                    cells.iter().map(|cell| format!("{:6.2}", 100.0 * cell)).collect();
-                print(&format!("{name:26} {:6} {}", s.count, cells.join(" ")))?;
-            }
-            if let Some(plain) = plain {
-                print(&format!("plain three-convolution CNN: {:.2}", 100.0 * plain.top1))?;
-            }
+        if let Some(path) = &self.html {
+            let page = html::page(&outcome, &drawings(&outcome, &sets)?);
+            atomic::write(path, |out| out.write_all(page.as_bytes()))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        match common.json {
+            true => print_json(&outcome)?,
+            false => print(&table(&outcome))?,
         }
         Ok(Exit::Success)
     }
+}
+
+impl Trial<'_> {
+    fn split(&self, set: &HeldOutSet, common: &Common) -> Result<SplitResult, Failure> {
+        let graphs = &set.graphs;
+        let bar = bar(graphs.len(), common);
+        let outcomes: Vec<OfGraph> = graphs
+            .iter()
+            .map(|graph| {
+                let outcome = self.graph(graph);
+                bar.inc(1);
+                outcome
+            })
+            .collect::<Result<_, Failure>>()?;
+        let (verdicts, novelties): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
+        bar.finish_and_clear();
+        let classes = self.jury.classes();
+        let methods = [PREDICTED, HE_CALIBRATED, HE].map(|method| {
+            let of_method: Vec<&Verdict> =
+                verdicts.iter().filter_map(|verdicts| verdicts.get(method)).collect();
+            summarise(method, &of_method, classes, self.seed)
+        });
+        let top1 = |verdicts: &BTreeMap<&str, Verdict>, method| {
+            verdicts.get(method).map_or(0.0, |verdict| verdict.axes.scores.top1)
+        };
+        let comparisons = [HE_CALIBRATED, HE].map(|method| {
+            let pairs: Vec<(f64, f64)> =
+                verdicts.iter().map(|own| (top1(own, PREDICTED), top1(own, method))).collect();
+            (method.to_owned(), Comparison::of(&pairs, self.seed))
+        });
+        let graphs: Vec<GraphResult> = graphs
+            .iter()
+            .zip(verdicts.into_iter().zip(novelties))
+            .map(|(graph, (verdicts, novelty))| GraphResult {
+                name: graph.name.clone(),
+                style: graph.style.map(StyleRecord::from),
+                parameters: graph.parameters,
+                multiply_accumulates: graph.multiply_accumulates,
+                methods: verdicts
+                    .into_iter()
+                    .map(|(method, verdict)| (method.to_owned(), verdict.axes))
+                    .collect(),
+                novelty,
+                trained: self.sgd.curve(&graph.name),
+            })
+            .collect();
+        Ok(SplitResult {
+            split: set.split.clone(),
+            space: set.space.clone(),
+            methods: methods.into(),
+            comparisons: comparisons.into(),
+            training: training(&graphs, classes, self.seed),
+            novelty: novelty(&graphs, self.seed),
+            graphs,
+        })
+    }
+
+    fn graph(&self, graph: &HeldOut) -> Result<OfGraph, Failure> {
+        let attempt = self.subject.attempt(graph)?;
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+        let architecture = Network::of(model, DimBindings::default())?.architecture;
+        let images = self.subject.reference().calibration_images();
+        let predicted = self.jury.judge(&attempt);
+        let novelty = match self.references.filter(|folder| file_of(folder, &graph.name).exists()) {
+            None => None,
+            Some(folder) => {
+                let reference = Candidate::read(folder, graph)?;
+                self.jury.novelty(&attempt, &predicted, &reference, self.seed)?
+            }
+        };
+        let verdicts = BTreeMap::from([
+            (PREDICTED, predicted),
+            (HE, self.jury.he(&architecture, graph.seed, None)?),
+            (HE_CALIBRATED, self.jury.he(&architecture, graph.seed, Some(&images))?),
+        ]);
+        Ok((verdicts, novelty))
+    }
+}
+
+impl From<Style> for StyleRecord {
+    fn from(style: Style) -> Self {
+        let lowercase = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+        Self {
+            family: lowercase(&style.family),
+            norm: lowercase(&style.norm),
+            activation: lowercase(&style.activation),
+        }
+    }
+}
+
+/// The worst graphs as SVG, by name; without those that no layout is found for.
+fn drawings(outcome: &Outcome, sets: &[HeldOutSet]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut drawings = BTreeMap::new();
+    for result in outcome.splits.iter().flat_map(html::worst) {
+        let mut graphs = sets.iter().flat_map(|set| &set.graphs);
+        let Some(graph) = graphs.find(|graph| graph.name == result.name) else { continue };
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+        let architecture = Network::of(model, DimBindings::default())?.architecture;
+        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, registry())) {
+            drawings.insert(graph.name.clone(), svg);
+        }
+    }
+    Ok(drawings)
+}
+
+/// Predicted weights beside trained ones, over the graphs for which there are any.
+fn training(graphs: &[GraphResult], classes: usize, seed: u64) -> Option<TrainingResult> {
+    let graphs: Vec<(f64, &BTreeMap<usize, f64>)> = graphs
+        .iter()
+        .filter(|graph| !graph.trained.is_empty())
+        .filter_map(|graph| Some((graph.methods.get(PREDICTED)?.scores.top1, &graph.trained)))
+        .collect();
+    let lengths: BTreeSet<usize> =
+        graphs.iter().flat_map(|(_, curve)| curve.keys().copied()).collect();
+    let longest = *lengths.last()?;
+    let mean = |values: Vec<f64>| Interval::of_mean(&values, seed);
+    let worth = |(top1, curve): &(f64, &BTreeMap<usize, f64>)| {
+        let points: Vec<(f64, f64)> =
+            curve.iter().map(|(&epochs, &top1)| (epochs as f64, top1)).collect();
+        epochs_worth(&points, *top1, classes)
+    };
+    let trained = lengths
+        .into_iter()
+        .map(|epochs| {
+            let pairs: Vec<(f64, f64)> = graphs
+                .iter()
+                .filter_map(|(top1, curve)| Some((*top1, *curve.get(&epochs)?)))
+                .collect();
+            let top1 = mean(pairs.iter().map(|(_, trained)| *trained).collect());
+            TrainedResult { epochs, top1, comparison: Comparison::of(&pairs, seed) }
+        })
+        .collect();
+    Some(TrainingResult {
+        graphs: graphs.len(),
+        predicted: mean(graphs.iter().map(|(top1, _)| *top1).collect()),
+        trained,
+        ratio: mean(
+            graphs
+                .iter()
+                .filter_map(|(top1, curve)| Some(top1 / curve.get(&longest)?.max(1e-9)))
+                .collect(),
+        ),
+        worth: mean(graphs.iter().filter_map(worth).collect()),
+    })
+}
+
+/// How new predicted weights are, over the graphs that have a reference.
+fn novelty(graphs: &[GraphResult], seed: u64) -> Option<NoveltyResult> {
+    let known: Vec<&Novelty> = graphs.iter().filter_map(|graph| graph.novelty.as_ref()).collect();
+    let mean = |values: Vec<f64>| Interval::of_mean(&values, seed);
+    let judged: Vec<bool> = known.iter().filter_map(|novelty| novelty.above_noise).collect();
+    (!known.is_empty()).then(|| NoveltyResult {
+        graphs: known.len(),
+        overlap: mean(known.iter().map(|novelty| novelty.overlap).collect()),
+        distance: mean(known.iter().filter_map(|novelty| novelty.distance).collect()),
+        copies: known.iter().filter(|novelty| novelty.copies).count(),
+        above_noise: [judged.iter().filter(|above| **above).count(), judged.len()],
+    })
+}
+
+/// The result for people.
+fn table(outcome: &Outcome) -> String {
+    let mut lines = Vec::new();
+    let percent = |interval: &Interval| {
+        let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|v| 100.0 * v);
+        format!("{mean:5.2} [{low:5.2}, {high:5.2}]")
+    };
+    for split in &outcome.splits {
+        lines.push(format!("{}, {} graphs of '{}'", split.split, split.graphs.len(), split.space));
+        lines.push(format!(
+            "{:16} {:>21} {:>7} {:>7} {:>6} {:>6} {:>9} {:>9}",
+            "", "top-1 % [95 %]", "min", "max", "Brier", "ECE", "corrupted", "at chance"
+        ));
+        for method in &split.methods {
+            let corrupted = method
+                .corrupted
+                .map_or("–".to_owned(), |corrupted| format!("{:.2}", 100.0 * corrupted.mean));
+            lines.push(format!(
+                "{:16} {:>21} {:7.2} {:7.2} {:6.3} {:6.3} {:>9} {:>9}",
+                method.method,
+                percent(&method.top1),
+                100.0 * method.spread.min,
+                100.0 * method.spread.max,
+                method.brier.mean,
+                method.ece.mean,
+                corrupted,
+                method.failures.at_chance
+            ));
+        }
+        if let Some(training) = &split.training {
+            for trained in &training.trained {
+                let name = format!("SGD, {} epochs", trained.epochs);
+                lines.push(format!(
+                    "{name:16} {:>21}  on {} graphs; predicted {:+.2} points, p {:.4}",
+                    percent(&trained.top1),
+                    trained.comparison.graphs,
+                    100.0 * trained.comparison.difference.mean,
+                    trained.comparison.p
+                ));
+            }
+            lines.push(format!(
+                "predicted weights are worth {:.2} [{:.2}, {:.2}] epochs, {} % of the longest training",
+                training.worth.mean,
+                training.worth.low,
+                training.worth.high,
+                percent(&training.ratio)
+            ));
+        }
+    }
+    for split in &outcome.splits {
+        let Some(novelty) = &split.novelty else { continue };
+        lines.push(format!(
+            "{}: beside {} references: overlap of mistakes {:.3}, distance {:.2}, {} copies, {} of {} \
+             better than noise",
+            split.split,
+            novelty.graphs,
+            novelty.overlap.mean,
+            novelty.distance.mean,
+            novelty.copies,
+            novelty.above_noise[0],
+            novelty.above_noise[1]
+        ));
+    }
+    if let Some(plain) = &outcome.plain_cnn {
+        lines.push(format!("plain three-convolution CNN: {:.2}", 100.0 * plain.scores.top1));
+    }
+    let guard = &outcome.guard;
+    let refused = guard.graphs_refused.len() + guard.images_refused;
+    if refused > 0 {
+        lines.push(format!(
+            "refused, since training saw them: {} graphs, {} images",
+            guard.graphs_refused.len(),
+            guard.images_refused
+        ));
+    }
+    lines.push(format!(
+        "{:.0} s, {:.0} MB",
+        outcome.cost.seconds,
+        outcome.cost.peak_memory_bytes.unwrap_or(0) as f64 / 1e6
+    ));
+    lines.join("\n")
 }

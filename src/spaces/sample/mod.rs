@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{
     block,
-    build::{Activation, Built, Fingerprint, Pool},
+    build::{Activation, Built, Pool},
     cell::{EdgeCell, VertexCell},
     draw::{Draw, Weighted},
     plan::{Block, Body, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
@@ -36,7 +36,6 @@ pub struct SampledGraph {
     pub depth: usize,
     /// Number of operators, constants aside.
     pub nodes: usize,
-    fingerprint: Fingerprint,
 }
 
 /// The choices that name a sample's kind.
@@ -48,14 +47,6 @@ pub struct Style {
     pub norm: Norm,
     /// Its non-linearity.
     pub activation: Activation,
-}
-
-impl SampledGraph {
-    /// Its structure without names. A trainer leaves out graphs whose fingerprint is among those
-    /// that it holds out.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
 }
 
 impl Space {
@@ -78,7 +69,6 @@ impl Space {
             if admits(rule.bounds(self), &plan, &built, side) {
                 return Ok(SampledGraph {
                     onnx: built.encode().into(),
-                    fingerprint: built.fingerprint(),
                     parameters: built.parameters,
                     multiply_accumulates: built.multiply_accumulates,
                     depth: built.depth,

@@ -1,0 +1,159 @@
+//! Where the judged weights come from: a predictor, or files that another program filled.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use burn::tensor::Device;
+
+use crate::{
+    graph::DimBindings,
+    onnx::{Model, sha256, splice},
+    predictor::{BUNDLED, CalibrationSource, InputConfig, Predictor, Seen, bundled},
+};
+
+use super::{
+    super::{Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork},
+    held_out::HeldOut,
+};
+
+/// What `--predictor` begins with for a folder of filled networks.
+const FILES: &str = "files:";
+
+/// What is judged.
+pub(super) struct Subject {
+    /// The predictor, or the one whose images and space the foreign files share.
+    reference: Predictor,
+    files: Option<PathBuf>,
+    /// What it was trained on, as far as it says.
+    pub(super) seen: Seen,
+}
+
+/// A network with weights, as it would be exported.
+pub(super) struct Candidate {
+    pub(super) network: Network,
+    pub(super) weights: Vec<Vec<f32>>,
+}
+
+/// What came of one graph.
+pub(super) struct Attempt {
+    /// The network, or why there is none that could be judged.
+    pub(super) candidate: Result<Candidate, String>,
+    /// Seconds that writing the weights took, where they were written here.
+    pub(super) seconds: Option<f64>,
+}
+
+impl Subject {
+    /// `name` is a predictor's name or folder, or `files:DIR`; `like` names the predictor whose
+    /// images foreign files read.
+    pub(super) fn open(name: &str, like: Option<&str>) -> Result<Self, Failure> {
+        let device = Device::flex();
+        if let Some(folder) = name.strip_prefix(FILES) {
+            let folder = PathBuf::from(folder);
+            if !folder.is_dir() {
+                return Err(format!("{}: no such folder", folder.display()).into());
+            }
+            let reference = bundled(like.unwrap_or(BUNDLED[0]), &device)?;
+            let seen = Seen::load(&folder)?;
+            return Ok(Self { reference, files: Some(folder), seen });
+        }
+        let reference = bundled(name, &device)?;
+        Ok(Self { seen: reference.seen.clone(), reference, files: None })
+    }
+
+    /// Its predictor; for foreign files the one that they are like.
+    pub(super) fn reference(&self) -> &Predictor {
+        &self.reference
+    }
+
+    /// Whether the weights come from another program.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// The images that its networks read.
+    pub(super) fn input(&self) -> &InputConfig {
+        &self.reference.config.input
+    }
+
+    /// Name for tables.
+    pub(super) fn name(&self) -> String {
+        match &self.files {
+            None => self.reference.config.name.clone(),
+            Some(folder) => format!("{FILES}{}", folder.display()),
+        }
+    }
+
+    /// SHA-256 of the predictor's files; of foreign files, that of the hashes of all files that
+    /// graphs were read from.
+    pub(super) fn hash(&self, graphs: &[String]) -> String {
+        let Some(folder) = &self.files else { return self.reference.hash.clone() };
+        let hashes: Vec<String> = graphs
+            .iter()
+            .filter_map(|name| std::fs::read(file_of(folder, name)).ok())
+            .map(|bytes| sha256(&bytes))
+            .collect();
+        sha256(hashes.concat().as_bytes())
+    }
+
+    /// Weights for a graph.
+    pub(super) fn attempt(&self, graph: &HeldOut) -> Result<Attempt, Failure> {
+        match &self.files {
+            None => self.fill(&graph.name, graph.onnx.clone()),
+            Some(folder) => {
+                let candidate = Candidate::read(folder, graph);
+                let candidate = candidate.map_err(|error| error.to_string());
+                Ok(Attempt { candidate, seconds: None })
+            }
+        }
+    }
+
+    /// Fills a network as `predict` does and reads the bytes that it would write.
+    pub(super) fn fill(&self, name: &str, onnx: bytes::Bytes) -> Result<Attempt, Failure> {
+        let started = Instant::now();
+        let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
+        let images = self.reference.calibration_images();
+        let source = CalibrationSource::Learned;
+        let filled = FilledNetwork::new(&network, &self.reference, &images, source)?;
+        let mut bytes = Vec::new();
+        splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
+        let seconds = Some(started.elapsed().as_secs_f64());
+        let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
+        let candidate = Candidate::new(exported).map_err(|error| error.to_string());
+        Ok(Attempt { candidate, seconds })
+    }
+}
+
+impl Candidate {
+    /// Reads the network of a graph from a folder of another program's; it may rename and fold, but not
+    /// enlarge it.
+    pub(super) fn read(folder: &Path, graph: &HeldOut) -> Result<Self, Failure> {
+        let path = file_of(folder, &graph.name);
+        let network = Network::of(Model::open(&path)?, DimBindings::default())?;
+        if let Some(why) = network.unsupported().first() {
+            return Err(why.clone().into());
+        }
+        let parameters = network.architecture.parameter_count() as u64;
+        if parameters > graph.parameters {
+            return Err(format!(
+                "{}: has {parameters} parameters, {} has {}",
+                path.display(),
+                graph.name,
+                graph.parameters
+            )
+            .into());
+        }
+        Self::new(network)
+    }
+
+    fn new(network: Network) -> Result<Self, Failure> {
+        let weights = stored_weights(&network)?;
+        Ok(Self { network, weights })
+    }
+}
+
+/// Where a folder of networks has that of a graph.
+pub(super) fn file_of(folder: &Path, graph: &str) -> PathBuf {
+    folder.join(format!("{graph}.onnx"))
+}
