@@ -129,6 +129,8 @@ pub(super) struct Theme {
     pub squeeze: Option<Squeeze>,
     /// Whether ConvNeXt blocks scale each channel before they add it.
     pub layer_scale: bool,
+    /// Whether their linear maps are 1×1 convolutions, with channels last for the norm only.
+    pub pointwise: bool,
 }
 
 /// A squeeze-and-excite gate.

@@ -171,6 +171,13 @@ impl GraphBuilder {
         self.map(path, "Mul", x, vec![scale, x.name.clone()], vec![])
     }
 
+    /// The same with channels second: the factors are reshaped to `[1, channels, 1, 1]`.
+    pub(super) fn channel_scale(&mut self, path: &str, field: &str, x: &Value) -> Value {
+        let scale = Value { name: self.parameter(path, field, &[x.channels]), ..x.clone() };
+        let scale = self.reshape(path, &scale, &[1, x.channels as i64, 1, 1]);
+        self.mul(path, x, &scale)
+    }
+
     /// An image with its channels last.
     pub(super) fn channels_last(&mut self, path: &str, x: &Value) -> Value {
         self.transpose(path, x, &[0, 2, 3, 1])

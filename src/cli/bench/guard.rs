@@ -68,10 +68,15 @@ impl Guard {
     }
 
     fn has_seen(&self, space: &str, graph: &HeldOut) -> bool {
-        let seed = spaces::Split::of(graph.seed) == Some(spaces::Split::Train)
-            && self.space.as_deref() == Some(space);
-        let sketch = self.seen.graphs.as_ref();
-        seed || sketch.is_some_and(|sketch| sketch.contains(graph.fingerprint))
+        match &self.seen.graphs {
+            Some(sketch) => sketch.contains(graph.fingerprint),
+            // A network with a name comes from no seed.
+            None => {
+                graph.style.is_some()
+                    && spaces::Split::of(graph.seed) == Some(spaces::Split::Train)
+                    && self.space.as_deref() == Some(space)
+            }
+        }
     }
 
     /// The images that training did not see; an error if none is left.

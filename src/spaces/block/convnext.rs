@@ -28,6 +28,11 @@ impl Layers<'_> {
     ) -> Value {
         let depthwise = Conv { out: x.channels, kernel, stride: 1, groups: x.channels, bias: true };
         let y = self.builder.conv(&format!("{at}.dwconv"), x, depthwise);
+        if self.theme.pointwise {
+            let y = self.channel_norm(&format!("{at}.norm"), y);
+            let y = self.pointwise(at, &y, expansion * x.channels);
+            return self.builder.add(at, &y, x);
+        }
         let y = self.builder.channels_last(at, &y);
         let y = self.token_norm(&format!("{at}.norm"), &y);
         let y = self.builder.perceptron(at, &y, expansion * x.channels, self.theme.activation);
@@ -37,6 +42,18 @@ impl Layers<'_> {
         };
         let y = self.builder.channels_first(at, &y);
         self.builder.add(at, x, &y)
+    }
+
+    /// Two linear maps over the channels as 1×1 convolutions.
+    fn pointwise(&mut self, at: &str, x: &Value, hidden: usize) -> Value {
+        let point = |out| Conv { out, kernel: 1, stride: 1, groups: 1, bias: true };
+        let y = self.builder.conv(&format!("{at}.mlp.fc1"), x, point(hidden));
+        let y = self.builder.activation(&format!("{at}.mlp.act"), &y, self.theme.activation);
+        let y = self.builder.conv(&format!("{at}.mlp.fc2"), &y, point(x.channels));
+        match self.theme.layer_scale {
+            true => self.builder.channel_scale(at, "gamma", &y),
+            false => y,
+        }
     }
 
     /// A norm and patches as large as the stride; nothing where the shape stays.

@@ -23,7 +23,7 @@ pub(super) fn convnext_atto(net: &mut GraphBuilder, image: &Value) -> Value {
             y = net.conv(&format!("{at}.mlp.fc1"), &y, conv(4 * width, 1, 1));
             y = net.activation(&format!("{at}.mlp.act"), &y, Activation::Gelu);
             y = net.conv(&format!("{at}.mlp.fc2"), &y, conv(width, 1, 1));
-            y = scaled(net, at, &y);
+            y = net.channel_scale(at, "gamma", &y);
             x = net.add(at, &y, &x);
         }
     }
@@ -38,11 +38,4 @@ fn channel_norm(net: &mut GraphBuilder, path: &str, x: &Value) -> Value {
     let last = net.transpose(path, x, &[0, 2, 3, 1]);
     let y = net.layer_norm(path, &last);
     net.transpose(path, &y, &[0, 3, 1, 2])
-}
-
-/// Every channel times a learned factor.
-fn scaled(net: &mut GraphBuilder, at: &str, x: &Value) -> Value {
-    let gamma = Value { name: net.parameter(at, "gamma", &[x.channels]), ..x.clone() };
-    let gamma = net.reshape(at, &gamma, &[1, x.channels as i64, 1, 1]);
-    net.mul(at, x, &gamma)
 }

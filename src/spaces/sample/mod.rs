@@ -246,6 +246,7 @@ impl Sampler<'_> {
             squeeze: (squeezable && self.draw.chance(self.space.squeeze))
                 .then_some(Squeeze { divisor, gate }),
             layer_scale: self.rule.family == Family::Convnext && self.draw.chance(0.6),
+            pointwise: self.rule.family == Family::Convnext && self.draw.chance(0.4),
         }
     }
 

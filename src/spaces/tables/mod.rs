@@ -168,6 +168,7 @@ fn plan(stem: usize, stages: Vec<Stage>) -> Plan {
         averaging_shortcut: false,
         squeeze: None,
         layer_scale: false,
+        pointwise: false,
     };
     let stem = StemPlan { width: stem, kernel: 3, stride: 1, pool: false, patches: false };
     Plan { theme, body: Body::Stages { stem, stages, head: Head::Linear } }
