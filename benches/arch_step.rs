@@ -22,7 +22,7 @@ fn arch_step(criterion: &mut Criterion) {
         let name = file.file_stem().unwrap().to_string_lossy();
         for size in [16, 32] {
             // Heads that flatten their images, and tables of positions, fit one size only.
-            let config = NetworkConfig::default();
+            let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
             let Ok(mut fixture) = StepFixture::new(&model, size, BATCH, &config, true) else {
                 continue;
             };

@@ -67,7 +67,8 @@ impl Step {
 
     fn time(&self, path: &Path) -> Result<Timing, Failure> {
         let model = Model::open(path)?;
-        let config = NetworkConfig::default();
+        // The bundled CIFAR-10 predictor's.
+        let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
         let kernels = !self.without_kernels;
         let mut fixture = StepFixture::new(&model, self.size, self.batch, &config, kernels)?;
         fixture.step()?;

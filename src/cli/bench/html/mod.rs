@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use crate::evaluate::{Interval, Reliability};
 
-use super::outcome::{GraphResult, MethodResult, Outcome, PREDICTED, SplitResult};
+use super::outcome::{GraphResult, MethodResult, NoveltyResult, Outcome, PREDICTED, SplitResult};
 
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
@@ -94,6 +94,9 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     if let Some(method) = split.method(PREDICTED) {
         write_calibration(out, method);
         write_corruptions(out, method);
+    }
+    if let Some(novelty) = &split.novelty {
+        write_novelty(out, novelty);
     }
     let worst = worst(split);
     let _ = writeln!(
@@ -228,6 +231,21 @@ fn write_corruptions(out: &mut String, method: &MethodResult) {
         let _ = writeln!(out, "<tr><td>{kind}</td>{cells}</tr>");
     }
     out.push_str("</table></div>\n");
+}
+
+fn write_novelty(out: &mut String, novelty: &NoveltyResult) {
+    let _ = writeln!(
+        out,
+        "<h3>New or copied</h3><p>Beside trained networks of {} graphs: {} of mistakes are the same, \
+         weights are {:.2} of their norm away, {} networks are copies. {} of {} are more accurate \
+         than the trained network with noise that makes as many of the same mistakes.</p>",
+        novelty.graphs,
+        percent(&novelty.overlap),
+        novelty.distance.mean,
+        novelty.copies,
+        novelty.above_noise[0],
+        novelty.above_noise[1]
+    );
 }
 
 fn write_cost(out: &mut String, outcome: &Outcome) {
