@@ -38,6 +38,6 @@ pub(crate) use norm::batch_statistics;
 pub use operator::{Features, OpError, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry, registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
-pub use response::Response;
+pub use response::{Affine, Response};
 pub use summary::{FamilySummary, Summary};
 pub use vocabulary::Vocabulary;

@@ -63,6 +63,21 @@ impl Response {
         Self::of(operator, &node)
     }
 
+    /// The factor and the constant that make the other response most nearly this one, for a standard
+    /// normal input; `None` where the other is no help.
+    pub fn as_affine_of(&self, other: &Self) -> Option<Affine> {
+        let weights: Vec<f32> = inputs().map(|x| (-0.5 * x * x).exp()).collect();
+        let total: f32 = weights.iter().sum();
+        let mean = |values: &dyn Fn(usize) -> f32| {
+            weights.iter().enumerate().map(|(at, weight)| weight * values(at)).sum::<f32>() / total
+        };
+        let [own, its] = [mean(&|at| self.0[at]), mean(&|at| other.0[at])];
+        let together = mean(&|at| (self.0[at] - own) * (other.0[at] - its));
+        let factor = together / mean(&|at| (other.0[at] - its).powi(2));
+        let offset = own - factor * its;
+        (factor.is_finite() && factor > 0.1).then_some(Affine { factor, offset })
+    }
+
     /// Standard deviation of the difference for a standard normal input: a constant in it is
     /// nothing that the next layer's bias or norm would not take up.
     pub fn distance(&self, other: &Self) -> f32 {
@@ -77,6 +92,15 @@ impl Response {
     }
 }
 
+/// `factor · x + offset`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine {
+    /// Factor.
+    pub factor: f32,
+    /// Constant.
+    pub offset: f32,
+}
+
 fn inputs() -> impl Iterator<Item = f32> {
     (0..COUNT).map(|at| REACH * (2.0 * at as f32 / (COUNT - 1) as f32 - 1.0))
 }
@@ -85,6 +109,7 @@ fn inputs() -> impl Iterator<Item = f32> {
 mod tests {
     use super::*;
     use crate::ops::registry;
+    use approx::assert_abs_diff_eq;
 
     fn nearest(op_type: &str) -> &'static str {
         let response =
@@ -101,6 +126,21 @@ mod tests {
         assert_eq!(nearest("Softsign"), "Tanh");
         assert_eq!(nearest("Mish"), "Gelu");
         assert_eq!(nearest("Selu"), "Elu");
+    }
+
+    #[test]
+    fn a_response_is_fitted_by_another() {
+        let response =
+            |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+        let tanh = response("Tanh");
+        let same = tanh.as_affine_of(&tanh).unwrap();
+        assert_abs_diff_eq!(same.factor, 1.0, epsilon = 1e-5);
+        assert_abs_diff_eq!(same.offset, 0.0, epsilon = 1e-5);
+        let softsign = response("Softsign").as_affine_of(&tanh).unwrap();
+        assert!((0.6..0.8).contains(&softsign.factor), "{softsign:?}");
+        // ln 2 at zero, where Elu has none.
+        let softplus = response("Softplus").as_affine_of(&response("Elu")).unwrap();
+        assert!((0.5..0.8).contains(&softplus.offset), "{softplus:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     patches::{PatchPlan, Sources},
 };
 
-use super::{Estimate, Job, Predictor, PredictorError, StandIn};
+use super::{Estimate, Job, Predictor, PredictorError, StandIn, compensate::compensate};
 
 /// Values estimated at a time, so that memory does not grow with the network.
 const CHUNK: usize = 1 << 22;
@@ -58,7 +58,8 @@ impl Predictor {
             return Err(PredictorError::Mismatch(problem));
         }
         let mut features = self.features(architecture, registry)?;
-        let (network, stand_ins) = self.acquaint(architecture, registry, &mut features);
+        let (network, stand_ins, differences) =
+            self.acquaint(architecture, registry, &mut features);
         let count = architecture.parameters.len();
         let mut weights = vec![Vec::new(); count];
         let mut labels = Vec::with_capacity(count);
@@ -85,6 +86,7 @@ impl Predictor {
                 }
             }
         }
+        compensate(architecture, registry, &differences, &mut weights);
         for (index, (parameter, weights)) in
             architecture.parameters.iter().zip(&mut weights).enumerate()
         {

@@ -1,15 +1,18 @@
 //! Operators that a predictor knows, and what stands in for those it does not.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use burn::tensor::Tensor;
 use serde::Serialize;
 
 use crate::{
     encoder::NodeFeatures,
-    graph::Architecture,
+    graph::{Architecture, NodeIndex},
     neural::{download, upload},
-    ops::{Operator, OperatorFamily, Registry, Response, Vocabulary},
+    ops::{Affine, Operator, OperatorFamily, Registry, Response, Vocabulary},
 };
 
 use super::{Network, Predictor};
@@ -100,7 +103,8 @@ pub(super) fn mean_row(table: &[f32], width: usize, rows: &[usize]) -> Vec<f32> 
 
 impl Predictor {
     /// Points the nodes whose operators training never met to further rows of the operator table,
-    /// which hold the embeddings of their nearest relatives. Returns a network with these rows, which is the
+    /// which hold the embeddings of their nearest relatives, and says by how much each differs from its
+    /// relative. Returns a network with these rows, which is the
     /// predictor's own where there is no such node. Operators that are not in the registry keep the
     /// row for unknown ones.
     pub(super) fn acquaint(
@@ -108,9 +112,10 @@ impl Predictor {
         architecture: &Architecture,
         registry: &Registry,
         features: &mut NodeFeatures,
-    ) -> (Network, Vec<StandIn>) {
+    ) -> (Network, Vec<StandIn>, BTreeMap<NodeIndex, Affine>) {
         let known = Known::of(self, registry);
         let mut stand_ins: Vec<StandIn> = Vec::new();
+        let mut differences = BTreeMap::new();
         let mut further: Vec<f32> = Vec::new();
         let rows = self.network.operators();
         let [count, width] = rows.dims();
@@ -129,9 +134,16 @@ impl Predictor {
             let Some(operator) = registry.get(&node.domain, &node.op_type) else { continue };
             let earlier = stand_ins.iter().position(|stand_in| stand_in.operator == name);
             *row = count + earlier.unwrap_or(stand_ins.len());
+            let response = Response::of(operator, node);
+            let relatives = known.relatives(operator.family(), response.as_ref(), registry);
+            if let (Some(response), [relative]) = (&response, &relatives[..])
+                && let Some(relative) = self.vocabulary.operator(*relative, registry)
+                && let Some(relative) = Response::by_default(relative)
+                && let Some(affine) = response.as_affine_of(&relative)
+            {
+                differences.insert(index, affine);
+            }
             if earlier.is_none() {
-                let response = Response::of(operator, node);
-                let relatives = known.relatives(operator.family(), response.as_ref(), registry);
                 let table = table.get_or_insert_with(|| download(rows.clone()));
                 further.extend(mean_row(table, width, &relatives));
                 let mean_of =
@@ -140,9 +152,9 @@ impl Predictor {
             }
         }
         if stand_ins.is_empty() {
-            return (self.network.clone(), stand_ins);
+            return (self.network.clone(), stand_ins, differences);
         }
         let further: Tensor<2> = upload(further, [stand_ins.len(), width], &self.device);
-        (self.network.clone().with_further_operators(further), stand_ins)
+        (self.network.clone().with_further_operators(further), stand_ins, differences)
     }
 }

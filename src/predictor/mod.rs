@@ -6,6 +6,7 @@
 mod bundled;
 mod calibration;
 mod checkpoint;
+mod compensate;
 mod config;
 mod error;
 mod fill;
