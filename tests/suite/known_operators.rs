@@ -7,10 +7,10 @@ use approx::assert_relative_eq;
 use burn::tensor::Device;
 use serde_json::Value;
 use weightsmith::{
-    graph::Architecture,
+    graph::{Architecture, Role},
     neural,
     onnx::Model,
-    ops::{OperatorFamily, Vocabulary, registry, resolve},
+    ops::{OperatorFamily, Response, Vocabulary, registry, resolve},
     predictor::{Network, Predictor, bundled},
 };
 
@@ -89,7 +89,16 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
     assert_eq!(outside.stand_ins, inside.stand_ins);
     assert_eq!(outside.weights, inside.weights);
 
-    // and what training would start from.
+    // and what training would start from: a mean of the family is all there is to it.
+    let all_but_norm: Vec<String> = unmet
+        .vocabulary
+        .names()
+        .iter()
+        .filter(|name| *name != "BatchNormalization")
+        .cloned()
+        .collect();
+    let smaller = with_vocabulary(all_but_norm);
+    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
     let mut started = with_vocabulary(smaller.vocabulary.names().to_vec());
     let entries = neural::entries(&unmet.network);
     let values = smaller.starting_values(&entries, &unmet.vocabulary, registry()).unwrap();
@@ -168,4 +177,36 @@ fn a_run_starts_where_another_predictor_ended() {
     let (_, error) = run("second", &head, 16, 2, 0.0, &["--resume"]);
     assert_eq!(error, "");
     assert_eq!(record(&second)["initial"], started);
+}
+
+#[test]
+fn layers_behind_a_stand_in_make_up_for_the_difference() {
+    let architecture = architecture("plain-cnn");
+    let full = bundled("cifar10", &Device::flex()).unwrap();
+    let less = full.vocabulary.names().iter().filter(|name| *name != "Relu").cloned().collect();
+    let smaller = with_vocabulary(less);
+    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
+    // The same embedding under its own name: nothing to make up for.
+    let mut started = with_vocabulary(smaller.vocabulary.names().to_vec());
+    let entries = neural::entries(&full.network);
+    let values = smaller.starting_values(&entries, &full.vocabulary, registry()).unwrap();
+    started.network = neural::with_values(full.network, &values, &Device::flex());
+    started.vocabulary = full.vocabulary;
+    let plain = started.predict(&architecture, registry(), |_| false).unwrap();
+
+    let response = |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+    let affine = response("Relu").as_affine_of(&response("LeakyRelu")).unwrap();
+    assert!((affine.factor - 1.0).abs() > 1e-3, "{affine:?}");
+    let mut layers = 0;
+    for (index, parameter) in architecture.parameters.iter().enumerate() {
+        if parameter.role() != Some(Role::Weight) {
+            continue;
+        }
+        let factor = if layers == 0 { 1.0 } else { affine.factor };
+        for (own, other) in outside.weights[index].iter().zip(&plain.weights[index]) {
+            assert_relative_eq!(own * factor, *other, epsilon = 1e-6, max_relative = 1e-4);
+        }
+        layers += 1;
+    }
+    assert_eq!(layers, 4);
 }
