@@ -4,6 +4,7 @@
 
 mod baseline;
 mod corruption;
+mod diversity;
 mod failure;
 mod metrics;
 mod network;
@@ -14,6 +15,7 @@ mod worth;
 
 pub use baseline::{he_initialisation, train_with_sgd};
 pub use corruption::{Corruption, SEVERITIES};
+pub use diversity::Diversity;
 pub use failure::Failures;
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
 pub use network::{EvaluateError, judge, run_reference, tally};

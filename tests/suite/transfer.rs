@@ -169,6 +169,55 @@ fn fill(folder: &Path, count: u64) -> Vec<String> {
     graphs.into_iter().map(|graph| graph.name).collect()
 }
 
+/// Copies a network with the sign of every weight turned.
+fn negate(from: &Path, to: &Path) {
+    let mut model = ModelProto::parse_from_bytes(&fs::read(from).unwrap()).unwrap();
+    for tensor in &mut model.graph.0.as_mut().unwrap().initializer {
+        tensor.raw_data.chunks_exact_mut(4).for_each(|value| value[3] ^= 128);
+    }
+    fs::write(to, model.write_to_bytes().unwrap()).unwrap();
+}
+
+#[test]
+fn samples_of_a_graph_are_set_beside_each_other() {
+    let (folder, data) = workplace();
+    let names = fill(folder.path(), 2);
+    let filled = folder.path().join("out");
+    let file = |name: &str| filled.join(format!("{name}.onnx"));
+    let files = format!("files:{}", filled.display());
+    let diversity = || {
+        let further = ["--graphs", "2", "--corrupted", "0", "--like", "mnist", "--samples", "3"];
+        json(&transfer(&data, &files, &further))["splits"][0]["diversity"].clone()
+    };
+    assert!(diversity().is_null());
+    fs::copy(file(&names[0]), file(&format!("{}.1", names[0]))).unwrap();
+    let alike = diversity();
+    assert_eq!((&alike["graphs"], &alike["overlap"]["mean"]), (&1.into(), &1.0.into()));
+    negate(&file(&names[0]), &file(&format!("{}.2", names[0])));
+    let unlike = diversity();
+    assert!(unlike["disagreement"]["mean"].as_f64().unwrap() > 0.0, "{unlike}");
+}
+
+#[test]
+fn another_predictor_is_judged_beside() {
+    let (folder, data) = workplace();
+    let twin = predictor(folder.path());
+    let beside = |further: &[&str]| {
+        let common = ["--graphs", "2", "--corrupted", "0", "--beside", twin.to_str().unwrap()];
+        transfer(&data, "mnist", &[&common[..], further].concat())
+    };
+    let refused = beside(&[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("called 'mnist'"));
+    let config = fs::read_to_string(twin.join("config.json")).unwrap();
+    let renamed = config.replacen("\"name\": \"mnist\"", "\"name\": \"twin\"", 1);
+    fs::write(twin.join("config.json"), renamed).unwrap();
+    let split = &json(&beside(&[]))["splits"][0];
+    assert_eq!(split["methods"][1]["method"], "twin");
+    assert_eq!(split["methods"][0]["top1"], split["methods"][1]["top1"]);
+    assert_eq!(split["comparisons"]["twin"]["difference"]["mean"], 0.0);
+}
+
 #[test]
 fn copies_of_references_are_named() {
     let (folder, data) = workplace();
@@ -188,11 +237,7 @@ fn copies_of_references_are_named() {
     // A network of its own: the reference has other weights, and makes other mistakes.
     for name in &names {
         let path = references.join(format!("{name}.onnx"));
-        let mut model = ModelProto::parse_from_bytes(&fs::read(&path).unwrap()).unwrap();
-        for tensor in &mut model.graph.0.as_mut().unwrap().initializer {
-            tensor.raw_data.chunks_exact_mut(4).for_each(|value| value[3] ^= 128);
-        }
-        fs::write(&path, model.write_to_bytes().unwrap()).unwrap();
+        negate(&path, &path);
     }
     let own = run();
     assert_eq!(own["splits"][0]["novelty"]["copies"], 0);

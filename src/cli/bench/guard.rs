@@ -10,18 +10,91 @@ use crate::{
 
 use super::{super::Failure, held_out::HeldOut, outcome::GuardRecord, subject::Subject};
 
-/// What training saw, from the predictor's sketches; where there is none for images, from the
+/// What the trainings saw, from the predictors' sketches; where one has none for images, from the
 /// training images of the data set at hand, if they are the ones that the predictor names.
 pub(super) struct Guard {
-    seen: Seen,
-    space: Option<String>,
+    trainings: Vec<Training>,
     record: GuardRecord,
 }
 
+/// What one training saw, and how that is known.
+struct Training {
+    seen: Seen,
+    /// The space that its graphs were drawn from, where it is known.
+    space: Option<String>,
+    graphs: &'static str,
+    images: &'static str,
+}
+
 impl Guard {
-    pub(super) fn new(subject: &Subject, data: &Path) -> Result<Self, Failure> {
+    /// Refuses what the training of any of the subjects saw.
+    pub(super) fn new(subjects: &[&Subject], data: &Path) -> Result<Self, Failure> {
+        let trainings: Vec<Training> =
+            subjects.iter().map(|subject| Training::of(subject, data)).collect::<Result<_, _>>()?;
+        let how = |of: fn(&Training) -> &'static str| {
+            let mut ways: Vec<&str> = trainings.iter().map(of).collect();
+            ways.dedup();
+            ways.join("; ")
+        };
+        let record = GuardRecord {
+            graphs: how(|training| training.graphs),
+            images: how(|training| training.images),
+            ..GuardRecord::default()
+        };
+        Ok(Self { trainings, record })
+    }
+
+    /// The graphs that training did not see; an error if none is left.
+    pub(super) fn graphs(
+        &mut self,
+        space: &str,
+        graphs: Vec<HeldOut>,
+    ) -> Result<Vec<HeldOut>, Failure> {
+        let count = graphs.len();
+        let (refused, kept): (Vec<_>, Vec<_>) = graphs.into_iter().partition(|graph| {
+            self.trainings.iter().any(|training| training.has_seen(space, graph))
+        });
+        self.record.graphs_refused.extend(refused.into_iter().map(|graph| graph.name));
+        if kept.is_empty() && count > 0 {
+            return Err(format!(
+                "the predictor was trained on all {count} graphs of '{space}': there is nothing \
+                 to test on"
+            )
+            .into());
+        }
+        Ok(kept)
+    }
+
+    /// The images that training did not see; an error if none is left.
+    pub(super) fn images(&mut self, images: Dataset) -> Result<Dataset, Failure> {
+        let count = images.len();
+        let sketches: Vec<&Sketch> =
+            self.trainings.iter().filter_map(|training| training.seen.images.as_ref()).collect();
+        if sketches.is_empty() {
+            return Ok(images);
+        }
+        let kept = images.filtered(|data, index| {
+            let hash = data.image_hash(index);
+            !sketches.iter().any(|sketch| sketch.contains(hash))
+        });
+        self.record.images_refused += count - kept.len();
+        if kept.is_empty() && count > 0 {
+            return Err(format!(
+                "the predictor was trained on all {count} test images: there is nothing to test on"
+            )
+            .into());
+        }
+        Ok(kept)
+    }
+
+    pub(super) fn into_record(self) -> GuardRecord {
+        self.record
+    }
+}
+
+impl Training {
+    fn of(subject: &Subject, data: &Path) -> Result<Self, Failure> {
         let mut seen = subject.seen.clone();
-        let training = &subject.reference().config.training;
         let own = !subject.is_foreign();
         let graphs = match (&seen.graphs, own) {
             (Some(_), _) => "a sketch of its training graphs",
@@ -39,32 +112,8 @@ impl Guard {
             },
             (None, false) => "unknown: the files come without a sketch",
         };
-        let record = GuardRecord {
-            graphs: graphs.to_owned(),
-            images: images.to_owned(),
-            ..GuardRecord::default()
-        };
-        Ok(Self { seen, space: own.then(|| training.space.clone()), record })
-    }
-
-    /// The graphs that training did not see; an error if none is left.
-    pub(super) fn graphs(
-        &mut self,
-        space: &str,
-        graphs: Vec<HeldOut>,
-    ) -> Result<Vec<HeldOut>, Failure> {
-        let count = graphs.len();
-        let (refused, kept): (Vec<_>, Vec<_>) =
-            graphs.into_iter().partition(|graph| self.has_seen(space, graph));
-        self.record.graphs_refused.extend(refused.into_iter().map(|graph| graph.name));
-        if kept.is_empty() && count > 0 {
-            return Err(format!(
-                "the predictor was trained on all {count} graphs of '{space}': there is nothing \
-                 to test on"
-            )
-            .into());
-        }
-        Ok(kept)
+        let space = own.then(|| subject.reference().config.training.space.clone());
+        Ok(Self { seen, space, graphs, images })
     }
 
     fn has_seen(&self, space: &str, graph: &HeldOut) -> bool {
@@ -77,25 +126,6 @@ impl Guard {
                     && self.space.as_deref() == Some(space)
             }
         }
-    }
-
-    /// The images that training did not see; an error if none is left.
-    pub(super) fn images(&mut self, images: Dataset) -> Result<Dataset, Failure> {
-        let count = images.len();
-        let Some(sketch) = &self.seen.images else { return Ok(images) };
-        let kept = images.filtered(|data, index| !sketch.contains(data.image_hash(index)));
-        self.record.images_refused += count - kept.len();
-        if kept.is_empty() && count > 0 {
-            return Err(format!(
-                "the predictor was trained on all {count} test images: there is nothing to test on"
-            )
-            .into());
-        }
-        Ok(kept)
-    }
-
-    pub(super) fn into_record(self) -> GuardRecord {
-        self.record
     }
 }
 

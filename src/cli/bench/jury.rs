@@ -32,8 +32,8 @@ pub(super) struct Jury<'a> {
 pub(super) struct Verdict {
     pub(super) axes: Axes,
     pub(super) reliability: Vec<Reliability>,
-    /// By image.
-    wrong: Vec<bool>,
+    /// By image; empty for a network that could not be judged.
+    pub(super) wrong: Vec<bool>,
 }
 
 impl<'a> Jury<'a> {
@@ -72,8 +72,16 @@ impl<'a> Jury<'a> {
 
     /// All axes. What cannot be judged scores nothing.
     pub(super) fn judge(&self, attempt: &Attempt) -> Verdict {
+        self.judge_by(attempt, |candidate| self.examine(candidate))
+    }
+
+    fn judge_by(
+        &self,
+        attempt: &Attempt,
+        axes: impl Fn(&Candidate) -> Result<Verdict, EvaluateError>,
+    ) -> Verdict {
         let verdict = match &attempt.candidate {
-            Ok(candidate) => self.examine(candidate).map_err(|error| error.to_string()),
+            Ok(candidate) => axes(candidate).map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
         };
         let mut verdict = verdict.unwrap_or_else(|why| Verdict {
@@ -94,6 +102,13 @@ impl<'a> Jury<'a> {
             verdict.axes.corrupted.entry(*kind).or_default().push(scores.top1);
         }
         Ok(verdict)
+    }
+
+    /// The clean images only. What cannot be judged scores nothing.
+    pub(super) fn judge_clean(&self, attempt: &Attempt) -> Verdict {
+        self.judge_by(attempt, |candidate| {
+            self.plain(&candidate.network.architecture, &candidate.weights)
+        })
     }
 
     fn plain(

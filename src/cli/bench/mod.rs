@@ -11,6 +11,7 @@ mod rank;
 mod sgd;
 mod step;
 mod subject;
+mod table;
 mod transfer;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{
-    Comparison, Corruption, Failures, Interval, Novelty, Reliability, Scores, Summary,
+    Comparison, Corruption, Diversity, Failures, Interval, Novelty, Reliability, Scores, Summary,
 };
 
 use super::super::Failure;
@@ -82,6 +82,9 @@ pub(super) struct SplitResult {
     /// Predicted weights beside references, where there are any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) novelty: Option<NoveltyResult>,
+    /// Several samples of the same graphs, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) diversity: Option<DiversityResult>,
     pub(super) graphs: Vec<GraphResult>,
 }
 
@@ -138,6 +141,16 @@ pub(super) struct NoveltyResult {
     pub(super) above_noise: [usize; 2],
 }
 
+/// How different the samples of a graph are, over the graphs that have several.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DiversityResult {
+    pub(super) graphs: usize,
+    /// Overlap of mistakes of two samples.
+    pub(super) overlap: Interval,
+    /// Share of images that one of two samples gets right and the other wrong.
+    pub(super) disagreement: Interval,
+}
+
 /// One length of training.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct TrainedResult {
@@ -161,6 +174,9 @@ pub(super) struct GraphResult {
     /// Predicted weights beside a reference.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) novelty: Option<Novelty>,
+    /// Samples of it beside each other.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) diversity: Option<Diversity>,
     /// Top-1 after epochs of training.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub(super) trained: BTreeMap<usize, f64>,

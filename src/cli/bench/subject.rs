@@ -101,12 +101,20 @@ impl Subject {
     pub(super) fn attempt(&self, graph: &HeldOut) -> Result<Attempt, Failure> {
         match &self.files {
             None => self.fill(&graph.name, graph.onnx.clone()),
-            Some(folder) => {
-                let candidate = Candidate::read(folder, graph);
-                let candidate = candidate.map_err(|error| error.to_string());
-                Ok(Attempt { candidate, seconds: None })
-            }
+            Some(folder) => Ok(Attempt::read(&file_of(folder, &graph.name), graph)),
         }
+    }
+
+    /// Further weights for the same graph, up to `count`: of another program the files
+    /// `<graph>.1.onnx`, `<graph>.2.onnx`, … as far as there are any. Our predictors write the same
+    /// weights every time.
+    pub(super) fn further(&self, graph: &HeldOut, count: usize) -> Vec<Attempt> {
+        let Some(folder) = &self.files else { return Vec::new() };
+        (1..=count)
+            .map(|sample| file_of(folder, &format!("{}.{sample}", graph.name)))
+            .take_while(|path| path.exists())
+            .map(|path| Attempt::read(&path, graph))
+            .collect()
     }
 
     /// Fills a network as `predict` does and reads the bytes that it would write.
@@ -125,12 +133,18 @@ impl Subject {
     }
 }
 
+impl Attempt {
+    fn read(path: &Path, graph: &HeldOut) -> Self {
+        let candidate = Candidate::read(path, graph).map_err(|error| error.to_string());
+        Self { candidate, seconds: None }
+    }
+}
+
 impl Candidate {
-    /// Reads the network of a graph from a folder of another program's; it may rename and fold, but not
+    /// Reads the network of a graph from another program's file; it may rename and fold, but not
     /// enlarge it.
-    pub(super) fn read(folder: &Path, graph: &HeldOut) -> Result<Self, Failure> {
-        let path = file_of(folder, &graph.name);
-        let network = Network::of(Model::open(&path)?, DimBindings::default())?;
+    pub(super) fn read(path: &Path, graph: &HeldOut) -> Result<Self, Failure> {
+        let network = Network::of(Model::open(path)?, DimBindings::default())?;
         if let Some(why) = network.unsupported().first() {
             return Err(why.clone().into());
         }

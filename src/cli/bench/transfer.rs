@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     data::{Dataset, Split},
-    evaluate::{Comparison, Interval, Novelty, epochs_worth},
+    evaluate::{Comparison, Diversity, Interval, Novelty, epochs_worth},
     graph::DimBindings,
     memory,
     onnx::{Model, atomic},
@@ -29,12 +29,13 @@ use super::{
     html,
     jury::{Jury, Verdict, summarise},
     outcome::{
-        Cost, DataRecord, GraphResult, HE, HE_CALIBRATED, NoveltyResult, Outcome, PREDICTED,
-        SCHEMA, SplitResult, StyleRecord, SubjectRecord, TrainedResult, TrainingResult,
+        Cost, DataRecord, DiversityResult, GraphResult, HE, HE_CALIBRATED, NoveltyResult, Outcome,
+        PREDICTED, SCHEMA, SplitResult, StyleRecord, SubjectRecord, TrainedResult, TrainingResult,
     },
     save,
     sgd::SgdTable,
     subject::{Candidate, Subject, file_of},
+    table::table,
 };
 
 #[derive(Debug, Args)]
@@ -50,6 +51,13 @@ pub(super) struct Transfer {
     /// A first impression: 6 graphs, 200 images, 20 corrupted ones, where nothing else is said
     #[arg(long)]
     quick: bool,
+    /// Samples of every graph where the predictor is stochastic, to see how different they are; with
+    /// files:DIR, further ones are `<graph>.1.onnx`, `<graph>.2.onnx`, …
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    samples: usize,
+    /// Another predictor to judge on the same graphs, as a baseline; may be given more than once
+    #[arg(long, value_name = "PREDICTOR")]
+    beside: Vec<String>,
     /// Results of `bench sgd` to set beside
     #[arg(long, value_name = "FILE")]
     sgd: Option<PathBuf>,
@@ -68,21 +76,30 @@ pub(super) struct Transfer {
 /// What every split is judged with.
 struct Trial<'a> {
     subject: &'a Subject,
+    baselines: &'a [Subject],
+    samples: usize,
     jury: &'a Jury<'a>,
     sgd: &'a SgdTable,
     references: Option<&'a Path>,
     seed: u64,
 }
 
-/// What came of one graph: verdicts by method, and how new the predicted weights are.
-type OfGraph = (BTreeMap<&'static str, Verdict>, Option<Novelty>);
+/// What came of one graph.
+struct Trials {
+    /// By method.
+    verdicts: BTreeMap<String, Verdict>,
+    novelty: Option<Novelty>,
+    diversity: Option<Diversity>,
+}
 
 impl Transfer {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let started = Instant::now();
         let subject = self.setting.subject()?;
         let space = self.setting.space(&subject)?;
-        let mut guard = Guard::new(&subject, &self.setting.data)?;
+        let baselines = self.baselines(&subject)?;
+        let judged: Vec<&Subject> = std::iter::once(&subject).chain(&baselines).collect();
+        let mut guard = Guard::new(&judged, &self.setting.data)?;
         let input = subject.input();
         let test = Dataset::open(&self.setting.data, Split::Test)?;
         let test = guard.images(test.with_channels(input.channels())?)?;
@@ -102,8 +119,15 @@ impl Transfer {
         let names: Vec<String> =
             sets.iter().flat_map(|set| &set.graphs).map(|graph| graph.name.clone()).collect();
         let references = self.references.as_deref();
-        let trial =
-            Trial { subject: &subject, jury: &jury, sgd: &sgd, references, seed: common.seed };
+        let trial = Trial {
+            subject: &subject,
+            baselines: &baselines,
+            samples: self.samples,
+            jury: &jury,
+            sgd: &sgd,
+            references,
+            seed: common.seed,
+        };
         let splits =
             sets.iter().map(|set| trial.split(set, common)).collect::<Result<_, Failure>>()?;
         let plain_cnn = match (subject.is_foreign(), input.channels(), input.size) {
@@ -158,80 +182,130 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// The predictors to judge beside the subject, which read the same images and have names of their
+    /// own.
+    fn baselines(&self, subject: &Subject) -> Result<Vec<Subject>, Failure> {
+        let mut names: Vec<String> = [PREDICTED, HE, HE_CALIBRATED].map(str::to_owned).into();
+        names.push(subject.name());
+        let mut open = |name: &String| -> Result<Subject, Failure> {
+            let baseline = Subject::open(name, self.setting.like.as_deref())?;
+            if baseline.input() != subject.input() {
+                return Err(
+                    format!("--beside {name}: reads other images than the predictor").into()
+                );
+            }
+            if names.contains(&baseline.name()) {
+                return Err(format!(
+                    "--beside {name}: something else judged is called '{}'",
+                    baseline.name()
+                )
+                .into());
+            }
+            names.push(baseline.name());
+            Ok(baseline)
+        };
+        self.beside.iter().map(&mut open).collect()
+    }
+}
+
 impl Trial<'_> {
     fn split(&self, set: &HeldOutSet, common: &Common) -> Result<SplitResult, Failure> {
         let graphs = &set.graphs;
         let bar = bar(graphs.len(), common);
-        let outcomes: Vec<OfGraph> = graphs
+        let trials: Vec<Trials> = graphs
             .iter()
             .map(|graph| {
-                let outcome = self.graph(graph);
+                let trials = self.graph(graph);
                 bar.inc(1);
-                outcome
+                trials
             })
             .collect::<Result<_, Failure>>()?;
-        let (verdicts, novelties): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
         bar.finish_and_clear();
         let classes = self.jury.classes();
-        let methods = [PREDICTED, HE_CALIBRATED, HE].map(|method| {
+        let names: Vec<String> = std::iter::once(PREDICTED.to_owned())
+            .chain(self.baselines.iter().map(Subject::name))
+            .chain([HE_CALIBRATED, HE].map(str::to_owned))
+            .collect();
+        let summary = |name: &String| {
             let of_method: Vec<&Verdict> =
-                verdicts.iter().filter_map(|verdicts| verdicts.get(method)).collect();
-            summarise(method, &of_method, classes, self.seed)
-        });
-        let top1 = |verdicts: &BTreeMap<&str, Verdict>, method| {
-            verdicts.get(method).map_or(0.0, |verdict| verdict.axes.scores.top1)
+                trials.iter().filter_map(|trials| trials.verdicts.get(name)).collect();
+            summarise(name, &of_method, classes, self.seed)
         };
-        let comparisons = [HE_CALIBRATED, HE].map(|method| {
+        let methods = names.iter().map(summary).collect();
+        let top1 = |trials: &Trials, name: &str| {
+            trials.verdicts.get(name).map_or(0.0, |verdict| verdict.axes.scores.top1)
+        };
+        let against = |name: &String| {
             let pairs: Vec<(f64, f64)> =
-                verdicts.iter().map(|own| (top1(own, PREDICTED), top1(own, method))).collect();
-            (method.to_owned(), Comparison::of(&pairs, self.seed))
-        });
+                trials.iter().map(|own| (top1(own, PREDICTED), top1(own, name))).collect();
+            (name.clone(), Comparison::of(&pairs, self.seed))
+        };
+        let comparisons = names[1..].iter().map(against).collect();
         let graphs: Vec<GraphResult> = graphs
             .iter()
-            .zip(verdicts.into_iter().zip(novelties))
-            .map(|(graph, (verdicts, novelty))| GraphResult {
+            .zip(trials)
+            .map(|(graph, Trials { verdicts, novelty, diversity })| GraphResult {
                 name: graph.name.clone(),
                 style: graph.style.map(StyleRecord::from),
                 parameters: graph.parameters,
                 multiply_accumulates: graph.multiply_accumulates,
                 methods: verdicts
                     .into_iter()
-                    .map(|(method, verdict)| (method.to_owned(), verdict.axes))
+                    .map(|(method, verdict)| (method, verdict.axes))
                     .collect(),
                 novelty,
+                diversity,
                 trained: self.sgd.curve(&graph.name),
             })
             .collect();
         Ok(SplitResult {
             split: set.split.clone(),
             space: set.space.clone(),
-            methods: methods.into(),
-            comparisons: comparisons.into(),
+            methods,
+            comparisons,
             training: training(&graphs, classes, self.seed),
             novelty: novelty(&graphs, self.seed),
+            diversity: diversity(&graphs, self.seed),
             graphs,
         })
     }
 
-    fn graph(&self, graph: &HeldOut) -> Result<OfGraph, Failure> {
+    fn graph(&self, graph: &HeldOut) -> Result<Trials, Failure> {
         let attempt = self.subject.attempt(graph)?;
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
         let architecture = Network::of(model, DimBindings::default())?.architecture;
         let images = self.subject.reference().calibration_images();
         let predicted = self.jury.judge(&attempt);
-        let novelty = match self.references.filter(|folder| file_of(folder, &graph.name).exists()) {
+        let reference = self.references.map(|folder| file_of(folder, &graph.name));
+        let novelty = match reference.filter(|path| path.exists()) {
             None => None,
-            Some(folder) => {
-                let reference = Candidate::read(folder, graph)?;
+            Some(path) => {
+                let reference = Candidate::read(&path, graph)?;
                 self.jury.novelty(&attempt, &predicted, &reference, self.seed)?
             }
         };
-        let verdicts = BTreeMap::from([
-            (PREDICTED, predicted),
-            (HE, self.jury.he(&architecture, graph.seed, None)?),
-            (HE_CALIBRATED, self.jury.he(&architecture, graph.seed, Some(&images))?),
+        let further: Vec<Verdict> = self
+            .subject
+            .further(graph, self.samples.saturating_sub(1))
+            .iter()
+            .map(|sample| self.jury.judge_clean(sample))
+            .collect();
+        let mistakes: Vec<&[bool]> = std::iter::once(&predicted)
+            .chain(&further)
+            .map(|verdict| verdict.wrong.as_slice())
+            .filter(|wrong| !wrong.is_empty())
+            .collect();
+        let diversity = Diversity::of(&mistakes);
+        let mut verdicts = BTreeMap::from([
+            (PREDICTED.to_owned(), predicted),
+            (HE.to_owned(), self.jury.he(&architecture, graph.seed, None)?),
+            (HE_CALIBRATED.to_owned(), self.jury.he(&architecture, graph.seed, Some(&images))?),
         ]);
-        Ok((verdicts, novelty))
+        for baseline in self.baselines {
+            verdicts.insert(baseline.name(), self.jury.judge_clean(&baseline.attempt(graph)?));
+        }
+        Ok(Trials { verdicts, novelty, diversity })
     }
 }
 
@@ -316,85 +390,16 @@ fn novelty(graphs: &[GraphResult], seed: u64) -> Option<NoveltyResult> {
     })
 }
 
-/// The result for people.
-fn table(outcome: &Outcome) -> String {
-    let mut lines = Vec::new();
-    let percent = |interval: &Interval| {
-        let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|v| 100.0 * v);
-        format!("{mean:5.2} [{low:5.2}, {high:5.2}]")
+/// How different samples of one graph are, over the graphs that have several.
+fn diversity(graphs: &[GraphResult], seed: u64) -> Option<DiversityResult> {
+    let known: Vec<&Diversity> =
+        graphs.iter().filter_map(|graph| graph.diversity.as_ref()).collect();
+    let mean = |of: fn(&Diversity) -> f64| {
+        Interval::of_mean(&known.iter().map(|diversity| of(diversity)).collect::<Vec<_>>(), seed)
     };
-    for split in &outcome.splits {
-        lines.push(format!("{}, {} graphs of '{}'", split.split, split.graphs.len(), split.space));
-        lines.push(format!(
-            "{:16} {:>21} {:>7} {:>7} {:>6} {:>6} {:>9} {:>9}",
-            "", "top-1 % [95 %]", "min", "max", "Brier", "ECE", "corrupted", "at chance"
-        ));
-        for method in &split.methods {
-            let corrupted = method
-                .corrupted
-                .map_or("–".to_owned(), |corrupted| format!("{:.2}", 100.0 * corrupted.mean));
-            lines.push(format!(
-                "{:16} {:>21} {:7.2} {:7.2} {:6.3} {:6.3} {:>9} {:>9}",
-                method.method,
-                percent(&method.top1),
-                100.0 * method.spread.min,
-                100.0 * method.spread.max,
-                method.brier.mean,
-                method.ece.mean,
-                corrupted,
-                method.failures.at_chance
-            ));
-        }
-        if let Some(training) = &split.training {
-            for trained in &training.trained {
-                let name = format!("SGD, {} epochs", trained.epochs);
-                lines.push(format!(
-                    "{name:16} {:>21}  on {} graphs; predicted {:+.2} points, p {:.4}",
-                    percent(&trained.top1),
-                    trained.comparison.graphs,
-                    100.0 * trained.comparison.difference.mean,
-                    trained.comparison.p
-                ));
-            }
-            lines.push(format!(
-                "predicted weights are worth {:.2} [{:.2}, {:.2}] epochs, {} % of the longest training",
-                training.worth.mean,
-                training.worth.low,
-                training.worth.high,
-                percent(&training.ratio)
-            ));
-        }
-    }
-    for split in &outcome.splits {
-        let Some(novelty) = &split.novelty else { continue };
-        lines.push(format!(
-            "{}: beside {} references: overlap of mistakes {:.3}, distance {:.2}, {} copies, {} of {} \
-             better than noise",
-            split.split,
-            novelty.graphs,
-            novelty.overlap.mean,
-            novelty.distance.mean,
-            novelty.copies,
-            novelty.above_noise[0],
-            novelty.above_noise[1]
-        ));
-    }
-    if let Some(plain) = &outcome.plain_cnn {
-        lines.push(format!("plain three-convolution CNN: {:.2}", 100.0 * plain.scores.top1));
-    }
-    let guard = &outcome.guard;
-    let refused = guard.graphs_refused.len() + guard.images_refused;
-    if refused > 0 {
-        lines.push(format!(
-            "refused, since training saw them: {} graphs, {} images",
-            guard.graphs_refused.len(),
-            guard.images_refused
-        ));
-    }
-    lines.push(format!(
-        "{:.0} s, {:.0} MB",
-        outcome.cost.seconds,
-        outcome.cost.peak_memory_bytes.unwrap_or(0) as f64 / 1e6
-    ));
-    lines.join("\n")
+    (!known.is_empty()).then(|| DiversityResult {
+        graphs: known.len(),
+        overlap: mean(|diversity| diversity.overlap),
+        disagreement: mean(|diversity| diversity.disagreement),
+    })
 }

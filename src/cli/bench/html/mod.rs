@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use crate::evaluate::{Interval, Reliability};
 
-use super::outcome::{GraphResult, MethodResult, NoveltyResult, Outcome, PREDICTED, SplitResult};
+use super::outcome::{
+    DiversityResult, GraphResult, MethodResult, NoveltyResult, Outcome, PREDICTED, SplitResult,
+};
 
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
@@ -97,6 +99,9 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     }
     if let Some(novelty) = &split.novelty {
         write_novelty(out, novelty);
+    }
+    if let Some(diversity) = &split.diversity {
+        write_diversity(out, diversity);
     }
     let worst = worst(split);
     let _ = writeln!(
@@ -245,6 +250,17 @@ fn write_novelty(out: &mut String, novelty: &NoveltyResult) {
         novelty.copies,
         novelty.above_noise[0],
         novelty.above_noise[1]
+    );
+}
+
+fn write_diversity(out: &mut String, diversity: &DiversityResult) {
+    let _ = writeln!(
+        out,
+        "<h3>Diversity</h3><p>Two samples of the same graph, over {} graphs: {} % of mistakes are the \
+         same; one is right and the other wrong on {} % of images.</p>",
+        diversity.graphs,
+        percent(&diversity.overlap),
+        percent(&diversity.disagreement)
     );
 }
 
