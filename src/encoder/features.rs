@@ -12,6 +12,9 @@ use super::NodeEncoder;
 /// Number of numeric features of a node; see [`NodeFeatures::numeric`].
 pub const NUMERIC: usize = 32;
 
+/// Those of the numeric features that say where in the graph a node stands: its depths and degrees.
+pub(super) const POSITIONS: std::ops::Range<usize> = 20..28;
+
 /// Signed distances beyond this many edges share a bucket.
 const EXACT: usize = 12;
 /// Longest shortest path that is told from "unrelated" (the cut-off of GHN-2's virtual edges).

@@ -7,7 +7,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{NUMERIC, NodeBatch, NodeFeatures};
+use super::{NUMERIC, NodeBatch, NodeFeatures, features::POSITIONS};
 use crate::neural::{gelu, linear, matrix, table};
 
 /// Sizes of the graph encoder.
@@ -28,19 +28,30 @@ pub struct EncoderConfig {
     /// that the worth of the graph is measured against (Zhang et al. 2019, *Graph HyperNetworks*).
     #[serde(default = "on", skip_serializing_if = "is_on")]
     pub message_passing: bool,
+    /// Whether a node is told its depths and degrees, which are read off the graph. Without these and
+    /// without messages nothing of the graph is left in a token.
+    #[serde(default = "on", skip_serializing_if = "is_on")]
+    pub positions: bool,
 }
 
 fn on() -> bool {
     true
 }
 
-fn is_on(message_passing: &bool) -> bool {
-    *message_passing
+fn is_on(switch: &bool) -> bool {
+    *switch
 }
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { width: 128, heads: 8, layers: 3, further: Vec::new(), message_passing: true }
+        Self {
+            width: 128,
+            heads: 8,
+            layers: 3,
+            further: Vec::new(),
+            message_passing: true,
+            positions: true,
+        }
     }
 }
 
@@ -52,6 +63,7 @@ pub struct GraphEncoder {
     blocks: Vec<Block>,
     norm: LayerNorm,
     further: Option<Linear>,
+    positions: bool,
 }
 
 #[derive(Module, Debug)]
@@ -92,6 +104,7 @@ impl GraphEncoder {
                 0 => None,
                 features => Some(matrix(features, width, device)),
             },
+            positions: config.positions,
         }
     }
 
@@ -108,8 +121,13 @@ impl GraphEncoder {
 
     /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use.
     pub fn forward(&self, batch: &NodeBatch) -> Tensor<2> {
-        let mut tokens = self.operators.val().select(0, batch.operators.clone())
-            + self.numeric.forward(batch.numeric.clone());
+        let mut numeric = batch.numeric.clone();
+        if !self.positions {
+            let rows = numeric.dims()[0];
+            numeric = numeric.slice_fill([0..rows, POSITIONS], 0.0);
+        }
+        let mut tokens =
+            self.operators.val().select(0, batch.operators.clone()) + self.numeric.forward(numeric);
         if let (Some(matrix), Some(further)) = (&self.further, &batch.further) {
             tokens = tokens + matrix.forward(further.clone());
         }

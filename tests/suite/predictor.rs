@@ -135,7 +135,7 @@ fn a_checkpoint_loads_as_it_was_saved_and_refuses_what_does_not_fit() {
 }
 
 #[test]
-fn without_message_passing_a_token_depends_on_its_own_node_only() {
+fn without_message_passing_and_positions_a_token_depends_on_its_own_node_only() {
     let device = Device::flex();
     let mut config = config();
     let json = serde_json::to_string(&config.network.encoder).unwrap();
@@ -148,7 +148,11 @@ fn without_message_passing_a_token_depends_on_its_own_node_only() {
     let blocks = |entry: &neural::Entry| entry.name.starts_with("encoder.blocks.");
     assert!(with.iter().any(blocks));
     assert_eq!(without, with.into_iter().filter(|entry| !blocks(entry)).collect::<Vec<_>>());
-    let network = neural::with_values(network, &neural::initialise(&without, 0), &device);
+    let values = neural::initialise(&without, 0);
+    let network = neural::with_values(network, &values, &device);
+    config.network.encoder.positions = false;
+    let blind = Network::new(&config.network, &config.input, config.vocabulary.len(), &device);
+    let blind = neural::with_values(blind, &values, &device);
     let (whole, _) = graph(0);
     let first = NodeFeatures {
         nodes: whole.nodes[..1].to_vec(),
@@ -157,12 +161,16 @@ fn without_message_passing_a_token_depends_on_its_own_node_only() {
         relations: whole.relations[..1].to_vec(),
         further: Vec::new(),
     };
-    let token = |features: &NodeFeatures| -> Vec<f32> {
+    let mut deeper = first.clone();
+    deeper.numeric[20] += 1.0;
+    let token = |network: &Network, features: &NodeFeatures| -> Vec<f32> {
         let batch = weightsmith::encoder::NodeBatch::new(&[features], &device);
         let data = network.tokens(&batch).into_data();
         data.try_to_vec::<f32>().unwrap()[..config.network.encoder.width].to_vec()
     };
-    assert_eq!(token(&whole), token(&first));
+    assert_eq!(token(&network, &whole), token(&network, &first));
+    assert_ne!(token(&network, &deeper), token(&network, &first));
+    assert_eq!(token(&blind, &deeper), token(&blind, &first));
 }
 
 #[test]
