@@ -1,6 +1,9 @@
 //! `weightsmith bench rank`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use clap::Args;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -42,6 +45,9 @@ pub struct Rank {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write every network's trained accuracy and scores
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
     /// Draw the joined score by trained accuracy
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
@@ -118,6 +124,11 @@ impl Rank {
         if let Some(path) = &self.out {
             save(path, &report)?;
         }
+        if let Some(path) = &self.csv {
+            let text = csv(&entries, &records, &aggregated);
+            atomic::write(path, |out| out.write_all(text.as_bytes()))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         if let Some(path) = &self.plot {
             let svg = picture(&entries, &aggregated);
             atomic::write(path, |out| out.write_all(svg.as_bytes()))
@@ -174,6 +185,20 @@ fn lines(results: &BTreeMap<String, Agreement>) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// A line for each network; a score that it has not is empty.
+fn csv(entries: &[&Entry], records: &[Record], joined: &[f64]) -> String {
+    let names: BTreeSet<&String> = records.iter().flat_map(|it| it.scores.keys()).collect();
+    let mut text = "name,accuracy,joined".to_owned();
+    names.iter().for_each(|name| text += &format!(",{name}"));
+    for ((entry, record), joined) in entries.iter().zip(records).zip(joined) {
+        text += &format!("\n\"{}\",{},{joined}", entry.name, entry.accuracy);
+        for name in &names {
+            text += &record.scores.get(*name).map_or(",".to_owned(), |value| format!(",{value}"));
+        }
+    }
+    text + "\n"
 }
 
 fn picture(entries: &[&Entry], scores: &[f64]) -> String {
