@@ -22,116 +22,35 @@ import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
-from onnx import numpy_helper
+from onnx_torch import Network
 
 
-def attributes(node):
-    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+def random_weights(shapes):
+    generator = torch.Generator().manual_seed(0)
+    weights = {}
+    for name, shape in shapes.items():
+        fan_in = math.prod(shape[1:]) if len(shape) > 1 else 1
+        value = torch.randn(shape, generator=generator) * (2.0 / fan_in) ** 0.5
+        weights[name] = value.requires_grad_()
+    return weights
 
 
-def pooled(function, x, a, **further):
-    pads = a.get("pads", [0, 0, 0, 0])
-    assert pads[:2] == pads[2:], "asymmetric pads"
-    return function(x, a["kernel_shape"], a.get("strides"), pads[:2], **further)
-
-
-def convolve(a, x, w, b=None):
-    pads = a.get("pads", [0, 0, 0, 0])
-    assert pads[:2] == pads[2:], "asymmetric pads"
-    return F.conv2d(x, w, b, a.get("strides", 1), pads[:2], a.get("dilations", 1), a.get("group", 1))
-
-
-def normalise(a, x, w, b, mean, variance):
-    return F.batch_norm(x, None, None, w, b, True, 0.0, a.get("epsilon", 1e-5))
-
-
-def reshape(a, x, shape):
-    sizes = [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
-    return x.reshape(sizes)
-
-
-def gemm(a, x, w, b=None):
-    return F.linear(x, w if a.get("transB") else w.t(), b)
-
-
-OPERATORS = {
-    "Add": lambda a, x, y: x + y,
-    "AveragePool": lambda a, x: pooled(
-        F.avg_pool2d, x, a, count_include_pad=bool(a.get("count_include_pad", 0))
-    ),
-    "BatchNormalization": normalise,
-    "Concat": lambda a, *xs: torch.cat(xs, a["axis"]),
-    "Conv": convolve,
-    "Elu": lambda a, x: F.elu(x, a.get("alpha", 1.0)),
-    "Flatten": lambda a, x: x.flatten(1),
-    "Gelu": lambda a, x: F.gelu(x, approximate=a.get("approximate", b"none").decode()),
-    "Gemm": gemm,
-    "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
-    "GroupNormalization": lambda a, x, w, b: F.group_norm(x, a["num_groups"], w, b, a["epsilon"]),
-    "HardSigmoid": lambda a, x: F.hardsigmoid(x),
-    "HardSwish": lambda a, x: F.hardswish(x),
-    "LayerNormalization": lambda a, x, w, b: F.layer_norm(x, w.shape, w, b, a["epsilon"]),
-    "LeakyRelu": lambda a, x: F.leaky_relu(x, a["alpha"]),
-    "MatMul": lambda a, x, y: x @ y,
-    "MaxPool": lambda a, x: pooled(F.max_pool2d, x, a),
-    "Mul": lambda a, x, y: x * y,
-    "ReduceMean": lambda a, x, axes: x.mean(list(axes), keepdim=bool(a.get("keepdims", 1))),
-    "Relu": lambda a, x: F.relu(x),
-    "Reshape": reshape,
-    "Sigmoid": lambda a, x: torch.sigmoid(x),
-    "Softmax": lambda a, x: F.softmax(x, a["axis"]),
-    "Tanh": lambda a, x: torch.tanh(x),
-    "Transpose": lambda a, x: x.permute(a["perm"]),
-}
-
-
-class Network:
-    """An ONNX graph in eager PyTorch; weights are what the graph lists as inputs after the image."""
-
-    def __init__(self, path, size):
-        model = onnx.load(path)
-        self.nodes = []
-        self.constants = {}
-        for node in model.graph.node:
-            a = attributes(node)
-            if node.op_type == "Constant":
-                ((form, value),) = a.items()
-                self.constants[node.output[0]] = value
-            else:
-                self.nodes.append((OPERATORS[node.op_type], a, list(node.input), node.output[0]))
-        for tensor in model.graph.initializer:
-            self.constants[tensor.name] = numpy_helper.to_array(tensor).tolist()
-        self.image, *weights = model.graph.input
-        self.result = model.graph.output[0].name
-        generator = torch.Generator().manual_seed(0)
-        self.weights = {}
-        for weight in weights:
-            shape = [d.dim_value for d in weight.type.tensor_type.shape.dim]
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else 1
-            value = torch.randn(shape, generator=generator) * (2.0 / fan_in) ** 0.5
-            self.weights[weight.name] = value.requires_grad_()
-
-    def forward(self, images):
-        values = {self.image.name: images, **self.weights, **self.constants, "": None}
-        for operator, a, inputs, output in self.nodes:
-            values[output] = operator(a, *(values[name] for name in inputs))
-        return values[self.result]
-
-    def step(self, images, labels):
-        for weight in self.weights.values():
-            weight.grad = None
-        F.cross_entropy(self.forward(images), labels).backward()
+def step(network, weights, images, labels):
+    for weight in weights.values():
+        weight.grad = None
+    F.cross_entropy(network.forward(images, weights), labels).backward()
 
 
 def torch_seconds(path, size, batch, repeat):
-    network = Network(path, size)
+    network = Network(onnx.load(path))
+    weights = random_weights(network.shapes)
     images = torch.randn(batch, 3, size, size)
     labels = torch.randint(0, 10, (batch,))
-    network.step(images, labels)
+    step(network, weights, images, labels)
     seconds = []
     for _ in range(repeat):
         start = time.perf_counter()
-        network.step(images, labels)
+        step(network, weights, images, labels)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 

@@ -107,3 +107,27 @@ fn a_table_of_strings_is_benchmarked() {
     assert_eq!(report["results"]["flops"]["regret_1"], 0.0);
     assert!(report["results"]["parameters"]["kendall"].as_f64().unwrap() > 0.3);
 }
+
+#[test]
+fn held_out_graphs_that_were_trained_are_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("sgd.json");
+    let curve = |top1: f64| {
+        let trained = |top1| json!({"images": 100, "top1": top1, "cross_entropy": 1.0, "ece": 0.0, "non_finite": 0});
+        json!({"1": trained(top1 / 2.0), "20": trained(top1)})
+    };
+    // The second was trained for a shorter time only.
+    let graphs = json!({
+        "corpus-2000000": curve(0.5),
+        "corpus-2000001": {"1": curve(0.3)["1"]},
+        "corpus-wide-2000000": curve(0.7),
+        "plain-cnn": curve(0.6),
+    });
+    fs::write(&table, json!({"schema": 1, "data_hash": "", "graphs": graphs}).to_string()).unwrap();
+    let table = table.display().to_string();
+    let arguments = ["bench", "rank", "--by", "flops", "--no-cache", "--json", "--table", &table];
+    let report = json_of(&weightsmith(&arguments));
+    assert_eq!((&report["keys"], &report["graphs"]), (&json!(4), &json!(3)));
+    assert_eq!(report["target"], "test accuracy after 20 epochs of SGD");
+    assert_eq!(report["results"]["flops"]["graphs"], 3);
+}

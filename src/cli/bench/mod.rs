@@ -1,6 +1,7 @@
 //! `weightsmith bench`
 
 mod compare;
+mod contest;
 mod export;
 mod guard;
 mod held_out;

@@ -22,16 +22,19 @@ use crate::{
     onnx::{Model, atomic},
     ops::registry,
     rank::{AUTO, Record, aggregate, metrics::Agreement, spread},
-    spaces::{Entry, Table},
 };
 
-use super::{bar, save};
+use super::{
+    bar,
+    contest::{Contestant, contest},
+    save,
+};
 
 /// Compare label-free scores with trained accuracies.
 #[derive(Debug, Args)]
 pub struct Rank {
     /// A table of NAS-Bench-Macro, of NAS-Bench-101 (the scores of NAS-Bench-Suite-Zero) or of
-    /// NAS-Bench-201 (an object from architecture strings to accuracies)
+    /// NAS-Bench-201 (an object from architecture strings to accuracies), or what `bench sgd` wrote
     #[arg(long)]
     table: PathBuf,
     /// Judge N distinct networks, drawn by the seed
@@ -55,18 +58,17 @@ pub struct Rank {
 
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let table = Table::open(&self.table)?;
-        let mut entries: Vec<&Entry> = table.entries.iter().collect();
+        let judge = self.judging.judge(common)?;
+        let seen = judge.probe.predictor.as_ref().map(|predictor| predictor.seen.clone());
+        let (origin, mut entries) = contest(&self.table, self.reduced, &seen.unwrap_or_default())?;
         if let Some(limit) = self.limit {
             entries.shuffle(&mut ChaCha8Rng::seed_from_u64(common.seed));
             entries.truncate(limit);
         }
-        let judge = self.judging.judge(common)?;
         let bar = bar(entries.len(), common);
         let records = spread(entries.iter(), self.judging.jobs(), |entry| {
-            let onnx = if self.reduced { entry.code.reduced() } else { entry.code.onnx() };
-            let network =
-                Network::of(Model::from_bytes(&entry.name, onnx.into())?, DimBindings::default())?;
+            let model = Model::from_bytes(&entry.name, entry.onnx.clone())?;
+            let network = Network::of(model, DimBindings::default())?;
             let record = judge.judge(&network.architecture, registry())?;
             bar.inc(1);
             Ok(record)
@@ -109,10 +111,10 @@ impl Rank {
             "schema": 1,
             "command": std::env::args().collect::<Vec<_>>().join(" "),
             "seed": common.seed,
-            "table": table.name,
-            "target": table.target,
-            "keys": table.keys,
-            "distinct": table.entries.len(),
+            "table": origin.table,
+            "target": origin.target,
+            "keys": origin.keys,
+            "distinct": origin.distinct,
             "graphs": records.len(),
             "reduced": self.reduced,
             "weights": main.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -140,11 +142,11 @@ impl Rank {
         }
         print(&format!(
             "{}: {} of {} distinct networks ({} keys); {}\nseed {}, {per_graph:.2} s a graph",
-            table.name,
+            origin.table,
             records.len(),
-            table.entries.len(),
-            table.keys,
-            table.target,
+            origin.distinct,
+            origin.keys,
+            origin.target,
             common.seed,
         ))?;
         print(&lines(&results))?;
@@ -188,7 +190,7 @@ fn lines(results: &BTreeMap<String, Agreement>) -> String {
 }
 
 /// A line for each network; a score that it has not is empty.
-fn csv(entries: &[&Entry], records: &[Record], joined: &[f64]) -> String {
+fn csv(entries: &[Contestant], records: &[Record], joined: &[f64]) -> String {
     let names: BTreeSet<&String> = records.iter().flat_map(|it| it.scores.keys()).collect();
     let mut text = "name,accuracy,joined".to_owned();
     names.iter().for_each(|name| text += &format!(",{name}"));
@@ -201,7 +203,7 @@ fn csv(entries: &[&Entry], records: &[Record], joined: &[f64]) -> String {
     text + "\n"
 }
 
-fn picture(entries: &[&Entry], scores: &[f64]) -> String {
+fn picture(entries: &[Contestant], scores: &[f64]) -> String {
     let points = entries.iter().zip(scores).map(|(entry, score)| Point {
         x: *score,
         y: entry.accuracy,

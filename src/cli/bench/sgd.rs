@@ -160,6 +160,17 @@ impl SgdTable {
         known.filter_map(|(epochs, of)| Some((epochs.parse().ok()?, of.top1))).collect()
     }
 
+    /// Names of the graphs.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.graphs.keys().map(String::as_str).collect()
+    }
+
+    /// Epochs of the longest training there is.
+    pub(super) fn longest(&self) -> usize {
+        let epochs = self.graphs.values().flat_map(BTreeMap::keys);
+        epochs.filter_map(|epochs| epochs.parse().ok()).max().unwrap_or(0)
+    }
+
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
