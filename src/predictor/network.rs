@@ -37,6 +37,8 @@ pub struct Network {
 impl Network {
     /// Name of the table of operator embeddings, whose rows follow a vocabulary.
     pub const OPERATORS: &str = "encoder.operators";
+    /// Prefix of the tensors that only predictors whose nodes hear of each other have.
+    pub(super) const MESSAGES: &str = "encoder.blocks.";
     /// Prefix of the tensors that only predictors with further node features have.
     pub(super) const FURTHER: &str = "encoder.further.";
     /// Prefix of the tensors that only predictors whose patches follow makers of channels have.

@@ -61,7 +61,13 @@ impl Predictor {
                 }
             }
         }
-        match own.first() {
+        let done_without = |entry: &Entry| {
+            let parts = [Network::FURTHER, Network::SOURCES, Network::MESSAGES];
+            parts.into_iter().any(|part| {
+                entry.name.starts_with(part) && !entries.iter().any(|it| it.name.starts_with(part))
+            })
+        };
+        match own.iter().find(|(entry, _)| !done_without(entry)) {
             Some((entry, _)) => Err(misfit(&entry.name, "has no place in the network".to_owned())),
             None => Ok(out),
         }

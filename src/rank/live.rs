@@ -4,7 +4,7 @@
 
 use crate::{
     graph::{Architecture, NodeIndex, Operand, Parameter, Role},
-    ops::Registry,
+    ops::{OperatorFamily, Registry},
 };
 
 /// The live part of a resolved architecture, in numbers.
@@ -24,6 +24,10 @@ pub struct Live {
     pub layers: Vec<NodeIndex>,
     /// Those among them whose windows are larger than a pixel.
     pub spatial_layers: usize,
+    /// Convolutions among them that come after others.
+    pub inner_spatial_layers: usize,
+    /// Live pooling nodes that keep the extent of the image: they mix pixels, and learn nothing.
+    pub inner_pools: usize,
     /// The most layers on any path.
     pub depth: usize,
     /// Mean of the binary logarithms of the layers' output channels; zero without layers.
@@ -64,6 +68,7 @@ impl Live {
         let dead = dead.filter(|it| computed[it.index()] && !live[it.index()]).count();
         let constant = computed.iter().zip(&fed).map(|(computed, fed)| *computed && !fed).collect();
         let (mut weighted, mut spatial_layers) = (vec![0; count], 0);
+        let mut inner_spatial_layers = 0;
         let mut widths = Vec::new();
         let mut parameters = 0u64;
         for parameter in &architecture.parameters {
@@ -76,14 +81,33 @@ impl Live {
                 if live[slot.node.index()]
                     && std::mem::replace(&mut weighted[slot.node.index()], 1) == 0
                 {
-                    spatial_layers += usize::from(is_spatial(parameter));
+                    let spatial = is_spatial(parameter);
+                    spatial_layers += usize::from(spatial);
+                    let first = architecture.dag[slot.node]
+                        .inputs
+                        .iter()
+                        .any(|operand| matches!(operand, Operand::Input(_)));
+                    inner_spatial_layers += usize::from(spatial && !first);
                     widths.push(outputs(architecture, slot.node));
                 }
             }
         }
+        let facts = |index: NodeIndex| -> Vec<_> {
+            let inputs = &architecture.dag[index].inputs;
+            inputs.iter().map(|it| architecture.fact(*it)).collect()
+        };
+        let keeps_extent = |index: &&NodeIndex| {
+            let node = &architecture.dag[**index];
+            registry.find(node).is_ok_and(|known| {
+                let geometry = known.features(node, &facts(**index));
+                let [window, step] = [geometry.kernel, geometry.stride];
+                known.family() == OperatorFamily::Pooling && window != [1, 1] && step == [1, 1]
+            })
+        };
+        let inner_pools = nodes.iter().filter(keeps_extent).count();
         let work = nodes.iter().map(|&index| {
             let node = &architecture.dag[index];
-            let facts: Vec<_> = node.inputs.iter().map(|it| architecture.fact(*it)).collect();
+            let facts = facts(index);
             registry.find(node).map_or(0, |known| known.multiply_accumulates(node, &facts))
         });
         let multiply_accumulates = work.fold(0, u64::saturating_add);
@@ -99,6 +123,8 @@ impl Live {
             multiply_accumulates,
             layers,
             spatial_layers,
+            inner_spatial_layers,
+            inner_pools,
             depth,
             log_width,
         }

@@ -27,6 +27,9 @@ pub struct Probe {
     pub labels: Option<Vec<u16>>,
     /// Writes weights to be judged, if there is one.
     pub predictor: Option<Predictor>,
+    /// The same images at the size that the predictor was trained at, which its weights are judged
+    /// with; at another size they are worth less.
+    pub sharp_images: CalibrationImages,
     /// Of random weights, images and labels.
     pub seed: u64,
 }
@@ -44,6 +47,8 @@ pub struct Subject<'a> {
     /// He initialisation, by parameter.
     pub weights: Vec<Vec<f32>>,
     pub(super) scratch: RefCell<Scratch>,
+    given: &'a CalibrationImages,
+    sharp: Option<Box<Subject<'a>>>,
     runner: OnceCell<Runner>,
     images: OnceCell<Option<CalibrationImages>>,
     gradients: OnceCell<Vec<Vec<f32>>>,
@@ -62,8 +67,20 @@ pub(super) fn random(seed: u64, name: &str) -> ChaCha8Rng {
 impl<'a> Subject<'a> {
     /// Takes a resolved architecture.
     pub fn new(architecture: &Architecture, registry: &'static Registry, probe: &'a Probe) -> Self {
+        let at = |images| Self::at(architecture, registry, probe, images);
+        let sharp = Some(Box::new(at(&probe.sharp_images)));
+        Self { sharp, ..at(&probe.images) }
+    }
+
+    /// Reads images of this size.
+    fn at(
+        architecture: &Architecture,
+        registry: &'static Registry,
+        probe: &'a Probe,
+        given: &'a CalibrationImages,
+    ) -> Self {
         let live = Live::of(architecture, registry);
-        let [_, _, height, width] = probe.images.shape;
+        let [_, _, height, width] = given.shape;
         let mut sized = architecture.clone();
         let own = architecture.inputs.first().and_then(|input| input.shape.as_deref());
         if let Some([_, channels, _, _]) = own {
@@ -79,12 +96,19 @@ impl<'a> Subject<'a> {
             registry,
             probe,
             scratch: RefCell::default(),
+            given,
+            sharp: None,
             runner: OnceCell::new(),
             images: OnceCell::new(),
             gradients: OnceCell::new(),
             predicted: OnceCell::new(),
             features: OnceCell::new(),
         }
+    }
+
+    /// The same graph at the size of [`Probe::sharp_images`].
+    pub(super) fn sharp(&self) -> &Self {
+        self.sharp.as_deref().unwrap_or(self)
     }
 
     /// The whole network.
@@ -116,7 +140,7 @@ impl<'a> Subject<'a> {
     /// The probe's images as the graph reads them.
     pub fn images(&self) -> Result<Images<'_>, ScoreError> {
         let [channels, height, width] = self.input()?;
-        let given = &self.probe.images;
+        let given = self.given;
         if given.shape[1] != channels {
             let own = given.shape[1];
             let problem = format!("the graph reads {channels} channels, the images have {own}");

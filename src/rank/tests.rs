@@ -28,7 +28,7 @@ fn cell(text: &str) -> Architecture {
 fn probe(seed: u64) -> Probe {
     let data = (0..8 * 3 * 256).map(|i| ((i * i % 101) as f32 / 50.0) - 1.0).collect();
     let images = CalibrationImages { shape: [8, 3, 16, 16], data };
-    Probe { images, labels: None, predictor: None, seed }
+    Probe { sharp_images: images.clone(), images, labels: None, predictor: None, seed }
 }
 
 const WHOLE: &str = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|";

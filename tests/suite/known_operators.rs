@@ -112,6 +112,27 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
 }
 
 #[test]
+fn a_network_without_messages_starts_from_one_with_them() {
+    let device = Device::flex();
+    let predictor = weightsmith::predictor::bundled("cifar10", &device).unwrap();
+    let mut config = predictor.config.network.clone();
+    config.encoder.message_passing = false;
+    config.sources = false;
+    let operators = predictor.config.vocabulary.len();
+    let without = Network::new(&config, &predictor.config.input, operators, &device);
+    let entries = neural::entries(&without);
+    let values = predictor.starting_values(&entries, &predictor.vocabulary, registry()).unwrap();
+    assert_eq!(values.len(), entries.iter().map(neural::Entry::len).sum::<usize>());
+    // A part of another size is no part that the network does without.
+    config.encoder.message_passing = true;
+    config.encoder.layers -= 1;
+    let shallower = Network::new(&config, &predictor.config.input, operators, &device);
+    let refused =
+        predictor.starting_values(&neural::entries(&shallower), &predictor.vocabulary, registry());
+    assert!(refused.unwrap_err().to_string().contains("no place"), "a block is left over");
+}
+
+#[test]
 fn a_run_starts_where_another_predictor_ended() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

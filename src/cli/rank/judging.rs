@@ -77,31 +77,40 @@ impl Judging {
         }
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let input = &predictor.config.input;
-        let (images, labels, data_hash) = match &self.data {
+        let sizes = [self.size, input.size];
+        let ([images, sharp_images], labels, data_hash) = match &self.data {
             None => {
                 let images = predictor.calibration_images();
-                (images.resized(self.batch, [self.size; 2]), None, String::new())
+                (sizes.map(|size| images.resized(self.batch, [size; 2])), None, String::new())
             }
             Some(path) => {
                 let data = Dataset::open(path, Split::Val)?.with_channels(input.channels())?;
                 let (mean, std) = (&input.mean, &input.std);
-                let batcher = Batcher::new(&data, mean, std, self.size, Augmentation::None)?;
-                let (values, labels) = batcher.range(0..self.batch.min(data.len()));
-                let shape = [labels.len(), input.channels(), self.size, self.size];
-                (CalibrationImages { shape, data: values }, Some(labels), data.hash.clone())
+                let mut labels = Vec::new();
+                let mut at = |size: usize| -> Result<CalibrationImages, Failure> {
+                    let batcher = Batcher::new(&data, mean, std, size, Augmentation::None)?;
+                    let (values, drawn) = batcher.range(0..self.batch.min(data.len()));
+                    let shape = [drawn.len(), input.channels(), size, size];
+                    labels = drawn;
+                    Ok(CalibrationImages { shape, data: values })
+                };
+                let images = [at(self.size)?, at(input.size)?];
+                (images, Some(labels), data.hash.clone())
             }
         };
         let wanted = self.weights()?;
         let mut chosen = scores();
         chosen.retain(|score| wanted.iter().any(|(name, _)| name == score.name()));
         let setting = format!(
-            "{} {} {data_hash} {:?} {}",
+            "{} {} {data_hash} {:?} {:?} {}",
             env!("CARGO_PKG_VERSION"),
             predictor.hash,
             images.shape,
+            sharp_images.shape,
             common.seed
         );
-        let probe = Probe { images, labels, predictor: Some(predictor), seed: common.seed };
+        let (predictor, seed) = (Some(predictor), common.seed);
+        let probe = Probe { images, labels, predictor, sharp_images, seed };
         let unfit = chosen.iter().find(|score| !Judge::applies(&probe, score.as_ref()));
         if let Some(score) = unfit.filter(|_| !self.by.iter().any(|name| name == "all")) {
             return Err(format!("'{}' needs --data", score.name()).into());

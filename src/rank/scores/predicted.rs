@@ -35,7 +35,7 @@ impl Score for Predicted {
     }
 
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
-        (self.of)(subject)
+        (self.of)(subject.sharp())
     }
 }
 

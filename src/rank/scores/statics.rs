@@ -46,6 +46,15 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
             of: |live| live.spatial_layers as f64,
         },
         Static {
+            name: "learned-mixing",
+            about: "of the live nodes past the first layer that mix neighbouring pixels at one \
+                    resolution, convolutions and pools, the share that learns",
+            of: |live| {
+                let mixing = live.inner_spatial_layers + live.inner_pools;
+                live.inner_spatial_layers as f64 / mixing.max(1) as f64
+            },
+        },
+        Static {
             name: "depth",
             about: "nodes with weights on the longest live path",
             of: |live| live.depth as f64,
