@@ -52,7 +52,16 @@ fn resnet_20_lives_as_a_whole() {
     let live = Live::of(&named("resnet-20"), registry());
     assert_eq!((live.dead, live.depth, live.layers.len()), (0, 20, 22));
     assert_eq!((live.parameters, live.multiply_accumulates), (272_474, 40_813_184));
-    assert_eq!(live.spatial_layers, 19);
+    assert_eq!((live.spatial_layers, live.inner_spatial_layers, live.inner_pools), (19, 18, 0));
+}
+
+#[test]
+fn pools_that_keep_the_extent_are_told_from_those_that_reduce_it() {
+    let pooled = "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|";
+    let [convolved, pooled] = [WHOLE, pooled].map(|text| Live::of(&cell(text), registry()));
+    // Three cells; the two blocks between them have two convolutions and a pool of stride 2 each.
+    assert_eq!((convolved.inner_spatial_layers, convolved.inner_pools), (3 + 4, 0));
+    assert_eq!((pooled.inner_spatial_layers, pooled.inner_pools), (4, 3));
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::{
 /// Scores, probe and cache.
 #[derive(Debug, Args)]
 pub struct Judging {
-    /// `auto`, `all`, or names of scores, whose ranks are joined; `auto` is
-    /// flops, layers, synflow, nwot, az-expressivity, az-progressivity and az-trainability
+    /// `auto`, `all`, or names of scores, whose ranks are joined; `auto` is spatial-layers,
+    /// learned-mixing and nwot
     #[arg(long, value_name = "SCORE,SCORE", value_delimiter = ',', default_value = "auto")]
     by: Vec<String>,
     /// Labelled images to probe with, by path; by default the images that the predictor learned
