@@ -146,7 +146,7 @@ def text(results):
     count = sum(split["training"]["graphs"] for split in trained if split.get("training"))
     refused = len(corpus["guard"]["graphs_refused"])
     (of_positions,) = result("positions")["splits"]
-    positions = method(of_positions, MLP)
+    positions = method(of_positions, "mlp-positions")
     (of_early,) = result("equal-budget")["splits"]
     early = {
         "predicted": method(of_early, "predicted")["top1"]["mean"],
@@ -190,8 +190,7 @@ a weight is written from the attributes of its own node alone. It started from t
 more steps of training, so the comparison favours it. On `id` the graph transformer leads by {lead(corpus["splits"][0])}
 points; by family: {leads_by_family(corpus["splits"][0])}. The lead is
 largest where the wiring says what no node can know by itself. Told a node's depths and degrees, which are read off
-the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id` (`transfer-positions.json`). Early in training the graph is worth nothing yet:
-both from scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and {percent(early["mlp"])} % without.
+the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet: both from scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and {percent(early["mlp"])} % without.
 
 All of it is made by `python benches/tables.py`, which runs these commands ({minutes:.0f} minutes on two cores); the JSON
 is in [`benches/results/`](benches/results):
