@@ -212,7 +212,9 @@ fn another_predictor_is_judged_beside() {
     let config = fs::read_to_string(twin.join("config.json")).unwrap();
     let renamed = config.replacen("\"name\": \"mnist\"", "\"name\": \"twin\"", 1);
     fs::write(twin.join("config.json"), renamed).unwrap();
-    let split = &json(&beside(&[]))["splits"][0];
+    let outcome = json(&beside(&[]));
+    assert_eq!(outcome["baselines"][0]["name"], "twin");
+    let split = &outcome["splits"][0];
     assert_eq!(split["methods"][1]["method"], "twin");
     assert_eq!(split["methods"][0]["top1"], split["methods"][1]["top1"]);
     assert_eq!(split["comparisons"]["twin"]["difference"]["mean"], 0.0);

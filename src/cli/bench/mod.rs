@@ -14,6 +14,7 @@ mod step;
 mod subject;
 mod table;
 mod transfer;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
