@@ -33,8 +33,8 @@ SPLITS = {
 
 # Arguments of `weightsmith bench transfer`, by the name of the result.
 RUNS = {
-    "cifar10": f"--data {CIFAR} --space cifar10 --limit 2000 --corrupted 0 --sgd benches/results/sgd.json",
-    "mnist": "--predictor mnist --data ../shared/data/mnist --limit 2000 --corrupted 0",
+    "cifar10": f"--data {CIFAR} --space cifar10 --corrupted 0 --sgd benches/results/sgd.json",
+    "mnist": "--predictor mnist --data ../shared/data/mnist --corrupted 0",
     "corpus": f"--data {CIFAR} --limit 1000 --corrupted 40 --beside predictors/{MLP}"
     " --sgd benches/results/sgd.json " + " ".join(f"--split {split}" for split in SPLITS),
 }

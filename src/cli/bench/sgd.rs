@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use clap::Args;
@@ -19,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, predict::fills, print, print_json},
+    super::{Common, Exit, Failure, network::Network, one_line, predict::fills, print, print_json},
     Setting, bar,
     held_out::{HeldOut, held_out},
     save,
@@ -105,52 +106,68 @@ impl Sgd {
             std::fs::create_dir_all(folder)
                 .map_err(|error| format!("{}: {error}", folder.display()))?;
         }
-        let bar = bar(jobs.len(), common);
-        let table = std::sync::Mutex::new(table);
-        jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
-            let network = Network::of(
-                Model::from_bytes(&graph.name, graph.onnx.clone())?,
-                DimBindings::default(),
-            )?;
-            let program = Program::compile(&network.architecture, registry())?;
+        let fit = |graph: &HeldOut, epochs: usize, seed: u64| {
+            let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
+            let network = Network::of(model, DimBindings::default())?;
             let architecture = &network.architecture;
-            let weights = train_with_sgd(
-                architecture,
-                &program,
-                &train,
-                &input,
-                augmentation,
-                *epochs,
-                common.seed,
-            )?;
-            let scores = judge(architecture, &weights, &test, &input, limit)?;
-            if let Some(folder) = &self.keep
-                && self.epochs.iter().max() == Some(epochs)
-            {
-                let path = file_of(folder, &graph.name);
-                let changes = fills(&network, &weights);
-                atomic::write(&path, |out| splice::write(&network.model, &changes, out))
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            let mut table = table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            table
-                .graphs
-                .entry(graph.name.clone())
-                .or_default()
-                .insert(epochs.to_string(), scores.into());
-            save(&self.out, &*table)?;
+            let program = Program::compile(architecture, registry())?;
+            let weights =
+                train_with_sgd(architecture, &program, &train, &input, augmentation, epochs, seed)?;
+            Ok::<_, Failure>((network, weights))
+        };
+        let bar = bar(jobs.len(), common);
+        let table = Mutex::new(table);
+        let folder = self.keep.as_deref();
+        let failed = Mutex::new(BTreeMap::new());
+        jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
+            let trained = fit(graph, *epochs, common.seed).and_then(|(network, weights)| {
+                let scores = judge(&network.architecture, &weights, &test, &input, limit)?;
+                if self.epochs.iter().max() == Some(epochs) {
+                    folder.map_or(Ok(()), |folder| keep(folder, graph, &network, &weights))?;
+                }
+                Ok(scores)
+            });
             bar.inc(1);
-            Ok(())
+            match trained {
+                Ok(scores) => {
+                    let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                    let curve = table.graphs.entry(graph.name.clone()).or_default();
+                    curve.insert(epochs.to_string(), scores.into());
+                    save(&self.out, &*table)
+                }
+                Err(error) => {
+                    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.insert(graph.name.clone(), one_line(error.as_ref()));
+                    Ok(())
+                }
+            }
         })?;
         bar.finish_and_clear();
-        let table = table.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let table = table.into_inner().unwrap_or_else(PoisonError::into_inner);
         if common.json {
             print_json(&table)?;
         } else {
             print(&format!("{} graphs in {}", table.graphs.len(), self.out.display()))?;
         }
-        Ok(Exit::Success)
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (graph, why) in &failed {
+            tracing::warn!("{graph} was not trained: {why}");
+        }
+        Ok(if failed.is_empty() { Exit::Success } else { Exit::Partial })
     }
+}
+
+/// Writes a trained network as a reference.
+fn keep(
+    folder: &Path,
+    graph: &HeldOut,
+    network: &Network,
+    weights: &[Vec<f32>],
+) -> Result<(), Failure> {
+    let path = file_of(folder, &graph.name);
+    let changes = fills(network, weights);
+    atomic::write(&path, |out| splice::write(&network.model, &changes, out))
+        .map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 impl SgdTable {
