@@ -36,7 +36,8 @@ RUNS = {
     "cifar10": f"--data {CIFAR} --space cifar10 --corrupted 0 --sgd benches/results/sgd.json",
     "mnist": "--predictor mnist --data ../shared/data/mnist --corrupted 0",
     "corpus": f"--data {CIFAR} --limit 1000 --corrupted 40 --beside predictors/{MLP}"
-    " --sgd benches/results/sgd.json " + " ".join(f"--split {split}" for split in SPLITS),
+    " --sgd benches/results/sgd.json " + " ".join(f"--split {split}" for split in SPLITS)
+    + " --html target/transfer.html",
 }
 
 
@@ -190,7 +191,9 @@ a weight is written from the attributes of its own node alone. It started from t
 more steps of training, so the comparison favours it. On `id` the graph transformer leads by {lead(corpus["splits"][0])}
 points; by family: {leads_by_family(corpus["splits"][0])}. The lead is
 largest where the wiring says what no node can know by itself. Told a node's depths and degrees, which are read off
-the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet: both from scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and {percent(early["mlp"])} % without.
+the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet: both from
+scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and
+{percent(early["mlp"])} % without.
 
 All of it is made by `python benches/tables.py`, which runs these commands ({minutes:.0f} minutes on two cores); the JSON
 is in [`benches/results/`](benches/results):
@@ -220,8 +223,8 @@ def main():
     arguments = parser.parse_args()
     for run in [] if arguments.keep else arguments.only or RUNS:
         started = time.monotonic()
-        words = shlex.split(command(run))
-        subprocess.run([str(arguments.weightsmith.resolve()), *words[1:]], cwd=ROOT, check=True)
+        executable = arguments.weightsmith.absolute()
+        subprocess.run(shlex.split(command(run)), executable=executable, cwd=ROOT, check=True)
         print(f"{run}: {time.monotonic() - started:.0f} s", flush=True)
     results = {run: result(run) for run in RUNS}
     readme = ROOT / "README.md"
