@@ -113,7 +113,7 @@ def over_splits(outcome):
                 f"`{split['split']}`",
                 SPLITS[split["split"]],
                 *spread_row("", of)[1:],
-                f"{percent(method(split, MLP)['spread']['mean'])}",
+                percent(method(split, MLP)["spread"]["mean"]),
                 percent(he["spread"]["mean"]),
                 f"{predicted['ece']['mean']:.3f}",
                 percent(predicted["corrupted"]["mean"]),

@@ -47,8 +47,10 @@ pub struct Subject<'a> {
     /// He initialisation, by parameter.
     pub weights: Vec<Vec<f32>>,
     pub(super) scratch: RefCell<Scratch>,
+    /// At the size of the file.
+    whole: &'a Architecture,
     given: &'a CalibrationImages,
-    sharp: Option<Box<Subject<'a>>>,
+    sharp: OnceCell<Box<Subject<'a>>>,
     runner: OnceCell<Runner>,
     images: OnceCell<Option<CalibrationImages>>,
     gradients: OnceCell<Vec<Vec<f32>>>,
@@ -66,38 +68,44 @@ pub(super) fn random(seed: u64, name: &str) -> ChaCha8Rng {
 
 impl<'a> Subject<'a> {
     /// Takes a resolved architecture.
-    pub fn new(architecture: &Architecture, registry: &'static Registry, probe: &'a Probe) -> Self {
-        let at = |images| Self::at(architecture, registry, probe, images);
-        let sharp = Some(Box::new(at(&probe.sharp_images)));
-        Self { sharp, ..at(&probe.images) }
+    pub fn new(
+        architecture: &'a Architecture,
+        registry: &'static Registry,
+        probe: &'a Probe,
+    ) -> Self {
+        let live = Live::of(architecture, registry);
+        let weights = he_initialisation(architecture, probe.seed);
+        Self::at(architecture, registry, probe, &probe.images, live, weights)
     }
 
     /// Reads images of this size.
     fn at(
-        architecture: &Architecture,
+        whole: &'a Architecture,
         registry: &'static Registry,
         probe: &'a Probe,
         given: &'a CalibrationImages,
+        live: Live,
+        weights: Vec<Vec<f32>>,
     ) -> Self {
-        let live = Live::of(architecture, registry);
         let [_, _, height, width] = given.shape;
-        let mut sized = architecture.clone();
-        let own = architecture.inputs.first().and_then(|input| input.shape.as_deref());
+        let mut sized = whole.clone();
+        let own = whole.inputs.first().and_then(|input| input.shape.as_deref());
         if let Some([_, channels, _, _]) = own {
             let resolved = resolve_with_input(&mut sized, &[1, *channels, height, width], registry);
             if !resolved.is_ok_and(|resolution| resolution.unsupported.is_empty()) {
-                sized = architecture.clone();
+                sized = whole.clone();
             }
         }
         Self {
             live,
-            weights: he_initialisation(architecture, probe.seed),
+            weights,
             architecture: sized,
             registry,
             probe,
             scratch: RefCell::default(),
+            whole,
             given,
-            sharp: None,
+            sharp: OnceCell::new(),
             runner: OnceCell::new(),
             images: OnceCell::new(),
             gradients: OnceCell::new(),
@@ -108,7 +116,11 @@ impl<'a> Subject<'a> {
 
     /// The same graph at the size of [`Probe::sharp_images`].
     pub(super) fn sharp(&self) -> &Self {
-        self.sharp.as_deref().unwrap_or(self)
+        self.sharp.get_or_init(|| {
+            let (live, weights) = (self.live.clone(), self.weights.clone());
+            let given = &self.probe.sharp_images;
+            Box::new(Self::at(self.whole, self.registry, self.probe, given, live, weights))
+        })
     }
 
     /// The whole network.

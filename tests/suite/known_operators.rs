@@ -36,6 +36,21 @@ fn with_vocabulary(names: Vec<String>) -> Predictor {
     Predictor { network: neural::with_values(empty, &values, &device), vocabulary, ..predictor }
 }
 
+/// The bundled predictor with the vocabulary of this one but for an operator.
+fn without(predictor: &Predictor, operator: &str) -> Predictor {
+    let names = predictor.vocabulary.names().iter();
+    with_vocabulary(names.filter(|name| *name != operator).cloned().collect())
+}
+
+/// What training with the vocabulary of `full` would start from, where it starts from `smaller`.
+fn started(smaller: &Predictor, full: Predictor) -> Predictor {
+    let entries = neural::entries(&full.network);
+    let values = smaller.starting_values(&entries, &full.vocabulary, registry()).unwrap();
+    let network = neural::with_values(full.network, &values, &Device::flex());
+    let like = with_vocabulary(smaller.vocabulary.names().to_vec());
+    Predictor { network, vocabulary: full.vocabulary, ..like }
+}
+
 #[test]
 fn every_operator_says_its_family() {
     let without: Vec<&str> = registry()
@@ -90,21 +105,9 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
     assert_eq!(outside.weights, inside.weights);
 
     // and what training would start from: a mean of the family is all there is to it.
-    let all_but_norm: Vec<String> = unmet
-        .vocabulary
-        .names()
-        .iter()
-        .filter(|name| *name != "BatchNormalization")
-        .cloned()
-        .collect();
-    let smaller = with_vocabulary(all_but_norm);
+    let smaller = without(&unmet, "BatchNormalization");
     let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
-    let mut started = with_vocabulary(smaller.vocabulary.names().to_vec());
-    let entries = neural::entries(&unmet.network);
-    let values = smaller.starting_values(&entries, &unmet.vocabulary, registry()).unwrap();
-    started.network = neural::with_values(unmet.network, &values, &Device::flex());
-    started.vocabulary = unmet.vocabulary;
-    let started = started.predict(&architecture, registry(), |_| false).unwrap();
+    let started = started(&smaller, unmet).predict(&architecture, registry(), |_| false).unwrap();
     assert_eq!(started.stand_ins, []);
     for (a, b) in started.weights.iter().flatten().zip(outside.weights.iter().flatten()) {
         assert_relative_eq!(*a, *b, epsilon = 1e-6);
@@ -114,7 +117,7 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
 #[test]
 fn a_network_without_messages_starts_from_one_with_them() {
     let device = Device::flex();
-    let predictor = weightsmith::predictor::bundled("cifar10", &device).unwrap();
+    let predictor = bundled("cifar10", &device).unwrap();
     let mut config = predictor.config.network.clone();
     config.encoder.message_passing = false;
     config.sources = false;
@@ -204,16 +207,10 @@ fn a_run_starts_where_another_predictor_ended() {
 fn layers_behind_a_stand_in_make_up_for_the_difference() {
     let architecture = architecture("plain-cnn");
     let full = bundled("cifar10", &Device::flex()).unwrap();
-    let less = full.vocabulary.names().iter().filter(|name| *name != "Relu").cloned().collect();
-    let smaller = with_vocabulary(less);
+    let smaller = without(&full, "Relu");
     let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
     // The same embedding under its own name: nothing to make up for.
-    let mut started = with_vocabulary(smaller.vocabulary.names().to_vec());
-    let entries = neural::entries(&full.network);
-    let values = smaller.starting_values(&entries, &full.vocabulary, registry()).unwrap();
-    started.network = neural::with_values(full.network, &values, &Device::flex());
-    started.vocabulary = full.vocabulary;
-    let plain = started.predict(&architecture, registry(), |_| false).unwrap();
+    let plain = started(&smaller, full).predict(&architecture, registry(), |_| false).unwrap();
 
     let response = |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
     let affine = response("Relu").as_affine_of(&response("LeakyRelu")).unwrap();

@@ -16,7 +16,7 @@ use crate::{
         network::Network,
         plot::{Axis, Plot, Point},
         print, print_json,
-        rank::Judging,
+        rank::{Judging, score_cells},
     },
     graph::DimBindings,
     onnx::{Model, atomic},
@@ -59,15 +59,15 @@ pub struct Rank {
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let judge = self.judging.judge(common)?;
-        let seen = judge.probe.predictor.as_ref().map(|predictor| predictor.seen.clone());
-        let (origin, mut entries) = contest(&self.table, self.reduced, &seen.unwrap_or_default())?;
+        let seen = judge.probe.predictor.as_ref().map(|predictor| &predictor.seen);
+        let (origin, mut entries) = contest(&self.table, self.reduced, seen)?;
         if let Some(limit) = self.limit {
             entries.shuffle(&mut ChaCha8Rng::seed_from_u64(common.seed));
             entries.truncate(limit);
         }
         let bar = bar(entries.len(), common);
         let records = spread(entries.iter(), self.judging.jobs(), |entry| {
-            let model = Model::from_bytes(&entry.name, entry.onnx.clone())?;
+            let model = Model::from_bytes(&entry.name, entry.onnx())?;
             let network = Network::of(model, DimBindings::default())?;
             let record = judge.judge(&network.architecture, registry())?;
             bar.inc(1);
@@ -196,9 +196,7 @@ fn csv(entries: &[Contestant], records: &[Record], joined: &[f64]) -> String {
     names.iter().for_each(|name| text += &format!(",{name}"));
     for ((entry, record), joined) in entries.iter().zip(records).zip(joined) {
         text += &format!("\n\"{}\",{},{joined}", entry.name, entry.accuracy);
-        for name in &names {
-            text += &record.scores.get(*name).map_or(",".to_owned(), |value| format!(",{value}"));
-        }
+        text += &score_cells(&record.scores, names.iter().copied());
     }
     text + "\n"
 }

@@ -153,7 +153,7 @@ impl Transfer {
     fn baselines(&self, subject: &Subject) -> Result<Vec<Subject>, Failure> {
         let mut names: Vec<String> = [PREDICTED, HE, HE_CALIBRATED].map(str::to_owned).into();
         names.push(subject.name());
-        let mut open = |name: &String| -> Result<Subject, Failure> {
+        let open = |name: &String| -> Result<Subject, Failure> {
             let baseline = Subject::open(name, self.setting.like.as_deref())?;
             if baseline.input() != subject.input() {
                 return Err(
@@ -170,7 +170,7 @@ impl Transfer {
             names.push(baseline.name());
             Ok(baseline)
         };
-        self.beside.iter().map(&mut open).collect()
+        self.beside.iter().map(open).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Trial<'a> {
 }
 
 /// What came of one graph.
-struct Trials {
+struct Findings {
     /// By method.
     verdicts: BTreeMap<String, Verdict>,
     novelty: Option<Novelty>,
@@ -52,12 +52,12 @@ impl Trial<'_> {
     pub(super) fn split(&self, set: &HeldOutSet, common: &Common) -> Result<SplitResult, Failure> {
         let graphs = &set.graphs;
         let bar = bar(graphs.len(), common);
-        let trials: Vec<Trials> = graphs
+        let findings: Vec<Findings> = graphs
             .iter()
             .map(|graph| {
-                let trials = self.graph(graph);
+                let of_graph = self.graph(graph);
                 bar.inc(1);
-                trials
+                of_graph
             })
             .collect::<Result<_, Failure>>()?;
         bar.finish_and_clear();
@@ -68,23 +68,23 @@ impl Trial<'_> {
             .collect();
         let summary = |name: &String| {
             let of_method: Vec<&Verdict> =
-                trials.iter().filter_map(|trials| trials.verdicts.get(name)).collect();
+                findings.iter().filter_map(|findings| findings.verdicts.get(name)).collect();
             summarise(name, &of_method, classes, self.seed)
         };
         let methods = names.iter().map(summary).collect();
-        let top1 = |trials: &Trials, name: &str| {
-            trials.verdicts.get(name).map_or(0.0, |verdict| verdict.axes.scores.top1)
+        let top1 = |findings: &Findings, name: &str| {
+            findings.verdicts.get(name).map_or(0.0, |verdict| verdict.axes.scores.top1)
         };
         let against = |name: &String| {
             let pairs: Vec<(f64, f64)> =
-                trials.iter().map(|own| (top1(own, PREDICTED), top1(own, name))).collect();
+                findings.iter().map(|own| (top1(own, PREDICTED), top1(own, name))).collect();
             (name.clone(), Comparison::of(&pairs, self.seed))
         };
         let comparisons = names[1..].iter().map(against).collect();
         let graphs: Vec<GraphResult> = graphs
             .iter()
-            .zip(trials)
-            .map(|(graph, Trials { verdicts, novelty, diversity })| GraphResult {
+            .zip(findings)
+            .map(|(graph, Findings { verdicts, novelty, diversity })| GraphResult {
                 name: graph.name.clone(),
                 style: graph.style.map(StyleRecord::from),
                 parameters: graph.parameters,
@@ -110,7 +110,7 @@ impl Trial<'_> {
         })
     }
 
-    fn graph(&self, graph: &HeldOut) -> Result<Trials, Failure> {
+    fn graph(&self, graph: &HeldOut) -> Result<Findings, Failure> {
         let attempt = self.subject.attempt(graph)?;
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
         let architecture = Network::of(model, DimBindings::default())?.architecture;
@@ -144,7 +144,7 @@ impl Trial<'_> {
         for baseline in self.baselines {
             verdicts.insert(baseline.name(), self.jury.judge_clean(&baseline.attempt(graph)?));
         }
-        Ok(Trials { verdicts, novelty, diversity })
+        Ok(Findings { verdicts, novelty, diversity })
     }
 }
 

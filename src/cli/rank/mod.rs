@@ -197,6 +197,15 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
+/// Cells of a CSV line, each behind its comma; that of a score there is not is empty.
+pub(super) fn score_cells<'a>(
+    scores: &BTreeMap<String, f64>,
+    names: impl Iterator<Item = &'a String>,
+) -> String {
+    let cell = |name| scores.get(name).map_or(",".to_owned(), |value| format!(",{value}"));
+    names.map(cell).collect()
+}
+
 fn csv(rows: &[Row]) -> String {
     let names: Vec<&String> = rows.first().map_or(vec![], |row| row.scores.keys().collect());
     let mut text = "file,rank,rank_spread,score,parameters,flops,dead_nodes,seconds".to_owned();
@@ -208,9 +217,7 @@ fn csv(rows: &[Row]) -> String {
         text += &format!(
             "\"{file}\",{rank},{rank_spread},{score},{parameters},{flops},{dead_nodes},{seconds}"
         );
-        for name in &names {
-            text += &row.scores.get(*name).map_or(",".to_owned(), |value| format!(",{value}"));
-        }
+        text += &score_cells(&row.scores, names.iter().copied());
         text.push('\n');
     }
     text
