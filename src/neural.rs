@@ -116,14 +116,24 @@ pub fn tracked<M: Module>(module: &M) -> M {
     module.clone().map(&mut Track)
 }
 
+/// Standard deviation of what one value of a latent adds to a token at first.
+const LATENT: f32 = 0.1;
+
 /// Starting values: tables N(0, 1), matrices N(0, 1 / rows), output layers N(0, 1 / 4 rows), norms
-/// identity, biases and relation tables zero. Drawn in declaration order from ChaCha8.
+/// identity, biases, relation tables and what a conditioner adds zero, but for
+/// latents. Drawn in declaration order from ChaCha8.
 pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut out = Vec::new();
     for entry in entries {
         let leaf = entry.name.rsplit('.').next().unwrap_or_default();
         match (leaf, entry.shape.as_slice()) {
+            _ if entry.name.starts_with("conditioner.adds_") => {
+                out.extend(std::iter::repeat_n(0.0, entry.len()));
+            }
+            _ if entry.name.starts_with("conditioner.latent_") => {
+                out.extend((0..entry.len()).map(|_| LATENT * normal(&mut random)));
+            }
             ("gamma", _) => out.extend(std::iter::repeat_n(1.0, entry.len())),
             (_, [_]) => out.extend(std::iter::repeat_n(0.0, entry.len())),
             ("weight", [rows, ..]) => {

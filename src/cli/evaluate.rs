@@ -18,7 +18,7 @@ use crate::{
 use super::{
     Common, Exit, Failure,
     network::{Network, NetworkArgs},
-    predict::transpose,
+    filled::transpose,
     print, print_json,
 };
 

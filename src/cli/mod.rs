@@ -5,7 +5,9 @@
 mod bench;
 mod corpus;
 mod drawing;
+mod drawn;
 mod evaluate;
+mod filled;
 mod inspect;
 mod network;
 mod plot;

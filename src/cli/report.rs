@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     graph::{Architecture, Role},
-    predictor::{CalibrationSource, Filled, Prediction, StandIn},
+    predictor::{CalibrationSource, Filled, Prediction, Sampling, StandIn},
 };
 
 /// Version of the report's schema.
@@ -46,10 +46,22 @@ pub struct Provenance {
     pub predictor_hash: String,
     /// Seed.
     pub seed: u64,
+    /// How the weights were drawn, and which of the samples they are, where there could be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
     /// Device.
     pub device: String,
     /// What the weights are.
     pub weights: String,
+}
+
+/// One sample among others.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Drawn {
+    /// What was drawn.
+    pub sampling: Sampling,
+    /// Number of this sample; none for the mean of all.
+    pub sample: Option<usize>,
 }
 
 /// A file and what is in it.

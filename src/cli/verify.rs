@@ -16,7 +16,8 @@ use crate::{
 use super::{
     Common, Exit, Failure,
     network::Network,
-    predict::{FilledNetwork, TOOL, file_name, unlabelled},
+    filled::{FilledNetwork, unlabelled},
+    predict::{TOOL, file_name},
     print, print_json,
     report::{FileHash, Provenance},
 };
@@ -178,7 +179,16 @@ impl Verify {
             (None, _) => (predictor.calibration_images(), CalibrationSource::Learned),
             (Some(path), _) => (unlabelled(path, &predictor)?, CalibrationSource::Data),
         };
-        let filled = FilledNetwork::new(&network, &predictor, &images, source)?;
+        let drawn = report.provenance.drawn;
+        let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);
+        let samples = FilledNetwork::sample(&network, &predictor, &images, source, &sampling)?;
+        let filled = match drawn.map_or(Some(0), |drawn| drawn.sample) {
+            None => FilledNetwork::average(&network, samples, &images)?,
+            Some(sample) => samples
+                .into_iter()
+                .nth(sample)
+                .ok_or("the report names a sample beyond those that it says were drawn")?,
+        };
         let provenance = Provenance {
             tool: TOOL.to_owned(),
             predictor: predictor.config.name.clone(),

@@ -119,8 +119,9 @@ impl GraphEncoder {
         self
     }
 
-    /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use.
-    pub fn forward(&self, batch: &NodeBatch) -> Tensor<2> {
+    /// Tokens `[graphs · nodes, width]`; rows of padding hold nothing of use. `condition`, of the same
+    /// shape, is added to what the nodes' features say before nodes hear of each other.
+    pub fn forward(&self, batch: &NodeBatch, condition: Option<Tensor<2>>) -> Tensor<2> {
         let mut numeric = batch.numeric.clone();
         if !self.positions {
             let rows = numeric.dims()[0];
@@ -130,6 +131,9 @@ impl GraphEncoder {
             self.operators.val().select(0, batch.operators.clone()) + self.numeric.forward(numeric);
         if let (Some(matrix), Some(further)) = (&self.further, &batch.further) {
             tokens = tokens + matrix.forward(further.clone());
+        }
+        if let Some(condition) = condition {
+            tokens = tokens + condition;
         }
         for block in &self.blocks {
             tokens = block.forward(tokens, batch);

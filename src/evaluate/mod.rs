@@ -6,6 +6,7 @@ mod baseline;
 mod corruption;
 mod diversity;
 mod failure;
+mod members;
 mod metrics;
 mod network;
 mod novelty;
@@ -17,8 +18,9 @@ pub use baseline::{he_initialisation, train_with_sgd};
 pub use corruption::{Corruption, SEVERITIES};
 pub use diversity::Diversity;
 pub use failure::Failures;
+pub use members::{consensus, mean_logits};
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
-pub use network::{EvaluateError, judge, run_reference, tally};
+pub use network::{EvaluateError, judge, logits, run_reference, tally};
 pub use novelty::{
     NOISES, NoisyReference, Novelty, disagreement, error_overlap, relative_distance, with_noise,
 };

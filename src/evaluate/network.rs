@@ -44,8 +44,7 @@ pub fn judge(
     Ok(tally(architecture, weights, data, input, limit)?.scores())
 }
 
-/// Runs a resolved architecture with its own running statistics over the first `limit` images of a
-/// data set, resized and normalised to what the network reads. `weights` are by parameter.
+/// Judges what [`logits`] says of the first `limit` images of a data set.
 pub fn tally(
     architecture: &Architecture,
     weights: &[Vec<f32>],
@@ -53,6 +52,29 @@ pub fn tally(
     input: &InputConfig,
     limit: usize,
 ) -> Result<Tally, EvaluateError> {
+    let classes = data.classes.len();
+    let mut tally = Tally::new(classes);
+    let (rows, labels) = logits(architecture, weights, data, input, limit)?;
+    if rows.len() != labels.len() * classes {
+        let own = rows.len() / labels.len().max(1);
+        return Err(EvaluateError::Mismatch(format!(
+            "the network has {own} outputs, the data {classes} classes"
+        )));
+    }
+    tally.add(&rows, &labels)?;
+    Ok(tally)
+}
+
+/// Runs a resolved architecture with its own running statistics over the first `limit` images of a
+/// data set, resized and normalised to what the network reads: logits, `[images, outputs]` row-major,
+/// and labels. `weights` are by parameter.
+pub fn logits(
+    architecture: &Architecture,
+    weights: &[Vec<f32>],
+    data: &Dataset,
+    input: &InputConfig,
+    limit: usize,
+) -> Result<(Vec<f32>, Vec<u16>), EvaluateError> {
     let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
     let Some(&[_, channels, height, width]) = shape else {
         return Err(EvaluateError::Mismatch("the network does not read images".to_owned()));
@@ -65,29 +87,20 @@ pub fn tally(
     }
     let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
     let count = limit.min(data.len());
-    let classes = data.classes.len();
     match Program::compile(architecture, registry()) {
-        Ok(program) if program.classes() == classes => {
-            Ok(fast(&program, weights, &batcher, count, [channels, height, width])?)
-        }
-        Ok(program) => {
-            let own = program.classes();
-            Err(EvaluateError::Mismatch(format!(
-                "the network has {own} outputs, the data {classes} classes"
-            )))
-        }
-        Err(_) => slow(architecture, weights, &batcher, count, classes),
+        Ok(program) => Ok(fast(&program, weights, &batcher, count, [channels, height, width])),
+        Err(_) => slow(architecture, weights, &batcher, count),
     }
 }
 
-/// All passes of a program, in parallel, judged in order.
+/// All passes of a program, in parallel and put in order.
 fn fast(
     program: &Program,
     weights: &[Vec<f32>],
     batcher: &Batcher,
     count: usize,
     [channels, height, width]: [usize; 3],
-) -> Result<Tally, MetricsError> {
+) -> (Vec<f32>, Vec<u16>) {
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let starts: Vec<usize> = (0..count).step_by(BATCH).collect();
     let passes: Vec<(Vec<f32>, Vec<u16>)> = starts
@@ -99,11 +112,8 @@ fn fast(
             (program.logits(&references, view, &NormStatistics::Running, scratch), labels)
         })
         .collect();
-    let mut tally = Tally::new(program.classes());
-    for (logits, labels) in passes {
-        tally.add(&logits, &labels)?;
-    }
-    Ok(tally)
+    let (logits, labels): (Vec<_>, Vec<_>) = passes.into_iter().unzip();
+    (logits.concat(), labels.concat())
 }
 
 /// One image at a time through the reference executor: a graph without kernels may have its batch
@@ -113,16 +123,16 @@ fn slow(
     weights: &[Vec<f32>],
     batcher: &Batcher,
     count: usize,
-    classes: usize,
-) -> Result<Tally, EvaluateError> {
+) -> Result<(Vec<f32>, Vec<u16>), EvaluateError> {
     let shape = architecture.inputs.first().and_then(|input| input.shape.clone());
     let shape = shape.unwrap_or_default();
-    let mut tally = Tally::new(classes);
+    let (mut logits, mut labels) = (Vec::new(), Vec::new());
     for index in 0..count {
-        let (image, labels) = batcher.range(index..index + 1);
-        tally.add(&run_reference(architecture, weights, &shape, &image)?, &labels)?;
+        let (image, label) = batcher.range(index..index + 1);
+        logits.extend(run_reference(architecture, weights, &shape, &image)?);
+        labels.extend(label);
     }
-    Ok(tally)
+    Ok((logits, labels))
 }
 
 /// The first output of an architecture for one input of the given shape, by the reference executor

@@ -95,6 +95,37 @@ impl PatchPlan {
         plan
     }
 
+    /// The scale of every parameter that is predicted.
+    pub fn scales(&self) -> Vec<Option<Scale>> {
+        let mut scales = vec![None; self.lengths.len()];
+        for span in self.spans.iter().flatten().flatten() {
+            scales[span.parameter.0] = Some(span.scale);
+        }
+        scales
+    }
+
+    /// Weights as deviations from the middle of their scale, in its unit. Parameters that are not
+    /// predicted come out empty.
+    pub fn standardise(&self, weights: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        self.mapped(weights, |(centre, unit), weight| (weight - centre) / unit)
+    }
+
+    /// Weights from what [`PatchPlan::standardise`] makes of them.
+    pub fn restore(&self, standardised: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        self.mapped(standardised, |(centre, unit), value| centre + unit * value)
+    }
+
+    fn mapped(&self, from: &[Vec<f32>], of: impl Fn((f32, f32), f32) -> f32) -> Vec<Vec<f32>> {
+        let tensor = |(values, scale): (&Vec<f32>, Option<Scale>)| match scale {
+            None => Vec::new(),
+            Some(scale) => {
+                let standard = scale.standard();
+                values.iter().map(|&value| of(standard, value)).collect()
+            }
+        };
+        from.iter().zip(self.scales()).map(tensor).collect()
+    }
+
     /// Whether a parameter is written by some patch.
     pub fn covers(&self, parameter: ParameterId) -> bool {
         self.lengths[parameter.0] > 0
@@ -113,6 +144,11 @@ impl Span {
         self.visit(columns, |from, to| {
             predicted[from] = gradient[to] * self.scale.slope(tensor[to]);
         });
+    }
+
+    /// Reads the parameter's tensor into a patch. Positions beyond the tensor's edge keep what they hold.
+    pub fn read(&self, tensor: &[f32], columns: usize, patch: &mut [f32]) {
+        self.visit(columns, |from, to| patch[from] = tensor[to]);
     }
 
     #[inline]

@@ -38,6 +38,15 @@ impl Scale {
         }
     }
 
+    /// Middle and unit of the weights of this scale, by which they are standardised.
+    pub fn standard(self) -> (f32, f32) {
+        match self {
+            Self::Linear(factor) => (0.0, factor),
+            Self::Gain => (1.0, 0.5),
+            Self::Shift => (0.0, 0.2),
+        }
+    }
+
     /// dw/dz, given the weight.
     pub fn slope(self, weight: f32) -> f32 {
         match self {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderConfig;
 
+use super::DiffusionConfig;
+
 /// Version of the checkpoint format; a change that old readers would misread raises it.
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -43,12 +45,15 @@ pub struct NetworkConfig {
     /// Whether the patches of a weight follow the nodes that made the channels it reads; otherwise
     /// they follow the channels' numbers alone.
     pub sources: bool,
+    /// What makes the network a denoiser; without, it is a one-pass predictor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diffusion: Option<DiffusionConfig>,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
         let encoder = EncoderConfig::default();
-        Self { encoder, trunk: 384, hidden: 256, calibration: 64, sources: false }
+        Self { encoder, trunk: 384, hidden: 256, calibration: 64, sources: false, diffusion: None }
     }
 }
 

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::{
-    encoder::{NodeBatch, NodeFeatures, data_nodes},
+    encoder::{NodeFeatures, data_nodes},
     graph::{Architecture, Distances, Parameter, ParameterId, Role},
     ops::Registry,
     patches::{PatchPlan, Sources},
 };
 
-use super::{Estimate, Job, Predictor, PredictorError, StandIn, compensate::compensate};
+use super::{Predictor, PredictorError, Sampling, StandIn, compensate::compensate, sample::draw};
 
 /// Values estimated at a time, so that memory does not grow with the network.
 const CHUNK: usize = 1 << 22;
@@ -42,15 +42,29 @@ pub struct Prediction {
 }
 
 impl Predictor {
-    /// Predicts the weights of a resolved architecture. Statistics of batch normalisations get
-    /// their defaults; see [`super::calibrate`]. `holds_value` says whether the file has a value
-    /// for a parameter.
+    /// Predicts the weights of a resolved architecture, as [`Predictor::sampling`] says. Statistics of
+    /// batch normalisations get their defaults; see [`super::calibrate`]. `holds_value` says whether the
+    /// file has a value for a parameter.
     pub fn predict(
         &self,
         architecture: &Architecture,
         registry: &Registry,
         holds_value: impl Fn(ParameterId) -> bool,
     ) -> Result<Prediction, PredictorError> {
+        let mut samples = self.sample(architecture, registry, holds_value, &self.sampling())?;
+        Ok(samples.swap_remove(0))
+    }
+
+    /// Draws samples of the weights of a resolved architecture, all in one batch; at least one. A
+    /// predictor without diffusion knows one sample, in one step and of one quality only.
+    pub fn sample(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        holds_value: impl Fn(ParameterId) -> bool,
+        sampling: &Sampling,
+    ) -> Result<Vec<Prediction>, PredictorError> {
+        self.check(sampling)?;
         let nodes = architecture.dag.node_count();
         if nodes > Distances::LARGEST {
             let most = Distances::LARGEST;
@@ -60,47 +74,53 @@ impl Predictor {
         let mut features = self.features(architecture, registry)?;
         let (network, stand_ins, differences) =
             self.acquaint(architecture, registry, &mut features);
-        let count = architecture.parameters.len();
-        let mut weights = vec![Vec::new(); count];
-        let mut labels = Vec::with_capacity(count);
+        let mut samples = vec![vec![Vec::new(); architecture.parameters.len()]; sampling.samples];
         if !features.is_empty() {
-            let batch = NodeBatch::new(&[&features], &self.device);
-            let tokens = network.tokens(&batch);
             let follows = self.config.network.sources;
             let sources = follows.then(|| Sources::new(architecture, registry));
-            for range in chunks(architecture) {
-                let (nodes, sources) = (&features.nodes, sources.as_ref());
-                let plan = PatchPlan::of_parameters(architecture, nodes, sources, range.clone());
-                let jobs = [Job { features: &features, plan: &plan }];
-                let estimate = Estimate::from_tokens(
-                    &network,
-                    tokens.clone(),
-                    batch.nodes,
-                    &jobs,
-                    &self.device,
-                );
-                for (index, values) in estimate.weights().remove(0).into_iter().enumerate() {
-                    if !values.is_empty() {
-                        weights[index] = values;
-                    }
-                }
-            }
-        }
-        compensate(architecture, registry, &differences, &mut weights);
-        for (index, (parameter, weights)) in
-            architecture.parameters.iter().zip(&mut weights).enumerate()
-        {
-            let label = match weights.is_empty() {
-                true => without(parameter, || holds_value(ParameterId(index))),
-                false => Filled::Predicted,
+            let plan = |range| {
+                PatchPlan::of_parameters(architecture, &features.nodes, sources.as_ref(), range)
             };
-            if let (Filled::Default, Some(length)) = (&label, parameter.len()) {
-                let value = f32::from(parameter.role() == Some(Role::RunningVariance));
-                *weights = vec![value; length];
-            }
-            labels.push(label);
+            let parts: Vec<PatchPlan> = chunks(architecture).into_iter().map(plan).collect();
+            let diffusion = self.config.network.diffusion.as_ref();
+            samples = draw(&network, diffusion, &features, &parts, sampling, &self.device);
         }
-        Ok(Prediction { weights, labels, stand_ins })
+        let prediction = |mut weights: Vec<Vec<f32>>| {
+            compensate(architecture, registry, &differences, &mut weights);
+            let mut labels = Vec::with_capacity(weights.len());
+            for (index, (parameter, weights)) in
+                architecture.parameters.iter().zip(&mut weights).enumerate()
+            {
+                let label = match weights.is_empty() {
+                    true => without(parameter, || holds_value(ParameterId(index))),
+                    false => Filled::Predicted,
+                };
+                if let (Filled::Default, Some(length)) = (&label, parameter.len()) {
+                    let value = f32::from(parameter.role() == Some(Role::RunningVariance));
+                    *weights = vec![value; length];
+                }
+                labels.push(label);
+            }
+            Prediction { weights, labels, stand_ins: stand_ins.clone() }
+        };
+        Ok(samples.into_iter().map(prediction).collect())
+    }
+}
+
+impl Predictor {
+    fn check(&self, sampling: &Sampling) -> Result<(), PredictorError> {
+        let asked = Sampling { seed: 0, first: 0, ..*sampling };
+        let refuse = |problem: &str| Err(PredictorError::Mismatch(problem.to_owned()));
+        match &self.config.network.diffusion {
+            _ if sampling.samples == 0 || sampling.steps == 0 => {
+                refuse("at least one sample in one step is to be drawn")
+            }
+            None if asked != Sampling::default() => refuse(&format!(
+                "the predictor '{}' writes one set of weights, in one step and of one quality",
+                self.config.name
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

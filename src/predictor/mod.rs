@@ -8,11 +8,13 @@ mod calibration;
 mod checkpoint;
 mod compensate;
 mod config;
+mod diffusion;
 mod error;
 mod fill;
 mod forward;
 mod known;
 mod network;
+mod sample;
 mod seen;
 mod start;
 
@@ -22,9 +24,11 @@ pub use checkpoint::Predictor;
 pub use config::{
     FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
 };
+pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading};
 pub use error::PredictorError;
 pub use fill::{Filled, Prediction, expected};
 pub use forward::{Estimate, Job};
 pub use known::StandIn;
 pub use network::Network;
+pub use sample::{Sampling, Solver};
 pub use seen::Seen;

@@ -12,7 +12,7 @@ use crate::{
     patches::{Address, Family, TAPS},
 };
 
-use super::{InputConfig, NetworkConfig};
+use super::{Conditioner, InputConfig, NetworkConfig};
 
 /// Sine and cosine waves that tell tiles of wide tensors apart.
 const TILE_WAVES: usize = 4;
@@ -25,6 +25,7 @@ pub struct Network {
     taps: Param<Tensor<2>>,
     tiles: Linear,
     sources: Option<Linear>,
+    conditioner: Option<Conditioner>,
     widen: Linear,
     trunk: Linear,
     norm: LayerNorm,
@@ -43,6 +44,8 @@ impl Network {
     pub(super) const FURTHER: &str = "encoder.further.";
     /// Prefix of the tensors that only predictors whose patches follow makers of channels have.
     pub(super) const SOURCES: &str = "sources.";
+    /// Prefix of the tensors that only predictors that denoise have.
+    pub(crate) const CONDITIONER: &str = "conditioner.";
 
     /// An empty network; load values with [`crate::neural::with_values`].
     pub fn new(
@@ -68,6 +71,7 @@ impl Network {
             taps: table(TAPS, width, device),
             tiles: linear(4 * TILE_WAVES, width, device),
             sources: config.sources.then(|| linear(width, width, device)),
+            conditioner: config.diffusion.as_ref().map(|it| Conditioner::new(it, width, device)),
             widen: linear(width, config.trunk, device),
             trunk: linear(config.trunk, config.hidden, device),
             norm: LayerNormConfig::new(config.hidden).init(device),
@@ -88,14 +92,24 @@ impl Network {
         self
     }
 
-    /// Node tokens `[graphs · nodes, width]`.
-    pub fn tokens(&self, batch: &NodeBatch) -> Tensor<2> {
-        self.encoder.forward(batch)
+    /// What reads conditions, if the network is a denoiser.
+    pub fn conditioner(&self) -> Option<&Conditioner> {
+        self.conditioner.as_ref()
+    }
+
+    /// Node tokens `[graphs · nodes, width]`, to whose starting values `condition` is added.
+    pub fn tokens(&self, batch: &NodeBatch, condition: Option<Tensor<2>>) -> Tensor<2> {
+        self.encoder.forward(batch, condition)
     }
 
     /// One hidden vector per address, `[addresses, hidden]`. `Address::token` and `source` index the
-    /// rows of `tokens`.
-    pub fn hidden(&self, tokens: Tensor<2>, addresses: &[Address]) -> Tensor<2> {
+    /// rows of `tokens`; `condition`, `[addresses, width]`, is added to the patch tokens.
+    pub fn hidden(
+        &self,
+        tokens: Tensor<2>,
+        addresses: &[Address],
+        condition: Option<Tensor<2>>,
+    ) -> Tensor<2> {
         let device = tokens.device();
         let index = |value: fn(&Address) -> usize| -> Tensor<1, Int> {
             let values: Vec<i32> = addresses.iter().map(|address| value(address) as i32).collect();
@@ -113,6 +127,9 @@ impl Network {
                 upload(addresses.iter().map(known).collect(), [addresses.len(), 1], &device);
             let makers = sources.forward(tokens);
             token = token + makers.select(0, index(|address| address.source.unwrap_or(0))) * known;
+        }
+        if let Some(condition) = condition {
+            token = token + condition;
         }
         let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
         let wide = gelu(self.widen.forward(token));

@@ -15,10 +15,12 @@ impl Predictor {
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
     /// not know start as their nearest relatives. Any other tensor must be here under the same name
     /// and in the same shape, and none may be left over; only the matrices of further node features and of
-    /// the makers of channels may be missing, and start at zero.
+    /// the makers of channels may be missing, and start at zero, and the conditioner, which starts as
+    /// `seed` has it and adds nothing at first.
     pub fn starting_values(
         &self,
         entries: &[Entry],
+        seed: u64,
         vocabulary: &Vocabulary,
         registry: &Registry,
     ) -> Result<Vec<f32>, PredictorError> {
@@ -37,10 +39,15 @@ impl Predictor {
             tensor: tensor.to_owned(),
             problem,
         };
-        let mut out = Vec::with_capacity(entries.iter().map(Entry::len).sum());
+        let fresh = neural::initialise(entries, seed);
+        let mut out = Vec::with_capacity(fresh.len());
         for wanted in entries {
             let name = wanted.name.as_str();
             let Some(position) = own.iter().position(|(entry, _)| entry.name == name) else {
+                if name.starts_with(Network::CONDITIONER) {
+                    out.extend_from_slice(&fresh[out.len()..][..wanted.len()]);
+                    continue;
+                }
                 if [Network::FURTHER, Network::SOURCES]
                     .iter()
                     .any(|prefix| name.starts_with(prefix))
@@ -62,7 +69,8 @@ impl Predictor {
             }
         }
         let done_without = |entry: &Entry| {
-            let parts = [Network::FURTHER, Network::SOURCES, Network::MESSAGES];
+            let parts =
+                [Network::FURTHER, Network::SOURCES, Network::MESSAGES, Network::CONDITIONER];
             parts.into_iter().any(|part| {
                 entry.name.starts_with(part) && !entries.iter().any(|it| it.name.starts_with(part))
             })

@@ -52,6 +52,9 @@ pub struct TrainConfig {
     /// Sizes of the network.
     #[serde(default)]
     pub network: NetworkConfig,
+    /// What a denoiser is trained for besides one pass.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub denoising: DenoisingConfig,
     /// The optimiser.
     #[serde(default)]
     pub optimiser: OptimiserConfig,
@@ -66,6 +69,50 @@ pub struct TrainConfig {
     /// Steps between lines of training metrics, which are means over them.
     #[serde(default = "fifty")]
     pub log_every: u64,
+}
+
+/// What a predictor with `network.diffusion` is trained for besides one pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DenoisingConfig {
+    /// Samples of every graph of a step, which are judged on the same images.
+    pub members: usize,
+    /// Share of the loss of the members' mean probability in theirs, from 0 (each for itself) to 1.
+    pub together: f32,
+    /// Share of the groups that start from noisy weights instead of full noise.
+    pub refine: f32,
+    /// Folder of a zoo whose checkpoints are to be recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zoo: Option<PathBuf>,
+    /// Checkpoints per step.
+    pub checkpoints: usize,
+    /// Weight of recovering them beside the task loss.
+    pub recovery: f32,
+    /// Share of checkpoints whose quality is not told.
+    pub quality_dropout: f32,
+    /// Whether the channels of every checkpoint are permuted at random: a zoo without a common gauge,
+    /// the baseline that alignment is measured against.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scrambled: bool,
+}
+
+impl Default for DenoisingConfig {
+    fn default() -> Self {
+        Self {
+            members: 1,
+            together: 0.0,
+            refine: 0.0,
+            zoo: None,
+            checkpoints: 0,
+            recovery: 30.0,
+            quality_dropout: 0.15,
+            scrambled: false,
+        }
+    }
+}
+
+fn is_default(config: &DenoisingConfig) -> bool {
+    *config == DenoisingConfig::default()
 }
 
 /// AdamW with warm-up, cosine decay to zero, clipping and an exponential moving average.
@@ -178,14 +225,26 @@ impl TrainConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        let encoder = &self.network.encoder;
+        let Self { network: NetworkConfig { encoder, .. }, denoising, .. } = self;
         let demands = [
             (self.steps() > 0, "stages: at least one step is needed"),
             (
                 self.stages.iter().all(|stage| (4..=512).contains(&stage.size)),
                 "stages: size must be 4 to 512",
             ),
-            (self.meta_batch > 0, "meta_batch must be positive"),
+            (
+                self.meta_batch > 0 || denoising.checkpoints > 0,
+                "meta_batch must be positive where no checkpoints are recovered",
+            ),
+            (denoising.members > 0, "denoising.members must be positive"),
+            (
+                self.network.diffusion.is_some() || is_default(denoising),
+                "denoising: needs network.diffusion",
+            ),
+            (
+                denoising.zoo.is_some() == (denoising.checkpoints > 0),
+                "denoising: zoo and checkpoints go together",
+            ),
             (self.batch > 1, "batch must be at least 2"),
             (self.graphs > 0, "graphs must be positive"),
             (self.validate_every > 0, "validate_every must be positive"),

@@ -22,6 +22,12 @@ pub enum Metric {
         loss: f64,
         /// Training accuracy of predicted networks on their batches.
         accuracy: f64,
+        /// The same of the members' mean probabilities, where there are several of a graph.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        together: Option<f64>,
+        /// Mean squared error of recovered checkpoints, standardised, where there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovery: Option<f64>,
         /// Norm of the gradient.
         gradient_norm: f64,
         /// Learning rate.

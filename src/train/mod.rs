@@ -2,6 +2,7 @@
 //! search space, weights predicted, loss of the predicted network on real images, gradient back
 //! into the predictor. Runs are resumable and the same seed gives the same bytes.
 
+mod checkpoints;
 mod config;
 mod error;
 mod graphs;
@@ -13,7 +14,9 @@ mod step;
 mod timing;
 mod validation;
 
-pub use config::{AugmentationConfig, OptimiserConfig, Stage, Statistics, TrainConfig};
+pub use config::{
+    AugmentationConfig, DenoisingConfig, OptimiserConfig, Stage, Statistics, TrainConfig,
+};
 pub use error::TrainError;
 pub use graphs::{GraphPool, GraphReader, PreparedGraph};
 pub use optimiser::{AdamW, schedule};

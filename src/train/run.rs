@@ -26,18 +26,19 @@ use crate::{
     onnx::Model,
     ops::{Registry, Vocabulary, registry, resolve},
     predictor::{
-        FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
+        Condition, FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
         TrainingRecord, bundled, calibration_noise,
     },
     spaces::{self, SampledGraph, Space},
 };
 
 use super::{
-    AdamW, GraphPool, GraphReader, Stage, TrainConfig, TrainError,
+    AdamW, DenoisingConfig, GraphPool, GraphReader, PreparedGraph, Stage, TrainConfig, TrainError,
+    checkpoints::Checkpoints,
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
-    step::{Objective, Replica, Scratches, Task, step},
+    step::{Goal, Objective, Replica, Scratches, StepResult, Task, step},
     validation::Validation,
 };
 
@@ -107,6 +108,8 @@ struct Run<'a> {
     /// Fingerprints of the graphs that this run drew.
     drawn: BTreeSet<u64>,
     metrics: MetricsLog,
+    /// What is to be recovered, where a zoo is given.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl<'a> Run<'a> {
@@ -169,7 +172,7 @@ impl<'a> Run<'a> {
             (None, Some(initial)) => {
                 let predictor = bundled(initial, &Device::flex())?;
                 seen = seen.union(&predictor.seen);
-                start_from(initial, predictor, &entries, &vocabulary, registry)?
+                start_from(initial, predictor, &entries, config.seed, &vocabulary, registry)?
             }
             (None, None) => {
                 let mut values = neural::initialise(&entries, config.seed);
@@ -194,7 +197,7 @@ impl<'a> Run<'a> {
             config,
             options,
             predictor,
-            pool: GraphPool::new(space, reader, held_out),
+            pool: GraphPool::new(space, reader.clone(), held_out),
             data,
             validation,
             entries,
@@ -203,6 +206,7 @@ impl<'a> Run<'a> {
             seen,
             drawn: BTreeSet::new(),
             metrics: MetricsLog::open(folder)?,
+            checkpoints: Checkpoints::open(config, &reader)?,
         })
     }
 
@@ -225,6 +229,10 @@ impl<'a> Run<'a> {
                 label_smoothing: self.config.label_smoothing,
                 weight_penalty: self.config.weight_penalty,
                 network_clip: self.config.network_clip,
+                recovery: self.config.denoising.recovery,
+                members: self.config.denoising.members,
+                together: self.config.denoising.together,
+                diffusion: self.config.network.diffusion.clone(),
             };
             let replicas: Vec<Replica> = self
                 .options
@@ -235,9 +243,9 @@ impl<'a> Run<'a> {
                     Replica { network, device: device.clone() }
                 })
                 .collect();
-            let result = step(&replicas, &tasks, objective, &scratches)?;
+            let mut result = step(&replicas, &tasks, &objective, &scratches)?;
             let rate = schedule(number, steps, &self.config.optimiser);
-            let norm = result.gradient.and_then(|gradient| {
+            let norm = result.gradient.take().and_then(|gradient| {
                 self.adam.update(&self.entries, &gradient, rate, &self.config.optimiser)
             });
             self.meet(&tasks);
@@ -246,10 +254,11 @@ impl<'a> Run<'a> {
             self.progress.architecture_steps += finite as u64;
             self.progress.skipped += (tasks.len() - finite) as u64;
             self.progress.seconds = before + started.elapsed().as_secs_f64();
-            since.add(result.loss, result.accuracy, norm, finite);
+            since.add(&result, norm, finite);
             bar.inc(1);
             if self.progress.step.is_multiple_of(self.config.log_every) {
-                let metric = since.take(self.progress.step, rate, self.progress.skipped);
+                let denoising = &self.config.denoising;
+                let metric = since.take(self.progress.step, rate, self.progress.skipped, denoising);
                 if let Metric::Train { loss, accuracy, .. } = metric {
                     bar.set_message(format!(
                         "loss {loss:.3} train {:.1} % held-out {:.1} %",
@@ -284,7 +293,7 @@ impl<'a> Run<'a> {
         neural::with_values(empty, values, device)
     }
 
-    /// The graphs and images of a step; they depend on the seed and the step only.
+    /// The graphs, conditions and goals of a step; they depend on the seed and the step only.
     fn tasks(&self, number: u64, stage: &Stage) -> Result<Vec<Task>, TrainError> {
         let batcher = Batcher::new(
             &self.data,
@@ -293,11 +302,11 @@ impl<'a> Run<'a> {
             stage.size,
             stage.augmentation.unwrap_or(self.config.augmentation).into(),
         )?;
-        (0..self.config.meta_batch as u64)
+        let groups: Vec<Vec<Task>> = (0..self.config.meta_batch as u64)
             .into_par_iter()
             .map(|position| {
-                let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
-                random.set_stream(1 + number * self.config.meta_batch as u64 + position);
+                let stream = 1 + number * self.config.meta_batch as u64 + position;
+                let mut random = self.random(stream);
                 let graph = loop {
                     let seed = random.random_range(0..self.config.graphs as u64);
                     if let Some(graph) = self.pool.get(seed, stage.size)? {
@@ -305,9 +314,45 @@ impl<'a> Run<'a> {
                     }
                 };
                 let (images, labels) = batcher.batch(self.config.batch, &mut random);
-                Ok(Task { graph, images, labels })
+                let goal = Goal::Classify { images: images.into(), labels: labels.into() };
+                Ok(self.group(graph, &goal, stream, &mut random))
             })
-            .collect()
+            .collect::<Result<_, TrainError>>()?;
+        let mut tasks: Vec<Task> = groups.into_iter().flatten().collect();
+        if let Some(checkpoints) = &self.checkpoints {
+            tasks.extend(checkpoints.tasks(number, stage.size)?);
+        }
+        Ok(tasks)
+    }
+
+    fn random(&self, stream: u64) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
+        random.set_stream(stream);
+        random
+    }
+
+    /// Samples of one graph, to be judged together.
+    fn group(
+        &self,
+        graph: Arc<PreparedGraph>,
+        goal: &Goal,
+        stream: u64,
+        random: &mut ChaCha8Rng,
+    ) -> Vec<Task> {
+        let denoising = &self.config.denoising;
+        let latent = self.config.network.diffusion.as_ref().map_or(0, |it| it.latent);
+        let is_noisy = denoising.refine > 0.0 && random.random::<f32>() < denoising.refine;
+        let time = if is_noisy { random.random_range(0.02..0.98) } else { 1.0 };
+        let member = |member| {
+            let latent = (0..latent).map(|_| neural::normal(random)).collect();
+            Task {
+                graph: graph.clone(),
+                condition: Condition { time, ..Condition::full_noise(Some(1.0), latent) },
+                noise: stream * denoising.members as u64 + member,
+                goal: goal.clone(),
+            }
+        };
+        (0..denoising.members as u64).map(member).collect()
     }
 
     /// Notes a step's graphs and their operators.
@@ -367,10 +412,11 @@ fn start_from(
     initial: &str,
     predictor: Predictor,
     entries: &[Entry],
+    seed: u64,
     vocabulary: &Vocabulary,
     registry: &Registry,
 ) -> Result<(Progress, AdamW), TrainError> {
-    let values = predictor.starting_values(entries, vocabulary, registry)?;
+    let values = predictor.starting_values(entries, seed, vocabulary, registry)?;
     let progress = Progress {
         initial: Some(Start { predictor: initial.to_owned(), hash: predictor.hash }),
         operators_met: predictor.config.training.operators_met.unwrap_or_default(),
@@ -393,6 +439,8 @@ struct Since {
     steps: u64,
     loss: f64,
     accuracy: f64,
+    together: f64,
+    recovery: f64,
     norm: f64,
     architectures: usize,
 }
@@ -404,6 +452,8 @@ impl Default for Since {
             steps: 0,
             loss: 0.0,
             accuracy: 0.0,
+            together: 0.0,
+            recovery: 0.0,
             norm: 0.0,
             architectures: 0,
         }
@@ -411,24 +461,29 @@ impl Default for Since {
 }
 
 impl Since {
-    fn add(&mut self, loss: f64, accuracy: f64, norm: Option<f32>, architectures: usize) {
+    fn add(&mut self, result: &StepResult, norm: Option<f32>, architectures: usize) {
         self.steps += 1;
-        self.loss += loss;
-        self.accuracy += accuracy;
+        self.loss += result.loss;
+        self.accuracy += result.accuracy;
+        self.together += result.together;
+        self.recovery += result.recovery;
         self.norm += f64::from(norm.unwrap_or(0.0));
         self.architectures += architectures;
     }
 
-    fn take(&mut self, step: u64, rate: f32, skipped: u64) -> Metric {
-        let Self { start, steps, loss, accuracy, norm, architectures } = std::mem::take(self);
-        let steps = steps.max(1) as f64;
+    fn take(&mut self, step: u64, rate: f32, skipped: u64, denoising: &DenoisingConfig) -> Metric {
+        let since = std::mem::take(self);
+        let mean = |sum: f64| sum / since.steps.max(1) as f64;
         Metric::Train {
             step,
-            loss: loss / steps,
-            accuracy: accuracy / steps,
-            gradient_norm: norm / steps,
+            loss: mean(since.loss),
+            accuracy: mean(since.accuracy),
+            together: (denoising.members > 1).then(|| mean(since.together)),
+            recovery: (denoising.checkpoints > 0).then(|| mean(since.recovery)),
+            gradient_norm: mean(since.norm),
             rate: rate.into(),
-            architecture_steps_per_second: architectures as f64 / start.elapsed().as_secs_f64(),
+            architecture_steps_per_second: since.architectures as f64
+                / since.start.elapsed().as_secs_f64(),
             skipped,
             resident_memory: memory::resident(),
         }

@@ -13,12 +13,12 @@ use crate::{
     neural::{self, Entry},
     onnx::Model,
     ops::{Vocabulary, registry},
-    predictor::{Estimate, InputConfig, Job, Network, NetworkConfig},
+    predictor::{Condition, Estimate, InputConfig, Job, Network, NetworkConfig},
 };
 
 use super::{
     AdamW, GraphReader, OptimiserConfig, PreparedGraph, Statistics, TrainError,
-    step::{Objective, Replica, Scratches, Task, step},
+    step::{Goal, Objective, Replica, Scratches, Task, step},
 };
 
 /// Graphs of a step, as in training.
@@ -30,6 +30,8 @@ const CLASSES: u16 = 10;
 pub struct StepFixture {
     graph: Arc<PreparedGraph>,
     tasks: Vec<Task>,
+    images: Arc<Vec<f32>>,
+    labels: Arc<Vec<u16>>,
     network: NetworkConfig,
     input: InputConfig,
     operators: usize,
@@ -77,11 +79,15 @@ impl StepFixture {
         let entries = neural::entries(&empty);
         let mut random = ChaCha8Rng::seed_from_u64(0);
         let pixels = batch * CHANNELS * size * size;
+        let images: Vec<f32> = (0..pixels).map(|_| neural::normal(&mut random)).collect();
+        let labels: Vec<u16> = (0..batch).map(|_| random.random_range(0..CLASSES)).collect();
+        let (images, labels) = (Arc::new(images), Arc::new(labels));
         let tasks = (0..GRAPHS)
             .map(|_| Task {
                 graph: graph.clone(),
-                images: (0..pixels).map(|_| neural::normal(&mut random)).collect(),
-                labels: (0..batch).map(|_| random.random_range(0..CLASSES)).collect(),
+                condition: Condition::full_noise(None, Vec::new()),
+                noise: 0,
+                goal: Goal::Classify { images: images.clone(), labels: labels.clone() },
             })
             .collect();
         let objective = Objective {
@@ -91,11 +97,17 @@ impl StepFixture {
             label_smoothing: 0.0,
             weight_penalty: 0.0,
             network_clip: 3.0,
+            recovery: 0.0,
+            members: 1,
+            together: 0.0,
+            diffusion: None,
         };
         let mut fixture = Self {
             adam: AdamW::new(neural::initialise(&entries, 0)),
             graph,
             tasks,
+            images,
+            labels,
             network: network.clone(),
             input,
             operators,
@@ -118,14 +130,14 @@ impl StepFixture {
     }
 
     fn job(&self) -> Job<'_> {
-        Job { features: &self.graph.features, plan: &self.graph.plan }
+        Job::new(&self.graph.features, &self.graph.plan)
     }
 
     /// Encodes the graph, without gradients.
     pub fn encode(&self, predictor: &Network) {
         let device = Device::flex();
         let batch = NodeBatch::new(&[&self.graph.features], &device);
-        std::hint::black_box(predictor.tokens(&batch));
+        std::hint::black_box(predictor.tokens(&batch, None));
     }
 
     /// Encodes the graph and decodes its weights, without gradients.
@@ -137,7 +149,7 @@ impl StepFixture {
     /// Runs the predicted network forward, on one core where it has kernels.
     pub fn forward(&mut self) -> Result<(), TrainError> {
         let (references, images) =
-            (references(&self.weights), view(&self.tasks[0], self.objective.size));
+            (references(&self.weights), view(&self.images, self.objective.size));
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let logits = self.graph.runner.logits(&references, images, &all, &mut self.scratch)?;
         std::hint::black_box(logits);
@@ -146,11 +158,12 @@ impl StepFixture {
 
     /// Runs the predicted network forward and backward, on one core where it has kernels.
     pub fn differentiate(&mut self) -> Result<(), TrainError> {
-        let task = &self.tasks[0];
-        let (references, images) = (references(&self.weights), view(task, self.objective.size));
+        let labels = &self.labels;
+        let (references, images) =
+            (references(&self.weights), view(&self.images, self.objective.size));
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let mut loss = |logits: &[f32], gradient: &mut [f32]| {
-            cross_entropy(logits, &task.labels, 0.0, gradient, usize::from(CLASSES)).loss
+            cross_entropy(logits, labels, 0.0, gradient, usize::from(CLASSES)).loss
         };
         let scratch = &mut self.scratch;
         let runner = &self.graph.runner;
@@ -170,7 +183,7 @@ impl StepFixture {
     pub fn step(&mut self) -> Result<(), TrainError> {
         let device = Device::flex();
         let replica = Replica { network: self.predictor(&device), device };
-        let result = step(&[replica], &self.tasks, self.objective, &self.scratches)?;
+        let result = step(&[replica], &self.tasks, &self.objective, &self.scratches)?;
         if let Some(gradient) = result.gradient {
             self.adam.update(&self.entries, &gradient, 1e-6, &OptimiserConfig::default());
         }
@@ -182,7 +195,7 @@ fn references(weights: &[Vec<f32>]) -> Vec<&[f32]> {
     weights.iter().map(Vec::as_slice).collect()
 }
 
-fn view(task: &Task, size: usize) -> Images<'_> {
-    let (batch, data) = (task.labels.len(), &task.images);
+fn view(data: &[f32], size: usize) -> Images<'_> {
+    let batch = data.len() / (CHANNELS * size * size);
     Images { batch, channels: CHANNELS, height: size, width: size, data }
 }

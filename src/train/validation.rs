@@ -62,11 +62,8 @@ impl Validation {
             let batch = <[f32]>::len(data) / (channels * size * size);
             Images { batch, channels, height: size, width: size, data }
         };
-        let jobs: Vec<Job> = self
-            .graphs
-            .iter()
-            .map(|graph| Job { features: &graph.features, plan: &graph.plan })
-            .collect();
+        let jobs: Vec<Job> =
+            self.graphs.iter().map(|graph| Job::new(&graph.features, &graph.plan)).collect();
         let weights = Estimate::new(network, &jobs, device).weights();
         let accuracies: Vec<[f64; 2]> = self
             .graphs

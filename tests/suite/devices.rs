@@ -32,6 +32,7 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         hidden: 32,
         calibration: 2,
         sources: true,
+        diffusion: None,
     };
     let input = InputConfig { mean: vec![0.5], std: vec![0.25], size: 8 };
     let vocabulary = Vocabulary::of(registry());
@@ -48,7 +49,7 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
             (features, plan)
         })
         .collect();
-    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
+    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job::new(features, plan)).collect();
     let [on_cpu, on_gpu] = [Device::flex(), wgpu].map(|device| {
         let empty = Network::new(&config, &input, vocabulary.len(), &device);
         let values = neural::initialise(&neural::entries(&empty), 7);

@@ -32,7 +32,7 @@ fn with_vocabulary(names: Vec<String>) -> Predictor {
     let config = &predictor.config;
     let empty = Network::new(&config.network, &config.input, vocabulary.len(), &device);
     let entries = neural::entries(&empty);
-    let values = predictor.starting_values(&entries, &vocabulary, registry()).unwrap();
+    let values = predictor.starting_values(&entries, 0, &vocabulary, registry()).unwrap();
     Predictor { network: neural::with_values(empty, &values, &device), vocabulary, ..predictor }
 }
 
@@ -45,7 +45,7 @@ fn without(predictor: &Predictor, operator: &str) -> Predictor {
 /// What training with the vocabulary of `full` would start from, where it starts from `smaller`.
 fn started(smaller: &Predictor, full: Predictor) -> Predictor {
     let entries = neural::entries(&full.network);
-    let values = smaller.starting_values(&entries, &full.vocabulary, registry()).unwrap();
+    let values = smaller.starting_values(&entries, 0, &full.vocabulary, registry()).unwrap();
     let network = neural::with_values(full.network, &values, &Device::flex());
     let like = with_vocabulary(smaller.vocabulary.names().to_vec());
     Predictor { network, vocabulary: full.vocabulary, ..like }
@@ -124,14 +124,18 @@ fn a_network_without_messages_starts_from_one_with_them() {
     let operators = predictor.config.vocabulary.len();
     let without = Network::new(&config, &predictor.config.input, operators, &device);
     let entries = neural::entries(&without);
-    let values = predictor.starting_values(&entries, &predictor.vocabulary, registry()).unwrap();
+    let values = predictor.starting_values(&entries, 0, &predictor.vocabulary, registry()).unwrap();
     assert_eq!(values.len(), entries.iter().map(neural::Entry::len).sum::<usize>());
     // A part of another size is no part that the network does without.
     config.encoder.message_passing = true;
     config.encoder.layers -= 1;
     let shallower = Network::new(&config, &predictor.config.input, operators, &device);
-    let refused =
-        predictor.starting_values(&neural::entries(&shallower), &predictor.vocabulary, registry());
+    let refused = predictor.starting_values(
+        &neural::entries(&shallower),
+        0,
+        &predictor.vocabulary,
+        registry(),
+    );
     assert!(refused.unwrap_err().to_string().contains("no place"), "a block is left over");
 }
 

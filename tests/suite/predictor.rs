@@ -31,6 +31,7 @@ fn config() -> PredictorConfig {
             hidden: 16,
             calibration: 2,
             sources: true,
+            diffusion: None,
         },
         training: TrainingRecord::default(),
     }
@@ -55,7 +56,7 @@ fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
 fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Vec<Vec<f32>>> {
     let device = Device::flex();
     let network = neural::with_values(empty(&device), values, &device);
-    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
+    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job::new(features, plan)).collect();
     Estimate::new(&network, &jobs, &device).weights()
 }
 
@@ -80,7 +81,7 @@ fn the_surrogate_differentiates_a_loss_of_the_weights() {
     let values = neural::initialise(&entries, 1);
     let network = neural::tracked(&neural::with_values(empty(&plain), &values, &plain));
     let device = plain.autodiff();
-    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job { features, plan }).collect();
+    let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job::new(features, plan)).collect();
     let estimate = Estimate::new(&network, &jobs, &device);
     let predicted = estimate.weights();
     // The gradient of Σ w² / 2 is w.
@@ -165,7 +166,7 @@ fn without_message_passing_and_positions_a_token_depends_on_its_own_node_only() 
     deeper.numeric[20] += 1.0;
     let token = |network: &Network, features: &NodeFeatures| -> Vec<f32> {
         let batch = weightsmith::encoder::NodeBatch::new(&[features], &device);
-        let data = network.tokens(&batch).into_data();
+        let data = network.tokens(&batch, None).into_data();
         data.try_to_vec::<f32>().unwrap()[..config.network.encoder.width].to_vec()
     };
     assert_eq!(token(&network, &whole), token(&network, &first));

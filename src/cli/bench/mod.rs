@@ -1,5 +1,6 @@
 //! `weightsmith bench`
 
+mod ablate;
 mod compare;
 mod contest;
 mod export;
@@ -45,6 +46,8 @@ enum BenchCommand {
     Compare(compare::Compare),
     /// Write the held-out graphs for another program to fill; see `transfer --predictor files:DIR`
     ExportGraphs(export::ExportGraphs),
+    /// Ways to fill held-out graphs side by side: predictors, samplers, and what is made of several samples
+    Ablate(ablate::Ablate),
     /// Seconds of an architecture-step: predictor and network, forward, backward and update
     Step(step::Step),
     /// Label-free scores against the trained accuracies of a public table
@@ -82,6 +85,7 @@ impl Bench {
             BenchCommand::Sgd(sgd) => sgd.run(common),
             BenchCommand::Compare(compare) => compare.run(common),
             BenchCommand::ExportGraphs(export) => export.run(common),
+            BenchCommand::Ablate(ablate) => ablate.run(common),
             BenchCommand::Step(step) => step.run(common),
             BenchCommand::Rank(rank) => rank.run(common),
         }

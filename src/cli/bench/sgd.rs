@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, one_line, predict::fills, print, print_json},
+    super::{Common, Exit, Failure, filled::fills, network::Network, one_line, print, print_json},
     Setting, bar,
     held_out::{HeldOut, held_out},
     save,

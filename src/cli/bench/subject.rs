@@ -10,11 +10,11 @@ use burn::tensor::Device;
 use crate::{
     graph::DimBindings,
     onnx::{Model, sha256, splice},
-    predictor::{BUNDLED, CalibrationSource, InputConfig, Predictor, Seen, bundled},
+    predictor::{BUNDLED, CalibrationSource, InputConfig, Predictor, Sampling, Seen, bundled},
 };
 
 use super::{
-    super::{Failure, evaluate::stored_weights, network::Network, predict::FilledNetwork},
+    super::{Failure, evaluate::stored_weights, filled::FilledNetwork, network::Network},
     held_out::HeldOut,
 };
 
@@ -105,31 +105,58 @@ impl Subject {
         }
     }
 
-    /// Further weights for the same graph, up to `count`: of another program the files
-    /// `<graph>.1.onnx`, `<graph>.2.onnx`, … as far as there are any. Our predictors write the same
-    /// weights every time.
-    pub(super) fn further(&self, graph: &HeldOut, count: usize) -> Vec<Attempt> {
-        let Some(folder) = &self.files else { return Vec::new() };
-        (1..=count)
-            .map(|sample| file_of(folder, &format!("{}.{sample}", graph.name)))
-            .take_while(|path| path.exists())
-            .map(|path| Attempt::read(&path, graph))
-            .collect()
+    /// Further weights for the same graph, up to `count`: further samples of a predictor that denoises,
+    /// none of one that writes the same weights every time; of another program the files
+    /// `<graph>.1.onnx`, `<graph>.2.onnx`, … as far as there are any.
+    pub(super) fn further(&self, graph: &HeldOut, count: usize) -> Result<Vec<Attempt>, Failure> {
+        match &self.files {
+            Some(folder) => Ok((1..=count)
+                .map(|sample| file_of(folder, &format!("{}.{sample}", graph.name)))
+                .take_while(|path| path.exists())
+                .map(|path| Attempt::read(&path, graph))
+                .collect()),
+            None if self.reference.config.network.diffusion.is_none() || count == 0 => {
+                Ok(Vec::new())
+            }
+            None => {
+                let usual = self.reference.sampling();
+                let sampling = Sampling { samples: count, first: 1, ..usual };
+                self.sample(&graph.name, graph.onnx.clone(), &sampling)
+            }
+        }
     }
 
     /// Fills a network as `predict` does and reads the bytes that it would write.
     pub(super) fn fill(&self, name: &str, onnx: bytes::Bytes) -> Result<Attempt, Failure> {
+        Ok(self.sample(name, onnx, &self.reference.sampling())?.swap_remove(0))
+    }
+
+    /// As [`Subject::fill`] for several samples of a network; each takes its part of the seconds.
+    pub(super) fn sample(
+        &self,
+        name: &str,
+        onnx: bytes::Bytes,
+        sampling: &Sampling,
+    ) -> Result<Vec<Attempt>, Failure> {
         let started = Instant::now();
         let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
         let images = self.reference.calibration_images();
         let source = CalibrationSource::Learned;
-        let filled = FilledNetwork::new(&network, &self.reference, &images, source)?;
-        let mut bytes = Vec::new();
-        splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
-        let seconds = Some(started.elapsed().as_secs_f64());
-        let exported = Network::of(Model::from_bytes(name, bytes.into())?, DimBindings::default())?;
-        let candidate = Candidate::new(exported).map_err(|error| error.to_string());
-        Ok(Attempt { candidate, seconds })
+        let filled = FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?;
+        let write = |filled: &FilledNetwork| -> Result<Vec<u8>, Failure> {
+            let mut bytes = Vec::new();
+            splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
+            Ok(bytes)
+        };
+        let written = filled.iter().map(write).collect::<Result<Vec<_>, Failure>>()?;
+        let seconds = started.elapsed().as_secs_f64() / sampling.samples as f64;
+        let read = |bytes: Vec<u8>| -> Result<Attempt, Failure> {
+            let model = Model::from_bytes(name, bytes.into())?;
+            let exported = Network::of(model, DimBindings::default())?;
+            let candidate = Candidate::new(exported).map_err(|error| error.to_string());
+            Ok(Attempt { candidate, seconds: Some(seconds) })
+        };
+        written.into_iter().map(read).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Transfer {
     /// A first impression: 6 graphs, 200 images, 20 corrupted ones, where nothing else is said
     #[arg(long)]
     quick: bool,
-    /// Samples of every graph where the predictor is stochastic, to see how different they are; with
+    /// Samples of every graph where the predictor denoises, to see how different they are; with
     /// files:DIR, further ones are `<graph>.1.onnx`, `<graph>.2.onnx`, …
     #[arg(long, value_name = "N", default_value_t = 1)]
     samples: usize,

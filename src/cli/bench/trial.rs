@@ -126,7 +126,7 @@ impl Trial<'_> {
         };
         let further: Vec<Verdict> = self
             .subject
-            .further(graph, self.samples.saturating_sub(1))
+            .further(graph, self.samples.saturating_sub(1))?
             .iter()
             .map(|sample| self.jury.judge_clean(sample))
             .collect();

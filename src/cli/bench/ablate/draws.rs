@@ -1,0 +1,217 @@
+//! Samples of one graph, and what the rows make of them.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::{
+    data::Dataset,
+    evaluate::{Diversity, Tally, consensus, logits, mean_logits},
+    execute::{Images, NormStatistics, Program, Scratch},
+    ops::registry,
+    predictor::{CalibrationImages, InputConfig, Predictor},
+};
+
+use super::{
+    super::{
+        super::Failure,
+        held_out::HeldOut,
+        subject::{Attempt, Candidate, Subject},
+    },
+    config::{AblationConfig, Combine, Row},
+};
+
+/// What rows are judged with.
+pub(super) struct Bench<'a> {
+    pub(super) config: &'a AblationConfig,
+    pub(super) subjects: &'a BTreeMap<String, Subject>,
+    pub(super) test: &'a Dataset,
+    pub(super) seed: u64,
+}
+
+/// One row on one graph.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// By draw.
+    pub(super) top1: Vec<f64>,
+    /// Of mistakes, over pairs of samples.
+    pub(super) overlap: Option<f64>,
+    /// Per sample.
+    pub(super) seconds: f64,
+}
+
+/// One sample on the test images.
+struct Judged {
+    logits: Vec<f32>,
+    top1: f64,
+    wrong: Vec<bool>,
+}
+
+impl Outcome {
+    /// Over draws.
+    pub(super) fn mean(&self) -> f64 {
+        self.top1.iter().sum::<f64>() / self.top1.len().max(1) as f64
+    }
+}
+
+impl Bench<'_> {
+    /// Every row on a graph.
+    pub(super) fn rows(&self, graph: &HeldOut) -> Result<Vec<Outcome>, Failure> {
+        let rows = &self.config.rows;
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; rows.len()];
+        for (index, row) in rows.iter().enumerate() {
+            if outcomes[index].is_some() {
+                continue;
+            }
+            let together: Vec<usize> =
+                (index..rows.len()).filter(|&other| row.draws_as(&rows[other])).collect();
+            let most = together.iter().map(|&other| rows[other].samples).max().unwrap_or(1);
+            let drawn = self.draw(&Row { samples: most, ..row.clone() }, graph)?;
+            for other in together {
+                outcomes[other] = Some(drawn.outcome(&rows[other], self)?);
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    fn subject(&self, row: &Row) -> &Subject {
+        &self.subjects[&row.predictor]
+    }
+
+    /// All samples that a row needs.
+    fn draw(&self, row: &Row, graph: &HeldOut) -> Result<Drawn<'_>, Failure> {
+        let subject = self.subject(row);
+        let predictor = subject.reference();
+        let varies = predictor.config.network.diffusion.is_some();
+        let draws = if varies { self.config.draws } else { 1 };
+        let mut sampling = row.sampling(&predictor.sampling(), draws, self.seed);
+        if !varies {
+            sampling = predictor.sampling();
+        }
+        let attempts = subject.sample(&graph.name, graph.onnx.clone(), &sampling)?;
+        let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);
+        let input = &predictor.config.input;
+        let judge = |attempt: &Attempt| match &attempt.candidate {
+            Ok(candidate) => {
+                self.judge(candidate, &candidate.weights, input).unwrap_or_else(|_| self.failed())
+            }
+            Err(_) => self.failed(),
+        };
+        let judged: Vec<Judged> = attempts.par_iter().map(judge).collect();
+        Ok(Drawn { predictor, attempts, judged, seconds })
+    }
+
+    fn judge(
+        &self,
+        candidate: &Candidate,
+        weights: &[Vec<f32>],
+        input: &InputConfig,
+    ) -> Result<Judged, Failure> {
+        let architecture = &candidate.network.architecture;
+        let (rows, labels) = logits(architecture, weights, self.test, input, self.config.images)?;
+        self.tally(rows, &labels)
+    }
+
+    fn tally(&self, logits: Vec<f32>, labels: &[u16]) -> Result<Judged, Failure> {
+        let mut tally = Tally::new(self.test.classes.len());
+        tally.add(&logits, labels)?;
+        Ok(Judged { logits, top1: tally.scores().top1, wrong: tally.wrong().to_vec() })
+    }
+
+    /// What cannot be judged gets every image wrong.
+    fn failed(&self) -> Judged {
+        let images = self.config.images.min(self.test.len());
+        let logits = vec![f32::NAN; images * self.test.classes.len()];
+        Judged { logits, top1: 0.0, wrong: vec![true; images] }
+    }
+}
+
+/// Samples of one graph.
+struct Drawn<'a> {
+    predictor: &'a Predictor,
+    attempts: Vec<Attempt>,
+    judged: Vec<Judged>,
+    seconds: f64,
+}
+
+impl Drawn<'_> {
+    fn outcome(&self, row: &Row, bench: &Bench) -> Result<Outcome, Failure> {
+        let draws: Vec<Vec<usize>> = match self.judged.len() {
+            1 => vec![vec![0]; bench.config.draws],
+            // Samples of a draw are the same whatever the row takes of them, as long as it takes no more.
+            count => {
+                let width = count / bench.config.draws;
+                let draw = |draw: usize| (draw * width..draw * width + row.samples).collect();
+                (0..bench.config.draws).map(draw).collect()
+            }
+        };
+        let top1 = draws
+            .iter()
+            .map(|draw| self.combined(draw, row, bench))
+            .collect::<Result<Vec<f64>, Failure>>()?;
+        let wrong: Vec<&[bool]> =
+            draws[0].iter().map(|&sample| self.judged[sample].wrong.as_slice()).collect();
+        let overlap = Diversity::of(&wrong).map(|diversity| diversity.overlap);
+        Ok(Outcome { top1, overlap, seconds: self.seconds })
+    }
+
+    fn combined(&self, draw: &[usize], row: &Row, bench: &Bench) -> Result<f64, Failure> {
+        let of = |sample: &usize| &self.judged[*sample];
+        let labels = || -> Vec<u16> {
+            let images = bench.config.images.min(bench.test.len());
+            bench.test.labels[..images].to_vec()
+        };
+        Ok(match row.combine {
+            Combine::Each => draw.iter().map(|it| of(it).top1).sum::<f64>() / draw.len() as f64,
+            Combine::Oracle => draw.iter().map(|it| of(it).top1).fold(0.0, f64::max),
+            Combine::Ensemble => {
+                let members: Vec<&[f32]> = draw.iter().map(|it| of(it).logits.as_slice()).collect();
+                bench.tally(mean_logits(&members), &labels())?.top1
+            }
+            Combine::Consensus => {
+                let images = self.predictor.calibration_images();
+                let seen: Vec<Vec<f32>> =
+                    draw.par_iter().map(|&it| self.on_images(it, &images)).collect();
+                let members: Vec<&[f32]> = seen.iter().map(Vec::as_slice).collect();
+                let chosen = consensus(&members, bench.test.classes.len()).unwrap_or(0);
+                of(&draw[chosen]).top1
+            }
+            Combine::Average => self.averaged(draw, bench)?,
+        })
+    }
+
+    /// Logits of a sample on the learned calibration images; none where it cannot run on them.
+    fn on_images(&self, sample: usize, images: &CalibrationImages) -> Vec<f32> {
+        let Ok(Candidate { network, weights }) = &self.attempts[sample].candidate else {
+            return Vec::new();
+        };
+        let Ok(program) = Program::compile(&network.architecture, registry()) else {
+            return Vec::new();
+        };
+        let [batch, channels, height, width] = images.shape;
+        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let view = Images { batch, channels, height, width, data: &images.data };
+        program.logits(&references, view, &NormStatistics::Running, &mut Scratch::default())
+    }
+
+    /// The accuracy of the mean of the samples' weights, statistics measured again.
+    fn averaged(&self, draw: &[usize], bench: &Bench) -> Result<f64, Failure> {
+        let candidates: Vec<&Candidate> = draw
+            .iter()
+            .filter_map(|&sample| self.attempts[sample].candidate.as_ref().ok())
+            .collect();
+        let Some(first) = candidates.first() else { return Ok(0.0) };
+        let mut mean: Vec<Vec<f32>> =
+            first.weights.iter().map(|values| vec![0.0; values.len()]).collect();
+        for candidate in &candidates {
+            for (mean, values) in mean.iter_mut().flatten().zip(candidate.weights.iter().flatten())
+            {
+                *mean += values / candidates.len() as f32;
+            }
+        }
+        let images = self.predictor.calibration_images();
+        let architecture = &first.network.architecture;
+        let mean = super::super::super::filled::recalibrated(architecture, mean, &images)?;
+        Ok(bench.judge(first, &mean, &self.predictor.config.input)?.top1)
+    }
+}

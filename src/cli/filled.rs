@@ -1,0 +1,330 @@
+//! A network with the weights that were written for it: its report, its files, its state dict.
+
+use std::{borrow::Cow, io, path::Path};
+
+use rayon::prelude::*;
+use safetensors::Dtype;
+
+use crate::{
+    data::{Augmentation, Batcher, Dataset, Split},
+    evaluate::{consensus, judge},
+    execute::{Images, NormStatistics, Runner, Scratch},
+    graph::{Architecture, DType, Origin, Parameter, ParameterId, Role},
+    onnx::{
+        self, OnnxError,
+        safetensors::Entry,
+        sha256,
+        splice::{Changes, Fill},
+    },
+    ops::registry,
+    predictor::{
+        CalibrationImages, CalibrationSource, Filled, Prediction, Predictor, PredictorError,
+        Sampling, calibrate,
+    },
+};
+
+use super::{
+    Failure,
+    network::Network,
+    predict::file_name,
+    report::{Counts, FileHash, Provenance, Report, SCHEMA, Statistics, TensorReport},
+};
+
+/// Unlabelled images that statistics are measured on.
+const CALIBRATION_IMAGES: usize = 256;
+/// Labelled images that samples are chosen by.
+const VALIDATION_IMAGES: usize = 500;
+
+/// Normalised images of a data set, without their labels.
+pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, Failure> {
+    let input = &predictor.config.input;
+    let data = Dataset::open(path, Split::Train)?.with_channels(input.channels())?;
+    let batcher = Batcher::new(&data, &input.mean, &input.std, input.size, Augmentation::None)?;
+    let (data, labels) = batcher.range(0..CALIBRATION_IMAGES.min(data.len()));
+    Ok(CalibrationImages { shape: [labels.len(), input.channels(), input.size, input.size], data })
+}
+
+/// The weights of a network and how they came about.
+pub(super) struct FilledNetwork {
+    prediction: Prediction,
+    calibration: CalibrationSource,
+    pub(super) notices: Vec<String>,
+}
+
+/// The mean of some networks' weights, with batch-normalisation statistics measured again.
+pub(super) fn recalibrated(
+    architecture: &Architecture,
+    weights: Vec<Vec<f32>>,
+    images: &CalibrationImages,
+) -> Result<Vec<Vec<f32>>, PredictorError> {
+    let labels = vec![Filled::Predicted; weights.len()];
+    let mut prediction = Prediction { weights, labels, stand_ins: Vec::new() };
+    calibrate(architecture, registry(), &mut prediction, images)?;
+    Ok(prediction.weights)
+}
+
+impl FilledNetwork {
+    /// Predicts and calibrates, once for every sample.
+    pub(super) fn sample(
+        network: &Network,
+        predictor: &Predictor,
+        images: &CalibrationImages,
+        source: CalibrationSource,
+        sampling: &Sampling,
+    ) -> Result<Vec<Self>, Failure> {
+        let architecture = &network.architecture;
+        let samples = predictor.sample(
+            architecture,
+            registry(),
+            |id| architecture.holds_value(id),
+            sampling,
+        )?;
+        let finish = |prediction| Self::of(network, prediction, images, source);
+        Ok(samples.into_par_iter().map(finish).collect::<Result<_, PredictorError>>()?)
+    }
+
+    /// Calibrates a prediction.
+    fn of(
+        network: &Network,
+        mut prediction: Prediction,
+        images: &CalibrationImages,
+        source: CalibrationSource,
+    ) -> Result<Self, PredictorError> {
+        let problem = calibrate(&network.architecture, registry(), &mut prediction, images)?;
+        let measured = prediction.labels.contains(&Filled::Calibrated);
+        let calibration = if measured { source } else { CalibrationSource::None };
+        let notices = problem.map(|problem| {
+            format!("batch-normalisation statistics keep their defaults: {problem}")
+        });
+        Ok(Self { prediction, calibration, notices: notices.into_iter().collect() })
+    }
+
+    /// One network whose weights are the means of those of all samples.
+    pub(super) fn average(
+        network: &Network,
+        mut samples: Vec<Self>,
+        images: &CalibrationImages,
+    ) -> Result<Self, Failure> {
+        let share = 1.0 / samples.len() as f32;
+        let others = samples.split_off(1);
+        let mut mean = samples.swap_remove(0);
+        mean.prediction.weights.iter_mut().flatten().for_each(|weight| *weight *= share);
+        for other in others {
+            let values = other.prediction.weights.into_iter().flatten();
+            for (mean, value) in mean.prediction.weights.iter_mut().flatten().zip(values) {
+                *mean += share * value;
+            }
+        }
+        Ok(Self::of(network, mean.prediction, images, mean.calibration)?)
+    }
+
+    /// The sample that agrees most with the others on the given images; see [`consensus`].
+    pub(super) fn consensus(
+        network: &Network,
+        samples: &[Self],
+        images: &CalibrationImages,
+    ) -> Result<usize, Failure> {
+        let runner = Runner::new(&network.architecture, registry());
+        let [batch, channels, height, width] = images.shape;
+        let view = Images { batch, channels, height, width, data: &images.data };
+        let logits = |sample: &Self| {
+            let weights: Vec<&[f32]> =
+                sample.prediction.weights.iter().map(Vec::as_slice).collect();
+            runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+        };
+        let logits = samples.iter().map(logits).collect::<Result<Vec<_>, _>>()?;
+        let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+        let classes = members.first().map_or(0, |logits| logits.len() / batch.max(1));
+        consensus(&members, classes).ok_or_else(|| "no sample gives finite logits".into())
+    }
+
+    /// The sample that gets most of the validation images of a data set right.
+    pub(super) fn most_accurate(
+        network: &Network,
+        samples: &[Self],
+        predictor: &Predictor,
+        data: &Path,
+    ) -> Result<usize, Failure> {
+        let input = &predictor.config.input;
+        let data = Dataset::open(data, Split::Val)?.with_channels(input.channels())?;
+        let mut best = (0, -1.0);
+        for (index, sample) in samples.iter().enumerate() {
+            let weights = &sample.prediction.weights;
+            let scores = judge(&network.architecture, weights, &data, input, VALIDATION_IMAGES)?;
+            if scores.top1 > best.1 {
+                best = (index, scores.top1);
+            }
+        }
+        Ok(best.0)
+    }
+
+    /// The report; the files are to be added.
+    pub(super) fn report(
+        &self,
+        network: &Network,
+        provenance: Provenance,
+    ) -> Result<Report, Failure> {
+        let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
+            let bytes = onnx::encode(&self.values(network, index)?, parameter.dtype.to_onnx());
+            Ok(TensorReport {
+                initializer: parameter.name.clone(),
+                state_dict: (!self.prediction.weights[index].is_empty())
+                    .then(|| network.names[index].clone()),
+                shape: parameter.shape.clone(),
+                role: parameter.role(),
+                uses: parameter.slots.len(),
+                label: self.prediction.labels[index].clone(),
+                statistics: Statistics::of(&self.prediction.weights[index]),
+                sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
+            })
+        };
+        let parameters = network.architecture.parameters.iter().enumerate();
+        let tensors = parameters.map(tensor).collect::<Result<_, _>>()?;
+        Ok(Report {
+            schema: SCHEMA,
+            provenance,
+            input: FileHash {
+                name: file_name(Path::new(network.model.name())),
+                sha256: sha256(network.model.bytes()),
+            },
+            files: Vec::new(),
+            calibration: self.calibration,
+            notices: self.notices.clone(),
+            stand_ins: self.prediction.stand_ins.clone(),
+            unsupported: network.unsupported(),
+            parameters: Counts::of(&network.architecture, &self.prediction),
+            tensors,
+        })
+    }
+
+    /// What to splice into the file.
+    pub(super) fn changes<'a>(&'a self, network: &'a Network, report: &Report) -> Changes<'a> {
+        let provenance = &report.provenance;
+        let counts = &report.parameters;
+        let metadata = [
+            ("weightsmith.tool", provenance.tool.clone()),
+            ("weightsmith.weights", provenance.weights.clone()),
+            ("weightsmith.predictor", provenance.predictor.clone()),
+            ("weightsmith.predictor_hash", provenance.predictor_hash.clone()),
+            ("weightsmith.seed", provenance.seed.to_string()),
+            ("weightsmith.device", provenance.device.clone()),
+            (
+                "weightsmith.parameters",
+                format!(
+                    "predicted {}, kept {}, default {}, calibrated {}, skipped {}",
+                    counts.predicted,
+                    counts.kept,
+                    counts.default,
+                    counts.calibrated,
+                    counts.skipped
+                ),
+            ),
+        ];
+        Changes {
+            metadata: metadata.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+            ..self.fills(network)
+        }
+    }
+
+    /// The tensors to splice into the file.
+    pub(super) fn fills<'a>(&'a self, network: &'a Network) -> Changes<'a> {
+        fills(network, &self.prediction.weights)
+    }
+
+    /// The PyTorch state dict; values are made when they are written.
+    pub(super) fn state_dict<'a>(&'a self, network: &'a Network) -> Vec<Entry<'a>> {
+        let mut entries = Vec::new();
+        for (index, parameter) in network.architecture.parameters.iter().enumerate() {
+            let written = !self.prediction.weights[index].is_empty()
+                || self.prediction.labels[index] == Filled::Kept;
+            let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
+            let dtype = match parameter.dtype {
+                DType::F32 => Dtype::F32,
+                DType::F64 => Dtype::F64,
+                DType::F16 => Dtype::F16,
+                DType::BF16 => Dtype::BF16,
+                _ => continue,
+            };
+            if network.transposed(index) {
+                shape.reverse();
+            }
+            let name = &network.names[index];
+            if parameter.role() == Some(Role::RunningMean)
+                && let Some(module) = name.strip_suffix(".running_mean")
+            {
+                let counter = format!("{module}.num_batches_tracked");
+                entries.push(Entry::new(counter, Dtype::I64, vec![], vec![0; 8]));
+            }
+            let bytes = move || self.stored(network, index).map_err(io::Error::other);
+            entries.push(Entry::later(name.clone(), dtype, shape, bytes));
+        }
+        for saved in network.model.saved_buffers() {
+            let dtype = match DType::from_onnx(saved.data_type) {
+                DType::F32 => Dtype::F32,
+                DType::I64 => Dtype::I64,
+                DType::I32 => Dtype::I32,
+                DType::Bool => Dtype::BOOL,
+                _ => continue,
+            };
+            if !entries.iter().any(|entry| entry.name() == saved.name) {
+                entries.push(Entry::new(saved.name, dtype, saved.shape, saved.bytes));
+            }
+        }
+        entries
+    }
+
+    /// The values of a parameter: the new ones, or those that the file keeps; empty where there are
+    /// none.
+    fn values(&self, network: &Network, index: usize) -> Result<Cow<'_, [f32]>, OnnxError> {
+        match self.prediction.weights[index].as_slice() {
+            [] => {
+                let kept = network.architecture.value_in(&network.model, ParameterId(index))?;
+                Ok(Cow::Owned(kept.map(|kept| kept.data).unwrap_or_default()))
+            }
+            values => Ok(Cow::Borrowed(values)),
+        }
+    }
+
+    /// A parameter as PyTorch stores it.
+    fn stored(&self, network: &Network, index: usize) -> Result<Vec<u8>, OnnxError> {
+        let parameter = &network.architecture.parameters[index];
+        let mut values = self.values(network, index)?;
+        if let Some(&[rows, columns]) = parameter.shape.as_deref()
+            && network.transposed(index)
+        {
+            values = Cow::Owned(transpose(&values, rows, columns));
+        }
+        Ok(onnx::encode(&values, parameter.dtype.to_onnx()).unwrap_or_default())
+    }
+}
+
+/// The transpose of a rows × columns matrix.
+pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
+}
+
+/// Weights by parameter, as what to splice into the file. Tensors that stay and whose data is in another
+/// file come along, since the result may stand in another folder.
+pub(super) fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
+    let mut changes = Changes {
+        list_as_inputs: network.model.ir_version() < 4,
+        inline_external: true,
+        ..Changes::default()
+    };
+    for (parameter, values) in network.architecture.parameters.iter().zip(weights) {
+        let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
+            continue;
+        };
+        if !parameter.dtype.is_float() {
+            continue;
+        }
+        if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin {
+            changes.dropped_nodes.insert(position);
+        }
+        let data_type = parameter.dtype.to_onnx();
+        changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
+    }
+    changes
+}

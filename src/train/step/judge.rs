@@ -1,0 +1,110 @@
+//! What a task's weights are worth, and the gradient with respect to them.
+
+use crate::{
+    execute::{ExecuteError, Images, NormStatistics, Scratch},
+    kernels::{cross_entropy, elementwise::dot},
+    patches::Scale,
+};
+
+use super::{Goal, Objective, members::Together, part::Predicted};
+
+/// What one task gives back.
+pub(super) struct Judged {
+    pub(super) loss: f32,
+    /// Right answers of the network and of its group so far; of images only.
+    pub(super) correct: [usize; 2],
+    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) calibration: Option<Vec<f32>>,
+}
+
+/// How far an estimate is from the checkpoint that it should recover: mean squared error of
+/// standardised values, every tensor counting the same.
+pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Judged {
+    let mut gradients = vec![Vec::new(); weights.len()];
+    let mut loss = 0.0;
+    if let Goal::Recover(target) = &task.goal {
+        let plan = &task.graph.plan;
+        let [own, wanted] = [weights, &target[..]].map(|weights| plan.standardise(weights));
+        let is_there =
+            |index: &usize| !own[*index].is_empty() && own[*index].len() == wanted[*index].len();
+        let tensors: Vec<usize> = (0..own.len()).filter(is_there).collect();
+        let scales = plan.scales();
+        for &index in &tensors {
+            let Some((_, unit)) = scales[index].map(Scale::standard) else { continue };
+            let share = 1.0 / (own[index].len() * tensors.len()) as f32;
+            let slope = 2.0 * share / unit;
+            let pairs = own[index].iter().zip(&wanted[index]);
+            gradients[index] = pairs
+                .map(|(own, wanted)| {
+                    loss += share * (own - wanted) * (own - wanted);
+                    slope * (own - wanted)
+                })
+                .collect();
+        }
+    }
+    Judged { loss, correct: [0; 2], gradients, calibration: None }
+}
+
+/// Judges the members of a group one after the other. Each is told how well those before it did on
+/// every image, so that together they learn what one of them cannot.
+pub(super) fn judge_group(
+    group: &[Predicted],
+    objective: &Objective,
+    scratch: &mut Scratch,
+) -> Result<Vec<Option<Judged>>, ExecuteError> {
+    let mut judged = Vec::with_capacity(group.len());
+    let mut together = Together::default();
+    for predicted in group {
+        judged.push(judge(predicted, objective, &mut together, scratch)?);
+    }
+    Ok(judged)
+}
+
+/// Runs one predicted network forward and backward; `None` if anything is not finite.
+fn judge(
+    &Predicted { task, weights, appended }: &Predicted,
+    objective: &Objective,
+    together: &mut Together,
+    scratch: &mut Scratch,
+) -> Result<Option<Judged>, ExecuteError> {
+    let Goal::Classify { images, labels } = &task.goal else { return Ok(None) };
+    let &Objective { channels, size, label_smoothing, weight_penalty, .. } = objective;
+    let count = labels.len();
+    let extra = appended.len() / (channels * size * size);
+    let images: Vec<f32> = [images.as_slice(), appended].concat();
+    let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
+    let rows = if extra == 0 { 0..count } else { count..count + extra };
+    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let mut correct = [0; 2];
+    let (loss, mut gradients) = task.graph.runner.gradients(
+        &references,
+        batch,
+        &NormStatistics::Measured { rows },
+        &mut |logits, gradient| {
+            let classes = logits.len() / batch.batch;
+            let outcome = cross_entropy(logits, labels, label_smoothing, gradient, classes);
+            let right = together.join(logits, labels, gradient, classes, objective.together);
+            correct = [outcome.correct, right];
+            outcome.loss
+        },
+        extra > 0,
+        scratch,
+    )?;
+    for (gradient, weights) in gradients.parameters.iter_mut().zip(weights) {
+        for (gradient, weight) in gradient.iter_mut().zip(weights) {
+            *gradient += 2.0 * weight_penalty * weight;
+        }
+    }
+    let squares = gradients.parameters.iter().map(|gradient| dot(gradient, gradient));
+    let norm = squares.sum::<f32>().sqrt();
+    let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
+    let all = gradients.parameters.iter_mut().chain(&mut gradients.images);
+    all.flatten().for_each(|gradient| *gradient *= shrink);
+    let calibration =
+        gradients.images.map(|images| images[count * channels * size * size..].to_vec());
+    let finite = loss.is_finite()
+        && norm.is_finite()
+        && calibration.iter().flatten().sum::<f32>().is_finite();
+    let judged = Judged { loss, correct, gradients: gradients.parameters, calibration };
+    Ok(finite.then_some(judged))
+}

@@ -1,0 +1,190 @@
+//! Some tasks of a step: from conditions to weights, and from the judgement of weights to gradients.
+
+use burn::tensor::{Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    kernels::elementwise::accumulate_scaled,
+    neural::{self, download, upload},
+    predictor::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy},
+};
+
+use super::{Goal, Judged, Objective, Replica, Statistics, Task};
+
+/// Some of the tasks of a step, with the weights that were predicted for them.
+pub(super) struct Part<'a> {
+    pub(super) tasks: &'a [Task],
+    /// Tracked by this part alone: graphs that share a parameter are one graph to burn's autodiff,
+    /// which deadlocks when one thread extends it while another runs backward.
+    network: Network,
+    /// On autodiff.
+    device: Device,
+    estimate: Estimate,
+    /// What the network wrote, by task and parameter.
+    written: Vec<Vec<Vec<f32>>>,
+    /// The estimates x̂₀ that it stands for.
+    weights: Vec<Vec<Vec<f32>>>,
+    /// dx̂₀/dF by task.
+    slopes: Vec<f32>,
+    /// The learned calibration batch at the size of the images, if it is trained along.
+    calibration: Option<Tensor<4>>,
+    /// Its values; empty without it.
+    appended: Vec<f32>,
+}
+
+/// A task and what was predicted for it.
+#[derive(Clone, Copy)]
+pub(super) struct Predicted<'a> {
+    pub(super) task: &'a Task,
+    /// By parameter.
+    pub(super) weights: &'a [Vec<f32>],
+    /// Calibration images that batch normalisations are measured on.
+    pub(super) appended: &'a [f32],
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn predict(replica: &Replica, tasks: &'a [Task], objective: &Objective) -> Self {
+        let diffusion = objective.diffusion.as_ref();
+        let noisy = diffusion.map_or_else(Vec::new, |it| noisy(replica, tasks, it));
+        let condition = |(index, task): (usize, &Task)| {
+            let noisy = noisy.get(index).and_then(Option::as_ref).zip(diffusion).map(|(of, it)| {
+                let signal = it.process.signal(task.condition.time);
+                Noisy::new(&of.mixed, signal, of.first.clone())
+            });
+            Condition { noisy, ..task.condition.clone() }
+        };
+        let conditions: Vec<Condition> = tasks.iter().enumerate().map(condition).collect();
+        let network = neural::tracked(&replica.network);
+        let device = replica.device.clone().autodiff();
+        let jobs = jobs(tasks.iter(), &conditions);
+        let estimate = Estimate::new(&network, &jobs, &device);
+        let written = estimate.weights();
+        let mut weights = written.clone();
+        let mut slopes = vec![1.0; tasks.len()];
+        for (index, of) in noisy.iter().enumerate() {
+            let Some((of, diffusion)) = of.as_ref().zip(diffusion) else { continue };
+            let Task { graph, condition, .. } = &tasks[index];
+            let (trust, signal) =
+                (diffusion.trust(condition.time), diffusion.process.signal(condition.time));
+            slopes[index] = 1.0 - trust * signal;
+            let mut estimate = graph.plan.standardise(&written[index]);
+            for (value, noisy) in estimate.iter_mut().flatten().zip(of.mixed.iter().flatten()) {
+                *value += trust * (noisy - signal * *value);
+            }
+            weights[index] = graph.plan.restore(&estimate);
+        }
+        let calibration = match objective.statistics {
+            Statistics::Batch => None,
+            Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
+        };
+        let appended = calibration.clone().map(download).unwrap_or_default();
+        Self { tasks, network, device, estimate, written, weights, slopes, calibration, appended }
+    }
+
+    /// What there is to judge.
+    pub(super) fn predicted(&self) -> impl Iterator<Item = Predicted<'_>> {
+        let tasks = self.tasks.iter().zip(&self.weights);
+        tasks.map(|(task, weights)| Predicted { task, weights, appended: &self.appended })
+    }
+
+    /// The gradient of the judged losses, weighted by the shares of classifying and recovering tasks;
+    /// `None` if none was finite.
+    pub(super) fn differentiate(
+        self,
+        judged: Vec<Option<Judged>>,
+        [classifying, recovering]: [f32; 2],
+    ) -> Option<Vec<Vec<f32>>> {
+        let finite = judged.iter().any(Option::is_some);
+        let mut image_gradient = vec![0.0; self.appended.len()];
+        let mut gradients = Vec::with_capacity(self.tasks.len());
+        for ((task, judged), slope) in self.tasks.iter().zip(judged).zip(&self.slopes) {
+            let Some(mut judged) = judged else {
+                gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
+                continue;
+            };
+            let share = match task.goal {
+                Goal::Classify { .. } => classifying,
+                Goal::Recover(_) => recovering,
+            };
+            let factor = share * slope;
+            judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= factor);
+            if let Some(calibration) = &judged.calibration {
+                accumulate_scaled(share, calibration, &mut image_gradient);
+            }
+            gradients.push(judged.gradients);
+        }
+        let surrogate = self.estimate.surrogate(&self.written, &gradients, &self.device);
+        let mut surrogate = surrogate.filter(|_| finite);
+        if let (Some(images), Some(total)) = (self.calibration, surrogate.as_mut()) {
+            let gradient: Tensor<4> = upload(image_gradient, images.dims(), &self.device);
+            *total = total.clone() + (images * gradient).sum();
+        }
+        surrogate.map(|total| neural::gradients(&self.network, &total.backward()))
+    }
+}
+
+fn jobs<'a>(tasks: impl Iterator<Item = &'a Task>, conditions: &'a [Condition]) -> Vec<Job<'a>> {
+    let job = |(task, condition): (&'a Task, &'a Condition)| Job {
+        condition: Some(condition),
+        ..Job::new(&task.graph.features, &task.graph.plan)
+    };
+    tasks.zip(conditions).map(job).collect()
+}
+
+/// What a task that is not at full noise starts from, standardised and by parameter.
+struct Start {
+    /// x_t
+    mixed: Vec<Vec<f32>>,
+    /// The estimate at full noise.
+    first: Vec<Vec<f32>>,
+}
+
+/// Seed of noise; tasks differ by stream.
+const NOISE_SEED: u64 = 0x0a11_5e5e;
+
+/// The starts of the tasks that are not at full noise, as the first step of sampling would make them.
+fn noisy(replica: &Replica, tasks: &[Task], diffusion: &DiffusionConfig) -> Vec<Option<Start>> {
+    let is_noisy = |task: &&Task| task.condition.time < 1.0;
+    let full_noise = |task: &Task| Condition { time: 1.0, ..task.condition.clone() };
+    let conditions: Vec<Condition> = tasks.iter().filter(is_noisy).map(full_noise).collect();
+    if conditions.is_empty() {
+        return Vec::new();
+    }
+    let jobs = jobs(tasks.iter().filter(is_noisy), &conditions);
+    let first = Estimate::new(&replica.network, &jobs, &replica.device).weights();
+    let mut first = first.into_iter();
+    let mut start = |task: &Task| {
+        let plan = &task.graph.plan;
+        let first = plan.standardise(&first.next()?);
+        let time = task.condition.time;
+        let (signal, noise) = (diffusion.process.signal(time), diffusion.process.noise(time));
+        let mut random = ChaCha8Rng::seed_from_u64(NOISE_SEED);
+        random.set_stream(task.noise);
+        let mut mixed = match &task.goal {
+            Goal::Classify { .. } => first.clone(),
+            Goal::Recover(target) => plan.standardise(target),
+        };
+        for value in mixed.iter_mut().flatten() {
+            *value = signal * *value + noise * neural::normal(&mut random);
+        }
+        Some(Start { mixed, first })
+    };
+    tasks.iter().map(|task| if is_noisy(&task) { start(task) } else { None }).collect()
+}
+
+/// Calibration images at another size, by averaging blocks; sizes that do not divide are cropped.
+fn resize(images: Tensor<4>, size: usize) -> Tensor<4> {
+    let [count, channels, height, width] = images.dims();
+    if [height, width] == [size, size] {
+        return images;
+    }
+    let factor = (height / size).max(1);
+    images
+        .slice([0..count, 0..channels, 0..size * factor, 0..size * factor])
+        .reshape([count, channels, size, factor, size * factor])
+        .mean_dim(3)
+        .reshape([count, channels, size, size, factor])
+        .mean_dim(4)
+        .reshape([count, channels, size, size])
+}
