@@ -6,6 +6,7 @@ mod corpus;
 mod data;
 mod devices;
 mod digits;
+mod ensembles;
 mod examples;
 mod execution;
 mod exports;
