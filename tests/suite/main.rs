@@ -25,3 +25,4 @@ mod token_kernels;
 mod training;
 mod transfer;
 mod whole_files;
+mod zoo;
