@@ -26,3 +26,4 @@ mod token_kernels;
 mod training;
 mod transfer;
 mod whole_files;
+mod zoo;
