@@ -30,6 +30,8 @@ pub mod encoder;
 pub mod patches;
 /// Predictors of weights, their checkpoints and baselines.
 pub mod predictor;
+/// Checkpoints of many graphs, grown from the weights of predictors.
+pub mod zoo;
 /// Training a predictor through the task loss of the networks it predicts.
 pub mod train;
 /// Judging weights: accuracy, cross-entropy, calibration.

@@ -18,8 +18,16 @@ mod train;
 mod verify;
 #[cfg(feature = "remote")]
 mod worker;
+mod zoo;
 
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -85,6 +93,8 @@ enum Command {
     Bench(bench::Bench),
     /// Generate and describe the graphs to learn from and to be judged by
     Corpus(corpus::Corpus),
+    /// Grow checkpoints of many graphs from predictors, and look at them
+    Zoo(zoo::ZooCommand),
     /// Compute for `weightsmith train --worker`, here or on another machine
     #[cfg(feature = "remote")]
     Worker(worker::Worker),
@@ -103,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Rank(command) => command.run(&cli.common),
         Command::Bench(command) => command.run(&cli.common),
         Command::Corpus(command) => command.run(&cli.common),
+        Command::Zoo(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]
         Command::Worker(command) => command.run(&cli.common),
     };
@@ -141,6 +152,18 @@ fn one_line(error: &(dyn Error + 'static)) -> String {
         source = cause.source();
     }
     line.replace('\n', " ")
+}
+
+/// A flag that Ctrl-C sets, for work that stops at a good place. A second Ctrl-C does not wait.
+fn interrupt() -> Result<Arc<AtomicBool>, ctrlc::Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Negative as i32);
+        }
+    })?;
+    Ok(stop)
 }
 
 /// Prints a JSON object on one line.

@@ -1,12 +1,6 @@
 //! `weightsmith train`
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
@@ -17,7 +11,7 @@ use crate::{
     train::{RunOptions, TrainConfig, train},
 };
 
-use super::{Common, Exit, Failure, print, print_json};
+use super::{Common, Exit, Failure, interrupt, print, print_json};
 
 /// Train a predictor as a configuration says. Ctrl-C saves and stops.
 #[derive(Debug, Args)]
@@ -44,19 +38,11 @@ impl Train {
         }
         let (devices, device_name) = self.devices()?;
         tracing::info!("seed {}, device {device_name}", config.seed);
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            // A second Ctrl-C does not wait for the step to end.
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(Exit::Negative as i32);
-            }
-        })?;
         let options = RunOptions {
             devices,
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),
-            stop,
+            stop: interrupt()?,
             node_encoder: None,
             progress: !common.quiet && !common.json,
         };

@@ -23,7 +23,7 @@ use crate::{
     graph::Architecture,
     onnx::Model,
     ops::{registry, resolve},
-    spaces::Style,
+    spaces::{self, Space, Style},
 };
 
 pub use error::CorpusError;
@@ -111,6 +111,22 @@ pub fn held_out() -> Result<HashSet<u64>, CorpusError> {
         let graphs = record::unpack(split.name, split.archs)?;
         fingerprints.extend(graphs.iter().map(|graph| graph.fingerprint));
     }
+    Ok(fingerprints)
+}
+
+/// The graphs of [`held_out`], and those of the first 500 validation and 500 test seeds of a space:
+/// what must not be learned from where graphs are drawn from that space.
+pub fn held_out_with(space: &Space) -> Result<HashSet<u64>, CorpusError> {
+    let splits = [spaces::Split::Validation, spaces::Split::Test];
+    let seeds: Vec<u64> = splits.into_iter().flat_map(|split| split.seeds(500)).collect();
+    let fingerprint = |seed| {
+        let drawn = space.sample(seed)?;
+        Ok(resolved(&drawn.name, &drawn.onnx)?.fingerprint())
+    };
+    let mut fingerprints = held_out()?;
+    let of_space: Result<HashSet<u64>, CorpusError> =
+        seeds.into_par_iter().map(fingerprint).collect();
+    fingerprints.extend(of_space?);
     Ok(fingerprints)
 }
 

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset, resize::Resize};
 
 /// Random changes of training images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Augmentation {
     /// None.
     #[default]

@@ -31,4 +31,12 @@ pub enum OnnxError {
         /// What is wrong.
         problem: String,
     },
+    /// A model of which no ensemble can be made.
+    #[error("{file}: as an ensemble: {problem}")]
+    Ensemble {
+        /// The file.
+        file: String,
+        /// What stands in the way.
+        problem: String,
+    },
 }

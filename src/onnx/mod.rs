@@ -9,11 +9,13 @@ mod error;
 mod external;
 pub(crate) mod messages;
 mod model;
+mod rename;
 mod signature;
 mod tensor;
 mod wire;
 
 pub mod atomic;
+pub mod ensemble;
 pub mod names;
 pub mod safetensors;
 pub mod splice;

@@ -24,6 +24,14 @@ pub fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message }
 }
 
+/// Payloads of the length-delimited fields of a number, up to the first malformed field.
+pub fn payloads(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
+    fields(message)
+        .map_while(Result::ok)
+        .filter(move |field| field.number == number && field.kind == 2)
+        .map(|field| field.payload)
+}
+
 /// A message that ends inside a field, or a field of an impossible kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;

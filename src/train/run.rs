@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc,
@@ -20,16 +20,14 @@ use crate::{
     corpus,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
-    graph::Architecture,
     memory,
     neural::{self, Entry},
-    onnx::Model,
-    ops::{Registry, Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, registry},
     predictor::{
         Condition, FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
         TrainingRecord, bundled, calibration_noise,
     },
-    spaces::{self, SampledGraph, Space},
+    spaces::Space,
 };
 
 use super::{
@@ -41,10 +39,6 @@ use super::{
     step::{Goal, Objective, Replica, Scratches, StepResult, Task, step},
     validation::Validation,
 };
-
-/// Held-out graphs of the space that training must not draw, besides those of the corpus: as many of
-/// each split of its seeds.
-const HELD_OUT: u64 = 500;
 
 /// Folder of the predictor inside that of the run.
 const PREDICTOR: &str = "predictor";
@@ -180,15 +174,7 @@ impl<'a> Run<'a> {
                 (Progress::default(), AdamW::new(values))
             }
         };
-        let seeds: Vec<u64> = [spaces::Split::Validation, spaces::Split::Test]
-            .into_iter()
-            .flat_map(|split| split.seeds(HELD_OUT))
-            .collect();
-        let mut held_out: HashSet<u64> = seeds
-            .into_par_iter()
-            .map(|seed| fingerprint(&space.sample(seed)?))
-            .collect::<Result<_, TrainError>>()?;
-        held_out.extend(corpus::held_out()?);
+        let held_out = corpus::held_out_with(&space)?;
         let node_encoder = options.node_encoder.clone();
         let reader =
             GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
@@ -423,14 +409,6 @@ fn start_from(
         ..Progress::default()
     };
     Ok((progress, AdamW::new(values)))
-}
-
-/// See [`Architecture::fingerprint`].
-fn fingerprint(graph: &SampledGraph) -> Result<u64, TrainError> {
-    let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
-    let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
-    Ok(architecture.fingerprint())
 }
 
 /// Sums since the last line of metrics.

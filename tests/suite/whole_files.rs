@@ -17,7 +17,7 @@ use weightsmith::{
     ops::{Array, registry, resolve},
 };
 
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx");
     if !folder.is_dir() {
         println!("skipped: {} is not there", folder.display());
@@ -26,10 +26,9 @@ fn shared() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Our outputs and tract's for one random input.
-fn outputs(path: &Path) -> (Vec<f32>, Vec<f32>) {
-    let model = Model::open(path).unwrap();
-    let mut architecture = Architecture::from_model(&model).unwrap();
+/// Our outputs and tract's for one random input, the same for all models of one shape.
+pub(super) fn outputs(model: &Model) -> (Vec<f32>, Vec<f32>) {
+    let mut architecture = Architecture::from_model(model).unwrap();
     let resolution = resolve(&mut architecture, registry()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
     let shape = architecture.inputs[0].shape.clone().unwrap();
@@ -40,7 +39,7 @@ fn outputs(path: &Path) -> (Vec<f32>, Vec<f32>) {
     let device = Device::flex();
     let weights: Vec<Option<Array>> = (0..architecture.parameters.len())
         .map(|index| {
-            let value = architecture.value_in(&model, ParameterId(index)).unwrap()?;
+            let value = architecture.value_in(model, ParameterId(index)).unwrap()?;
             Some(Array::upload(&value, &device))
         })
         .collect();
@@ -49,7 +48,7 @@ fn outputs(path: &Path) -> (Vec<f32>, Vec<f32>) {
     let ours = ours[0].download();
 
     let input = TractTensor::from_shape(&shape, &data).unwrap();
-    let bytes = for_tract(&std::fs::read(path).unwrap());
+    let bytes = for_tract(model.bytes());
     let runnable = tract_onnx::onnx()
         .model_for_read(&mut bytes.as_slice())
         .and_then(|model| {
@@ -117,7 +116,7 @@ fn real_files_execute_as_in_tract() {
     ];
     let mut failures = Vec::new();
     for name in names {
-        let (ours, theirs) = outputs(&folder.join(format!("{name}.onnx")));
+        let (ours, theirs) = outputs(&Model::open(&folder.join(format!("{name}.onnx"))).unwrap());
         assert_eq!(ours.len(), theirs.len(), "{name}");
         let scale = theirs.iter().fold(1e-6f32, |scale, value| scale.max(value.abs()));
         let gap = ours.iter().zip(&theirs).fold(0f32, |gap, (a, b)| gap.max((a - b).abs()));

@@ -1,0 +1,171 @@
+//! Training one network from the weights that a predictor wrote.
+
+use std::{collections::VecDeque, mem};
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    data::Batcher,
+    execute::{Images, NormStatistics, Program, Scratch},
+    graph::Architecture,
+    kernels::cross_entropy,
+};
+
+use super::{Score, Training, optimiser::Descent};
+
+/// Steps that the training score is a mean over.
+const RECENT: usize = 50;
+/// Validation images per pass.
+const PASS: usize = 100;
+
+/// Images that snapshots are judged on, normalised, NCHW.
+pub(super) struct Judges {
+    pub images: Vec<f32>,
+    pub labels: Vec<u16>,
+}
+
+/// A network in training. Batch normalisation takes its statistics from the parent's calibration
+/// batch, as it did when the parent was trained, so that the running statistics of a snapshot, which
+/// are measured on the same images, are those that its weights were trained with.
+pub(super) struct Trainee<'a> {
+    program: &'a Program,
+    batcher: &'a Batcher<'a>,
+    /// Channels and side of the images.
+    shape: [usize; 2],
+    /// The calibration batch; empty for networks that take no statistics.
+    calibration: &'a [f32],
+    training: &'a Training,
+    descent: Descent<'a>,
+    random: ChaCha8Rng,
+    weights: Vec<Vec<f32>>,
+    recent: VecDeque<Score>,
+    scratch: Scratch,
+}
+
+/// What a network is trained with.
+pub(super) struct Lesson<'a> {
+    pub program: &'a Program,
+    pub architecture: &'a Architecture,
+    pub batcher: &'a Batcher<'a>,
+    /// Channels and side of the images.
+    pub shape: [usize; 2],
+    /// NCHW.
+    pub calibration: &'a [f32],
+    pub training: &'a Training,
+    /// Steps of the whole run.
+    pub steps: u64,
+}
+
+impl<'a> Trainee<'a> {
+    /// Starts from weights by parameter.
+    pub(super) fn new(lesson: Lesson<'a>, weights: Vec<Vec<f32>>, random: ChaCha8Rng) -> Self {
+        let Lesson { program, architecture, batcher, shape, calibration, training, steps } = lesson;
+        let takes_statistics = architecture
+            .order
+            .iter()
+            .any(|&node| architecture.dag[node].op_type == "BatchNormalization");
+        Self {
+            program,
+            batcher,
+            shape,
+            calibration: if takes_statistics { calibration } else { &[] },
+            training,
+            descent: Descent::new(training, architecture, steps),
+            random,
+            weights,
+            recent: VecDeque::with_capacity(RECENT),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Steps taken.
+    pub(super) fn step(&self) -> u64 {
+        self.descent.step
+    }
+
+    /// The mean over the last steps, and forgets them; `None` if there were none since it was asked
+    /// before.
+    pub(super) fn recent(&mut self) -> Option<Score> {
+        let recent = mem::take(&mut self.recent);
+        let count = recent.len() as f64;
+        let mean = |of: fn(&Score) -> f64| recent.iter().map(of).sum::<f64>() / count;
+        (count > 0.0).then(|| Score {
+            loss: mean(|score| score.loss),
+            accuracy: mean(|score| score.accuracy),
+        })
+    }
+
+    /// One step; `false` if loss or gradient are not finite, and then nothing has changed.
+    pub(super) fn advance(&mut self) -> bool {
+        let (mut images, labels) = self.batcher.batch(self.training.batch, &mut self.random);
+        let count = labels.len();
+        images.extend_from_slice(self.calibration);
+        let view = view(&images, self.shape);
+        let rows = if view.batch > count { count..view.batch } else { 0..count };
+        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
+        let mut correct = 0;
+        let (smoothing, classes) = (self.training.label_smoothing, self.program.classes());
+        let (loss, gradients) = self.program.gradients(
+            &references,
+            view,
+            &NormStatistics::Measured { rows },
+            &mut |logits, gradient| {
+                let outcome = cross_entropy(logits, &labels, smoothing, gradient, classes);
+                correct = outcome.correct;
+                outcome.loss
+            },
+            false,
+            &mut self.scratch,
+        );
+        if !loss.is_finite() || !self.descent.descend(&mut self.weights, &gradients.parameters) {
+            return false;
+        }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        let accuracy = correct as f64 / count as f64;
+        self.recent.push_back(Score { loss: loss.into(), accuracy });
+        true
+    }
+
+    /// The weights with running statistics measured on the calibration batch.
+    pub(super) fn snapshot(&mut self) -> Vec<Vec<f32>> {
+        let mut weights = self.weights.clone();
+        if self.calibration.is_empty() {
+            return weights;
+        }
+        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
+        let images = view(self.calibration, self.shape);
+        for measured in self.program.statistics(&references, images, &mut self.scratch) {
+            weights[measured.mean.0] = measured.means;
+            weights[measured.variance.0] = measured.variances;
+        }
+        weights
+    }
+
+    /// Judges weights in inference mode; `None` if the loss is not finite.
+    pub(super) fn judge(&mut self, weights: &[Vec<f32>], judges: &Judges) -> Option<Score> {
+        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let [channels, size] = self.shape;
+        let classes = self.program.classes();
+        let (mut loss, mut correct) = (0.0, 0);
+        let passes = judges.images.chunks(PASS * channels * size * size);
+        for (images, labels) in passes.zip(judges.labels.chunks(PASS)) {
+            let images = view(images, self.shape);
+            let running = NormStatistics::Running;
+            let logits = self.program.logits(&references, images, &running, &mut self.scratch);
+            let mut gradient = vec![0.0; logits.len()];
+            let outcome = cross_entropy(&logits, labels, 0.0, &mut gradient, classes);
+            loss += f64::from(outcome.loss) * labels.len() as f64;
+            correct += outcome.correct;
+        }
+        let count = judges.labels.len() as f64;
+        let score = Score { loss: loss / count, accuracy: correct as f64 / count };
+        score.loss.is_finite().then_some(score)
+    }
+}
+
+fn view(data: &[f32], [channels, size]: [usize; 2]) -> Images<'_> {
+    let batch = data.len() / (channels * size * size);
+    Images { batch, channels, height: size, width: size, data }
+}

@@ -1,0 +1,132 @@
+//! Descending from a network's weights.
+
+use crate::{
+    graph::{Architecture, Role},
+    kernels::elementwise::dot,
+};
+
+use super::{Optimiser, Training};
+
+const MOMENTUM: f32 = 0.9;
+const BETA: [f32; 2] = [0.9, 0.999];
+const EPSILON: f32 = 1e-8;
+
+/// The state of an optimiser over weights by parameter.
+pub(super) struct Descent<'a> {
+    training: &'a Training,
+    /// Steps of the whole run.
+    steps: u64,
+    /// Steps taken.
+    pub(super) step: u64,
+    /// By parameter: whether it decays.
+    decays: Vec<bool>,
+    first: Vec<Vec<f32>>,
+    /// Empty for optimisers without second moments.
+    second: Vec<Vec<f32>>,
+}
+
+impl<'a> Descent<'a> {
+    /// At the start of a run of so many steps.
+    pub(super) fn new(training: &'a Training, architecture: &Architecture, steps: u64) -> Self {
+        let parameters = || architecture.parameters.iter();
+        let zeros = || parameters().map(|it| vec![0.0; it.len().unwrap_or(0)]).collect();
+        Self {
+            training,
+            steps,
+            step: 0,
+            decays: parameters().map(|it| it.role() == Some(Role::Weight)).collect(),
+            first: zeros(),
+            second: match training.optimiser {
+                Optimiser::Sgd => Vec::new(),
+                Optimiser::Adam => zeros(),
+            },
+        }
+    }
+
+    /// One step against the gradient, whose empty parts are zero. A gradient that is not finite
+    /// changes nothing and returns `false`.
+    pub(super) fn descend(&mut self, weights: &mut [Vec<f32>], gradient: &[Vec<f32>]) -> bool {
+        let square: f32 = gradient.iter().map(|gradient| dot(gradient, gradient)).sum();
+        if !square.is_finite() {
+            return false;
+        }
+        let Training { schedule, rate, clip, weight_decay, .. } = *self.training;
+        let shrink = (clip / square.sqrt().max(1e-12)).min(1.0);
+        let rate = rate * schedule.factor(self.step, self.steps);
+        self.step += 1;
+        let power = self.step.min(i32::MAX as u64) as i32;
+        let correction = BETA.map(|beta| 1.0 - beta.powi(power));
+        for (index, (weights, gradient)) in weights.iter_mut().zip(gradient).enumerate() {
+            if gradient.is_empty() {
+                continue;
+            }
+            let keep = if self.decays[index] { 1.0 - rate * weight_decay } else { 1.0 };
+            let first = &mut self.first[index];
+            let gradient = gradient.iter().map(|gradient| shrink * gradient);
+            match self.training.optimiser {
+                Optimiser::Sgd => {
+                    for ((weight, first), gradient) in weights.iter_mut().zip(first).zip(gradient) {
+                        *first = MOMENTUM * *first + gradient;
+                        *weight = keep * *weight - rate * *first;
+                    }
+                }
+                Optimiser::Adam => {
+                    let state = first.iter_mut().zip(&mut self.second[index]);
+                    for ((weight, (first, second)), gradient) in
+                        weights.iter_mut().zip(state).zip(gradient)
+                    {
+                        *first += (1.0 - BETA[0]) * (gradient - *first);
+                        *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
+                        let spread = (*second / correction[1]).sqrt() + EPSILON;
+                        *weight = keep * *weight - rate * (*first / correction[0]) / spread;
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_abs_diff_eq;
+
+    use crate::{
+        graph::{DType, Origin, Parameter},
+        zoo::Schedule,
+    };
+
+    use super::*;
+
+    fn vector(length: usize) -> Architecture {
+        let parameter = Parameter {
+            name: "x".into(),
+            dtype: DType::F32,
+            shape: Some(vec![length]),
+            origin: Origin::Undefined,
+            slots: Vec::new(),
+            value: None,
+        };
+        Architecture { parameters: vec![parameter], ..Architecture::default() }
+    }
+
+    #[test]
+    fn both_descend_a_quadratic() {
+        for (optimiser, rate) in [(Optimiser::Sgd, 0.05), (Optimiser::Adam, 0.05)] {
+            let training =
+                Training { optimiser, rate, schedule: Schedule::Cosine, ..Training::default() };
+            let mut descent = Descent::new(&training, &vector(3), 500);
+            let mut weights = vec![vec![1.0, -2.0, 0.5]];
+            for _ in 0..500 {
+                let gradient = vec![weights[0].iter().map(|value| 2.0 * value).collect()];
+                assert!(descent.descend(&mut weights, &gradient));
+            }
+            for &value in &weights[0] {
+                assert_abs_diff_eq!(value, 0.0, epsilon = 1e-2);
+            }
+            let before = weights.clone();
+            assert!(!descent.descend(&mut weights, &[vec![f32::NAN; 3]]));
+            assert_eq!(weights, before);
+        }
+    }
+}
