@@ -17,8 +17,8 @@ use crate::{
 
 use super::{
     Common, Exit, Failure,
-    network::{Network, NetworkArgs},
     filled::transpose,
+    network::{Network, NetworkArgs},
     print, print_json,
 };
 

@@ -220,8 +220,10 @@ impl FilledNetwork {
                 ),
             ),
         ];
+        let drawn = provenance.drawn.map(|drawn| ("weightsmith.drawn", drawn.to_string()));
+        let metadata = metadata.into_iter().chain(drawn);
         Changes {
-            metadata: metadata.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+            metadata: metadata.map(|(key, value)| (key.to_owned(), value)).collect(),
             ..self.fills(network)
         }
     }

@@ -1,5 +1,7 @@
 //! `report.json`: what was done to every parameter, and where it came from.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -62,6 +64,22 @@ pub struct Drawn {
     pub sampling: Sampling,
     /// Number of this sample; none for the mean of all.
     pub sample: Option<usize>,
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sampling { samples, steps, solver, quality, guidance, .. } = self.sampling;
+        match self.sample {
+            Some(sample) => write!(f, "sample {sample} of {samples}")?,
+            None => write!(f, "mean of {samples} samples")?,
+        }
+        write!(f, ", {steps} steps of {solver:?}, quality ")?;
+        match quality {
+            Some(quality) => write!(f, "{quality}")?,
+            None => write!(f, "any")?,
+        }
+        write!(f, ", guidance {guidance}")
+    }
 }
 
 /// A file and what is in it.

@@ -15,8 +15,8 @@ use crate::{
 
 use super::{
     Common, Exit, Failure,
-    network::Network,
     filled::{FilledNetwork, unlabelled},
+    network::Network,
     predict::{TOOL, file_name},
     print, print_json,
     report::{FileHash, Provenance},
@@ -236,9 +236,10 @@ impl Recorded {
 
     /// What the file says of its origin.
     fn check_metadata(&self, model: &Model) -> Vec<Check> {
-        let Provenance { tool, predictor, predictor_hash, seed, device, weights } =
+        let Provenance { tool, predictor, predictor_hash, seed, drawn, device, weights } =
             &self.provenance;
         let seed = seed.to_string();
+        let drawn = drawn.map(|drawn| drawn.to_string());
         let entries = [
             ("tool", tool),
             ("weights", weights),
@@ -247,12 +248,15 @@ impl Recorded {
             ("seed", &seed),
             ("device", device),
         ];
+        let drawn = drawn.iter().map(|drawn| ("drawn", drawn));
         entries
+            .into_iter()
+            .chain(drawn)
             .map(|(key, recorded)| {
                 let found = model.metadata(&format!("weightsmith.{key}")).unwrap_or_default();
                 Check::equal(format!("metadata '{key}'"), found, recorded)
             })
-            .into()
+            .collect()
     }
 
     /// Every tensor; those that are as recorded are one check.

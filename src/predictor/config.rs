@@ -92,6 +92,9 @@ pub struct TrainingRecord {
     pub space: String,
     /// SHA-256 of the decoded training images and labels.
     pub data_hash: String,
+    /// Accuracies on validation images that count as quality 0 and 1, where quality was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_range: Option<[f64; 2]>,
     /// Mean top-1 on held-out training images and validation graphs, in inference mode.
     pub validation_top1: Option<f64>,
 }

@@ -24,7 +24,7 @@ pub use checkpoint::Predictor;
 pub use config::{
     FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
 };
-pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading};
+pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading, Told};
 pub use error::PredictorError;
 pub use fill::{Filled, Prediction, expected};
 pub use forward::{Estimate, Job};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     corpus::CorpusError, data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError,
-    ops::ResolveError, predictor::PredictorError, spaces::SpaceError,
+    ops::ResolveError, predictor::PredictorError, spaces::SpaceError, zoo::ZooError,
 };
 
 /// Why a training run could not start or go on.
@@ -58,6 +58,9 @@ pub enum TrainError {
     /// Running a predicted network.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// The zoo.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
     /// The predictor.
     #[error(transparent)]
     Predictor(#[from] PredictorError),

@@ -179,6 +179,7 @@ impl<'a> Run<'a> {
         let reader =
             GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
         let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
+        let checkpoints = Checkpoints::open(config, &space, &reader, size)?;
         Ok(Self {
             config,
             options,
@@ -192,7 +193,7 @@ impl<'a> Run<'a> {
             seen,
             drawn: BTreeSet::new(),
             metrics: MetricsLog::open(folder)?,
-            checkpoints: Checkpoints::open(config, &reader)?,
+            checkpoints,
         })
     }
 
@@ -306,7 +307,7 @@ impl<'a> Run<'a> {
             .collect::<Result<_, TrainError>>()?;
         let mut tasks: Vec<Task> = groups.into_iter().flatten().collect();
         if let Some(checkpoints) = &self.checkpoints {
-            tasks.extend(checkpoints.tasks(number, stage.size)?);
+            tasks.extend(checkpoints.tasks(number)?);
         }
         Ok(tasks)
     }
@@ -374,6 +375,7 @@ impl<'a> Run<'a> {
         training.seconds = self.progress.seconds;
         training.validation_top1 = self.progress.validation_top1;
         training.initial = self.progress.initial.clone();
+        training.quality_range = self.checkpoints.as_ref().map(Checkpoints::range);
         training.operators_met = Some(self.progress.operators_met.clone());
         let folder = self.config.out.join(PREDICTOR);
         Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, predict::fills, print, print_json},
+    super::{Common, Exit, Failure, filled::fills, network::Network, print, print_json},
     ZooArgs, matching,
 };
 
