@@ -84,7 +84,7 @@ impl FilledNetwork {
     }
 
     /// Calibrates a prediction.
-    fn of(
+    pub(super) fn of(
         network: &Network,
         mut prediction: Prediction,
         images: &CalibrationImages,

@@ -21,6 +21,7 @@ mod natural_inputs;
 mod operators;
 mod predictor;
 mod ranking;
+mod sampling;
 mod spaces;
 mod token_kernels;
 mod training;

@@ -11,6 +11,7 @@ use crate::{
     graph::DimBindings,
     onnx::{Model, sha256, splice},
     predictor::{BUNDLED, CalibrationSource, InputConfig, Predictor, Sampling, Seen, bundled},
+    zoo::Retrieval,
 };
 
 use super::{
@@ -21,11 +22,19 @@ use super::{
 /// What `--predictor` begins with for a folder of filled networks.
 const FILES: &str = "files:";
 
+/// What `--predictor` begins with for the weights of the nearest graph of a zoo, and for the mean of its
+/// nearest graphs plus noise.
+const NEAREST: &str = "nearest:";
+const MEAN: &str = "mean:";
+/// Graphs of such a mean, and its noise beside the root mean square of each tensor.
+const MEAN_OF: (usize, f32) = (32, 0.1);
+
 /// What is judged.
 pub(super) struct Subject {
     /// The predictor, or the one whose images and space the foreign files share.
     reference: Predictor,
     files: Option<PathBuf>,
+    retrieval: Option<(String, Retrieval)>,
     /// What it was trained on, as far as it says.
     pub(super) seen: Seen,
 }
@@ -56,10 +65,17 @@ impl Subject {
             }
             let reference = bundled(like.unwrap_or(BUNDLED[0]), &device)?;
             let seen = Seen::load(&folder)?;
-            return Ok(Self { reference, files: Some(folder), seen });
+            return Ok(Self { reference, files: Some(folder), retrieval: None, seen });
         }
-        let reference = bundled(name, &device)?;
-        Ok(Self { seen: reference.seen.clone(), reference, files: None })
+        let retrieved = match (name.strip_prefix(NEAREST), name.strip_prefix(MEAN)) {
+            (Some(zoo), _) => Some(Retrieval::open(Path::new(zoo), 1, 0.0)?),
+            (_, Some(zoo)) => Some(Retrieval::open(Path::new(zoo), MEAN_OF.0, MEAN_OF.1)?),
+            _ => None,
+        };
+        let own = if retrieved.is_some() { like.unwrap_or(BUNDLED[0]) } else { name };
+        let reference = bundled(own, &device)?;
+        let retrieval = retrieved.map(|retrieval| (name.to_owned(), retrieval));
+        Ok(Self { seen: reference.seen.clone(), reference, files: None, retrieval })
     }
 
     /// Its predictor; for foreign files the one that they are like.
@@ -79,9 +95,10 @@ impl Subject {
 
     /// Name for tables.
     pub(super) fn name(&self) -> String {
-        match &self.files {
-            None => self.reference.config.name.clone(),
-            Some(folder) => format!("{FILES}{}", folder.display()),
+        match (&self.files, &self.retrieval) {
+            (Some(folder), _) => format!("{FILES}{}", folder.display()),
+            (_, Some((name, _))) => name.clone(),
+            _ => self.reference.config.name.clone(),
         }
     }
 
@@ -115,15 +132,18 @@ impl Subject {
                 .take_while(|path| path.exists())
                 .map(|path| Attempt::read(&path, graph))
                 .collect()),
-            None if self.reference.config.network.diffusion.is_none() || count == 0 => {
-                Ok(Vec::new())
-            }
+            None if !self.varies() || count == 0 => Ok(Vec::new()),
             None => {
                 let usual = self.reference.sampling();
                 let sampling = Sampling { samples: count, first: 1, ..usual };
                 self.sample(&graph.name, graph.onnx.clone(), &sampling)
             }
         }
+    }
+
+    /// Whether there are several samples of a graph.
+    pub(super) fn varies(&self) -> bool {
+        self.retrieval.is_none() && self.reference.config.network.diffusion.is_some()
     }
 
     /// Fills a network as `predict` does and reads the bytes that it would write.
@@ -142,7 +162,13 @@ impl Subject {
         let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
         let images = self.reference.calibration_images();
         let source = CalibrationSource::Learned;
-        let filled = FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?;
+        let filled = match &self.retrieval {
+            None => FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?,
+            Some((_, retrieval)) => {
+                let found = retrieval.fill(&network.architecture, sampling.seed)?;
+                vec![FilledNetwork::of(&network, found, &images, source)?]
+            }
+        };
         let write = |filled: &FilledNetwork| -> Result<Vec<u8>, Failure> {
             let mut bytes = Vec::new();
             splice::write(&network.model, &filled.fills(&network), &mut bytes)?;

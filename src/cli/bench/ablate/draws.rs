@@ -82,7 +82,7 @@ impl Bench<'_> {
     fn draw(&self, row: &Row, graph: &HeldOut) -> Result<Drawn<'_>, Failure> {
         let subject = self.subject(row);
         let predictor = subject.reference();
-        let varies = predictor.config.network.diffusion.is_some();
+        let varies = subject.varies();
         let draws = if varies { self.config.draws } else { 1 };
         let mut sampling = row.sampling(&predictor.sampling(), draws, self.seed);
         if !varies {
