@@ -1,15 +1,109 @@
 //! Ranks joined without labels.
 
-/// The scores that `auto` joins, and their weights.
+use serde::Serialize;
+
+/// One of the scores that `auto` goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Criterion {
+    /// Name of the score.
+    pub score: &'static str,
+    /// Equal shares of the pool that it tells apart; all of its values without.
+    pub grades: Option<usize>,
+}
+
+/// What `auto` goes by: graphs that one score ties are told apart by the next.
 ///
-/// How deep learned mixing of pixels goes (`spatial-layers`), whether anything unlearned mixes them
-/// instead (`learned-mixing`), and whether images stay apart (`nwot`). None of them looks at an accuracy,
-/// but scores and weights were chosen with accuracies in sight: those of 250 networks of
-/// NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of ours after 20 epochs of SGD, as what
-/// does least badly on the worst of the three. `learned-mixing` was devised on NAS-Bench-101. What
-/// `auto` does elsewhere is not known from them.
-pub const AUTO: [(&str, f64); 3] =
-    [("spatial-layers", 3.0), ("learned-mixing", 2.0), ("nwot", 1.0)];
+/// First whether anything unlearned mixes pixels (`learned-mixing`), then how deep learned mixing goes
+/// (`spatial-layers`), then whether images stay apart (`nwot`), by quarters: its finer differences say
+/// nothing. None of them looks at an accuracy, but scores, order and grades were chosen with accuracies
+/// in sight: those of 250 networks of NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of
+/// ours after 20 epochs of SGD. `learned-mixing` was devised on NAS-Bench-101. What `auto` does elsewhere
+/// is not known from them.
+pub const AUTO: [Criterion; 3] = [
+    Criterion { score: "learned-mixing", grades: None },
+    Criterion { score: "spatial-layers", grades: None },
+    Criterion { score: "nwot", grades: Some(4) },
+];
+
+/// How scores become one ranking.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// One criterion after the other; see [`AUTO`].
+    InOrder(Vec<Criterion>),
+    /// The sum of log-ranks, each with its weight; see [`aggregate`].
+    LogRanks(Vec<(String, f64)>),
+}
+
+impl Aggregate {
+    /// Places of all graphs; `column` gives a score of every graph.
+    pub fn rank(&self, column: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Ranked> {
+        match self {
+            Self::LogRanks(weights) => {
+                let columns: Vec<_> =
+                    weights.iter().map(|(name, weight)| (*weight, column(name))).collect();
+                aggregate(&columns)
+            }
+            Self::InOrder(criteria) => {
+                let columns: Vec<Vec<Option<usize>>> =
+                    criteria.iter().map(|it| graded(&column(it.score), it.grades)).collect();
+                in_order(&columns)
+            }
+        }
+    }
+}
+
+/// Which value every score is, from the lowest, or which of `grades` equal shares of all it lies in.
+fn graded(column: &[Option<f64>], grades: Option<usize>) -> Vec<Option<usize>> {
+    let known: Vec<f64> = column.iter().flatten().copied().collect();
+    let count = known.len() as f64;
+    // Ranks begin at 1, and equal scores share their mean rank.
+    let mut ranks = super::metrics::ranks(&known).into_iter();
+    let grade = |rank: f64| match grades {
+        None => (2.0 * rank) as usize,
+        Some(grades) => ((rank - 0.5) / count * grades as f64) as usize,
+    };
+    column.iter().map(|score| score.and_then(|_| Some(grade(ranks.next()?)))).collect()
+}
+
+/// Ranks by the first column, what it ties by the second, and so on; a missing value is the lowest.
+fn in_order(columns: &[Vec<Option<usize>>]) -> Vec<Ranked> {
+    let graphs = columns.first().map_or(0, Vec::len);
+    let join = |without: Option<usize>| -> Vec<f64> {
+        let key = |graph: usize| -> Vec<Option<usize>> {
+            let kept = columns.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+            kept.map(|(_, column)| column[graph]).collect()
+        };
+        let keys: Vec<_> = (0..graphs).map(key).collect();
+        let mut sorted: Vec<&Vec<Option<usize>>> = keys.iter().collect();
+        sorted.sort();
+        let position = |key| sorted.partition_point(|other| *other < key) as f64;
+        keys.iter().map(position).collect()
+    };
+    let known = |graph: usize| columns.iter().any(|column| column[graph].is_some());
+    let scores: Vec<Option<f64>> = join(None)
+        .into_iter()
+        .enumerate()
+        .map(|(graph, score)| known(graph).then_some(score))
+        .collect();
+    let others: Vec<Vec<usize>> = match columns.len() {
+        0 | 1 => Vec::new(),
+        count => (0..count).map(|column| places(&join(Some(column)))).collect(),
+    };
+    let mut ranked = aggregate(&[(1.0, scores)]);
+    for (graph, ranked) in ranked.iter_mut().enumerate() {
+        ranked.spread = deviation(others.iter().map(|places| places[graph] as f64));
+    }
+    ranked
+}
+
+/// Standard deviation of a sample; zero for less than two.
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count.max(1.0);
+    let square = values.map(|value| (value - mean).powi(2)).sum::<f64>();
+    (square / (count - 1.0).max(1.0)).sqrt()
+}
 
 /// The place of one graph in a pool.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,16 +143,10 @@ pub fn aggregate(columns: &[(f64, Vec<Option<f64>>)]) -> Vec<Ranked> {
         0 | 1 => Vec::new(),
         columns => (0..columns).map(|column| places(&join(Some(column)))).collect(),
     };
-    let ranked = |graph: usize| {
-        let places = others.iter().map(|places| places[graph] as f64);
-        let count = others.len().max(1) as f64;
-        let mean = places.clone().sum::<f64>() / count;
-        let square = places.map(|place| (place - mean).powi(2)).sum::<f64>();
-        Ranked {
-            score: scores[graph],
-            rank: ranks[graph],
-            spread: (square / (count - 1.0).max(1.0)).sqrt(),
-        }
+    let ranked = |graph: usize| Ranked {
+        score: scores[graph],
+        rank: ranks[graph],
+        spread: deviation(others.iter().map(|places| places[graph] as f64)),
     };
     (0..graphs).map(ranked).collect()
 }
@@ -97,6 +185,21 @@ mod tests {
         assert_relative_eq!(ranked[1].score, ((2.0f64 / 3.0).ln() + worst) / 2.0);
         assert_eq!(ranked.iter().map(|it| it.rank).collect::<Vec<_>>(), [2, 3, 1]);
         assert_eq!(ranked[2].spread, 0.0);
+    }
+
+    #[test]
+    fn later_criteria_decide_between_what_earlier_ones_tie() {
+        let columns = [
+            vec![Some(1.0), Some(0.0), Some(1.0), Some(1.0), None],
+            vec![Some(5.0), Some(9.0), Some(7.0), Some(7.0), Some(8.0)],
+        ];
+        let criteria = ["first", "second"].map(|score| Criterion { score, grades: None });
+        let by = Aggregate::InOrder(criteria.to_vec());
+        let ranked = by.rank(|name| columns[usize::from(name == "second")].clone());
+        assert_eq!(ranked.iter().map(|it| it.rank).collect::<Vec<_>>(), [3, 4, 1, 1, 5]);
+        // Halves of the second: 5 and the two sevens below, 8 and 9 above.
+        let halves = graded(&columns[1], Some(2));
+        assert_eq!(halves, [Some(0), Some(1), Some(0), Some(0), Some(1)]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::{AUTO, Ranked, aggregate};
+pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, aggregate};
 pub use fingerprint::{Fingerprints, fingerprint};
 pub use judge::{Judge, spread};
 pub use live::Live;

@@ -21,7 +21,7 @@ use crate::{
     graph::DimBindings,
     onnx::{Model, atomic},
     ops::registry,
-    rank::{AUTO, Record, aggregate, metrics::Agreement, spread},
+    rank::{Aggregate, Record, metrics::Agreement, spread},
 };
 
 use super::{
@@ -76,18 +76,10 @@ impl Rank {
         bar.finish_and_clear();
         let records: Vec<Record> = records.into_iter().collect::<Result<_, Failure>>()?;
         let accuracies: Vec<f64> = entries.iter().map(|entry| entry.accuracy).collect();
-        let weights = self.judging.weights()?;
+        let by = self.judging.aggregate()?;
         let column = |name: &str| -> Vec<Option<f64>> {
             records.iter().map(|record| record.scores.get(name).copied()).collect()
         };
-        let joined = |names: &[(String, f64)]| -> Vec<f64> {
-            let columns: Vec<_> =
-                names.iter().map(|(name, weight)| (*weight, column(name))).collect();
-            aggregate(&columns).into_iter().map(|it| it.score.max(f64::MIN)).collect()
-        };
-        let has = |name: &str| judge.scores.iter().any(|score| score.name() == name);
-        let auto: Vec<(String, f64)> =
-            AUTO.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
         let mut results: BTreeMap<String, Agreement> = BTreeMap::new();
         let mut compare = |name: &str, scores: &[f64], accuracies: &[f64]| {
             let random = &mut ChaCha8Rng::seed_from_u64(common.seed);
@@ -101,9 +93,12 @@ impl Rank {
         }
         let parameters: Vec<f64> = records.iter().map(|record| record.parameters as f64).collect();
         compare("parameters", &parameters, &accuracies);
-        let main = if auto.iter().all(|(name, _)| has(name)) { &auto } else { &weights };
-        let aggregated = joined(main);
-        let label = if std::ptr::eq(main, &auto) { "auto" } else { "joined" };
+        let ranked = by.rank(column);
+        let aggregated: Vec<f64> = ranked.into_iter().map(|it| it.score.max(f64::MIN)).collect();
+        let label = match by {
+            Aggregate::InOrder(_) => "auto",
+            Aggregate::LogRanks(_) => "joined",
+        };
         compare(label, &aggregated, &accuracies);
         let seconds: f64 = records.iter().map(|record| record.seconds).sum();
         let per_graph = seconds / records.len().max(1) as f64;
@@ -117,7 +112,7 @@ impl Rank {
             "distinct": origin.distinct,
             "graphs": records.len(),
             "reduced": self.reduced,
-            "weights": main.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "by": by,
             "predictor_hash": judge.probe.predictor.as_ref().map(|it| it.hash.clone()),
             "probe": judge.probe.images.shape,
             "seconds_per_graph": per_graph,

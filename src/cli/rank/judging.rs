@@ -10,14 +10,14 @@ use crate::{
     cli::{Common, Failure},
     data::{Augmentation, Batcher, Dataset, Split},
     predictor::{BUNDLED, CalibrationImages, bundled},
-    rank::{AUTO, Cache, Judge, Probe, scores},
+    rank::{AUTO, Aggregate, Cache, Judge, Probe, scores},
 };
 
 /// Scores, probe and cache.
 #[derive(Debug, Args)]
 pub struct Judging {
-    /// `auto`, `all`, or names of scores, whose ranks are joined; `auto` is spatial-layers,
-    /// learned-mixing and nwot
+    /// `auto`, `all`, or names of scores, whose ranks are joined. `auto` goes by learned-mixing, then by
+    /// spatial-layers, then by nwot; other scores named beside it are shown and do not count
     #[arg(long, value_name = "SCORE,SCORE", value_delimiter = ',', default_value = "auto")]
     by: Vec<String>,
     /// Labelled images to probe with, by path; by default the images that the predictor learned
@@ -50,24 +50,35 @@ impl Judging {
         self.jobs.unwrap_or_else(cores).max(1)
     }
 
-    /// The scores that are joined, with their weights.
-    pub fn weights(&self) -> Result<Vec<(String, f64)>, Failure> {
+    /// How the scores are joined.
+    pub fn aggregate(&self) -> Result<Aggregate, Failure> {
+        Ok(match self.by.iter().any(|name| name.trim() == "auto") {
+            true => Aggregate::InOrder(AUTO.to_vec()),
+            false => {
+                let names = self.names()?.into_iter();
+                Aggregate::LogRanks(names.map(|name| (name, 1.0)).collect())
+            }
+        })
+    }
+
+    /// The scores that are asked for.
+    fn names(&self) -> Result<Vec<String>, Failure> {
         let known: Vec<&str> = scores().iter().map(|score| score.name()).collect();
-        let mut weights: Vec<(String, f64)> = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for name in self.by.iter().map(|name| name.trim()) {
             match name {
-                "auto" => weights.extend(AUTO.map(|(name, weight)| (name.to_owned(), weight))),
-                "all" => weights.extend(known.iter().map(|name| ((*name).to_owned(), 1.0))),
-                name if known.contains(&name) => weights.push((name.to_owned(), 1.0)),
+                "auto" => names.extend(AUTO.map(|it| it.score.to_owned())),
+                "all" => names.extend(known.iter().map(|name| (*name).to_owned())),
+                name if known.contains(&name) => names.push(name.to_owned()),
                 name => {
                     let known = known.join(", ");
                     return Err(format!("no score is called '{name}'; there are {known}").into());
                 }
             }
         }
-        weights.sort_by(|a, b| a.0.cmp(&b.0));
-        weights.dedup_by(|a, b| a.0 == b.0);
-        Ok(weights)
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     /// Gets everything ready.
@@ -98,9 +109,9 @@ impl Judging {
                 (images, Some(labels), data.hash.clone())
             }
         };
-        let wanted = self.weights()?;
+        let wanted = self.names()?;
         let mut chosen = scores();
-        chosen.retain(|score| wanted.iter().any(|(name, _)| name == score.name()));
+        chosen.retain(|score| wanted.iter().any(|name| name == score.name()));
         let setting = format!(
             "{} {} {data_hash} {:?} {:?} {}",
             env!("CARGO_PKG_VERSION"),

@@ -13,7 +13,7 @@ use crate::{
     graph::DimBindings,
     onnx::{Model, atomic},
     ops::registry,
-    rank::{Record, aggregate, spread},
+    rank::{Record, spread},
 };
 
 use super::{
@@ -110,7 +110,7 @@ impl Rank {
             print_json(&serde_json::json!({
                 "schema": 1,
                 "seed": common.seed,
-                "by": self.judging.weights()?.into_iter().collect::<BTreeMap<_, _>>(),
+                "by": self.judging.aggregate()?,
                 "predictor": self.judging.predictor,
                 "graphs": rows.len(),
                 "ranking": shown,
@@ -134,14 +134,14 @@ impl Rank {
     /// Best first; equal scores by structure, then by name.
     fn rows(&self, mut records: Vec<(String, Record)>) -> Result<Vec<Row>, Failure> {
         records.sort_by(|a, b| a.0.cmp(&b.0));
-        let column = |name: &String| {
+        let column = |name: &str| {
             records.iter().map(|(_, record)| record.scores.get(name).copied()).collect()
         };
-        let weights = self.judging.weights()?;
-        let columns: Vec<_> =
-            weights.iter().map(|(name, weight)| (*weight, column(name))).collect();
         let mut firsts: BTreeMap<String, String> = BTreeMap::new();
-        let mut rows: Vec<(String, Row)> = aggregate(&columns)
+        let mut rows: Vec<(String, Row)> = self
+            .judging
+            .aggregate()?
+            .rank(column)
             .into_iter()
             .zip(records)
             .map(|(ranked, (file, record))| {
