@@ -8,10 +8,12 @@
 
 mod address;
 mod layout;
+mod mirror;
 mod scale;
 mod source;
 
 pub use address::{Address, Family, PATCH, Patch, Place, TAPS, TILE, patches_of};
 pub use layout::{PatchPlan, Span};
+pub use mirror::Mirror;
 pub use scale::{Scale, scale_of};
 pub use source::{Source, Sources};

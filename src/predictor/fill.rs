@@ -6,7 +6,7 @@ use crate::{
     encoder::{NodeFeatures, data_nodes},
     graph::{Architecture, Distances, Parameter, ParameterId, Role},
     ops::Registry,
-    patches::{PatchPlan, Sources},
+    patches::{Mirror, PatchPlan, Sources},
 };
 
 use super::{Predictor, PredictorError, Sampling, StandIn, compensate::compensate, sample::draw};
@@ -84,6 +84,11 @@ impl Predictor {
             let parts: Vec<PatchPlan> = chunks(architecture).into_iter().map(plan).collect();
             let diffusion = self.config.network.diffusion.as_ref();
             samples = draw(&network, diffusion, &features, &parts, sampling, &self.device);
+            let mirror = diffusion.filter(|it| it.mirror && sampling.first + sampling.samples > 1);
+            if let Some(mirror) = mirror.and_then(|_| Mirror::of(architecture, registry)) {
+                let odd = 1 - sampling.first % 2;
+                samples.iter_mut().skip(odd).step_by(2).for_each(|weights| mirror.turn(weights));
+            }
         }
         let prediction = |mut weights: Vec<Vec<f32>>| {
             compensate(architecture, registry, &differences, &mut weights);

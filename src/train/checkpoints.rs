@@ -117,6 +117,7 @@ impl Checkpoints {
         Ok(Task {
             graph: graph.clone(),
             condition: Condition { time, ..Condition::full_noise(quality, Vec::new()) },
+            mirrored: false,
             noise,
             goal: Goal::Recover(Arc::new(weights)),
         })

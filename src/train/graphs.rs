@@ -11,7 +11,7 @@ use crate::{
     graph::Architecture,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve, resolve_with_input},
-    patches::{PatchPlan, Sources},
+    patches::{Mirror, PatchPlan, Sources},
     spaces::{SampledGraph, Space},
 };
 
@@ -55,6 +55,8 @@ pub struct PreparedGraph {
     pub plan: PatchPlan,
     /// What runs the network.
     pub runner: Runner,
+    /// Its mirror image, if it has one.
+    pub mirror: Option<Mirror>,
 }
 
 impl PreparedGraph {
@@ -90,8 +92,9 @@ impl PreparedGraph {
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
         let runner = Runner::new(&architecture, registry);
+        let mirror = Mirror::of(&architecture, registry);
         let name = model.name().to_owned();
-        Ok(Self { name, fingerprint, architecture, features, plan, runner })
+        Ok(Self { name, fingerprint, architecture, features, plan, runner, mirror })
     }
 }
 

@@ -328,6 +328,7 @@ impl<'a> Run<'a> {
     ) -> Vec<Task> {
         let denoising = &self.config.denoising;
         let latent = self.config.network.diffusion.as_ref().map_or(0, |it| it.latent);
+        let mirrors = self.config.network.diffusion.as_ref().is_some_and(|it| it.mirror);
         let is_noisy = denoising.refine > 0.0 && random.random::<f32>() < denoising.refine;
         let time = if is_noisy { random.random_range(0.02..0.98) } else { 1.0 };
         let member = |member| {
@@ -335,6 +336,7 @@ impl<'a> Run<'a> {
             Task {
                 graph: graph.clone(),
                 condition: Condition { time, ..Condition::full_noise(Some(1.0), latent) },
+                mirrored: mirrors && member % 2 == 1,
                 noise: stream * denoising.members as u64 + member,
                 goal: goal.clone(),
             }

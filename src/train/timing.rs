@@ -86,6 +86,7 @@ impl StepFixture {
             .map(|_| Task {
                 graph: graph.clone(),
                 condition: Condition::full_noise(None, Vec::new()),
+                mirrored: false,
                 noise: 0,
                 goal: Goal::Classify { images: images.clone(), labels: labels.clone() },
             })

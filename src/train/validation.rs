@@ -1,13 +1,15 @@
 //! Held-out accuracy during training: validation graphs, images held out of the training set.
 
 use burn::tensor::Device;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Scratch},
-    neural::download,
-    predictor::{Estimate, InputConfig, Job, Network},
+    neural::{download, normal},
+    predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
     spaces::{self, Space},
 };
 
@@ -17,6 +19,8 @@ use super::{GraphReader, PreparedGraph, TrainError};
 const GRAPHS: u64 = 12;
 /// Images per graph.
 const IMAGES: usize = 500;
+/// Seed of the samples that are judged, one of each graph.
+const LATENT_SEED: u64 = 0;
 
 /// Fixed graphs and images.
 pub struct Validation {
@@ -62,8 +66,20 @@ impl Validation {
             let batch = <[f32]>::len(data) / (channels * size * size);
             Images { batch, channels, height: size, width: size, data }
         };
-        let jobs: Vec<Job> =
-            self.graphs.iter().map(|graph| Job::new(&graph.features, &graph.plan)).collect();
+        let latent = network.conditioner().map_or(0, Conditioner::latent);
+        let mut random = ChaCha8Rng::seed_from_u64(LATENT_SEED);
+        let mut best = || {
+            let latent = (0..latent).map(|_| normal(&mut random)).collect();
+            Condition::full_noise(Some(1.0), latent)
+        };
+        let conditions: Vec<Condition> = self.graphs.iter().map(|_| best()).collect();
+        let pairs = self.graphs.iter().zip(&conditions);
+        let jobs: Vec<Job> = pairs
+            .map(|(graph, condition)| Job {
+                condition: Some(condition),
+                ..Job::new(&graph.features, &graph.plan)
+            })
+            .collect();
         let weights = Estimate::new(network, &jobs, device).weights();
         let accuracies: Vec<[f64; 2]> = self
             .graphs

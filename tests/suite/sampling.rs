@@ -43,7 +43,7 @@ fn config(diffusion: Option<DiffusionConfig>) -> PredictorConfig {
 }
 
 fn denoiser(process: Process) -> Option<DiffusionConfig> {
-    Some(DiffusionConfig { latent: 3, patch: 8, process, spread: 0.1, steps: 2 })
+    Some(DiffusionConfig { latent: 3, patch: 8, process, spread: 0.1, mirror: true, steps: 2 })
 }
 
 fn empty(config: &PredictorConfig) -> Network {

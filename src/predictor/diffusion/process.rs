@@ -45,13 +45,23 @@ pub struct DiffusionConfig {
     /// Standard deviation, in standardised weights, of what the network cannot tell from graph and
     /// condition. The estimate leaves this much to the noisy patches: see [`DiffusionConfig::trust`].
     pub spread: f32,
+    /// Whether every second sample is the mirror image of what the network writes, where the
+    /// architecture has one: for data sets whose images are as likely mirrored as not.
+    pub mirror: bool,
     /// Steps that a sample takes where nothing else is asked for.
     pub steps: usize,
 }
 
 impl Default for DiffusionConfig {
     fn default() -> Self {
-        Self { latent: 8, patch: 64, process: Process::Cosine, spread: 0.05, steps: 1 }
+        Self {
+            latent: 8,
+            patch: 64,
+            process: Process::Cosine,
+            spread: 0.05,
+            mirror: false,
+            steps: 1,
+        }
     }
 }
 

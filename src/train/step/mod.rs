@@ -26,6 +26,8 @@ pub struct Task {
     pub graph: Arc<PreparedGraph>,
     /// What a denoiser is told, without the noisy weights: they are made in the step.
     pub condition: Condition,
+    /// Whether the network that is judged is the mirror image of what the predictor writes.
+    pub mirrored: bool,
     /// Stream of the noise that weights are mixed with where the condition is not at full noise.
     pub noise: u64,
     /// What the estimate is for.
@@ -73,6 +75,13 @@ pub struct Objective {
 }
 
 impl Task {
+    /// The mirror image of weights or gradients, if the task is about that.
+    fn turn(&self, weights: &mut [Vec<f32>]) {
+        if let Some(mirror) = self.graph.mirror.as_ref().filter(|_| self.mirrored) {
+            mirror.turn(weights);
+        }
+    }
+
     fn images(&self) -> usize {
         match &self.goal {
             Goal::Classify { labels, .. } => labels.len(),

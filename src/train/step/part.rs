@@ -23,7 +23,7 @@ pub(super) struct Part<'a> {
     estimate: Estimate,
     /// What the network wrote, by task and parameter.
     written: Vec<Vec<Vec<f32>>>,
-    /// The estimates x̂₀ that it stands for.
+    /// The estimates x̂₀ that it stands for, mirrored where the task says so.
     weights: Vec<Vec<Vec<f32>>>,
     /// dx̂₀/dF by task.
     slopes: Vec<f32>,
@@ -74,6 +74,9 @@ impl<'a> Part<'a> {
             }
             weights[index] = graph.plan.restore(&estimate);
         }
+        for (task, weights) in tasks.iter().zip(&mut weights) {
+            task.turn(weights);
+        }
         let calibration = match objective.statistics {
             Statistics::Batch => None,
             Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
@@ -109,6 +112,7 @@ impl<'a> Part<'a> {
             };
             let factor = share * slope;
             judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= factor);
+            task.turn(&mut judged.gradients);
             if let Some(calibration) = &judged.calibration {
                 accumulate_scaled(share, calibration, &mut image_gradient);
             }

@@ -1,0 +1,240 @@
+//! Mirror images of networks. Where a data set's images are as likely mirrored as not, so are the
+//! kernels of a network that classifies them: W and its mirror image are two points of one posterior,
+//! and two networks whose mistakes differ. With strides or uneven pads the mirror image looks at other pixels than the
+//! network does at a mirrored image, so that it is a network of its own even to a mirrored test set.
+
+use crate::{
+    graph::{Architecture, Fact, Operand, ParameterId},
+    kernels::Step,
+    ops::Registry,
+};
+
+/// Which parameters of an architecture are turned round, along their last axis, in its mirror image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    kernels: Vec<ParameterId>,
+    widths: Vec<usize>,
+}
+
+/// Where a value keeps the width of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    Axis(usize),
+    Gone,
+}
+
+/// What a node reads.
+struct Read {
+    shape: Option<Vec<usize>>,
+    /// `None` for weights and constants.
+    width: Option<Width>,
+}
+
+impl Mirror {
+    /// Of an architecture with known shapes that reads one batch of images, `[N, C, H, W]`; `None` where
+    /// something depends on where in the width of the image it is, as learned positions do.
+    pub fn of(architecture: &Architecture, registry: &Registry) -> Option<Self> {
+        let mut widths: Vec<Option<Width>> = vec![None; architecture.dag.node_count()];
+        let mut kernels = Vec::new();
+        for &index in &architecture.order {
+            let node = architecture.dag.node_weight(index)?;
+            let facts: Vec<Option<Fact>> =
+                node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
+            let step = registry.get(&node.domain, &node.op_type)?.lower(node, &facts)?;
+            let read = |&operand: &Operand| {
+                let width = match operand {
+                    Operand::Node { node, .. } => widths[node.index()],
+                    Operand::Input(_) => Some(Width::Axis(3)),
+                    _ => None,
+                };
+                Read { shape: extents(architecture, operand), width }
+            };
+            let operands: Vec<Read> = node.inputs.iter().map(read).collect();
+            let result = extents(architecture, Operand::Node { node: index, slot: 0 })?;
+            let width = after(&step, &operands, &result)?;
+            if let (Step::Conv2d { .. }, Some(Operand::Parameter(id))) = (&step, node.inputs.get(1))
+            {
+                kernels.push(*id);
+            }
+            widths[index.index()] = Some(match width {
+                Width::Axis(axis) if result.get(axis) == Some(&1) => Width::Gone,
+                width => width,
+            });
+        }
+        kernels.sort_unstable();
+        kernels.dedup();
+        let mut extents = Vec::with_capacity(kernels.len());
+        for id in &kernels {
+            let parameter = architecture.parameters.get(id.0)?;
+            extents.push(*parameter.shape.as_ref()?.last()?);
+        }
+        Some(Self { kernels, widths: extents })
+    }
+
+    /// Turns weights, or gradients with respect to them, round; by parameter, empty ones stay so.
+    pub fn turn(&self, weights: &mut [Vec<f32>]) {
+        for (id, &width) in self.kernels.iter().zip(&self.widths) {
+            weights[id.0].chunks_exact_mut(width).for_each(<[f32]>::reverse);
+        }
+    }
+}
+
+fn extents(architecture: &Architecture, operand: Operand) -> Option<Vec<usize>> {
+    match operand {
+        Operand::Node { node, slot } => {
+            architecture.dag.node_weight(node)?.outputs.get(slot)?.shape.clone()
+        }
+        _ => architecture.fact(operand)?.shape,
+    }
+}
+
+/// Where a step's result keeps the width, or `None` where its mirror image would not be that of the
+/// result.
+fn after(step: &Step, operands: &[Read], result: &[usize]) -> Option<Width> {
+    let first = operands.first()?;
+    let from = first.shape.as_ref()?;
+    let axis = match (first.width, step) {
+        (Some(Width::Axis(axis)), _) => axis,
+        // Of two operands the second may be the image.
+        (Some(Width::Gone) | None, Step::Add | Step::Mul | Step::Concat { .. }) => {
+            let image = operands.iter().find_map(|read| match read.width {
+                Some(Width::Axis(axis)) => Some(axis),
+                _ => None,
+            });
+            match image {
+                Some(axis) => axis,
+                None => return Some(Width::Gone),
+            }
+        }
+        (Some(Width::Gone), _) => return Some(Width::Gone),
+        (None, _) => return None,
+    };
+    let trailing = |shape: &[usize], axis: usize| shape[axis + 1..].iter().product::<usize>();
+    let stays = |holds: bool| holds.then_some(Width::Axis(axis));
+    match step {
+        Step::Identity | Step::Activation(_) | Step::Scale { .. } => stays(true),
+        Step::Conv2d { .. }
+        | Step::MaxPool { .. }
+        | Step::AveragePool { .. }
+        | Step::BatchNorm { .. }
+        | Step::GroupNorm { .. } => stays(axis == 3 && from.len() == 4),
+        Step::Linear { .. } | Step::LayerNorm { .. } => stays(axis + 1 < from.len()),
+        Step::Softmax { axis: over } => stays(*over != axis),
+        // Whatever is added or multiplied must be the same along the width, unless it is an image too.
+        Step::Add | Step::Mul => stays(operands.iter().all(|Read { shape, width }| {
+            let same = *width == Some(Width::Axis(axis));
+            let from_the_end = result.len() - axis;
+            let extent = shape.as_ref().map(|shape| match shape.len().checked_sub(from_the_end) {
+                Some(index) => shape[index],
+                None => 1,
+            });
+            extent == Some(1) || (same && extent.is_some())
+        })),
+        Step::Concat { axis: along } => stays(
+            *along != axis && operands.iter().all(|read| read.width == Some(Width::Axis(axis))),
+        ),
+        Step::Split { axis: along } => stays(*along != axis),
+        Step::Mean { reduced } if *reduced.get(axis)? => Some(Width::Gone),
+        Step::Mean { reduced } => {
+            let before = reduced[..axis].iter().filter(|reduced| **reduced).count();
+            Some(Width::Axis(if result.len() == from.len() { axis } else { axis - before }))
+        }
+        Step::GlobalMaxPool => Some(Width::Gone),
+        Step::Reshape => (0..result.len())
+            .find(|&to| result[to] == from[axis] && trailing(result, to) == trailing(from, axis))
+            .map(Width::Axis),
+        Step::View { strides, .. } => {
+            let stride = trailing(from, axis);
+            let mut carries =
+                (0..result.len()).filter(|&to| strides.get(to) == Some(&stride) && result[to] > 1);
+            match (carries.next(), carries.next()) {
+                (Some(to), None) if result[to] == from[axis] => Some(Width::Axis(to)),
+                _ => None,
+            }
+        }
+        Step::MatMul => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_abs_diff_eq;
+
+    use super::*;
+    use crate::{
+        execute::{Images, NormStatistics, Runner, Scratch},
+        graph::Attribute,
+        onnx::Model,
+        ops::{registry, resolve},
+        spaces::{Space, plain_cnn},
+    };
+
+    fn architecture(name: &str, onnx: bytes::Bytes) -> Architecture {
+        let model = Model::from_bytes(name, onnx).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, registry()).unwrap();
+        architecture
+    }
+
+    #[test]
+    fn a_mirrored_network_sees_a_mirrored_image_as_the_network_sees_the_image() {
+        let mut tried = 0;
+        for seed in 0..24 {
+            let graph = Space::load("corpus").unwrap().sample(seed).unwrap();
+            let architecture = architecture(&graph.name, graph.onnx);
+            let strided = architecture.dag.node_weights().any(|node| {
+                let strides = node.attributes.0.get("strides");
+                matches!(strides, Some(Attribute::Ints(strides)) if strides.iter().any(|&it| it > 1))
+            });
+            let Some(mirror) = Mirror::of(&architecture, registry()) else { continue };
+            if strided {
+                continue;
+            }
+            tried += 1;
+            let runner = Runner::new(&architecture, registry());
+            let mut weights: Vec<Vec<f32>> = architecture
+                .parameters
+                .iter()
+                .enumerate()
+                .map(|(index, parameter)| {
+                    let value = |at: usize| 0.2 * ((at * 7 + index) as f32).sin() + 0.3;
+                    (0..parameter.len().unwrap_or(0)).map(value).collect()
+                })
+                .collect();
+            let shape = architecture.inputs[0].shape.clone().unwrap();
+            let [_, channels, height, width] = shape[..] else { panic!() };
+            let mut image: Vec<f32> =
+                (0..channels * height * width).map(|at| (at as f32 * 0.37).sin()).collect();
+            let logits = |weights: &[Vec<f32>], image: &[f32]| {
+                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+                let view = Images { batch: 1, channels, height, width, data: image };
+                let statistics = NormStatistics::Measured { rows: 0..1 };
+                runner.logits(&references, view, &statistics, &mut Scratch::default()).unwrap()
+            };
+            let expected = logits(&weights, &image);
+            mirror.turn(&mut weights);
+            image.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            let largest = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
+            for (own, expected) in logits(&weights, &image).iter().zip(&expected) {
+                assert_abs_diff_eq!(own / largest, expected / largest, epsilon = 1e-4);
+            }
+        }
+        assert!(tried > 1, "only {tried} graphs without strides");
+    }
+
+    #[test]
+    fn turning_twice_changes_nothing() {
+        let architecture = architecture("plain-cnn", plain_cnn().into());
+        let mirror = Mirror::of(&architecture, registry()).unwrap();
+        let weights: Vec<Vec<f32>> = architecture
+            .parameters
+            .iter()
+            .map(|parameter| (0..parameter.len().unwrap()).map(|at| at as f32).collect())
+            .collect();
+        let mut turned = weights.clone();
+        mirror.turn(&mut turned);
+        assert_ne!(turned, weights);
+        mirror.turn(&mut turned);
+        assert_eq!(turned, weights);
+    }
+}
