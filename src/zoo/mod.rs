@@ -19,6 +19,8 @@ mod record;
 mod store;
 mod summary;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod wire;
 
