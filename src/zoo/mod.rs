@@ -20,6 +20,8 @@ mod retrieve;
 mod store;
 mod summary;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod wire;
 
