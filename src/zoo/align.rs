@@ -119,7 +119,7 @@ impl<'a> Matching<'a> {
     }
 
     /// Moves one group at a time to where it agrees most, as long as any does.
-    fn descend(&self, permutations: &mut Vec<Vec<usize>>) {
+    fn descend(&self, permutations: &mut [Vec<usize>]) {
         for _ in 0..ROUNDS {
             let mut moved = false;
             for group in 0..permutations.len() {

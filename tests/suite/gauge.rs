@@ -133,7 +133,7 @@ fn shuffled_networks_say_the_same_and_are_recovered() {
     let space = Space::load("corpus").unwrap();
     for seed in 0..12 {
         let sampled = space.sample(seed).unwrap();
-        there_and_back(&sampled.name, &resolved(&sampled.name, sampled.onnx), seed);
+        there_and_back(&sampled.name, &resolved(&sampled.name, sampled.onnx.to_vec()), seed);
     }
 }
 

@@ -244,7 +244,7 @@ impl Follower<'_> {
     }
 
     fn split(&mut self, x: &[Axis], along: usize, node: &Node) -> Option<Vec<Value>> {
-        let mut start = 0;
+        let mut start = 0usize;
         let mut results = Vec::new();
         for output in &node.outputs {
             let extent = *output.shape.as_ref()?.get(along)?;
@@ -263,9 +263,9 @@ impl Follower<'_> {
 
     /// Runs of axes that hold the same elements before and after.
     fn reshaped(&mut self, x: &[Axis], to: &[usize]) -> Option<Value> {
-        let mut from = x.iter().filter(|axis| axis.extent() != 1).peekable();
+        let mut from = x.iter().filter(|axis| axis.extent() != 1);
         let mut result = Vec::with_capacity(to.len());
-        let mut targets = to.iter().copied().peekable();
+        let mut targets = to.iter().copied();
         while let Some(target) = targets.next() {
             if target == 1 {
                 result.push(Axis::Fixed(1));

@@ -272,13 +272,9 @@ mod tests {
         let mut ties = Ties::default();
         let channels = ties.fresh(2);
         let elements = ties.elements(&channels);
-        let flat: Vec<Element> = elements
-            .iter()
-            .flat_map(|&element| [0, 1, 2].map(|part| (element, part)))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|(element, part)| ties.cut(element, part, 3))
-            .collect();
+        let pixels =
+            elements.iter().flat_map(|&element| [(element, 0), (element, 1), (element, 2)]);
+        let flat = pixels.map(|(element, part)| ties.cut(element, part, 3)).collect();
         let flat = ties.list(flat);
         let rows = ties.fresh(6);
         ties.tie(&rows, &flat);
