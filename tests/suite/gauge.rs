@@ -143,8 +143,21 @@ fn a_depthwise_residual_and_a_concatenated_network_move_where_they_may() {
     // One stream of 16, 32 and 64 channels each, and the inside of nine blocks.
     let residual = groups("resnet-20");
     assert_eq!(residual.sizes().iter().sum::<usize>(), (16 + 32 + 64) + 3 * (16 + 32 + 64));
-    // All channels of a dense network are groups of their layers.
-    assert!(groups("densenet-40").sizes().iter().all(|&size| size <= 40));
+    // In a dense network each of the 36 layers is for itself, however often it is read.
+    let dense = groups("densenet-40");
+    assert_eq!(dense.sizes().iter().filter(|&&size| size == 12).count(), 36);
+    // A depthwise convolution's channels are those of the layer before it.
+    let depthwise = named("mobilenet-v2");
+    let moves = Groups::of(&depthwise, registry());
+    let (index, _) = depthwise
+        .parameters
+        .iter()
+        .enumerate()
+        .find(|(_, parameter)| {
+            parameter.slots[0].groups > 1 && parameter.role() == Some(Role::Weight)
+        })
+        .unwrap();
+    assert_eq!(moves.moving(ParameterId(index)).len(), 1);
     let lenet = named("lenet-5");
     let flattened = Groups::of(&lenet, registry());
     let parts = (0..lenet.parameters.len())
