@@ -134,11 +134,6 @@ impl<'a> Ensemble<'a> {
     /// Appends a member's copy of the graph. What is there once, the first one brings.
     fn member(&self, number: usize, graph: &[u8], out: &mut Vec<u8>) -> Result<(), OnnxError> {
         let scope = self.scope(number, graph)?;
-        let described: HashSet<&[u8]> = fields(graph)
-            .map_while(Result::ok)
-            .filter(|field| field.number == VALUE_INFO)
-            .filter_map(|field| name_at(field.payload, &[1]))
-            .collect();
         for field in fields(graph).map_while(Result::ok) {
             let Some(paths) = names(field.number).filter(|_| field.kind == 2) else {
                 if number == 0 {
@@ -152,19 +147,11 @@ impl<'a> Ensemble<'a> {
             }
             let name = name_at(field.payload, paths[0]).unwrap_or_default();
             let shared = scope.shared.contains(name);
-            let mut put = |number| put_bytes(number, &scope.renamed(field.payload, paths), out);
             match field.number {
                 INPUT | VALUE_INFO | QUANTIZATION if shared && number > 0 => {}
-                OUTPUT => {
-                    // What a member returns is known as well as what the ensemble does.
-                    if !shared && !described.contains(name) {
-                        put(VALUE_INFO);
-                    }
-                    if number == 0 {
-                        out.extend_from_slice(field.whole);
-                    }
-                }
-                same => put(same),
+                OUTPUT if number > 0 => {}
+                OUTPUT => out.extend_from_slice(field.whole),
+                same => put_bytes(same, &scope.renamed(field.payload, paths), out),
             }
         }
         Ok(())

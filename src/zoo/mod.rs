@@ -8,11 +8,16 @@
 //! written before the record that names it, and both appear whole or not at all, so that a zoo can
 //! be read at any time and grown on after any interruption.
 
+mod align;
+mod assignment;
 mod candidates;
 mod config;
 mod error;
 mod finetune;
+mod foreign;
 mod grow;
+mod groups;
+mod import;
 mod optimiser;
 mod parent;
 mod record;
@@ -25,9 +30,13 @@ mod tests;
 mod verify;
 mod wire;
 
+pub use align::{Aligned, align, distance};
 pub use config::{GrowConfig, Optimiser, ParentConfig, Schedule, Training};
 pub use error::ZooError;
+pub use foreign::{Foreign, Wanted};
+pub use groups::{Groups, Moving, Place};
 pub use grow::{GrowOptions, Grown, grow};
+pub use import::{Imported, Provenance, import};
 pub use record::{Lineage, Origin, Recipe, Record, Score};
 pub use retrieve::Retrieval;
 pub use store::{FORMAT_VERSION, Zoo, ZooHeader};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use onnx_protobuf::ModelProto;
+use onnx_protobuf::{ModelProto, ValueInfoProto};
 use protobuf::Message;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -118,9 +118,8 @@ fn what_is_no_name_survives_in_every_copy() {
     graph.doc_string = "a graph".to_owned();
     graph.node[0].doc_string = "a node".to_owned();
     let described = graph.node[0].output[0].clone();
-    let mut info = graph.output[0].clone();
-    info.name = described.clone();
-    graph.value_info.push(info);
+    let name = described.clone();
+    graph.value_info.push(ValueInfoProto { name, ..Default::default() });
     let model = Model::from_bytes("m", proto.write_to_bytes().unwrap().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, registry()).unwrap();

@@ -12,6 +12,7 @@ mod execution;
 mod exports;
 mod fingerprint;
 mod functions;
+mod gauge;
 mod independent_reader;
 mod kernels;
 mod known_operators;

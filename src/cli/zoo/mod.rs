@@ -2,6 +2,7 @@
 
 mod export;
 mod grow;
+mod import;
 mod list;
 mod show;
 mod verify;
@@ -25,6 +26,8 @@ pub struct ZooCommand {
 enum Subcommands {
     /// Train graphs from predicted weights and keep snapshots
     Grow(grow::Grow),
+    /// Add a network that others trained
+    Import(import::Import),
     /// List graphs, and what their checkpoints are worth
     List(list::List),
     /// Show everything that is known of a graph's checkpoints or of one checkpoint
@@ -39,6 +42,7 @@ impl ZooCommand {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         match &self.command {
             Subcommands::Grow(command) => command.run(common),
+            Subcommands::Import(command) => command.run(common),
             Subcommands::List(command) => command.run(common),
             Subcommands::Show(command) => command.run(common),
             Subcommands::Verify(command) => command.run(common),

@@ -1,0 +1,114 @@
+//! `weightsmith zoo import`
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    graph::DimBindings,
+    onnx::Model,
+    predictor::{BUNDLED, Predictor, bundled},
+    zoo::{FORMAT_VERSION, Foreign, Precision, Provenance, Wanted, Zoo, ZooHeader, import},
+};
+
+use super::{
+    super::{Common, Exit, Failure, network::Network, predict::file_name, print, print_json},
+    ZooArgs, start,
+};
+
+/// Add a network that others trained, its channels in the order of the predictor's.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The weights, by PyTorch's names or by those of the graph
+    #[arg(value_name = "FILE.safetensors|FILE.onnx")]
+    file: PathBuf,
+    /// The graph they belong to
+    #[arg(long, value_name = "FILE.onnx")]
+    graph: PathBuf,
+    #[command(flatten)]
+    zoo: ZooArgs,
+    /// Predictor whose weights say the order of channels: a folder, or the name of a bundled one
+    #[arg(long, value_name = "PREDICTOR", default_value = BUNDLED[0])]
+    predictor: String,
+    /// SPDX expression of the licence of the weights
+    #[arg(long, value_name = "TEXT", default_value = "NOASSERTION")]
+    licence: String,
+    /// What the network is called; the name of the graph's file if not given
+    #[arg(long)]
+    name: Option<String>,
+}
+
+impl Import {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let network = Network::of(Model::open(&self.graph)?, DimBindings::default())?;
+        if let Some(problem) = network.unsupported().first() {
+            return Err(format!("{}: {problem}", self.graph.display()).into());
+        }
+        let parameters = &network.architecture.parameters;
+        let wanted: Vec<Wanted> = parameters
+            .iter()
+            .enumerate()
+            .map(|(index, parameter)| Wanted {
+                initializer: &parameter.name,
+                state_dict: &network.names[index],
+                transposed: network.transposed(index),
+                shape: parameter.shape.as_deref().unwrap_or_default(),
+            })
+            .collect();
+        let foreign = Foreign::read(&self.file, &wanted)?;
+        let predictor = bundled(&self.predictor, &Device::flex())?;
+        let mut zoo = self.open_or_create(&predictor)?;
+        let provenance = Provenance {
+            name: self.name.clone().unwrap_or_else(|| file_name(&self.graph)),
+            licence: self.licence.clone(),
+        };
+        let weights = &foreign.weights;
+        let imported = import(&mut zoo, &network.architecture, weights, &predictor, provenance)?;
+        let [before, after] = imported.distances;
+        let tensors = &imported.record.tensors;
+        if common.json {
+            print_json(&json!({
+                "schema": 1,
+                "zoo": zoo.folder(),
+                "fingerprint": format!("{:016x}", imported.record.fingerprint),
+                "tensors": tensors,
+                "predictor": self.predictor,
+                "predictor_hash": predictor.hash,
+                "distance_before": before,
+                "distance": after,
+                "unused": foreign.unused,
+            }))?;
+        } else {
+            print(&format!(
+                "{}: {after:.3} of the norm of {}'s weights away from them, {before:.3} as given",
+                start(tensors),
+                self.predictor
+            ))?;
+            for name in &foreign.unused {
+                print(&format!("note: tensor '{name}' is no parameter of the graph"))?;
+            }
+        }
+        Ok(Exit::Success)
+    }
+
+    /// The zoo; a new one holds networks for the images that the predictor's networks read.
+    fn open_or_create(&self, predictor: &Predictor) -> Result<Zoo, Failure> {
+        let folder = &self.zoo.zoo;
+        if Zoo::is_at(folder) {
+            return self.zoo.open();
+        }
+        let header = ZooHeader {
+            format_version: FORMAT_VERSION,
+            name: file_name(folder),
+            space: predictor.config.training.space.clone(),
+            data_hash: predictor.config.training.data_hash.clone(),
+            classes: predictor.config.classes.clone(),
+            input: predictor.config.input.clone(),
+            precision: Precision::F32,
+            config: None,
+        };
+        Ok(Zoo::create(folder, &header)?)
+    }
+}
