@@ -241,8 +241,16 @@ fn predict_writes_samples_that_verify_and_one_that_averages_them() {
         let report = all.join(if name == "plain-cnn" { "report.json" } else { "report.2.json" });
         let (report, predictor) = (report.display().to_string(), predictor.display().to_string());
         let arguments = [
-            "verify", &file, "--report", &report, "--regenerate", &model, "--predictor",
-            &predictor, "--device", "flex",
+            "verify",
+            &file,
+            "--report",
+            &report,
+            "--regenerate",
+            &model,
+            "--predictor",
+            &predictor,
+            "--device",
+            "flex",
         ];
         let output = weightsmith(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
