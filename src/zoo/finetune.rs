@@ -24,17 +24,26 @@ pub(super) struct Judges {
     pub labels: Vec<u16>,
 }
 
+/// What a network is trained with.
+#[derive(Clone, Copy)]
+pub(super) struct Lesson<'a> {
+    pub program: &'a Program,
+    pub architecture: &'a Architecture,
+    pub batcher: &'a Batcher<'a>,
+    /// Channels and side of the images.
+    pub shape: [usize; 2],
+    /// The parent's calibration batch, NCHW.
+    pub calibration: &'a [f32],
+    pub training: &'a Training,
+    /// Steps of the whole run.
+    pub steps: u64,
+}
+
 /// A network in training. Batch normalisation takes its statistics from the parent's calibration
 /// batch, as it did when the parent was trained, so that the running statistics of a snapshot, which
 /// are measured on the same images, are those that its weights were trained with.
 pub(super) struct Trainee<'a> {
-    program: &'a Program,
-    batcher: &'a Batcher<'a>,
-    /// Channels and side of the images.
-    shape: [usize; 2],
-    /// The calibration batch; empty for networks that take no statistics.
-    calibration: &'a [f32],
-    training: &'a Training,
+    lesson: Lesson<'a>,
     descent: Descent<'a>,
     random: ChaCha8Rng,
     weights: Vec<Vec<f32>>,
@@ -42,34 +51,20 @@ pub(super) struct Trainee<'a> {
     scratch: Scratch,
 }
 
-/// What a network is trained with.
-pub(super) struct Lesson<'a> {
-    pub program: &'a Program,
-    pub architecture: &'a Architecture,
-    pub batcher: &'a Batcher<'a>,
-    /// Channels and side of the images.
-    pub shape: [usize; 2],
-    /// NCHW.
-    pub calibration: &'a [f32],
-    pub training: &'a Training,
-    /// Steps of the whole run.
-    pub steps: u64,
-}
-
 impl<'a> Trainee<'a> {
     /// Starts from weights by parameter.
     pub(super) fn new(lesson: Lesson<'a>, weights: Vec<Vec<f32>>, random: ChaCha8Rng) -> Self {
-        let Lesson { program, architecture, batcher, shape, calibration, training, steps } = lesson;
+        let Lesson { architecture, training, steps, .. } = lesson;
         let takes_statistics = architecture
             .order
             .iter()
             .any(|&node| architecture.dag[node].op_type == "BatchNormalization");
         Self {
-            program,
-            batcher,
-            shape,
-            calibration: if takes_statistics { calibration } else { &[] },
-            training,
+            // Without statistics to take, the calibration batch would be work for nothing.
+            lesson: match takes_statistics {
+                true => lesson,
+                false => Lesson { calibration: &[], ..lesson },
+            },
             descent: Descent::new(training, architecture, steps),
             random,
             weights,
@@ -97,15 +92,16 @@ impl<'a> Trainee<'a> {
 
     /// One step; `false` if loss or gradient are not finite, and then nothing has changed.
     pub(super) fn advance(&mut self) -> bool {
-        let (mut images, labels) = self.batcher.batch(self.training.batch, &mut self.random);
+        let Lesson { program, batcher, shape, calibration, training, .. } = self.lesson;
+        let (mut images, labels) = batcher.batch(training.batch, &mut self.random);
         let count = labels.len();
-        images.extend_from_slice(self.calibration);
-        let view = view(&images, self.shape);
+        images.extend_from_slice(calibration);
+        let view = view(&images, shape);
         let rows = if view.batch > count { count..view.batch } else { 0..count };
         let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let mut correct = 0;
-        let (smoothing, classes) = (self.training.label_smoothing, self.program.classes());
-        let (loss, gradients) = self.program.gradients(
+        let (smoothing, classes) = (training.label_smoothing, program.classes());
+        let (loss, gradients) = program.gradients(
             &references,
             view,
             &NormStatistics::Measured { rows },
@@ -131,12 +127,13 @@ impl<'a> Trainee<'a> {
     /// The weights with running statistics measured on the calibration batch.
     pub(super) fn snapshot(&mut self) -> Vec<Vec<f32>> {
         let mut weights = self.weights.clone();
-        if self.calibration.is_empty() {
+        let Lesson { program, shape, calibration, .. } = self.lesson;
+        if calibration.is_empty() {
             return weights;
         }
         let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
-        let images = view(self.calibration, self.shape);
-        for measured in self.program.statistics(&references, images, &mut self.scratch) {
+        let images = view(calibration, shape);
+        for measured in program.statistics(&references, images, &mut self.scratch) {
             weights[measured.mean.0] = measured.means;
             weights[measured.variance.0] = measured.variances;
         }
@@ -146,16 +143,15 @@ impl<'a> Trainee<'a> {
     /// Judges weights in inference mode; `None` if the loss is not finite.
     pub(super) fn judge(&mut self, weights: &[Vec<f32>], judges: &Judges) -> Option<Score> {
         let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-        let [channels, size] = self.shape;
-        let classes = self.program.classes();
+        let Lesson { program, shape: shape @ [channels, size], .. } = self.lesson;
         let (mut loss, mut correct) = (0.0, 0);
         let passes = judges.images.chunks(PASS * channels * size * size);
         for (images, labels) in passes.zip(judges.labels.chunks(PASS)) {
-            let images = view(images, self.shape);
+            let images = view(images, shape);
             let running = NormStatistics::Running;
-            let logits = self.program.logits(&references, images, &running, &mut self.scratch);
+            let logits = program.logits(&references, images, &running, &mut self.scratch);
             let mut gradient = vec![0.0; logits.len()];
-            let outcome = cross_entropy(&logits, labels, 0.0, &mut gradient, classes);
+            let outcome = cross_entropy(&logits, labels, 0.0, &mut gradient, program.classes());
             loss += f64::from(outcome.loss) * labels.len() as f64;
             correct += outcome.correct;
         }

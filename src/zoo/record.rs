@@ -35,7 +35,7 @@ pub struct Record {
 }
 
 /// Where a graph is to be had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Drawn from a search space.

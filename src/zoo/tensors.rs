@@ -138,3 +138,69 @@ fn shape(parameter: &Parameter) -> Result<&[usize], String> {
     let unknown = || format!("the shape of tensor '{}' is not known", parameter.name);
     parameter.shape.as_deref().ok_or_else(unknown)
 }
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_abs_diff_eq;
+    use proptest::prelude::*;
+
+    use crate::graph::{DType, Origin};
+
+    use super::*;
+
+    fn architecture(shapes: &[(&str, &[usize])]) -> Architecture {
+        let parameter = |&(name, shape): &(&str, &[usize])| Parameter {
+            name: name.to_owned(),
+            dtype: DType::F32,
+            shape: Some(shape.to_vec()),
+            origin: Origin::Undefined,
+            slots: Vec::new(),
+            value: None,
+        };
+        let parameters = shapes.iter().map(parameter).collect();
+        Architecture { parameters, ..Architecture::default() }
+    }
+
+    #[test]
+    fn weights_are_read_back() {
+        let graph = architecture(&[("w", &[2, 2]), ("kept", &[3]), ("b", &[2])]);
+        let weights = vec![vec![0.1, -2.0, 3e-3, 70.0], vec![], vec![0.1, 1e6]];
+        let exact = Tensors::new(&graph, &weights, Precision::F32).unwrap();
+        assert_eq!((exact.weights(&graph), exact.values()), (Ok(weights.clone()), 6));
+        let half = Tensors::new(&graph, &weights, Precision::F16).unwrap();
+        let read = half.weights(&graph).unwrap();
+        assert_abs_diff_eq!(read[0][..], weights[0][..], epsilon = 1e-4);
+        assert_eq!(read[1..], weights[1..]);
+        let again = Tensors::new(&graph, &read, Precision::F16).unwrap();
+        assert_eq!(again.sha256(), half.sha256());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let graph = architecture(&[("w", &[2, 2])]);
+        let stored = Tensors::new(&graph, &[vec![1.0; 4]], Precision::F16).unwrap();
+        let read = |shapes| stored.weights(&architecture(shapes)).unwrap_err();
+        assert!(read(&[("w", &[4])]).contains("shape [2, 2] instead of [4]"));
+        assert!(read(&[("other", &[2, 2])]).contains("the graph knows 0"));
+        let short = Tensors::new(&graph, &[vec![1.0; 3]], Precision::F16);
+        assert!(short.unwrap_err().contains("3 values"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_tensors_or_an_error(bytes: Vec<u8>, position: prop::sample::Index) {
+            let graph = architecture(&[("w", &[2, 2]), ("b", &[2])]);
+            let random = Tensors::from_bytes(bytes.clone());
+            prop_assert!(random.weights(&graph).is_err());
+            prop_assert_eq!(random.values(), 0);
+            let weights = [vec![1.0; 4], vec![2.0; 2]];
+            let mut changed = Tensors::new(&graph, &weights, Precision::F16).unwrap().bytes;
+            let position = position.index(changed.len());
+            for (to, from) in changed[position..].iter_mut().zip(bytes) {
+                *to = from;
+            }
+            let changed = Tensors::from_bytes(changed);
+            let _ = (changed.weights(&graph), changed.values());
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    Record, Zoo, ZooError,
+    Origin, Zoo, ZooError,
     store::{record_file, tensor_file},
 };
 
@@ -39,44 +39,34 @@ impl Zoo {
         Ok(problems)
     }
 
+    /// What is wrong with the checkpoints of one graph.
     fn problems_of(&self, fingerprint: u64) -> Vec<String> {
-        let records = self.of_graph(fingerprint);
-        let mut problems = Vec::new();
-        let mut architectures = BTreeMap::new();
-        for record in records {
-            let drawn = architectures.entry(format!("{:?}", record.origin)).or_insert_with(|| {
-                // A graph that somebody brought cannot be drawn again.
-                match &record.origin {
-                    super::Origin::Space { .. } => Some(self.graph(record)),
-                    super::Origin::File(_) => None,
+        let mut graphs = BTreeMap::new();
+        let problems = self.of_graph(fingerprint).iter().filter_map(|record| {
+            let values = match &record.origin {
+                Origin::Space { .. } => {
+                    let drawn = graphs.entry(&record.origin).or_insert_with(|| self.graph(record));
+                    match drawn {
+                        Ok((_, graph)) => self.weights(record, graph).map(|of| count(&of)),
+                        Err(error) => return Some(error.to_string()),
+                    }
                 }
-            });
-            let problem = match drawn {
-                Some(Err(error)) => Some(error.to_string()),
-                Some(Ok((_, architecture))) => {
-                    let weights = self.weights(record, architecture);
-                    self.count(record, weights.map(|of| of.iter().map(Vec::len).sum::<usize>()))
-                }
-                None => {
-                    let tensors = self.tensors(record);
-                    self.count(record, tensors.map(|tensors| tensors.values() as usize))
-                }
+                // Such a graph cannot be drawn again.
+                Origin::File(_) => self.tensors(record).map(|tensors| tensors.values()),
             };
-            problems.extend(problem);
-        }
-        problems
-    }
-
-    /// What is wrong with the number of values that a record's file holds.
-    fn count(&self, record: &Record, found: Result<usize, ZooError>) -> Option<String> {
-        let wanted = record.parameters;
-        match found {
-            Err(error) => Some(error.to_string()),
-            Ok(found) if found as u64 == wanted => None,
-            Ok(found) => {
-                let path = self.path(record);
-                Some(format!("{}: holds {found} values, not {wanted}", path.display()))
+            match values {
+                Err(error) => Some(error.to_string()),
+                Ok(values) if values == record.parameters => None,
+                Ok(values) => {
+                    let (path, wanted) = (self.path(record), record.parameters);
+                    Some(format!("{}: holds {values} values, not {wanted}", path.display()))
+                }
             }
-        }
+        });
+        problems.collect()
     }
+}
+
+fn count(weights: &[Vec<f32>]) -> u64 {
+    weights.iter().map(Vec::len).sum::<usize>() as u64
 }
