@@ -96,6 +96,9 @@ fn for_tract(bytes: &[u8]) -> Vec<u8> {
     for node in graph.node.iter_mut().filter(|node| vectors.contains(&node.output[0])) {
         node.attribute[0].t.as_mut().unwrap().dims.extend([1, 1]);
     }
+    for tensor in graph.initializer.iter_mut().filter(|tensor| vectors.contains(&tensor.name)) {
+        tensor.dims.extend([1, 1]);
+    }
     model.write_to_bytes().unwrap()
 }
 
