@@ -1,5 +1,6 @@
-//! Predictors of weights. A [`Network`] is the graph-conditioned denoiser at full noise: node
-//! tokens and patch addresses go in, an estimate of every patch comes out. A [`Predictor`] is a
+//! Predictors of weights. In a [`Network`] node tokens and patch addresses go in, an estimate of every
+//! patch comes out; with a [`Conditioner`] it is a denoiser, which hears a [`Condition`] besides, and a
+//! [`Sampling`] says how weights are drawn from it. A [`Predictor`] is a
 //! trained network with its configuration, its operator vocabulary and the calibration batch it
 //! learned; it loads from a folder with `config.json` and `model.safetensors`.
 

@@ -14,7 +14,6 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     ops::registry,
     predictor::Condition,
-    spaces::Space,
     zoo::{Groups, Origin, Record, Zoo},
 };
 
@@ -42,11 +41,10 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Opens the zoo of a configuration; `None` where it names none. Graphs are drawn again from the
-    /// run's space, for images of the given size.
+    /// Opens the zoo of a configuration; `None` where it names none. Graphs are drawn again, for images
+    /// of the given size.
     pub(super) fn open(
         config: &TrainConfig,
-        space: &Space,
         reader: &GraphReader,
         size: usize,
     ) -> Result<Option<Self>, TrainError> {
@@ -56,19 +54,12 @@ impl Checkpoints {
         let mut usable = Vec::new();
         let mut accuracies = Vec::new();
         for (index, record) in zoo.records().iter().enumerate() {
-            let (Origin::Space { seed, .. }, Some(quality)) = (&record.origin, &record.validation)
-            else {
+            let (Origin::Space { .. }, Some(quality)) = (&record.origin, &record.validation) else {
                 continue;
             };
             if let Entry::Vacant(vacant) = graphs.entry(record.fingerprint) {
-                let graph = PreparedGraph::new(&space.sample(*seed)?, size, reader)?;
-                if graph.fingerprint != record.fingerprint {
-                    return Err(TrainError::Mismatch(format!(
-                        "{}: graph {seed} of space '{}' is another one now; grow the zoo again",
-                        folder.display(),
-                        space.name
-                    )));
-                }
+                let (model, _) = zoo.graph(record)?;
+                let graph = PreparedGraph::of(&model, size, reader)?;
                 vacant.insert(Arc::new(graph));
             }
             usable.push(index);

@@ -311,6 +311,24 @@ mod tests {
     }
 
     #[test]
+    fn the_recipes_of_the_ablation_start_alike() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/configs/ablation");
+        let mut found = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let config = TrainConfig::load(&path).unwrap();
+            assert_eq!(config.out, Path::new("runs/equal").join(&name));
+            let start = if name == "no-graph" { "predictors/mlp-hypernetwork" } else { "cifar10" };
+            assert_eq!(config.initial.as_deref(), Some(start));
+            assert_eq!(config.network.diffusion.is_some(), name != "one-pass");
+            assert_eq!(config.denoising.scrambled, name == "no-alignment");
+            found += 1;
+        }
+        assert_eq!(found, 7);
+    }
+
+    #[test]
     fn equal_budgets_differ_in_the_graph_only() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/configs");
         let load = |name: &str| TrainConfig::load(&root.join(name)).unwrap();

@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
         let reader =
             GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
         let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
-        let checkpoints = Checkpoints::open(config, &space, &reader, size)?;
+        let checkpoints = Checkpoints::open(config, &reader, size)?;
         Ok(Self {
             config,
             options,

@@ -9,10 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     graph::{Architecture, Parameter, Role},
     neural::normal,
-    onnx::Model,
-    ops::{registry, resolve},
     predictor::{Filled, Prediction},
-    spaces::Space,
 };
 
 use super::{Origin, Record, Zoo, ZooError};
@@ -47,21 +44,16 @@ impl Retrieval {
     /// times the root mean square of each tensor is added: with many, the mean of the zoo plus noise.
     pub fn open(folder: &Path, neighbours: usize, noise: f32) -> Result<Self, ZooError> {
         let zoo = Zoo::open(folder)?;
-        let mut spaces: BTreeMap<&str, Space> = BTreeMap::new();
         let mut graphs = Vec::new();
         for fingerprint in zoo.graphs() {
             let accuracy = |record: &&Record| record.validation.map_or(0.0, |it| it.accuracy);
             let records = zoo.of_graph(fingerprint).iter();
             let best = records.max_by(|a, b| accuracy(a).total_cmp(&accuracy(b)));
             let Some(record) = best else { continue };
-            let Origin::Space { space, seed } = &record.origin else { continue };
-            if !spaces.contains_key(space.as_str()) {
-                spaces.insert(space, Space::load(space)?);
+            if matches!(record.origin, Origin::File(_)) {
+                continue;
             }
-            let graph = spaces[space.as_str()].sample(*seed)?;
-            let mut architecture =
-                Architecture::from_model(&Model::from_bytes(&graph.name, graph.onnx)?)?;
-            resolve(&mut architecture, registry())?;
+            let (_, architecture) = zoo.graph(record)?;
             let descriptor = Descriptor::of(&architecture);
             graphs.push(Known { architecture, descriptor, record: record.clone() });
         }

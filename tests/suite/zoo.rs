@@ -13,6 +13,8 @@ use std::{
 
 use approx::assert_abs_diff_eq;
 use burn::tensor::Device;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use weightsmith::{
     data::{Dataset, Split},
@@ -22,7 +24,7 @@ use weightsmith::{
     ops::{registry, resolve},
     predictor::{Predictor, calibrate},
     train::{RunOptions, TrainConfig, train},
-    zoo::{GrowConfig, GrowOptions, Grown, Zoo, ZooError, grow},
+    zoo::{Groups, GrowConfig, GrowOptions, Grown, Zoo, ZooError, align, grow},
 };
 
 use super::digits::write_idx;
@@ -265,6 +267,29 @@ fn an_exported_checkpoint_has_the_weights_of_the_zoo() {
     let arguments = ["zoo", "export", &format!("{:016x}", record.fingerprint), "--zoo", &folder];
     let output = weightsmith(&[&arguments[..], &["--out", "x.onnx"]].concat());
     assert!(String::from_utf8_lossy(&output.stderr).contains("3 checkpoints"));
+}
+
+#[test]
+fn a_shuffled_checkpoint_of_a_zoo_comes_back() {
+    let farm = Farm::new();
+    let zoo = farm.zoo("zoo", 2);
+    let parent = Predictor::load(&farm.path("run/predictor"), &Device::flex()).unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    for record in zoo.records() {
+        let (_, architecture) = zoo.graph(record).unwrap();
+        let weights = zoo.weights(record, &architecture).unwrap();
+        let groups = Groups::of(&architecture, registry());
+        let mut permutations = groups.identity();
+        permutations.iter_mut().for_each(|permutation| permutation.shuffle(&mut random));
+        let moved = groups.permute(&weights, &permutations).unwrap();
+        // The gauge is that of the parent's prediction, not of the checkpoint itself.
+        let gauge = parent.predict(&architecture, registry(), |_| false).unwrap().weights;
+        let back = align(&architecture, registry(), &moved, &gauge).unwrap();
+        let near = |(own, other): (&f32, &f32)| (own - other).abs() <= 1e-4 * (1.0 + other.abs());
+        let pairs = back.weights.iter().flatten().zip(weights.iter().flatten());
+        let (same, all) = (pairs.clone().filter(|pair| near(*pair)).count(), pairs.count());
+        assert!(same * 100 >= all * 95, "{same} of {all} values are back, step {}", record.step);
+    }
 }
 
 #[test]
