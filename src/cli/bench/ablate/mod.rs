@@ -13,12 +13,18 @@ use crate::{
     data::{Dataset, Split},
     evaluate::{Comparison, Interval},
     memory,
+    onnx::atomic,
     rank::metrics::spearman,
     spaces::Space,
 };
 
 use super::{
-    super::{Common, Exit, Failure, predict::TOOL, print, print_json},
+    super::{
+        Common, Exit, Failure,
+        plot::{Axis, Plot, Point},
+        predict::TOOL,
+        print, print_json,
+    },
     bar,
     guard::Guard,
     held_out::held_out,
@@ -48,6 +54,9 @@ pub(super) struct Ablate {
     /// Only rows whose name contains this; may be given more than once. The first row stays
     #[arg(long = "row", value_name = "TEXT")]
     rows: Vec<String>,
+    /// Draw what was asked for and what was reached, of the rows that ask for a quality
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -144,6 +153,11 @@ impl Ablate {
             .zip(&rows)
             .filter_map(|(row, result)| Some((f64::from(row.quality?), result.top1.mean)))
             .unzip();
+        if let Some(path) = &self.plot {
+            let svg = picture(&asked).svg();
+            atomic::write(path, |out| out.write_all(svg.as_bytes()))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         let report = Report {
             schema: SCHEMA,
             tool: TOOL.to_owned(),
@@ -165,6 +179,20 @@ impl Ablate {
             false => print(&table::table(&report))?,
         }
         Ok(Exit::Success)
+    }
+}
+
+/// Accuracies by the quality that was asked for.
+fn picture((asked, reached): &(Vec<f64>, Vec<f64>)) -> Plot {
+    let point = |(&x, &top1): (&f64, &f64)| {
+        let y = 100.0 * top1;
+        Point { x, y, front: true, label: format!("quality {x:.2}: {y:.2} %") }
+    };
+    Plot {
+        title: "Quality asked for and reached on held-out graphs",
+        x: Axis { name: "quality asked for, over the range of the zoo" },
+        y: Axis { name: "top-1, %" },
+        points: asked.iter().zip(reached).map(point).collect(),
     }
 }
 
