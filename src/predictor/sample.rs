@@ -126,12 +126,9 @@ pub(super) fn draw(
         weights = estimate(&samples, time, sampling.quality);
         if sampling.guidance != 0.0 {
             let unasked = estimate(&samples, time, None);
-            for (weights, unasked) in weights.iter_mut().zip(unasked) {
-                for (weights, unasked) in weights.iter_mut().zip(unasked) {
-                    for (weight, unasked) in weights.iter_mut().zip(unasked) {
-                        *weight += sampling.guidance * (*weight - unasked);
-                    }
-                }
+            let unasked = unasked.iter().flatten().flatten();
+            for (weight, unasked) in weights.iter_mut().flatten().flatten().zip(unasked) {
+                *weight += sampling.guidance * (*weight - unasked);
             }
         }
         if steps == 1 {

@@ -18,8 +18,8 @@ pub(super) struct Judged {
 }
 
 /// How far an estimate is from the checkpoint that it should recover: mean squared error of
-/// standardised values, every tensor counting the same.
-pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Judged {
+/// standardised values, every tensor counting the same; `None` if that is not finite.
+pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Option<Judged> {
     let mut gradients = vec![Vec::new(); weights.len()];
     let mut loss = 0.0;
     if let Goal::Recover(target) = &task.goal {
@@ -42,7 +42,7 @@ pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Judged {
                 .collect();
         }
     }
-    Judged { loss, correct: [0; 2], gradients, calibration: None }
+    loss.is_finite().then_some(Judged { loss, correct: [0; 2], gradients, calibration: None })
 }
 
 /// Judges the members of a group one after the other. Each is told how well those before it did on

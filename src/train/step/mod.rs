@@ -162,12 +162,12 @@ pub fn step(
     let last = judged.iter().skip(objective.members - 1).step_by(objective.members).flatten();
     let together: usize = last.map(|judged| judged.correct[1]).sum();
     let together = (together * objective.members) as f64 / images.max(1) as f64;
-    let recovered: Vec<Judged> = predicted[classifying..].iter().map(recover).collect();
-    let recovery: f64 = recovered.iter().map(|judged| f64::from(judged.loss)).sum();
-    let recovery = recovery / recovered.len().max(1) as f64;
+    let recovered: Vec<Option<Judged>> = predicted[classifying..].iter().map(recover).collect();
+    let recovery: f64 = recovered.iter().flatten().map(|judged| f64::from(judged.loss)).sum();
+    let recovery = recovery / recovered.iter().flatten().count().max(1) as f64;
     let shares =
         [1.0 / classifying.max(1) as f32, objective.recovery / recovered.len().max(1) as f32];
-    judged.extend(recovered.into_iter().map(Some));
+    judged.extend(recovered);
     let finite = judged.iter().flatten().count();
     let mut judged = judged.into_iter();
     let parts: Vec<_> = parts
