@@ -293,6 +293,71 @@ fn a_shuffled_checkpoint_of_a_zoo_comes_back() {
 }
 
 #[test]
+fn a_denoiser_learns_from_a_zoo_and_is_ablated() {
+    let farm = Farm::new();
+    farm.zoo("zoo", 2);
+    let [data, zoo, parent] = ["data", "zoo", "run/predictor"].map(|name| farm.path(name));
+    for (name, further, scrambled) in [("cosine", "", false), ("flow", "process = \"flow\"", true)]
+    {
+        let text = format!(
+            "name = \"{name}\"\nspace = \"tiny\"\ndata = {data:?}\nout = {:?}\ninitial = {parent:?}\n\
+             meta_batch = 2\nbatch = 8\ngraphs = 2\naugmentation = \"none\"\nlog_every = 1\n\
+             [network]\ntrunk = 16\nhidden = 16\ncalibration = 4\n\
+             [network.encoder]\nwidth = 8\nheads = 2\nlayers = 1\n\
+             [network.diffusion]\nlatent = 2\npatch = 4\nmirror = true\n{further}\n\
+             [denoising]\nmembers = 2\ntogether = 0.5\nrefine = 0.5\nzoo = {zoo:?}\ncheckpoints = 2\n\
+             scrambled = {scrambled}\n\
+             [[stages]]\nsteps = 3\nsize = 16\nstatistics = \"calibration\"\n",
+            farm.path(name)
+        );
+        let recipe = farm.path(&format!("{name}.toml"));
+        fs::write(&recipe, text).unwrap();
+        let output =
+            weightsmith(&["train", &recipe.display().to_string(), "--device", "flex", "-q"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metrics = fs::read_to_string(farm.path(name).join("metrics.jsonl")).unwrap();
+        let first: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+        for key in ["loss", "together", "recovery"] {
+            assert!(first[key].as_f64().is_some_and(f64::is_finite), "{key}: {first}");
+        }
+        let written = Predictor::load(&farm.path(name).join("predictor"), &Device::flex()).unwrap();
+        let [low, high] = written.config.training.quality_range.unwrap();
+        assert!(0.0 <= low && low <= high && high <= 1.0);
+    }
+    let row = |name: &str, predictor: &str, further: &str| {
+        format!("[[rows]]\nname = \"{name}\"\npredictor = {predictor:?}\n{further}\n")
+    };
+    let of = |name: &str| farm.path(name).join("predictor").display().to_string();
+    let mut rows = row("parent", &parent.display().to_string(), "");
+    for combine in ["each", "consensus", "ensemble", "average", "oracle"] {
+        let further = format!("samples = 2\nsteps = 2\ncombine = \"{combine}\"");
+        rows += &row(combine, &of("cosine"), &further);
+    }
+    for quality in [0.1, 0.5, 0.9] {
+        rows += &row("quality", &of("flow"), &format!("quality = {quality}"));
+    }
+    for from in ["nearest", "mean"] {
+        rows += &row(from, &format!("{from}:{}", zoo.display()), "");
+    }
+    let config = farm.path("ablation.toml");
+    fs::write(&config, format!("splits = []\ngraphs = 2\nimages = 20\ndraws = 2\n{rows}")).unwrap();
+    let [config, data, plot] =
+        [config, data, farm.path("quality.svg")].map(|path| path.display().to_string());
+    let output =
+        weightsmith(&["bench", "ablate", &config, "--data", &data, "--plot", &plot, "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json_of(&output);
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 11);
+    assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row["top1"]["mean"].as_f64().unwrap())));
+    let mean = |row: usize| rows[row]["top1"]["mean"].as_f64().unwrap();
+    assert!(mean(1) <= mean(5), "the best of two is no worse than their mean");
+    assert!(
+        report["quality_control"].is_number() && fs::read_to_string(plot).unwrap().contains("svg")
+    );
+}
+
+#[test]
 fn a_zoo_can_be_looked_at() {
     let farm = Farm::new();
     let zoo = farm.zoo("zoo", 2);

@@ -118,7 +118,9 @@ impl Ablate {
         let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
         for row in &config.rows {
             if !subjects.contains_key(&row.predictor) {
-                subjects.insert(row.predictor.clone(), Subject::open(&row.predictor, None)?);
+                // What is retrieved is for the images of the first row's predictor.
+                let like = Some(config.rows[0].predictor.as_str());
+                subjects.insert(row.predictor.clone(), Subject::open(&row.predictor, like)?);
             }
         }
         let judged: Vec<&Subject> = subjects.values().collect();
