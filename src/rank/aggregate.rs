@@ -14,7 +14,7 @@ pub struct Criterion {
 /// What `auto` goes by: graphs that one score ties are told apart by the next.
 ///
 /// First whether anything unlearned mixes pixels (`learned-mixing`), then how deep learned mixing goes
-/// (`spatial-layers`), then whether images stay apart (`nwot`), by quarters: its finer differences say
+/// (`spatial-layers`), then whether images stay apart (`nwot`), by eighths: its finer differences say
 /// nothing. None of them looks at an accuracy, but scores, order and grades were chosen with accuracies
 /// in sight: those of 250 networks of NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of
 /// ours after 20 epochs of SGD. `learned-mixing` was devised on NAS-Bench-101. What `auto` does elsewhere
@@ -22,7 +22,7 @@ pub struct Criterion {
 pub const AUTO: [Criterion; 3] = [
     Criterion { score: "learned-mixing", grades: None },
     Criterion { score: "spatial-layers", grades: None },
-    Criterion { score: "nwot", grades: Some(4) },
+    Criterion { score: "nwot", grades: Some(8) },
 ];
 
 /// How scores become one ranking.
