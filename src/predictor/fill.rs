@@ -121,7 +121,8 @@ impl Predictor {
                 refuse("at least one sample in one step is to be drawn")
             }
             None if asked != Sampling::default() => refuse(&format!(
-                "the predictor '{}' writes one set of weights, in one step and of one quality",
+                "the predictor '{}' writes one set of weights, in one step and of one quality; choose one \
+                 with network.diffusion, such as predictors/diffusion",
                 self.config.name
             )),
             _ => Ok(()),
