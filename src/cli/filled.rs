@@ -7,7 +7,7 @@ use safetensors::Dtype;
 
 use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
-    evaluate::{consensus, judge},
+    evaluate::{consensus, judge, mean_of},
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::{Architecture, DType, Origin, Parameter, ParameterId, Role},
     onnx::{
@@ -51,7 +51,38 @@ pub(super) struct FilledNetwork {
     pub(super) notices: Vec<String>,
 }
 
-/// The mean of some networks' weights, with batch-normalisation statistics measured again.
+/// The means of the weights of several networks of one architecture, by parameter.
+pub(super) fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
+    let parameters = networks.first().map_or(0, |weights| weights.len());
+    let mean = |index: usize| {
+        let values: Vec<&[f32]> =
+            networks.iter().map(|weights| weights[index].as_slice()).collect();
+        mean_of(&values)
+    };
+    (0..parameters).map(mean).collect()
+}
+
+/// Which of several networks of one architecture agrees most with the others on images; see
+/// [`consensus`].
+pub(super) fn agreeing(
+    architecture: &Architecture,
+    networks: &[&[Vec<f32>]],
+    images: &CalibrationImages,
+) -> Result<usize, Failure> {
+    let runner = Runner::new(architecture, registry());
+    let [batch, channels, height, width] = images.shape;
+    let view = Images { batch, channels, height, width, data: &images.data };
+    let logits = |weights: &&[Vec<f32>]| {
+        let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+    };
+    let logits = networks.iter().map(logits).collect::<Result<Vec<_>, _>>()?;
+    let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+    let classes = members.first().map_or(0, |logits| logits.len() / batch.max(1));
+    consensus(&members, classes).ok_or_else(|| "no sample gives finite logits".into())
+}
+
+/// Weights with batch-normalisation statistics measured on images.
 pub(super) fn recalibrated(
     architecture: &Architecture,
     weights: Vec<Vec<f32>>,
@@ -105,37 +136,23 @@ impl FilledNetwork {
         mut samples: Vec<Self>,
         images: &CalibrationImages,
     ) -> Result<Self, Failure> {
-        let share = 1.0 / samples.len() as f32;
-        let others = samples.split_off(1);
-        let mut mean = samples.swap_remove(0);
-        mean.prediction.weights.iter_mut().flatten().for_each(|weight| *weight *= share);
-        for other in others {
-            let values = other.prediction.weights.into_iter().flatten();
-            for (mean, value) in mean.prediction.weights.iter_mut().flatten().zip(values) {
-                *mean += share * value;
-            }
-        }
-        Ok(Self::of(network, mean.prediction, images, mean.calibration)?)
+        let weights: Vec<&[Vec<f32>]> =
+            samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();
+        let mean = mean_weights(&weights);
+        let Self { prediction, calibration, .. } = samples.swap_remove(0);
+        let prediction = Prediction { weights: mean, ..prediction };
+        Ok(Self::of(network, prediction, images, calibration)?)
     }
 
-    /// The sample that agrees most with the others on the given images; see [`consensus`].
+    /// See [`agreeing`].
     pub(super) fn consensus(
         network: &Network,
         samples: &[Self],
         images: &CalibrationImages,
     ) -> Result<usize, Failure> {
-        let runner = Runner::new(&network.architecture, registry());
-        let [batch, channels, height, width] = images.shape;
-        let view = Images { batch, channels, height, width, data: &images.data };
-        let logits = |sample: &Self| {
-            let weights: Vec<&[f32]> =
-                sample.prediction.weights.iter().map(Vec::as_slice).collect();
-            runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
-        };
-        let logits = samples.iter().map(logits).collect::<Result<Vec<_>, _>>()?;
-        let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
-        let classes = members.first().map_or(0, |logits| logits.len() / batch.max(1));
-        consensus(&members, classes).ok_or_else(|| "no sample gives finite logits".into())
+        let weights: Vec<&[Vec<f32>]> =
+            samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();
+        agreeing(&network.architecture, &weights, images)
     }
 
     /// The sample that gets most of the validation images of a data set right.

@@ -1,12 +1,14 @@
 //! Several networks of one graph as one: the mean of their logits, and which of them agrees most with
 //! the others.
 
-/// The mean logits of some networks on the same images.
-pub fn mean_logits(members: &[&[f32]]) -> Vec<f32> {
-    let mut mean = vec![0.0; members.first().map_or(0, |logits| logits.len())];
-    for logits in members {
-        for (mean, logit) in mean.iter_mut().zip(*logits) {
-            *mean += logit / members.len() as f32;
+use crate::kernels::probabilities;
+
+/// The mean of several networks' values: their logits on the same images, or one of their tensors.
+pub fn mean_of(members: &[&[f32]]) -> Vec<f32> {
+    let mut mean = vec![0.0; members.first().map_or(0, |values| values.len())];
+    for values in members {
+        for (mean, value) in mean.iter_mut().zip(*values) {
+            *mean += value / members.len() as f32;
         }
     }
     mean
@@ -19,23 +21,13 @@ pub fn consensus(members: &[&[f32]], classes: usize) -> Option<usize> {
     let probabilities: Vec<Vec<f32>> =
         members.iter().map(|logits| probabilities(logits, classes)).collect();
     let references: Vec<&[f32]> = probabilities.iter().map(Vec::as_slice).collect();
-    let mean = mean_logits(&references);
+    let mean = mean_of(&references);
     let loss = |own: &Vec<f32>| -> f32 {
         own.iter().zip(&mean).map(|(own, mean)| -mean * own.max(1e-9).ln()).sum()
     };
     let losses = probabilities.iter().map(loss).enumerate();
     let finite = losses.filter(|(_, loss)| loss.is_finite());
     finite.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
-}
-
-fn probabilities(logits: &[f32], classes: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(logits.len());
-    for row in logits.chunks(classes.max(1)) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
-        out.extend(row.iter().map(|logit| (logit - largest).exp() / total));
-    }
-    out
 }
 
 #[cfg(test)]
@@ -53,8 +45,8 @@ mod tests {
     }
 
     #[test]
-    fn logits_are_averaged() {
-        let mean = mean_logits(&[&[1.0, 3.0], &[2.0, -1.0]]);
+    fn values_are_averaged() {
+        let mean = mean_of(&[&[1.0, 3.0], &[2.0, -1.0]]);
         assert_abs_diff_eq!(mean[0], 1.5);
         assert_abs_diff_eq!(mean[1], 1.0);
     }

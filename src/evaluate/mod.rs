@@ -18,7 +18,7 @@ pub use baseline::{he_initialisation, train_with_sgd};
 pub use corruption::{Corruption, SEVERITIES};
 pub use diversity::Diversity;
 pub use failure::Failures;
-pub use members::{consensus, mean_logits};
+pub use members::{consensus, mean_of};
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
 pub use network::{EvaluateError, judge, logits, run_reference, tally};
 pub use novelty::{

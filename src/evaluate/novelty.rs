@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::neural::normal;
+use crate::{neural::normal, zoo::distance};
 
 /// Noise added to a reference, as parts of each tensor's root mean square.
 pub const NOISES: [f32; 6] = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8];
@@ -33,17 +33,8 @@ pub fn relative_distance(weights: &[Vec<f32>], reference: &[Vec<f32>]) -> Option
     if weights.len() != reference.len() {
         return None;
     }
-    let (mut difference, mut norm) = (0.0, 0.0);
-    for (own, other) in weights.iter().zip(reference) {
-        if own.len() != other.len() {
-            return None;
-        }
-        for (own, other) in own.iter().zip(other) {
-            difference += f64::from(own - other).powi(2);
-            norm += f64::from(*other).powi(2);
-        }
-    }
-    Some((difference / norm.max(f64::MIN_POSITIVE)).sqrt())
+    let fit = weights.iter().zip(reference).all(|(own, other)| own.len() == other.len());
+    fit.then(|| distance(weights, reference))
 }
 
 /// A reference with normal noise of `noise` times the root mean square of every tensor.

@@ -81,11 +81,10 @@ pub(super) fn lower(
     };
     for &index in &needed(architecture) {
         let node = &architecture.dag[index];
-        let facts: Vec<_> = node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
-        let operator = registry.get(&node.domain, &node.op_type);
-        let step = operator
-            .and_then(|operator| operator.lower(node, &facts))
+        let step = registry
+            .step(architecture, node)
             .ok_or_else(|| NotLowered(architecture.describe(index)))?;
+        let operator = registry.get(&node.domain, &node.op_type);
         let passage = operator.and_then(|operator| operator.passage(node));
         lowering.node(index, step, passage, &images).ok_or_else(|| {
             NotLowered(format!("the operands of {}", architecture.describe(index)))

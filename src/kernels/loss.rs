@@ -44,6 +44,17 @@ pub fn cross_entropy(
     LossOutcome { loss, correct }
 }
 
+/// Softmax of every row of `logits`, `[rows, classes]`.
+pub fn probabilities(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(logits.len());
+    for row in logits.chunks(classes.max(1)) {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f32 = row.iter().map(|logit| (logit - largest).exp()).sum();
+        out.extend(row.iter().map(|logit| (logit - largest).exp() / total));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

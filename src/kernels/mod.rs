@@ -29,7 +29,7 @@ mod window;
 
 pub(crate) use simd::vectorised;
 
-pub use loss::{LossOutcome, cross_entropy};
+pub use loss::{LossOutcome, cross_entropy, probabilities};
 pub use pixel::Pixel;
 pub use scratch::{Buffer, Scratch};
 pub use step::{Activation, Step};

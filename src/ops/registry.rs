@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::OnceLock};
 
-use crate::graph::Node;
+use crate::{
+    graph::{Architecture, Fact, Node},
+    kernels::Step,
+};
 
 use super::{
     OpError, Operator, activation, attention, binary, compare, conv, einsum, join, linear, norm,
@@ -61,6 +64,14 @@ impl Registry {
     /// Looks an operator up, always with its domain.
     pub fn get(&self, domain: &str, op_type: &str) -> Option<&dyn Operator> {
         self.operators.get(domain)?.get(op_type).map(AsRef::as_ref)
+    }
+
+    /// What a node lowers to in its graph, if its operator is here and has a kernel for it.
+    pub fn step(&self, architecture: &Architecture, node: &Node) -> Option<Step> {
+        let operator = self.get(&node.domain, &node.op_type)?;
+        let facts: Vec<Option<Fact>> =
+            node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
+        operator.lower(node, &facts)
     }
 
     /// The operator that a node is, if it is here in the node's opset; otherwise why not.

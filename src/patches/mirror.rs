@@ -4,7 +4,7 @@
 //! network does at a mirrored image, so that it is a network of its own even to a mirrored test set.
 
 use crate::{
-    graph::{Architecture, Fact, Operand, ParameterId},
+    graph::{Architecture, Operand, ParameterId},
     kernels::Step,
     ops::Registry,
 };
@@ -12,8 +12,8 @@ use crate::{
 /// Which parameters of an architecture are turned round, along their last axis, in its mirror image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
-    kernels: Vec<ParameterId>,
-    widths: Vec<usize>,
+    /// Each with the length of its last axis.
+    kernels: Vec<(ParameterId, usize)>,
 }
 
 /// Where a value keeps the width of the image.
@@ -38,23 +38,21 @@ impl Mirror {
         let mut kernels = Vec::new();
         for &index in &architecture.order {
             let node = architecture.dag.node_weight(index)?;
-            let facts: Vec<Option<Fact>> =
-                node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
-            let step = registry.get(&node.domain, &node.op_type)?.lower(node, &facts)?;
+            let step = registry.step(architecture, node)?;
             let read = |&operand: &Operand| {
                 let width = match operand {
                     Operand::Node { node, .. } => widths[node.index()],
                     Operand::Input(_) => Some(Width::Axis(3)),
                     _ => None,
                 };
-                Read { shape: extents(architecture, operand), width }
+                Read { shape: architecture.fact(operand).and_then(|fact| fact.shape), width }
             };
             let operands: Vec<Read> = node.inputs.iter().map(read).collect();
-            let result = extents(architecture, Operand::Node { node: index, slot: 0 })?;
+            let result = node.outputs.first()?.shape.clone()?;
             let width = after(&step, &operands, &result)?;
             if let (Step::Conv2d { .. }, Some(Operand::Parameter(id))) = (&step, node.inputs.get(1))
             {
-                kernels.push(*id);
+                kernels.push((*id, *architecture.parameters.get(id.0)?.shape.as_ref()?.last()?));
             }
             widths[index.index()] = Some(match width {
                 Width::Axis(axis) if result.get(axis) == Some(&1) => Width::Gone,
@@ -63,28 +61,14 @@ impl Mirror {
         }
         kernels.sort_unstable();
         kernels.dedup();
-        let mut extents = Vec::with_capacity(kernels.len());
-        for id in &kernels {
-            let parameter = architecture.parameters.get(id.0)?;
-            extents.push(*parameter.shape.as_ref()?.last()?);
-        }
-        Some(Self { kernels, widths: extents })
+        Some(Self { kernels })
     }
 
     /// Turns weights, or gradients with respect to them, round; by parameter, empty ones stay so.
     pub fn turn(&self, weights: &mut [Vec<f32>]) {
-        for (id, &width) in self.kernels.iter().zip(&self.widths) {
+        for &(id, width) in &self.kernels {
             weights[id.0].chunks_exact_mut(width).for_each(<[f32]>::reverse);
         }
-    }
-}
-
-fn extents(architecture: &Architecture, operand: Operand) -> Option<Vec<usize>> {
-    match operand {
-        Operand::Node { node, slot } => {
-            architecture.dag.node_weight(node)?.outputs.get(slot)?.shape.clone()
-        }
-        _ => architecture.fact(operand)?.shape,
     }
 }
 

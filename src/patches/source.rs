@@ -4,7 +4,7 @@
 //! like several layers that read one each.
 
 use crate::{
-    graph::{Architecture, Fact, NodeIndex, Operand},
+    graph::{Architecture, NodeIndex, Operand},
     kernels::Step,
     ops::Registry,
 };
@@ -37,9 +37,7 @@ impl<'a> Sources<'a> {
         let steps = (0..architecture.dag.node_count())
             .map(|index| {
                 let node = architecture.dag.node_weight(NodeIndex::new(index))?;
-                let facts: Vec<Option<Fact>> =
-                    node.inputs.iter().map(|&operand| architecture.fact(operand)).collect();
-                registry.get(&node.domain, &node.op_type)?.lower(node, &facts)
+                registry.step(architecture, node)
             })
             .collect();
         Self { architecture, steps }

@@ -19,14 +19,7 @@ fn readers(architecture: &Architecture, registry: &Registry, node: NodeIndex) ->
     while let Some(node) = stack.pop() {
         for edge in architecture.dag.edges_directed(node, Direction::Outgoing) {
             let reader = edge.target();
-            let facts: Vec<_> = architecture.dag[reader]
-                .inputs
-                .iter()
-                .map(|&operand| architecture.fact(operand))
-                .collect();
-            let of = &architecture.dag[reader];
-            let operator = registry.get(&of.domain, &of.op_type);
-            match operator.and_then(|operator| operator.lower(of, &facts)) {
+            match registry.step(architecture, &architecture.dag[reader]) {
                 Some(Step::Conv2d { .. } | Step::Linear { .. })
                     if edge.weight().destination_slot == 0 =>
                 {

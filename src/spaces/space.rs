@@ -1,6 +1,10 @@
 //! A search space as its TOML file describes it.
 
-use std::{borrow::Cow, fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +189,19 @@ impl Space {
         let space: Self = toml::from_str(text).map_err(|error| malformed(name, &error))?;
         space.check()?;
         Ok(space)
+    }
+
+    /// Whether a data set of so many classes fits; otherwise a sentence that names its file.
+    pub fn check_classes(&self, classes: usize, data: &Path) -> Result<(), String> {
+        match classes == self.classes {
+            true => Ok(()),
+            false => Err(format!(
+                "space '{}' has {} classes, {} has {classes}",
+                self.name,
+                self.classes,
+                data.display()
+            )),
+        }
     }
 
     /// The space of that name with changes: tables are merged field by field, families by their

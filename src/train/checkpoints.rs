@@ -58,8 +58,8 @@ impl Checkpoints {
                 continue;
             };
             if let Entry::Vacant(vacant) = graphs.entry(record.fingerprint) {
-                let (model, _) = zoo.graph(record)?;
-                let graph = PreparedGraph::of(&model, size, reader)?;
+                let (model, architecture) = zoo.graph(record)?;
+                let graph = PreparedGraph::resolved(model.name(), architecture, size, reader)?;
                 vacant.insert(Arc::new(graph));
             }
             usable.push(index);

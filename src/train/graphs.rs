@@ -28,6 +28,8 @@ pub struct GraphReader {
     pub node_encoder: Option<Arc<dyn NodeEncoder>>,
     /// Whether patches follow the makers of channels.
     pub sources: bool,
+    /// Whether mirror images of networks are wanted.
+    pub mirror: bool,
 }
 
 impl GraphReader {
@@ -55,7 +57,7 @@ pub struct PreparedGraph {
     pub plan: PatchPlan,
     /// What runs the network.
     pub runner: Runner,
-    /// Its mirror image, if it has one.
+    /// Its mirror image, if it has one and the reader wants it.
     pub mirror: Option<Mirror>,
 }
 
@@ -72,18 +74,26 @@ impl PreparedGraph {
 
     /// Reads a model for square images of the given size.
     pub fn of(model: &Model, size: usize, reader: &GraphReader) -> Result<Self, TrainError> {
-        let registry = reader.registry;
         let mut architecture = Architecture::from_model(model)?;
-        resolve(&mut architecture, registry)?;
+        resolve(&mut architecture, reader.registry)?;
+        Self::resolved(model.name(), architecture, size, reader)
+    }
+
+    /// Makes a resolved architecture ready for square images of the given size.
+    pub fn resolved(
+        name: &str,
+        mut architecture: Architecture,
+        size: usize,
+        reader: &GraphReader,
+    ) -> Result<Self, TrainError> {
+        let registry = reader.registry;
         let fingerprint = architecture.fingerprint();
         let mut shape = architecture
             .inputs
             .first()
             .and_then(|input| input.shape.clone())
             .filter(|shape| shape.len() == 4)
-            .ok_or_else(|| {
-                TrainError::Mismatch(format!("{}: not an image network", model.name()))
-            })?;
+            .ok_or_else(|| TrainError::Mismatch(format!("{name}: not an image network")))?;
         if shape[2..] != [size, size] {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
@@ -92,9 +102,16 @@ impl PreparedGraph {
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
         let runner = Runner::new(&architecture, registry);
-        let mirror = Mirror::of(&architecture, registry);
-        let name = model.name().to_owned();
-        Ok(Self { name, fingerprint, architecture, features, plan, runner, mirror })
+        let mirror = reader.mirror.then(|| Mirror::of(&architecture, registry)).flatten();
+        Ok(Self {
+            name: name.to_owned(),
+            fingerprint,
+            architecture,
+            features,
+            plan,
+            runner,
+            mirror,
+        })
     }
 }
 

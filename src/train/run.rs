@@ -116,15 +116,7 @@ impl<'a> Run<'a> {
         let [channels, ..] = space.input;
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
         let held_out_images = Dataset::open(&config.data, Split::Val)?.with_channels(channels)?;
-        if data.classes.len() != space.classes {
-            return Err(TrainError::Mismatch(format!(
-                "space '{}' has {} classes, {} has {}",
-                space.name,
-                space.classes,
-                config.data.display(),
-                data.classes.len()
-            )));
-        }
+        space.check_classes(data.classes.len(), &config.data).map_err(TrainError::Mismatch)?;
         let normalisation = data.normalisation();
         let size = config.stages.iter().map(|stage| stage.size).max().unwrap_or(data.height);
         let input =
@@ -176,8 +168,13 @@ impl<'a> Run<'a> {
         };
         let held_out = corpus::held_out_with(&space)?;
         let node_encoder = options.node_encoder.clone();
-        let reader =
-            GraphReader { registry, vocabulary, node_encoder, sources: config.network.sources };
+        let reader = GraphReader {
+            registry,
+            vocabulary,
+            node_encoder,
+            sources: config.network.sources,
+            mirror: mirrors(config),
+        };
         let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
         let checkpoints = Checkpoints::open(config, &reader, size)?;
         Ok(Self {
@@ -328,7 +325,7 @@ impl<'a> Run<'a> {
     ) -> Vec<Task> {
         let denoising = &self.config.denoising;
         let latent = self.config.network.diffusion.as_ref().map_or(0, |it| it.latent);
-        let mirrors = self.config.network.diffusion.as_ref().is_some_and(|it| it.mirror);
+        let mirrors = mirrors(self.config);
         let is_noisy = denoising.refine > 0.0 && random.random::<f32>() < denoising.refine;
         let time = if is_noisy { random.random_range(0.02..0.98) } else { 1.0 };
         let member = |member| {
@@ -395,6 +392,11 @@ impl<'a> Run<'a> {
         bar.reset_eta();
         bar
     }
+}
+
+/// Whether every second sample is a mirror image.
+fn mirrors(config: &TrainConfig) -> bool {
+    config.network.diffusion.as_ref().is_some_and(|it| it.mirror)
 }
 
 /// The state before the first step of a run that goes on where another predictor ended.

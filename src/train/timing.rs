@@ -63,6 +63,7 @@ impl StepFixture {
             vocabulary,
             node_encoder: None,
             sources: network.sources,
+            mirror: false,
         };
         let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {

@@ -131,15 +131,7 @@ impl<'a> Nursery<'a> {
         }
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
         let held_out = Dataset::open(&config.data, Split::Val)?.with_channels(channels)?;
-        if data.classes.len() != space.classes {
-            return Err(ZooError::Mismatch(format!(
-                "space '{}' has {} classes, {} has {}",
-                space.name,
-                space.classes,
-                config.data.display(),
-                data.classes.len()
-            )));
-        }
+        space.check_classes(data.classes.len(), &config.data).map_err(ZooError::Mismatch)?;
         let load = |parent| Parent::load(parent, size);
         let parents: Vec<Parent> =
             config.parents.iter().map(load).collect::<Result<_, ZooError>>()?;

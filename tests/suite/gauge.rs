@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use burn::tensor::Device;
@@ -23,7 +22,10 @@ use weightsmith::{
     zoo::{Groups, Zoo, align, distance},
 };
 
-use super::whole_files::shared;
+use super::{
+    cli::{json, weightsmith},
+    whole_files::shared,
+};
 
 fn resolved(name: &str, onnx: Vec<u8>) -> Architecture {
     let model = Model::from_bytes(name, onnx.into()).unwrap();
@@ -224,13 +226,11 @@ fn trained_networks_come_into_the_gauge() {
 }
 
 fn zoo_import(file: &Path, graph: &Path, zoo: &Path) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
-        .args(["zoo", "import", "--json", "--licence", "MIT", "--graph"])
-        .args([graph, Path::new("--zoo"), zoo, file])
-        .output()
-        .unwrap();
+    let [file, graph, zoo] = [file, graph, zoo].map(|path| path.display().to_string());
+    let arguments = ["zoo", "import", "--json", "--licence", "MIT", "--graph"];
+    let output = weightsmith(&[&arguments[..], &[&graph, "--zoo", &zoo, &file]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    json(&output)
 }
 
 #[test]

@@ -16,7 +16,7 @@ use weightsmith::{
     spaces::{Family, Space},
 };
 
-fn config() -> PredictorConfig {
+pub fn config() -> PredictorConfig {
     let vocabulary = Vocabulary::of(registry());
     PredictorConfig {
         format_version: FORMAT_VERSION,

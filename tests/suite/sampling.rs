@@ -5,16 +5,15 @@ use std::path::Path;
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
-    encoder::{EncoderConfig, NodeFeatures},
+    encoder::NodeFeatures,
     graph::{Architecture, DimBindings},
     neural,
     onnx::Model,
     ops::{Vocabulary, registry, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
-        Condition, DiffusionConfig, Estimate, FORMAT_VERSION, InputConfig, Job, Network,
-        NetworkConfig, Noisy, Predictor, PredictorConfig, Process, Sampling, Solver,
-        TrainingRecord,
+        Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor, PredictorConfig,
+        Process, Sampling, Solver,
     },
     spaces::Space,
 };
@@ -22,24 +21,10 @@ use weightsmith::{
 use super::cli::{json, weightsmith};
 
 fn config(diffusion: Option<DiffusionConfig>) -> PredictorConfig {
-    let vocabulary = Vocabulary::of(registry());
-    PredictorConfig {
-        format_version: FORMAT_VERSION,
-        name: "test".to_owned(),
-        vocabulary_hash: vocabulary.hash(),
-        vocabulary: vocabulary.names().to_vec(),
-        input: InputConfig { mean: vec![0.5; 3], std: vec![0.25; 3], size: 32 },
-        classes: (0..10).map(|class| class.to_string()).collect(),
-        network: NetworkConfig {
-            encoder: EncoderConfig { width: 16, heads: 2, layers: 1, ..Default::default() },
-            trunk: 24,
-            hidden: 16,
-            calibration: 2,
-            sources: true,
-            diffusion,
-        },
-        training: TrainingRecord::default(),
-    }
+    let mut config = super::predictor::config();
+    config.input.size = 32;
+    config.network.diffusion = diffusion;
+    config
 }
 
 fn denoiser(process: Process) -> Option<DiffusionConfig> {

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    process::{Child, Command},
     sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
@@ -27,7 +27,10 @@ use weightsmith::{
     zoo::{Groups, GrowConfig, GrowOptions, Grown, Zoo, ZooError, align, grow},
 };
 
-use super::digits::write_idx;
+use super::{
+    cli::{json, weightsmith},
+    digits::write_idx,
+};
 
 /// A data set and a predictor that has seen a little of it.
 struct Farm {
@@ -111,14 +114,6 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn weightsmith(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_weightsmith")).args(arguments).output().unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// Kills a growing process without warning once a graph is done.
 fn kill(mut child: Child, folder: &Path) {
     let done =
@@ -153,7 +148,7 @@ fn interruptions_do_not_show() {
     kill(child, &farm.path("killed"));
     fs::write(farm.path("killed/weights/.tmp1234"), b"half of a tens").unwrap();
     let output = weightsmith(&["zoo", "grow", &config, "--resume", "--json"]);
-    assert_eq!(json_of(&output)["checkpoints"], 9);
+    assert_eq!(json(&output)["checkpoints"], 9);
     assert!(contents(&farm.path("killed")) == whole);
 }
 
@@ -214,7 +209,7 @@ fn damage_is_found() {
     let folder = farm.path("zoo").display().to_string();
     let verify = || weightsmith(&["zoo", "verify", "--zoo", &folder, "--json"]);
     let sound = verify();
-    assert_eq!((sound.status.code(), &json_of(&sound)["sound"]), (Some(0), &Value::Bool(true)));
+    assert_eq!((sound.status.code(), &json(&sound)["sound"]), (Some(0), &Value::Bool(true)));
 
     let [first, second, third] = zoo.records() else { panic!("three checkpoints") };
     let mut bytes = fs::read(zoo.path(first)).unwrap();
@@ -225,13 +220,13 @@ fn damage_is_found() {
     fs::copy(zoo.path(third), farm.path("zoo/weights/stray.safetensors")).unwrap();
     let broken = verify();
     assert_eq!(broken.status.code(), Some(1));
-    let problems = json_of(&broken)["problems"].to_string();
+    let problems = json(&broken)["problems"].to_string();
     for (of, what) in
         [(&first.tensors[..], "damaged"), (&second.tensors, "No such file"), ("stray", "no record")]
     {
         assert!(problems.contains(of) && problems.contains(what), "{problems}");
     }
-    assert_eq!(json_of(&broken)["problems"].as_array().unwrap().len(), 3);
+    assert_eq!(json(&broken)["problems"].as_array().unwrap().len(), 3);
 
     let records = farm.path("zoo/records").join(format!("{:016x}.pb", first.fingerprint));
     let mut bytes = fs::read(&records).unwrap();
@@ -346,7 +341,7 @@ fn a_denoiser_learns_from_a_zoo_and_is_ablated() {
     let output =
         weightsmith(&["bench", "ablate", &config, "--data", &data, "--plot", &plot, "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let report = json_of(&output);
+    let report = json(&output);
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 11);
     assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row["top1"]["mean"].as_f64().unwrap())));
@@ -365,7 +360,7 @@ fn a_zoo_can_be_looked_at() {
     let summary = farm.path("summary.json");
     let summary_text = summary.display().to_string();
     let list = ["zoo", "list", "--zoo", &folder, "--summary", &summary_text, "--json"];
-    let list = json_of(&weightsmith(&list));
+    let list = json(&weightsmith(&list));
     let written: Value = serde_json::from_slice(&fs::read(&summary).unwrap()).unwrap();
     assert_eq!(list["summary"], written);
     assert_eq!((&written["graphs"], &written["checkpoints"]), (&2.into(), &6.into()));
@@ -374,8 +369,8 @@ fn a_zoo_can_be_looked_at() {
     let record = &zoo.records()[0];
     let fingerprint = format!("{:016x}", record.fingerprint);
     let show = |id: &str| weightsmith(&["zoo", "show", id, "--zoo", &folder, "--json"]);
-    assert_eq!(json_of(&show(&fingerprint))["records"].as_array().unwrap().len(), 3);
-    let one = &json_of(&show(&record.tensors))["records"];
+    assert_eq!(json(&show(&fingerprint))["records"].as_array().unwrap().len(), 3);
+    let one = &json(&show(&record.tensors))["records"];
     assert_eq!((&one[0]["step"], &one[0]["fingerprint"]), (&0.into(), &fingerprint.into()));
     assert_eq!(show("0").status.code(), Some(2));
 }

@@ -10,12 +10,11 @@ use crate::{
         tally, with_noise,
     },
     graph::{Architecture, Role},
-    ops::registry,
-    predictor::{CalibrationImages, Filled, InputConfig, Prediction, calibrate},
+    predictor::{CalibrationImages, InputConfig},
 };
 
 use super::{
-    super::Failure,
+    super::{Failure, filled::recalibrated},
     outcome::{Axes, MethodResult},
     subject::{Attempt, Candidate},
 };
@@ -167,10 +166,7 @@ impl<'a> Jury<'a> {
     ) -> Result<Verdict, Failure> {
         let mut weights = he_initialisation(architecture, seed);
         if let Some(images) = images {
-            let labels = vec![Filled::Default; weights.len()];
-            let mut prediction = Prediction { weights, labels, stand_ins: Vec::new() };
-            calibrate(architecture, registry(), &mut prediction, images)?;
-            weights = prediction.weights;
+            weights = recalibrated(architecture, weights, images)?;
         }
         Ok(self.plain(architecture, &weights)?)
     }

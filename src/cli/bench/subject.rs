@@ -33,10 +33,19 @@ const MEAN_OF: (usize, f32) = (32, 0.1);
 pub(super) struct Subject {
     /// The predictor, or the one whose images and space the foreign files share.
     reference: Predictor,
-    files: Option<PathBuf>,
-    retrieval: Option<(String, Retrieval)>,
+    source: Source,
     /// What it was trained on, as far as it says.
     pub(super) seen: Seen,
+}
+
+/// Where weights are taken from.
+enum Source {
+    /// Written by the reference.
+    Predictor,
+    /// A folder of files that another program wrote.
+    Files(PathBuf),
+    /// A zoo, and what that is called in tables.
+    Zoo(String, Box<Retrieval>),
 }
 
 /// A network with weights, as it would be exported.
@@ -65,17 +74,19 @@ impl Subject {
             }
             let reference = bundled(like.unwrap_or(BUNDLED[0]), &device)?;
             let seen = Seen::load(&folder)?;
-            return Ok(Self { reference, files: Some(folder), retrieval: None, seen });
+            return Ok(Self { reference, source: Source::Files(folder), seen });
         }
         let retrieved = match (name.strip_prefix(NEAREST), name.strip_prefix(MEAN)) {
             (Some(zoo), _) => Some(Retrieval::open(Path::new(zoo), 1, 0.0)?),
             (_, Some(zoo)) => Some(Retrieval::open(Path::new(zoo), MEAN_OF.0, MEAN_OF.1)?),
             _ => None,
         };
-        let own = if retrieved.is_some() { like.unwrap_or(BUNDLED[0]) } else { name };
+        let (own, source) = match retrieved {
+            Some(zoo) => (like.unwrap_or(BUNDLED[0]), Source::Zoo(name.to_owned(), Box::new(zoo))),
+            None => (name, Source::Predictor),
+        };
         let reference = bundled(own, &device)?;
-        let retrieval = retrieved.map(|retrieval| (name.to_owned(), retrieval));
-        Ok(Self { seen: reference.seen.clone(), reference, files: None, retrieval })
+        Ok(Self { seen: reference.seen.clone(), reference, source })
     }
 
     /// Its predictor; for foreign files the one that they are like.
@@ -85,7 +96,7 @@ impl Subject {
 
     /// Whether the weights come from another program.
     pub(super) fn is_foreign(&self) -> bool {
-        self.files.is_some()
+        matches!(self.source, Source::Files(_))
     }
 
     /// The images that its networks read.
@@ -95,17 +106,17 @@ impl Subject {
 
     /// Name for tables.
     pub(super) fn name(&self) -> String {
-        match (&self.files, &self.retrieval) {
-            (Some(folder), _) => format!("{FILES}{}", folder.display()),
-            (_, Some((name, _))) => name.clone(),
-            _ => self.reference.config.name.clone(),
+        match &self.source {
+            Source::Predictor => self.reference.config.name.clone(),
+            Source::Files(folder) => format!("{FILES}{}", folder.display()),
+            Source::Zoo(name, _) => name.clone(),
         }
     }
 
     /// SHA-256 of the predictor's files; of foreign files, that of the hashes of all files that
     /// graphs were read from.
     pub(super) fn hash(&self, graphs: &[String]) -> String {
-        let Some(folder) = &self.files else { return self.reference.hash.clone() };
+        let Source::Files(folder) = &self.source else { return self.reference.hash.clone() };
         let hashes: Vec<String> = graphs
             .iter()
             .filter_map(|name| std::fs::read(file_of(folder, name)).ok())
@@ -116,9 +127,9 @@ impl Subject {
 
     /// Weights for a graph.
     pub(super) fn attempt(&self, graph: &HeldOut) -> Result<Attempt, Failure> {
-        match &self.files {
-            None => self.fill(&graph.name, graph.onnx.clone()),
-            Some(folder) => Ok(Attempt::read(&file_of(folder, &graph.name), graph)),
+        match &self.source {
+            Source::Files(folder) => Ok(Attempt::read(&file_of(folder, &graph.name), graph)),
+            _ => self.fill(&graph.name, graph.onnx.clone()),
         }
     }
 
@@ -126,14 +137,14 @@ impl Subject {
     /// none of one that writes the same weights every time; of another program the files
     /// `<graph>.1.onnx`, `<graph>.2.onnx`, … as far as there are any.
     pub(super) fn further(&self, graph: &HeldOut, count: usize) -> Result<Vec<Attempt>, Failure> {
-        match &self.files {
-            Some(folder) => Ok((1..=count)
+        match &self.source {
+            Source::Files(folder) => Ok((1..=count)
                 .map(|sample| file_of(folder, &format!("{}.{sample}", graph.name)))
                 .take_while(|path| path.exists())
                 .map(|path| Attempt::read(&path, graph))
                 .collect()),
-            None if !self.varies() || count == 0 => Ok(Vec::new()),
-            None => {
+            _ if !self.varies() || count == 0 => Ok(Vec::new()),
+            _ => {
                 let usual = self.reference.sampling();
                 let sampling = Sampling { samples: count, first: 1, ..usual };
                 self.sample(&graph.name, graph.onnx.clone(), &sampling)
@@ -143,7 +154,8 @@ impl Subject {
 
     /// Whether there are several samples of a graph.
     pub(super) fn varies(&self) -> bool {
-        self.retrieval.is_none() && self.reference.config.network.diffusion.is_some()
+        matches!(self.source, Source::Predictor)
+            && self.reference.config.network.diffusion.is_some()
     }
 
     /// Fills a network as `predict` does and reads the bytes that it would write.
@@ -162,12 +174,12 @@ impl Subject {
         let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
         let images = self.reference.calibration_images();
         let source = CalibrationSource::Learned;
-        let filled = match &self.retrieval {
-            None => FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?,
-            Some((_, retrieval)) => {
+        let filled = match &self.source {
+            Source::Zoo(_, retrieval) => {
                 let found = retrieval.fill(&network.architecture, sampling.seed)?;
                 vec![FilledNetwork::of(&network, found, &images, source)?]
             }
+            _ => FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?,
         };
         let write = |filled: &FilledNetwork| -> Result<Vec<u8>, Failure> {
             let mut bytes = Vec::new();

@@ -1,5 +1,7 @@
 //! Samples of one posterior, judged together on the same images.
 
+use crate::kernels::{elementwise::accumulate, probabilities};
+
 /// The members of a group so far.
 #[derive(Default)]
 pub(super) struct Together {
@@ -23,18 +25,14 @@ impl Together {
     ) -> usize {
         self.members += 1;
         self.probabilities.resize(labels.len() * classes, 0.0);
-        let rows = logits.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
-        let rows = rows.zip(self.probabilities.chunks_exact_mut(classes));
+        let own = probabilities(&logits[..labels.len() * classes], classes);
+        accumulate(&own, &mut self.probabilities);
+        let rows = own.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
+        let rows = rows.zip(self.probabilities.chunks_exact(classes));
         let mut right = 0;
-        for (((logits, gradient), sum), &label) in rows.zip(labels) {
+        for (((own, gradient), sum), &label) in rows.zip(labels) {
             let label = usize::from(label);
-            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let total: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-            for (sum, logit) in sum.iter_mut().zip(logits) {
-                *sum += (logit - largest).exp() / total;
-            }
-            let own = (logits[label] - largest).exp() / total;
-            let part = own / sum[label].max(f32::MIN_POSITIVE);
+            let part = own[label] / sum[label].max(f32::MIN_POSITIVE);
             let weight = 1.0 - share + share * self.members as f32 * part;
             gradient.iter_mut().for_each(|gradient| *gradient *= weight);
             let best = (0..classes).max_by(|&a, &b| sum[a].total_cmp(&sum[b]));

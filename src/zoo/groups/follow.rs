@@ -91,9 +91,7 @@ impl Follower<'_> {
 
     /// The results of a node; `None` if it is not followed.
     fn results(&mut self, node: &Node, registry: &Registry) -> Option<Vec<Value>> {
-        let facts: Vec<Option<Fact>> =
-            node.inputs.iter().map(|&operand| self.architecture.fact(operand)).collect();
-        let step = registry.get(&node.domain, &node.op_type)?.lower(node, &facts)?;
+        let step = registry.step(self.architecture, node)?;
         let operands: Vec<Option<Value>> =
             node.inputs.iter().map(|&operand| self.value(operand)).collect();
         let x = operands.first()?.as_ref()?;

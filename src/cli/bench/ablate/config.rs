@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::predictor::{Sampling, Solver};
-
-use super::super::super::Failure;
+use crate::{
+    cli::Failure,
+    predictor::{Sampling, Solver},
+};
 
 /// `CONFIG.toml` of `bench ablate`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,8 +87,7 @@ impl AblationConfig {
 }
 
 impl Row {
-    /// What is drawn for the row, for `draws` draws at once; `None` for a predictor that writes the same
-    /// weights every time.
+    /// What is drawn for the row, for `draws` draws at once.
     pub(super) fn sampling(&self, usual: &Sampling, draws: usize, seed: u64) -> Sampling {
         Sampling {
             samples: self.samples * draws,

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::{
+    cli::{
+        Failure,
+        filled::{agreeing, mean_weights, recalibrated},
+    },
     data::Dataset,
-    evaluate::{Diversity, Tally, consensus, logits, mean_logits},
-    execute::{Images, NormStatistics, Program, Scratch},
-    ops::registry,
-    predictor::{CalibrationImages, InputConfig, Predictor},
+    evaluate::{Diversity, Tally, logits, mean_of},
+    predictor::{InputConfig, Predictor},
 };
 
 use super::{
     super::{
-        super::Failure,
         held_out::HeldOut,
         subject::{Attempt, Candidate, Subject},
     },
@@ -166,52 +167,38 @@ impl Drawn<'_> {
             Combine::Oracle => draw.iter().map(|it| of(it).top1).fold(0.0, f64::max),
             Combine::Ensemble => {
                 let members: Vec<&[f32]> = draw.iter().map(|it| of(it).logits.as_slice()).collect();
-                bench.tally(mean_logits(&members), &labels())?.top1
+                bench.tally(mean_of(&members), &labels())?.top1
             }
             Combine::Consensus => {
+                let (sound, candidates) = self.sound(draw);
                 let images = self.predictor.calibration_images();
-                let seen: Vec<Vec<f32>> =
-                    draw.par_iter().map(|&it| self.on_images(it, &images)).collect();
-                let members: Vec<&[f32]> = seen.iter().map(Vec::as_slice).collect();
-                let chosen = consensus(&members, bench.test.classes.len()).unwrap_or(0);
-                of(&draw[chosen]).top1
+                let weights = weights_of(&candidates);
+                let architecture = candidates.first().map(|it| &it.network.architecture);
+                let chosen = architecture.and_then(|it| agreeing(it, &weights, &images).ok());
+                of(chosen.map_or(&draw[0], |chosen| &sound[chosen])).top1
             }
             Combine::Average => self.averaged(draw, bench)?,
         })
     }
 
-    /// Logits of a sample on the learned calibration images; none where it cannot run on them.
-    fn on_images(&self, sample: usize, images: &CalibrationImages) -> Vec<f32> {
-        let Ok(Candidate { network, weights }) = &self.attempts[sample].candidate else {
-            return Vec::new();
-        };
-        let Ok(program) = Program::compile(&network.architecture, registry()) else {
-            return Vec::new();
-        };
-        let [batch, channels, height, width] = images.shape;
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-        let view = Images { batch, channels, height, width, data: &images.data };
-        program.logits(&references, view, &NormStatistics::Running, &mut Scratch::default())
+    /// The samples of a draw that are networks, and these.
+    fn sound(&self, draw: &[usize]) -> (Vec<usize>, Vec<&Candidate>) {
+        let candidate =
+            |&sample: &usize| Some((sample, self.attempts[sample].candidate.as_ref().ok()?));
+        draw.iter().filter_map(candidate).unzip()
     }
 
     /// The accuracy of the mean of the samples' weights, statistics measured again.
     fn averaged(&self, draw: &[usize], bench: &Bench) -> Result<f64, Failure> {
-        let candidates: Vec<&Candidate> = draw
-            .iter()
-            .filter_map(|&sample| self.attempts[sample].candidate.as_ref().ok())
-            .collect();
+        let (_, candidates) = self.sound(draw);
         let Some(first) = candidates.first() else { return Ok(0.0) };
-        let mut mean: Vec<Vec<f32>> =
-            first.weights.iter().map(|values| vec![0.0; values.len()]).collect();
-        for candidate in &candidates {
-            for (mean, values) in mean.iter_mut().flatten().zip(candidate.weights.iter().flatten())
-            {
-                *mean += values / candidates.len() as f32;
-            }
-        }
+        let mean = mean_weights(&weights_of(&candidates));
         let images = self.predictor.calibration_images();
-        let architecture = &first.network.architecture;
-        let mean = super::super::super::filled::recalibrated(architecture, mean, &images)?;
+        let mean = recalibrated(&first.network.architecture, mean, &images)?;
         Ok(bench.judge(first, &mean, &self.predictor.config.input)?.top1)
     }
+}
+
+fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a [Vec<f32>]> {
+    candidates.iter().map(|candidate| candidate.weights.as_slice()).collect()
 }
