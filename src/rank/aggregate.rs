@@ -11,25 +11,32 @@ pub struct Criterion {
     pub grades: Option<usize>,
 }
 
-/// What `auto` goes by: graphs that one score ties are told apart by the next.
+/// What `auto` goes by: graphs that one score ties are told apart by the next, as long as more pairs
+/// are tied than [`TIED`].
 ///
-/// First whether anything unlearned mixes pixels (`learned-mixing`), then how deep learned mixing goes
-/// (`spatial-layers`), then whether images stay apart (`nwot`), by eighths: its finer differences say
-/// nothing. None of them looks at an accuracy, but scores, order and grades were chosen with accuracies
-/// in sight: those of 250 networks of NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of
-/// ours after 20 epochs of SGD. `learned-mixing` was devised on NAS-Bench-101. What `auto` does elsewhere
-/// is not known from them.
-pub const AUTO: [Criterion; 3] = [
+/// First whether anything unlearned mixes pixels (`learned-mixing`), then whether a path avoids what
+/// does and what cannot (`clear-path`), then how deep learned mixing goes (`spatial-layers`), then
+/// whether images stay apart (`nwot`), by eighths: its finer differences say nothing. None of them looks
+/// at an accuracy, but scores, order, grades and where to stop were chosen with accuracies in sight:
+/// those of 250 networks of NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of ours after
+/// 20 epochs of SGD. `learned-mixing` and `clear-path` were devised on NAS-Bench-101. What `auto` does
+/// elsewhere is not known from them.
+pub const AUTO: [Criterion; 4] = [
     Criterion { score: "learned-mixing", grades: None },
+    Criterion { score: "clear-path", grades: None },
     Criterion { score: "spatial-layers", grades: None },
     Criterion { score: "nwot", grades: Some(8) },
 ];
+
+/// The share of tied pairs below which no further criterion is asked: what would tell apart the last
+/// of them knows less than what came before, and only orders the list.
+pub const TIED: f64 = 1.0 / 6.0;
 
 /// How scores become one ranking.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregate {
-    /// One criterion after the other; see [`AUTO`].
+    /// One criterion after the other, until few pairs are tied; see [`AUTO`].
     InOrder(Vec<Criterion>),
     /// The sum of log-ranks, each with its weight; see [`aggregate`].
     LogRanks(Vec<(String, f64)>),
@@ -66,35 +73,50 @@ fn graded(column: &[Option<f64>], grades: Option<usize>) -> Vec<Option<usize>> {
     column.iter().map(|score| score.and_then(|_| Some(grade(ranks.next()?)))).collect()
 }
 
-/// Ranks by the first column, what it ties by the second, and so on; a missing value is the lowest.
+/// Ranks by the first column, what it ties by the second, and so on until few are tied; a missing value
+/// is the lowest.
 fn in_order(columns: &[Vec<Option<usize>>]) -> Vec<Ranked> {
     let graphs = columns.first().map_or(0, Vec::len);
-    let join = |without: Option<usize>| -> Vec<f64> {
-        let key = |graph: usize| -> Vec<Option<usize>> {
-            let kept = columns.iter().enumerate().filter(|(index, _)| Some(*index) != without);
-            kept.map(|(_, column)| column[graph]).collect()
-        };
-        let keys: Vec<_> = (0..graphs).map(key).collect();
-        let mut sorted: Vec<&Vec<Option<usize>>> = keys.iter().collect();
-        sorted.sort();
-        let position = |key| sorted.partition_point(|other| *other < key) as f64;
-        keys.iter().map(position).collect()
+    let join = |without: Option<usize>, enough: f64| -> Vec<f64> {
+        let mut positions = vec![0; graphs];
+        for (_, column) in columns.iter().enumerate().filter(|(index, _)| Some(*index) != without) {
+            let keys: Vec<_> = positions.iter().zip(column).collect();
+            let mut sorted = keys.clone();
+            sorted.sort();
+            positions =
+                keys.iter().map(|key| sorted.partition_point(|other| other < key)).collect();
+            if tied(&positions) < enough {
+                break;
+            }
+        }
+        positions.into_iter().map(|position| position as f64).collect()
     };
     let known = |graph: usize| columns.iter().any(|column| column[graph].is_some());
-    let scores: Vec<Option<f64>> = join(None)
+    let scores: Vec<Option<f64>> = join(None, TIED)
         .into_iter()
         .enumerate()
         .map(|(graph, score)| known(graph).then_some(score))
         .collect();
     let others: Vec<Vec<usize>> = match columns.len() {
         0 | 1 => Vec::new(),
-        count => (0..count).map(|column| places(&join(Some(column)))).collect(),
+        count => (0..count).map(|column| places(&join(Some(column), TIED))).collect(),
     };
+    let listed = places(&join(None, 0.0));
     let mut ranked = aggregate(&[(1.0, scores)]);
     for (graph, ranked) in ranked.iter_mut().enumerate() {
+        ranked.listed = listed[graph];
         ranked.spread = deviation(others.iter().map(|places| places[graph] as f64));
     }
     ranked
+}
+
+/// The share of pairs that have the same position; zero without pairs.
+fn tied(positions: &[usize]) -> f64 {
+    let mut sorted = positions.to_vec();
+    sorted.sort_unstable();
+    let pairs = |count: usize| (count * count.saturating_sub(1)) as f64;
+    let tied: f64 = sorted.chunk_by(|a, b| a == b).map(|group| pairs(group.len())).sum();
+    tied / pairs(positions.len()).max(1.0)
 }
 
 /// Standard deviation of a sample; zero for less than two.
@@ -113,6 +135,8 @@ pub struct Ranked {
     pub score: f64,
     /// Place from the best, 1; equal scores share the better place.
     pub rank: usize,
+    /// Place in a list, where criteria that were not asked any more order what shares a rank.
+    pub listed: usize,
     /// Standard deviation of the place as each score in turn is left out; zero with one score.
     pub spread: f64,
 }
@@ -146,6 +170,7 @@ pub fn aggregate(columns: &[(f64, Vec<Option<f64>>)]) -> Vec<Ranked> {
     let ranked = |graph: usize| Ranked {
         score: scores[graph],
         rank: ranks[graph],
+        listed: ranks[graph],
         spread: deviation(others.iter().map(|places| places[graph] as f64)),
     };
     (0..graphs).map(ranked).collect()
@@ -200,6 +225,22 @@ mod tests {
         // Halves of the second: 5 and the two sevens below, 8 and 9 above.
         let halves = graded(&columns[1], Some(2));
         assert_eq!(halves, [Some(0), Some(1), Some(0), Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn criteria_are_asked_until_few_pairs_are_tied() {
+        // Ten of 45 pairs are tied by the first, one by the first two.
+        let first = [0, 0, 0, 0, 0, 1, 2, 3, 4, 5].map(|it| Some(f64::from(it)));
+        let second = [0, 0, 1, 2, 3, 0, 0, 0, 0, 0].map(|it| Some(f64::from(it)));
+        let third = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0].map(|it| Some(f64::from(it)));
+        let by = ["0", "1", "2"].map(|score| Criterion { score, grades: None });
+        let columns = [first, second, third];
+        let ranked = Aggregate::InOrder(by.to_vec())
+            .rank(|name| columns[name.parse::<usize>().unwrap()].to_vec());
+        let ranks: Vec<_> = ranked.iter().map(|it| it.rank).collect();
+        assert_eq!(ranks, [9, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+        let listed: Vec<_> = ranked.iter().map(|it| it.listed).collect();
+        assert_eq!(listed, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 use crate::{
     graph::{Architecture, NodeIndex, Operand, Parameter, Role},
-    ops::{OperatorFamily, Registry},
+    ops::Registry,
 };
+
+use super::clear_path::{Mixing, obstacles};
 
 /// The live part of a resolved architecture, in numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,9 @@ pub struct Live {
     pub inner_spatial_layers: usize,
     /// Live pooling nodes that keep the extent of the image: they mix pixels, and learn nothing.
     pub inner_pools: usize,
+    /// The fewest nodes on a path that keep the extent of the image and learn no spatial mixing: pools,
+    /// and pointwise convolutions that do not stand beside a depthwise one.
+    pub obstacles: usize,
     /// The most layers on any path.
     pub depth: usize,
     /// Mean of the binary logarithms of the layers' output channels; zero without layers.
@@ -96,15 +101,16 @@ impl Live {
             let inputs = &architecture.dag[index].inputs;
             inputs.iter().map(|it| architecture.fact(*it)).collect()
         };
-        let keeps_extent = |index: &&NodeIndex| {
-            let node = &architecture.dag[**index];
-            registry.find(node).is_ok_and(|known| {
-                let geometry = known.features(node, &facts(**index));
-                let [window, step] = [geometry.kernel, geometry.stride];
-                known.family() == OperatorFamily::Pooling && window != [1, 1] && step == [1, 1]
-            })
-        };
-        let inner_pools = nodes.iter().filter(keeps_extent).count();
+        let mut mixing = vec![Mixing::Other; count];
+        for &index in &nodes {
+            let node = &architecture.dag[index];
+            if let Ok(known) = registry.find(node) {
+                mixing[index.index()] =
+                    Mixing::of(known.family(), known.features(node, &facts(index)));
+            }
+        }
+        let inner_pools = mixing.iter().filter(|it| **it == Mixing::Pool).count();
+        let obstacles = obstacles(architecture, &nodes, &mixing);
         let work = nodes.iter().map(|&index| {
             let node = &architecture.dag[index];
             let facts = facts(index);
@@ -125,6 +131,7 @@ impl Live {
             spatial_layers,
             inner_spatial_layers,
             inner_pools,
+            obstacles,
             depth,
             log_width,
         }

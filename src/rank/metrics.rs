@@ -31,8 +31,9 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Compares. Without two different values on either side, correlations are zero.
-    pub fn of(scores: &[f64], accuracies: &[f64], random: &mut impl Rng) -> Self {
+    /// Compares. Without two different values on either side, correlations are zero. Who takes the first
+    /// of a list gets those of the largest values in `list`: the scores, or what orders equal ones.
+    pub fn of(scores: &[f64], list: &[f64], accuracies: &[f64], random: &mut impl Rng) -> Self {
         let top = top_tenth(accuracies);
         let pick = |values: &[f64], of: &[usize]| of.iter().map(|&at| values[at]).collect();
         let (best_scores, best): (Vec<f64>, Vec<f64>) =
@@ -58,9 +59,9 @@ impl Agreement {
             spearman: spearman(scores, accuracies),
             top_kendall: kendall(&best_scores, &best),
             top_spearman: spearman(&best_scores, &best),
-            ndcg: ndcg(scores, accuracies),
-            regret_1: regret(scores, accuracies, 1),
-            regret_10: regret(scores, accuracies, 10),
+            ndcg: ndcg(list, accuracies),
+            regret_1: regret(list, accuracies, 1),
+            regret_10: regret(list, accuracies, 10),
         }
     }
 }
@@ -232,10 +233,10 @@ mod tests {
     #[test]
     fn degenerate_pools_have_no_correlation() {
         let random = &mut ChaCha8Rng::seed_from_u64(0);
-        assert_eq!(Agreement::of(&[], &[], random).kendall, 0.0);
+        assert_eq!(Agreement::of(&[], &[], &[], random).kendall, 0.0);
         assert_eq!(kendall(&[1.0; 5], &Y[..5]), 0.0);
         assert_eq!(spearman(&[1.0], &[2.0]), 0.0);
-        let all = Agreement::of(&X, &Y, random);
+        let all = Agreement::of(&X, &X, &Y, random);
         assert!(all.interval[0] <= all.kendall && all.kendall <= all.interval[1]);
         assert_eq!((all.graphs, all.regret_1, all.top_kendall), (10, 93.9 - 92.5, 0.0));
     }

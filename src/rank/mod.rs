@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod blocks;
+mod clear_path;
 mod fingerprint;
 mod judge;
 mod live;
@@ -17,7 +18,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, aggregate};
+pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
 pub use fingerprint::{Fingerprints, fingerprint};
 pub use judge::{Judge, spread};
 pub use live::Live;

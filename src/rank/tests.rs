@@ -65,6 +65,21 @@ fn pools_that_keep_the_extent_are_told_from_those_that_reduce_it() {
 }
 
 #[test]
+fn a_path_of_convolutions_and_identities_is_clear() {
+    let obstacles = |text: &str| Live::of(&cell(text), registry()).obstacles;
+    // Three cells. The identity from node 2 to 3 follows nothing; so does the one beside a pool.
+    let around = "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|";
+    let through = "|nor_conv_1x1~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|skip_connect~2|";
+    assert_eq!([around, through].map(obstacles), [0, 3 * 2]);
+    // Pointwise convolutions are part of the separable ones that they stand beside, and a residual
+    // connection leads around bottlenecks.
+    let named = |name: &str| Live::of(&named(name), registry()).obstacles;
+    assert_eq!(named("resnet-20"), 0);
+    // Its last convolution; the two transitions.
+    assert_eq!((named("mobilenet-v2"), named("densenet-40")), (1, 2));
+}
+
+#[test]
 fn isomorphic_graphs_share_a_fingerprint() {
     let print = |text: &str| {
         let architecture = cell(text);

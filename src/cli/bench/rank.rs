@@ -81,25 +81,26 @@ impl Rank {
             records.iter().map(|record| record.scores.get(name).copied()).collect()
         };
         let mut results: BTreeMap<String, Agreement> = BTreeMap::new();
-        let mut compare = |name: &str, scores: &[f64], accuracies: &[f64]| {
+        let mut compare = |name: &str, scores: &[f64], list: &[f64], accuracies: &[f64]| {
             let random = &mut ChaCha8Rng::seed_from_u64(common.seed);
-            results.insert(name.to_owned(), Agreement::of(scores, accuracies, random));
+            results.insert(name.to_owned(), Agreement::of(scores, list, accuracies, random));
         };
         for score in &judge.scores {
             let known = column(score.name()).into_iter().zip(&accuracies);
             let (scores, accuracies): (Vec<f64>, Vec<f64>) =
                 known.filter_map(|(score, accuracy)| Some((score?, *accuracy))).unzip();
-            compare(score.name(), &scores, &accuracies);
+            compare(score.name(), &scores, &scores, &accuracies);
         }
         let parameters: Vec<f64> = records.iter().map(|record| record.parameters as f64).collect();
-        compare("parameters", &parameters, &accuracies);
+        compare("parameters", &parameters, &parameters, &accuracies);
         let ranked = by.rank(column);
+        let listed: Vec<f64> = ranked.iter().map(|it| -(it.listed as f64)).collect();
         let aggregated: Vec<f64> = ranked.into_iter().map(|it| it.score.max(f64::MIN)).collect();
         let label = match by {
             Aggregate::InOrder(_) => "auto",
             Aggregate::LogRanks(_) => "joined",
         };
-        compare(label, &aggregated, &accuracies);
+        compare(label, &aggregated, &listed, &accuracies);
         let seconds: f64 = records.iter().map(|record| record.seconds).sum();
         let per_graph = seconds / records.len().max(1) as f64;
         let report = json!({

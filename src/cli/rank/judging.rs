@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Judging {
     /// `auto`, `all`, or names of scores, whose ranks are joined. `auto` goes by learned-mixing, then by
-    /// spatial-layers, then by nwot; other scores named beside it are shown and do not count
+    /// clear-path, spatial-layers and nwot, until few pairs are tied; other scores named beside it are
+    /// shown and do not count
     #[arg(long, value_name = "SCORE,SCORE", value_delimiter = ',', default_value = "auto")]
     by: Vec<String>,
     /// Labelled images to probe with, by path; by default the images that the predictor learned

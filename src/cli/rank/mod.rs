@@ -131,14 +131,14 @@ impl Rank {
         })
     }
 
-    /// Best first; equal scores by structure, then by name.
+    /// Best first; what is listed alike by structure, then by name.
     fn rows(&self, mut records: Vec<(String, Record)>) -> Result<Vec<Row>, Failure> {
         records.sort_by(|a, b| a.0.cmp(&b.0));
         let column = |name: &str| {
             records.iter().map(|(_, record)| record.scores.get(name).copied()).collect()
         };
         let mut firsts: BTreeMap<String, String> = BTreeMap::new();
-        let mut rows: Vec<(String, Row)> = self
+        let mut rows: Vec<(usize, String, Row)> = self
             .judging
             .aggregate()?
             .rank(column)
@@ -160,13 +160,13 @@ impl Rank {
                     duplicate_of,
                     seconds: record.seconds,
                 };
-                (record.structure, row)
+                (ranked.listed, record.structure, row)
             })
             .collect();
-        rows.sort_by(|(a_structure, a), (b_structure, b)| {
-            (a.rank, a_structure, &a.file).cmp(&(b.rank, b_structure, &b.file))
+        rows.sort_by(|(a_listed, a_structure, a), (b_listed, b_structure, b)| {
+            (a_listed, a_structure, &a.file).cmp(&(b_listed, b_structure, &b.file))
         });
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        Ok(rows.into_iter().map(|(.., row)| row).collect())
     }
 }
 

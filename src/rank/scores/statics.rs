@@ -55,6 +55,12 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
             },
         },
         Static {
+            name: "clear-path",
+            about: "minus the fewest pools and lone pointwise convolutions at one resolution that a live \
+                    path meets",
+            of: |live| -(live.obstacles as f64),
+        },
+        Static {
             name: "depth",
             about: "nodes with weights on the longest live path",
             of: |live| live.depth as f64,
