@@ -49,11 +49,20 @@ pub struct Evaluate {
 
 /// A split by its name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Part {
+pub(super) enum Part {
     /// Test images
     Test,
     /// Images held out of the training set
     Val,
+}
+
+impl From<Part> for Split {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Test => Self::Test,
+            Part::Val => Self::Val,
+        }
+    }
 }
 
 impl Evaluate {
@@ -63,11 +72,7 @@ impl Evaluate {
             return Err(format!("{}: cannot be run: {why}", network.model.name()).into());
         }
         let input = bundled(&self.predictor, &Device::flex())?.config.input;
-        let split = match self.split {
-            Part::Test => Split::Test,
-            Part::Val => Split::Val,
-        };
-        let data = Dataset::open(&self.data, split)?.with_channels(input.channels())?;
+        let data = Dataset::open(&self.data, self.split.into())?.with_channels(input.channels())?;
         let weights = match &self.weights {
             None => stored_weights(&network)?,
             Some(path) => state_dict_weights(&network, path)?,

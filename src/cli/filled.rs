@@ -19,7 +19,7 @@ use crate::{
     ops::registry,
     predictor::{
         CalibrationImages, CalibrationSource, Filled, Prediction, Predictor, PredictorError,
-        Sampling, calibrate,
+        Sampling, Support, calibrate,
     },
 };
 
@@ -42,6 +42,12 @@ pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<Calibrati
     let batcher = Batcher::new(&data, &input.mean, &input.std, input.size, Augmentation::None)?;
     let (data, labels) = batcher.range(0..CALIBRATION_IMAGES.min(data.len()));
     Ok(CalibrationImages { shape: [labels.len(), input.channels(), input.size, input.size], data })
+}
+
+/// The labelled images of a data set that weights may be steered towards: those for training.
+pub(super) fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
+    let channels = predictor.config.input.channels();
+    Ok(Dataset::open(path, Split::Train)?.with_channels(channels)?)
 }
 
 /// The weights of a network and how they came about.
@@ -95,21 +101,26 @@ pub(super) fn recalibrated(
 }
 
 impl FilledNetwork {
-    /// Predicts and calibrates, once for every sample.
+    /// Predicts, steers towards a support set if there is one, and calibrates, once for every sample.
     pub(super) fn sample(
         network: &Network,
         predictor: &Predictor,
         images: &CalibrationImages,
         source: CalibrationSource,
         sampling: &Sampling,
+        support: Option<&Support>,
     ) -> Result<Vec<Self>, Failure> {
         let architecture = &network.architecture;
-        let samples = predictor.sample(
+        let mut samples = predictor.sample(
             architecture,
             registry(),
             |id| architecture.holds_value(id),
             sampling,
         )?;
+        if let Some(support) = support {
+            let stream = [sampling.seed, sampling.first as u64];
+            predictor.steer(architecture, registry(), &mut samples, support, stream)?;
+        }
         let finish = |prediction| Self::of(network, prediction, images, source);
         Ok(samples.into_par_iter().map(finish).collect::<Result<_, PredictorError>>()?)
     }
@@ -238,7 +249,9 @@ impl FilledNetwork {
             ),
         ];
         let drawn = provenance.drawn.map(|drawn| ("weightsmith.drawn", drawn.to_string()));
-        let metadata = metadata.into_iter().chain(drawn);
+        let steered = provenance.steered.as_ref();
+        let steered = steered.map(|steered| ("weightsmith.steered", steered.to_string()));
+        let metadata = metadata.into_iter().chain(drawn).chain(steered);
         Changes {
             metadata: metadata.map(|(key, value)| (key.to_owned(), value)).collect(),
             ..self.fills(network)

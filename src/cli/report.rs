@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     graph::{Architecture, Role},
-    predictor::{CalibrationSource, Filled, Prediction, Sampling, StandIn},
+    predictor::{CalibrationSource, Filled, Prediction, Sampling, StandIn, Steering, Support},
 };
 
 /// Version of the report's schema.
@@ -51,6 +51,9 @@ pub struct Provenance {
     /// How the weights were drawn, and which of the samples they are, where there could be several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawn: Option<Drawn>,
+    /// How the weights were moved towards labelled images, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steered: Option<Steered>,
     /// Device.
     pub device: String,
     /// What the weights are.
@@ -79,6 +82,28 @@ impl fmt::Display for Drawn {
             None => write!(f, "any")?,
         }
         write!(f, ", guidance {guidance}")
+    }
+}
+
+/// Towards what weights were moved.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Steered {
+    /// How.
+    pub steering: Steering,
+    /// Hash of the data set.
+    pub data_hash: String,
+}
+
+impl Steered {
+    pub(super) fn by(support: &Support) -> Self {
+        Self { steering: support.steering, data_hash: support.data.hash.clone() }
+    }
+}
+
+impl fmt::Display for Steered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Steering { steps, batch, rate } = self.steering;
+        write!(f, "{steps} steps of {batch} images at rate {rate}, data {}", self.data_hash)
     }
 }
 

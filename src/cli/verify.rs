@@ -10,12 +10,12 @@ use crate::{
     device::{self, DeviceChoice},
     graph::{DimBindings, ParameterId},
     onnx::{self, Model, sha256, splice},
-    predictor::{CalibrationSource, bundled},
+    predictor::{CalibrationSource, Support, bundled},
 };
 
 use super::{
     Common, Exit, Failure,
-    filled::{FilledNetwork, unlabelled},
+    filled::{FilledNetwork, support_set, unlabelled},
     network::Network,
     predict::{TOOL, file_name},
     print, print_json,
@@ -41,6 +41,9 @@ pub struct Verify {
     /// The data set that statistics were measured on, if they were
     #[arg(long, value_name = "DATA", requires = "regenerate")]
     calibrate: Option<PathBuf>,
+    /// The data set that weights were moved towards, if they were
+    #[arg(long, value_name = "DATA", requires = "regenerate")]
+    support: Option<PathBuf>,
     /// Where to predict again
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
@@ -181,7 +184,21 @@ impl Verify {
         };
         let drawn = report.provenance.drawn;
         let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);
-        let samples = FilledNetwork::sample(&network, &predictor, &images, source, &sampling)?;
+        let data = match (&self.support, &report.provenance.steered) {
+            (None, Some(_)) => {
+                return Err("weights were moved towards a data set; give it with --support".into());
+            }
+            (Some(path), Some(steered)) => {
+                let data = support_set(path, &predictor)?;
+                checks.push(Check::equal("the support set", &data.hash, &steered.data_hash));
+                Some((data, steered.steering))
+            }
+            (_, None) => None,
+        };
+        let support = data.as_ref().map(|(data, steering)| Support { data, steering: *steering });
+        let support = support.as_ref();
+        let samples =
+            FilledNetwork::sample(&network, &predictor, &images, source, &sampling, support)?;
         let filled = match drawn.map_or(Some(0), |drawn| drawn.sample) {
             None => FilledNetwork::average(&network, samples, &images)?,
             Some(sample) => samples
@@ -236,10 +253,11 @@ impl Recorded {
 
     /// What the file says of its origin.
     fn check_metadata(&self, model: &Model) -> Vec<Check> {
-        let Provenance { tool, predictor, predictor_hash, seed, drawn, device, weights } =
+        let Provenance { tool, predictor, predictor_hash, seed, drawn, steered, device, weights } =
             &self.provenance;
         let seed = seed.to_string();
         let drawn = drawn.map(|drawn| drawn.to_string());
+        let steered = steered.as_ref().map(ToString::to_string);
         let entries = [
             ("tool", tool),
             ("weights", weights),
@@ -249,9 +267,11 @@ impl Recorded {
             ("device", device),
         ];
         let drawn = drawn.iter().map(|drawn| ("drawn", drawn));
+        let steered = steered.iter().map(|steered| ("steered", steered));
         entries
             .into_iter()
             .chain(drawn)
+            .chain(steered)
             .map(|(key, recorded)| {
                 let found = model.metadata(&format!("weightsmith.{key}")).unwrap_or_default();
                 Check::equal(format!("metadata '{key}'"), found, recorded)

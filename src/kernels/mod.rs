@@ -16,6 +16,7 @@ pub mod layer_norm;
 mod loss;
 mod math;
 pub mod norm;
+mod orthogonal;
 pub mod pixel;
 pub mod pool;
 pub mod product;
@@ -30,6 +31,7 @@ mod window;
 pub(crate) use simd::vectorised;
 
 pub use loss::{LossOutcome, cross_entropy, probabilities};
+pub use orthogonal::orthogonalise;
 pub use pixel::Pixel;
 pub use scratch::{Buffer, Scratch};
 pub use step::{Activation, Step};

@@ -41,6 +41,18 @@ pub struct Prediction {
     pub stand_ins: Vec<StandIn>,
 }
 
+impl Prediction {
+    /// Values of every parameter from elsewhere than a predictor, with statistics still to be measured.
+    pub fn from_elsewhere(architecture: &Architecture, weights: Vec<Vec<f32>>) -> Self {
+        let label = |parameter: &Parameter| match parameter.role() {
+            Some(Role::RunningMean | Role::RunningVariance) => Filled::Default,
+            _ => Filled::Predicted,
+        };
+        let labels = architecture.parameters.iter().map(label).collect();
+        Self { weights, labels, stand_ins: Vec::new() }
+    }
+}
+
 impl Predictor {
     /// Predicts the weights of a resolved architecture, as [`Predictor::sampling`] says. Statistics of
     /// batch normalisations get their defaults; see [`super::calibrate`]. `holds_value` says whether the

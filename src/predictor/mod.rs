@@ -18,6 +18,7 @@ mod network;
 mod sample;
 mod seen;
 mod start;
+mod steer;
 
 pub use bundled::{BUNDLED, bundled};
 pub use calibration::{CalibrationImages, CalibrationSource, calibrate, calibration_noise};
@@ -33,3 +34,4 @@ pub use known::StandIn;
 pub use network::Network;
 pub use sample::{Sampling, Solver};
 pub use seen::Seen;
+pub use steer::{Steering, Support};

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     graph::{Architecture, Parameter, Role},
     neural::normal,
-    predictor::{Filled, Prediction},
+    predictor::Prediction,
 };
 
 use super::{Origin, Record, Zoo, ZooError};
@@ -91,12 +91,7 @@ impl Retrieval {
             }
             weights.push(mean);
         }
-        let label = |parameter: &Parameter| match is_statistic(parameter) {
-            true => Filled::Default,
-            false => Filled::Predicted,
-        };
-        let labels = architecture.parameters.iter().map(label).collect();
-        Ok(Prediction { weights, labels, stand_ins: Vec::new() })
+        Ok(Prediction::from_elsewhere(architecture, weights))
     }
 }
 

@@ -24,6 +24,7 @@ mod predictor;
 mod ranking;
 mod sampling;
 mod spaces;
+mod steering;
 mod token_kernels;
 mod training;
 mod transfer;

@@ -8,9 +8,14 @@ use std::{
 use burn::tensor::Device;
 
 use crate::{
+    evaluate::he_initialisation,
     graph::DimBindings,
     onnx::{Model, sha256, splice},
-    predictor::{BUNDLED, CalibrationSource, InputConfig, Predictor, Sampling, Seen, bundled},
+    ops::registry,
+    predictor::{
+        BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Support,
+        bundled,
+    },
     zoo::Retrieval,
 };
 
@@ -26,6 +31,8 @@ const FILES: &str = "files:";
 /// nearest graphs plus noise.
 const NEAREST: &str = "nearest:";
 const MEAN: &str = "mean:";
+/// What `--predictor` says for He initialisation.
+const HE: &str = "he";
 /// Graphs of such a mean, and its noise beside the root mean square of each tensor.
 const MEAN_OF: (usize, f32) = (32, 0.1);
 
@@ -44,6 +51,8 @@ enum Source {
     Predictor,
     /// A folder of files that another program wrote.
     Files(PathBuf),
+    /// He initialisation.
+    He,
     /// A zoo, and what that is called in tables.
     Zoo(String, Box<Retrieval>),
 }
@@ -83,6 +92,7 @@ impl Subject {
         };
         let (own, source) = match retrieved {
             Some(zoo) => (like.unwrap_or(BUNDLED[0]), Source::Zoo(name.to_owned(), Box::new(zoo))),
+            None if name == HE => (like.unwrap_or(BUNDLED[0]), Source::He),
             None => (name, Source::Predictor),
         };
         let reference = bundled(own, &device)?;
@@ -109,6 +119,7 @@ impl Subject {
         match &self.source {
             Source::Predictor => self.reference.config.name.clone(),
             Source::Files(folder) => format!("{FILES}{}", folder.display()),
+            Source::He => HE.to_owned(),
             Source::Zoo(name, _) => name.clone(),
         }
     }
@@ -147,7 +158,7 @@ impl Subject {
             _ => {
                 let usual = self.reference.sampling();
                 let sampling = Sampling { samples: count, first: 1, ..usual };
-                self.sample(&graph.name, graph.onnx.clone(), &sampling)
+                self.sample(&graph.name, graph.onnx.clone(), &sampling, None)
             }
         }
     }
@@ -160,7 +171,7 @@ impl Subject {
 
     /// Fills a network as `predict` does and reads the bytes that it would write.
     pub(super) fn fill(&self, name: &str, onnx: bytes::Bytes) -> Result<Attempt, Failure> {
-        Ok(self.sample(name, onnx, &self.reference.sampling())?.swap_remove(0))
+        Ok(self.sample(name, onnx, &self.reference.sampling(), None)?.swap_remove(0))
     }
 
     /// As [`Subject::fill`] for several samples of a network; each takes its part of the seconds.
@@ -169,17 +180,37 @@ impl Subject {
         name: &str,
         onnx: bytes::Bytes,
         sampling: &Sampling,
+        support: Option<&Support>,
     ) -> Result<Vec<Attempt>, Failure> {
         let started = Instant::now();
         let network = Network::of(Model::from_bytes(name, onnx)?, DimBindings::default())?;
         let images = self.reference.calibration_images();
         let source = CalibrationSource::Learned;
-        let filled = match &self.source {
-            Source::Zoo(_, retrieval) => {
-                let found = retrieval.fill(&network.architecture, sampling.seed)?;
-                vec![FilledNetwork::of(&network, found, &images, source)?]
+        let predictor = &self.reference;
+        let architecture = &network.architecture;
+        let other = match &self.source {
+            Source::Zoo(_, retrieval) => Some(retrieval.fill(architecture, sampling.seed)?),
+            Source::He => {
+                let weights = he_initialisation(architecture, sampling.seed);
+                Some(Prediction::from_elsewhere(architecture, weights))
             }
-            _ => FilledNetwork::sample(&network, &self.reference, &images, source, sampling)?,
+            Source::Predictor | Source::Files(_) => None,
+        };
+        let filled = match other {
+            None => FilledNetwork::sample(&network, predictor, &images, source, sampling, support)?,
+            Some(mut start) => {
+                if let Some(support) = support {
+                    let start = std::slice::from_mut(&mut start);
+                    predictor.steer(
+                        architecture,
+                        registry(),
+                        start,
+                        support,
+                        [sampling.seed, 0],
+                    )?;
+                }
+                vec![FilledNetwork::of(&network, start, &images, source)?]
+            }
         };
         let write = |filled: &FilledNetwork| -> Result<Vec<u8>, Failure> {
             let mut bytes = Vec::new();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::Failure,
-    predictor::{Sampling, Solver},
+    predictor::{Sampling, Solver, Steering},
 };
 
 /// `CONFIG.toml` of `bench ablate`.
@@ -52,6 +52,9 @@ pub(super) struct Row {
     /// See [`Sampling::guidance`].
     #[serde(default)]
     pub(super) guidance: f32,
+    /// How samples are steered towards training images, if they are.
+    #[serde(default)]
+    pub(super) steering: Option<Steering>,
 }
 
 /// What is made of the samples of a draw.
@@ -109,6 +112,7 @@ impl Row {
                 row.solver,
                 row.quality.map(f32::to_bits),
                 row.guidance.to_bits(),
+                row.steering.map(|it| (it.steps, it.batch, it.rate.to_bits())),
             )
         };
         key(self) == key(other)

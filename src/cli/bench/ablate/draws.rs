@@ -11,7 +11,7 @@ use crate::{
     },
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
-    predictor::{InputConfig, Predictor},
+    predictor::{InputConfig, Predictor, Support},
 };
 
 use super::{
@@ -27,6 +27,8 @@ pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,
     pub(super) test: &'a Dataset,
+    /// Training images that samples are steered towards.
+    pub(super) support: &'a Dataset,
     pub(super) seed: u64,
 }
 
@@ -89,7 +91,9 @@ impl Bench<'_> {
         if !varies {
             sampling = predictor.sampling();
         }
-        let attempts = subject.sample(&graph.name, graph.onnx.clone(), &sampling)?;
+        let support = row.steering.map(|steering| Support { data: self.support, steering });
+        let attempts =
+            subject.sample(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);
         let input = &predictor.config.input;
         let judge = |attempt: &Attempt| match &attempt.candidate {

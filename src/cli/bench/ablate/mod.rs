@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    data::{Dataset, Split},
+    data::Dataset,
     evaluate::{Comparison, Interval},
     memory,
     onnx::atomic,
@@ -21,6 +21,8 @@ use crate::{
 use super::{
     super::{
         Common, Exit, Failure,
+        evaluate::Part,
+        filled::support_set,
         plot::{Axis, Plot, Point},
         predict::TOOL,
         print, print_json,
@@ -48,6 +50,9 @@ pub(super) struct Ablate {
     /// Graphs of every split, if not as many as the file says
     #[arg(long)]
     graphs: Option<u64>,
+    /// Images to judge by: `val` while anything is still being chosen
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
     /// Test images, the first N, if not as many as the file says
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -129,14 +134,21 @@ impl Ablate {
             return Err("the rows' predictors read different images".into());
         }
         let mut guard = Guard::new(&judged, &self.data)?;
-        let test = Dataset::open(&self.data, Split::Test)?;
+        let test = Dataset::open(&self.data, self.split.into())?;
         let test = guard.images(test.with_channels(input.channels())?)?;
         let space = Space::load(&judged[0].reference().config.training.space)?;
         let mut sets = held_out(&space, &config.splits, config.graphs)?;
         for set in &mut sets {
             set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
         }
-        let bench = Bench { config: &config, subjects: &subjects, test: &test, seed: common.seed };
+        let support = support_set(&self.data, judged[0].reference())?;
+        let bench = Bench {
+            config: &config,
+            subjects: &subjects,
+            test: &test,
+            support: &support,
+            seed: common.seed,
+        };
         let graphs: Vec<_> =
             sets.iter().flat_map(|set| set.graphs.iter().map(move |it| (&set.split, it))).collect();
         let bar = bar(graphs.len(), common);

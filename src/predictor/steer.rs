@@ -1,0 +1,252 @@
+//! Steering weights towards labelled images: corrector steps after sampling, along the gradient of the
+//! log-likelihood of a support set (Song et al. 2021, *Score-based generative modeling through SDEs*,
+//! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
+//! 2024, *Muon*).
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Augmentation, Batcher, Dataset},
+    execute::{Images, NormStatistics, Runner, Scratch},
+    graph::{Architecture, Parameter, Role},
+    kernels::{cross_entropy, elementwise::dot, orthogonalise},
+    ops::{Registry, resolve_with_input},
+};
+
+use super::{Filled, Prediction, Predictor, PredictorError};
+
+/// How weights are steered.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Steering {
+    /// Steps.
+    pub steps: usize,
+    /// Support images of a step, drawn at random.
+    pub batch: usize,
+    /// Norm of the first step of a matrix beside the norm of the matrix; it falls to zero linearly.
+    pub rate: f32,
+}
+
+/// Labelled images that weights are steered towards, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Support<'a> {
+    /// Images and labels.
+    pub data: &'a Dataset,
+    /// How.
+    pub steering: Steering,
+}
+
+impl Default for Steering {
+    fn default() -> Self {
+        Self { steps: 32, batch: 256, rate: 0.03 }
+    }
+}
+
+const MOMENTUM: f32 = 0.6;
+/// Step of values outside matrices beside the rate.
+const VECTORS: f32 = 0.1;
+/// Support images that are differentiated in one pass, beside the calibration images.
+const PASS: usize = 128;
+
+impl Predictor {
+    /// Moves samples of predicted weights towards classifying labelled images, each along its own
+    /// images; parameters that were not predicted stay. Batch normalisations take their statistics from
+    /// the learned calibration images, as they do in training; measure them afterwards, see
+    /// [`super::calibrate`]. The first sample is number `first` of `seed`.
+    pub fn steer(
+        &self,
+        architecture: &Architecture,
+        registry: &'static Registry,
+        samples: &mut [Prediction],
+        &Support { data, steering }: &Support,
+        [seed, first]: [u64; 2],
+    ) -> Result<(), PredictorError> {
+        let refuse = |problem: String| PredictorError::Mismatch(problem);
+        let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
+        if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
+            && outputs != data.classes.len()
+        {
+            return Err(refuse(format!(
+                "the network has {outputs} outputs, the support set {} classes",
+                data.classes.len()
+            )));
+        }
+        let input = architecture.inputs.first().and_then(|input| input.shape.as_deref());
+        let Some(&[_, channels, height, width]) = input else {
+            return Err(refuse("only a network that reads images can be steered".to_owned()));
+        };
+        let images = self.calibration_images();
+        if height != width || images.shape[1] != channels {
+            return Err(refuse(format!(
+                "images of {channels} × {height} × {width} cannot be made of a support set"
+            )));
+        }
+        let takes_statistics = |parameter: &Parameter| parameter.role() == Some(Role::RunningMean);
+        let calibration = match architecture.parameters.iter().any(takes_statistics) {
+            true => images.resized(images.shape[0], [height, width]).data,
+            false => Vec::new(),
+        };
+        let mut resolved = architecture.clone();
+        let appended = calibration.len() / (channels * height * width);
+        resolve_with_input(&mut resolved, &[PASS + appended, channels, height, width], registry)?;
+        let (mean, std) = (&self.config.input.mean, &self.config.input.std);
+        let course = Course {
+            architecture,
+            runner: Runner::new(&resolved, registry),
+            batcher: Batcher::new(data, mean, std, height, Augmentation::None)
+                .map_err(|error| refuse(error.to_string()))?,
+            calibration,
+            shape: [channels, height, width],
+            steering,
+        };
+        let random = |sample: usize| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            random.set_stream(first + sample as u64);
+            random
+        };
+        let steer = |(sample, of): (usize, &mut Prediction)| course.steer(of, random(sample));
+        match course.runner.is_lowered() {
+            true => samples.par_iter_mut().enumerate().try_for_each(steer),
+            false => samples.iter_mut().enumerate().try_for_each(steer),
+        }
+    }
+}
+
+/// What all samples of a network have in common.
+struct Course<'a> {
+    architecture: &'a Architecture,
+    runner: Runner,
+    batcher: Batcher<'a>,
+    /// Images that batch normalisations are measured on; empty where there are none.
+    calibration: Vec<f32>,
+    /// Channels, height and width of images.
+    shape: [usize; 3],
+    steering: Steering,
+}
+
+impl Course<'_> {
+    fn steer(
+        &self,
+        prediction: &mut Prediction,
+        mut random: ChaCha8Rng,
+    ) -> Result<(), PredictorError> {
+        let Steering { steps, batch, rate } = self.steering;
+        let mut momenta: Vec<Vec<f32>> =
+            prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
+        for step in 0..steps {
+            let (images, labels) = self.batcher.batch(batch, &mut random);
+            let gradient = self.gradient(&prediction.weights, &images, &labels)?;
+            if gradient.iter().flatten().any(|value| !value.is_finite()) {
+                break;
+            }
+            let rate = rate * (1.0 - step as f32 / steps as f32);
+            for (index, gradient) in gradient.iter().enumerate() {
+                let parameter = &self.architecture.parameters[index];
+                let weights = &mut prediction.weights[index];
+                if prediction.labels[index] == Filled::Predicted && gradient.len() == weights.len()
+                {
+                    descend(parameter, weights, gradient, &mut momenta[index], rate);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient of the mean cross-entropy by parameter, a few images at a time.
+    fn gradient(
+        &self,
+        weights: &[Vec<f32>],
+        images: &[f32],
+        labels: &[u16],
+    ) -> Result<Vec<Vec<f32>>, PredictorError> {
+        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+        let [channels, height, width] = self.shape;
+        let length = channels * height * width;
+        let part = |scratch: &mut Scratch, (images, own): (&[f32], &[u16])| {
+            let data = [images, &self.calibration].concat();
+            let batch = data.len() / length;
+            let rows = if self.calibration.is_empty() { 0..batch } else { own.len()..batch };
+            let share = own.len() as f32 / labels.len() as f32;
+            let result = self.runner.gradients(
+                &references,
+                Images { batch, channels, height, width, data: &data },
+                &NormStatistics::Measured { rows },
+                &mut |logits, gradient| {
+                    let classes = logits.len() / batch;
+                    let loss = cross_entropy(logits, own, 0.0, gradient, classes).loss;
+                    gradient.iter_mut().for_each(|value| *value *= share);
+                    loss
+                },
+                false,
+                scratch,
+            );
+            result.map(|(_, gradients)| gradients.parameters)
+        };
+        let parts: Vec<_> = images.chunks(PASS * length).zip(labels.chunks(PASS)).collect();
+        let parts: Vec<Vec<Vec<f32>>> = match self.runner.is_lowered() {
+            true => {
+                parts.into_par_iter().map_init(Scratch::default, part).collect::<Result<_, _>>()?
+            }
+            false => {
+                let scratch = &mut Scratch::default();
+                parts.into_iter().map(|it| part(scratch, it)).collect::<Result<_, _>>()?
+            }
+        };
+        let mut parts = parts.into_iter();
+        let mut sum = parts.next().unwrap_or_default();
+        for part in parts {
+            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
+                *sum += part;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// One step of one parameter.
+fn descend(
+    parameter: &Parameter,
+    weights: &mut [f32],
+    gradient: &[f32],
+    momentum: &mut [f32],
+    rate: f32,
+) {
+    for (momentum, gradient) in momentum.iter_mut().zip(gradient) {
+        *momentum = MOMENTUM * *momentum + gradient;
+    }
+    let ahead = momentum.iter().zip(gradient);
+    let mut update: Vec<f32> = ahead.map(|(ahead, own)| own + MOMENTUM * ahead).collect();
+    match matrix(parameter) {
+        Some([length, columns]) => {
+            update.chunks_mut(length).for_each(|matrix| orthogonalise(matrix, columns));
+            let (norm, own) = (dot(&update, &update).sqrt(), dot(weights, weights).sqrt());
+            let factor = if norm > 0.0 { rate * own / norm } else { 0.0 };
+            weights.iter_mut().zip(&update).for_each(|(weight, step)| *weight -= factor * step);
+        }
+        None => {
+            for (weight, step) in weights.iter_mut().zip(&update) {
+                let sign = if *step == 0.0 { 0.0 } else { step.signum() };
+                *weight -= VECTORS * rate * sign;
+            }
+        }
+    }
+}
+
+/// Values and columns of the matrices that a parameter consists of: one for each channel of a depthwise
+/// kernel, one for each leading index of three axes, one otherwise; `None` if it is no weight.
+fn matrix(parameter: &Parameter) -> Option<[usize; 2]> {
+    let shape = parameter.shape.as_deref().filter(|_| parameter.role() == Some(Role::Weight))?;
+    let columns = |axes: &[usize]| axes.iter().product::<usize>();
+    match *shape {
+        [_, 1, ref window @ ..] if !window.is_empty() => Some([columns(window); 2]),
+        [_, rows, inner] => Some([rows * inner, inner]),
+        [rows, ref inner @ ..] if !inner.is_empty() => {
+            Some([rows * columns(inner), columns(inner)])
+        }
+        _ => None,
+    }
+    .filter(|[length, _]| *length > 0)
+}
