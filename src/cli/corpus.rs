@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,7 +11,7 @@ use crate::{
     onnx::atomic,
 };
 
-use super::{Common, Exit, Failure, inspect::short, print, print_json};
+use super::{Common, Exit, Failure, bar, inspect::short, print, print_json};
 
 /// Generate and describe the graphs that predictors learn from and are judged by.
 #[derive(Debug, Args)]
@@ -75,7 +74,7 @@ impl Corpus {
 impl Generate {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let stored = if self.check { self.stored()? } else { Vec::new() };
-        let bar = bar(common)?;
+        let bar = bar(graphs()?, common);
         let splits = corpus::generate(&|graphs| bar.inc(graphs as u64))?;
         bar.finish_and_clear();
         let results: Result<Vec<SplitResult>, Failure> = if self.check {
@@ -134,7 +133,7 @@ fn compare(
 
 impl Stats {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let bar = bar(common)?;
+        let bar = bar(graphs()?, common);
         let count =
             |split: &&str| Ok(Statistics::of(split, &corpus::load(split)?, &|| bar.inc(1))?);
         let splits =
@@ -184,13 +183,8 @@ impl Stats {
     }
 }
 
-/// A bar as long as the corpus.
-fn bar(common: &Common) -> Result<ProgressBar, Failure> {
-    if common.quiet || common.json {
-        return Ok(ProgressBar::hidden());
-    }
-    let graphs = corpus::splits().iter().map(|split| corpus::size(split));
-    let bar = ProgressBar::new(graphs.sum::<Result<usize, _>>()? as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
-    Ok(bar.with_style(style.unwrap_or(ProgressStyle::default_bar())))
+/// Graphs of all splits.
+fn graphs() -> Result<usize, Failure> {
+    let sizes = corpus::splits().iter().map(|split| corpus::size(split));
+    Ok(sizes.sum::<Result<usize, _>>()?)
 }

@@ -30,6 +30,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 /// How a command ended, as an exit code.
@@ -164,6 +165,15 @@ fn interrupt() -> Result<Arc<AtomicBool>, ctrlc::Error> {
         }
     })?;
     Ok(stop)
+}
+
+/// A bar of so many steps, with the time left; hidden where nobody would look at it.
+fn bar(length: usize, common: &Common) -> ProgressBar {
+    if common.quiet || common.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
+    ProgressBar::new(length as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()))
 }
 
 /// Prints a JSON object on one line.

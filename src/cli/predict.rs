@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure,
+    Common, Exit, Failure, bar,
     drawn::DrawingArgs,
     filled::{FilledNetwork, support_set, unlabelled},
     network::{Network, NetworkArgs, stem},
@@ -84,10 +84,16 @@ impl Predict {
         };
         let steering = Steering { steps: self.support_steps.into(), ..Steering::default() };
         let data = self.support.as_ref().map(|path| support_set(path, &predictor)).transpose()?;
-        let support = data.as_ref().map(|data| Support { data, steering });
+        let support = data.as_ref().map(|data| {
+            let bar = bar(steering.steps * sampling.samples, common);
+            Support { data, steering, bar }
+        });
         let support = support.as_ref();
         let samples =
             FilledNetwork::sample(&network, &predictor, &images, source, &sampling, support)?;
+        if let Some(support) = support {
+            support.bar.finish_and_clear();
+        }
         let chosen = self.drawing.choose(&network, samples, &predictor, &images)?;
         let sampled = predictor.config.network.diffusion.is_some();
         let provenance = |sample| Provenance {

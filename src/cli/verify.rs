@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -195,7 +196,11 @@ impl Verify {
             }
             (_, None) => None,
         };
-        let support = data.as_ref().map(|(data, steering)| Support { data, steering: *steering });
+        let support = data.as_ref().map(|(data, steering)| Support {
+            data,
+            steering: *steering,
+            bar: ProgressBar::hidden(),
+        });
         let support = support.as_ref();
         let samples =
             FilledNetwork::sample(&network, &predictor, &images, source, &sampling, support)?;

@@ -3,6 +3,7 @@
 //! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
 //! 2024, *Muon*).
 
+use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -31,24 +32,26 @@ pub struct Steering {
 }
 
 /// Labelled images that weights are steered towards, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Support<'a> {
     /// Images and labels.
     pub data: &'a Dataset,
     /// How.
     pub steering: Steering,
+    /// Told of every step of every sample.
+    pub bar: ProgressBar,
 }
 
 impl Default for Steering {
     fn default() -> Self {
-        Self { steps: 32, batch: 256, rate: 0.03 }
+        Self { steps: 48, batch: 192, rate: 0.035 }
     }
 }
 
 const MOMENTUM: f32 = 0.6;
 /// Step of values outside matrices beside the rate.
 const VECTORS: f32 = 0.1;
-/// Support images that are differentiated in one pass, beside the calibration images.
+/// Most support images that are differentiated in one pass, beside the calibration images.
 const PASS: usize = 128;
 
 impl Predictor {
@@ -61,9 +64,10 @@ impl Predictor {
         architecture: &Architecture,
         registry: &'static Registry,
         samples: &mut [Prediction],
-        &Support { data, steering }: &Support,
+        support: &Support,
         [seed, first]: [u64; 2],
     ) -> Result<(), PredictorError> {
+        let Support { data, steering, bar } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
         if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
@@ -84,14 +88,17 @@ impl Predictor {
                 "images of {channels} × {height} × {width} cannot be made of a support set"
             )));
         }
+        // Large images are differentiated fewer at a time, in bounded memory.
+        let [own_height, own_width] = [images.shape[2], images.shape[3]];
+        let pass = (PASS * own_height * own_width / (height * width).max(1)).clamp(4, PASS);
         let takes_statistics = |parameter: &Parameter| parameter.role() == Some(Role::RunningMean);
         let calibration = match architecture.parameters.iter().any(takes_statistics) {
-            true => images.resized(images.shape[0], [height, width]).data,
+            true => images.resized(pass, [height, width]).data,
             false => Vec::new(),
         };
         let mut resolved = architecture.clone();
         let appended = calibration.len() / (channels * height * width);
-        resolve_with_input(&mut resolved, &[PASS + appended, channels, height, width], registry)?;
+        resolve_with_input(&mut resolved, &[pass + appended, channels, height, width], registry)?;
         let (mean, std) = (&self.config.input.mean, &self.config.input.std);
         let course = Course {
             architecture,
@@ -100,7 +107,9 @@ impl Predictor {
                 .map_err(|error| refuse(error.to_string()))?,
             calibration,
             shape: [channels, height, width],
-            steering,
+            steering: *steering,
+            bar,
+            pass,
         };
         let random = |sample: usize| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -125,6 +134,9 @@ struct Course<'a> {
     /// Channels, height and width of images.
     shape: [usize; 3],
     steering: Steering,
+    bar: &'a ProgressBar,
+    /// Support images of a pass.
+    pass: usize,
 }
 
 impl Course<'_> {
@@ -151,6 +163,7 @@ impl Course<'_> {
                     descend(parameter, weights, gradient, &mut momenta[index], rate);
                 }
             }
+            self.bar.inc(1);
         }
         Ok(())
     }
@@ -185,7 +198,8 @@ impl Course<'_> {
             );
             result.map(|(_, gradients)| gradients.parameters)
         };
-        let parts: Vec<_> = images.chunks(PASS * length).zip(labels.chunks(PASS)).collect();
+        let parts: Vec<_> =
+            images.chunks(self.pass * length).zip(labels.chunks(self.pass)).collect();
         let parts: Vec<Vec<Vec<f32>>> = match self.runner.is_lowered() {
             true => {
                 parts.into_par_iter().map_init(Scratch::default, part).collect::<Result<_, _>>()?

@@ -20,12 +20,11 @@ mod trial;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::{onnx::atomic, predictor::BUNDLED, spaces::Space};
 
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, bar};
 
 use subject::Subject;
 
@@ -108,12 +107,4 @@ fn save(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     text.push(b'\n');
     atomic::write(path, |out| out.write_all(&text))
         .map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-pub(super) fn bar(length: usize, common: &Common) -> ProgressBar {
-    if common.quiet || common.json {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
-    ProgressBar::new(length as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()))
 }

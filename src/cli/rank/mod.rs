@@ -73,7 +73,7 @@ impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let files = listing::files(&self.graphs)?;
         let judge = self.judging.judge(common)?;
-        let bar = super::bench::bar(files.len(), common);
+        let bar = super::bar(files.len(), common);
         let judged = spread(files.iter(), self.judging.jobs(), |file| {
             let record = Model::open(std::path::Path::new(file))
                 .map_err(Failure::from)

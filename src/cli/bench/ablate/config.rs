@@ -32,7 +32,7 @@ pub(super) struct AblationConfig {
 pub(super) struct Row {
     /// Name for tables.
     pub(super) name: String,
-    /// A predictor, by name or folder.
+    /// A predictor, by name or folder; `nearest:ZOO`, `mean:ZOO` or `he` for what it is compared with.
     pub(super) predictor: String,
     /// Samples that a draw takes.
     #[serde(default = "one")]

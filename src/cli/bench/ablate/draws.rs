@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::{
@@ -91,7 +92,11 @@ impl Bench<'_> {
         if !varies {
             sampling = predictor.sampling();
         }
-        let support = row.steering.map(|steering| Support { data: self.support, steering });
+        let support = row.steering.map(|steering| Support {
+            data: self.support,
+            steering,
+            bar: ProgressBar::hidden(),
+        });
         let attempts =
             subject.sample(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);
