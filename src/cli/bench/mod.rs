@@ -26,6 +26,7 @@ use crate::{onnx::atomic, predictor::BUNDLED, spaces::Space};
 
 use super::{Common, Exit, Failure, bar};
 
+use held_out::HeldOut;
 use subject::Subject;
 
 /// Compare predicted weights with baselines on graphs that no training saw.
@@ -72,6 +73,9 @@ struct Setting {
     /// Split of the corpus to take graphs from instead; may be given more than once
     #[arg(long = "split", value_name = "NAME", conflicts_with = "space")]
     splits: Vec<String>,
+    /// Of the graphs, only the one of this name; may be given more than once
+    #[arg(long = "graph", value_name = "NAME")]
+    names: Vec<String>,
     /// Use the first N test images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -94,6 +98,10 @@ impl Bench {
 impl Setting {
     fn subject(&self) -> Result<Subject, Failure> {
         Subject::open(&self.predictor, self.like.as_deref())
+    }
+
+    fn wants(&self, graph: &HeldOut) -> bool {
+        self.names.is_empty() || self.names.contains(&graph.name)
     }
 
     fn space(&self, subject: &Subject) -> Result<Space, Failure> {

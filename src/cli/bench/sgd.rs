@@ -34,9 +34,6 @@ pub(super) struct Sgd {
     /// Held-out graphs
     #[arg(long, default_value_t = 10)]
     graphs: u64,
-    /// Of these, only the one of this name; may be given more than once
-    #[arg(long = "graph", value_name = "NAME")]
-    names: Vec<String>,
     /// Lengths of training, each a run of its own
     #[arg(long, value_delimiter = ',', default_values_t = [1, 5, 20])]
     epochs: Vec<usize>,
@@ -87,7 +84,7 @@ impl Sgd {
         let mut table = SgdTable::load(&self.out).unwrap_or_default();
         (table.schema, table.data_hash) = (1, train.hash.clone());
         let sets = held_out(&space, &self.setting.splits, self.graphs)?;
-        let wanted = |graph: &HeldOut| self.names.is_empty() || self.names.contains(&graph.name);
+        let wanted = |graph: &HeldOut| self.setting.wants(graph);
         let graphs: Vec<HeldOut> =
             sets.into_iter().flat_map(|set| set.graphs).filter(wanted).collect();
         let jobs: Vec<(HeldOut, usize)> = self

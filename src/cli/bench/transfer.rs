@@ -10,6 +10,7 @@ use crate::{
     memory,
     onnx::{Model, atomic},
     ops::registry,
+    predictor::Steering,
     spaces::plain_cnn,
 };
 
@@ -38,6 +39,9 @@ pub(super) struct Transfer {
     /// Held-out graphs, of every split [default: 100]
     #[arg(long)]
     graphs: Option<u64>,
+    /// Move predicted weights towards the training images of the data set, in so many gradient steps
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    support_steps: usize,
     /// Images that every corruption and severity is judged on; 0 for none [default: 500]
     #[arg(long, value_name = "N")]
     corrupted: Option<usize>,
@@ -69,7 +73,11 @@ pub(super) struct Transfer {
 impl Transfer {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let started = Instant::now();
-        let subject = self.setting.subject()?;
+        let mut subject = self.setting.subject()?;
+        if self.support_steps > 0 {
+            let steering = Steering { steps: self.support_steps, ..Steering::default() };
+            subject = subject.steered(&self.setting.data, steering)?;
+        }
         let space = self.setting.space(&subject)?;
         let baselines = self.baselines(&subject)?;
         let judged: Vec<&Subject> = std::iter::once(&subject).chain(&baselines).collect();
@@ -89,6 +97,7 @@ impl Transfer {
         let mut sets = held_out(&space, &self.setting.splits, count)?;
         for set in &mut sets {
             set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
+            set.graphs.retain(|graph| self.setting.wants(graph));
         }
         let names: Vec<String> =
             sets.iter().flat_map(|set| &set.graphs).map(|graph| graph.name.clone()).collect();
@@ -130,7 +139,7 @@ impl Transfer {
                 seconds: started.elapsed().as_secs_f64(),
                 peak_memory_bytes: memory::peak(),
                 threads: rayon::current_num_threads(),
-                gradient_evaluations: 0,
+                gradient_evaluations: subject.gradient_steps(),
             },
         };
         if let Some(path) = &self.out {

@@ -98,7 +98,7 @@ impl Bench<'_> {
             bar: ProgressBar::hidden(),
         });
         let attempts =
-            subject.sample(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
+            subject.sample_towards(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);
         let input = &predictor.config.input;
         let judge = |attempt: &Attempt| match &attempt.candidate {
