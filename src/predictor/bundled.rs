@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{Predictor, PredictorError, Seen};
 
 /// Names of the predictors embedded in the binary; the first is the default.
-pub const BUNDLED: [&str; 2] = ["cifar10", "mnist"];
+pub const BUNDLED: [&str; 3] = ["cifar10", "mnist", "diffusion"];
 
 macro_rules! files {
     ($name:literal) => {
@@ -29,6 +29,7 @@ pub fn bundled(name: &str, device: &Device) -> Result<Predictor, PredictorError>
     let [config, model, graphs, images] = match name {
         "cifar10" => files!("cifar10"),
         "mnist" => files!("mnist"),
+        "diffusion" => files!("diffusion"),
         _ => {
             return Err(PredictorError::Unknown {
                 name: name.to_owned(),

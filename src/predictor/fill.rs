@@ -134,7 +134,7 @@ impl Predictor {
             }
             None if asked != Sampling::default() => refuse(&format!(
                 "the predictor '{}' writes one set of weights, in one step and of one quality; choose one \
-                 with network.diffusion, such as predictors/diffusion",
+                 with network.diffusion, such as the bundled 'diffusion'",
                 self.config.name
             )),
             _ => Ok(()),

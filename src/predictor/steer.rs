@@ -44,7 +44,7 @@ pub struct Support<'a> {
 
 impl Default for Steering {
     fn default() -> Self {
-        Self { steps: 48, batch: 192, rate: 0.035 }
+        Self { steps: 48, batch: 128, rate: 0.03 }
     }
 }
 
@@ -58,7 +58,8 @@ impl Predictor {
     /// Moves samples of predicted weights towards classifying labelled images, each along its own
     /// images; parameters that were not predicted stay. Batch normalisations take their statistics from
     /// the learned calibration images, as they do in training; measure them afterwards, see
-    /// [`super::calibrate`]. The first sample is number `first` of `seed`.
+    /// [`super::calibrate`]. The first sample is number `first` of `seed`. Returns the steps that every
+    /// sample took: it stays where it is once a gradient is not finite.
     pub fn steer(
         &self,
         architecture: &Architecture,
@@ -66,7 +67,7 @@ impl Predictor {
         samples: &mut [Prediction],
         support: &Support,
         [seed, first]: [u64; 2],
-    ) -> Result<(), PredictorError> {
+    ) -> Result<Vec<usize>, PredictorError> {
         let Support { data, steering, bar } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
@@ -118,8 +119,8 @@ impl Predictor {
         };
         let steer = |(sample, of): (usize, &mut Prediction)| course.steer(of, random(sample));
         match course.runner.is_lowered() {
-            true => samples.par_iter_mut().enumerate().try_for_each(steer),
-            false => samples.iter_mut().enumerate().try_for_each(steer),
+            true => samples.par_iter_mut().enumerate().map(steer).collect(),
+            false => samples.iter_mut().enumerate().map(steer).collect(),
         }
     }
 }
@@ -144,7 +145,7 @@ impl Course<'_> {
         &self,
         prediction: &mut Prediction,
         mut random: ChaCha8Rng,
-    ) -> Result<(), PredictorError> {
+    ) -> Result<usize, PredictorError> {
         let Steering { steps, batch, rate } = self.steering;
         let mut momenta: Vec<Vec<f32>> =
             prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
@@ -152,7 +153,7 @@ impl Course<'_> {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let gradient = self.gradient(&prediction.weights, &images, &labels)?;
             if gradient.iter().flatten().any(|value| !value.is_finite()) {
-                break;
+                return Ok(step);
             }
             let rate = rate * (1.0 - step as f32 / steps as f32);
             for (index, gradient) in gradient.iter().enumerate() {
@@ -165,7 +166,7 @@ impl Course<'_> {
             }
             self.bar.inc(1);
         }
-        Ok(())
+        Ok(steps)
     }
 
     /// The gradient of the mean cross-entropy by parameter, a few images at a time.
@@ -249,8 +250,8 @@ fn descend(
     }
 }
 
-/// Values and columns of the matrices that a parameter consists of: one for each channel of a depthwise
-/// kernel, one for each leading index of three axes, one otherwise; `None` if it is no weight.
+/// Values and columns of the matrices that a parameter consists of: one for each kernel that
+/// reads a single channel, one for each leading index of three axes, one otherwise; `None` if it is no weight.
 fn matrix(parameter: &Parameter) -> Option<[usize; 2]> {
     let shape = parameter.shape.as_deref().filter(|_| parameter.role() == Some(Role::Weight))?;
     let columns = |axes: &[usize]| axes.iter().product::<usize>();

@@ -234,6 +234,23 @@ fn zoo_import(file: &Path, graph: &Path, zoo: &Path) -> Value {
 }
 
 #[test]
+fn a_network_is_imported_alike_from_both_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let graph = at("vit-tiny.onnx");
+    fs::write(&graph, Named::find("vit-tiny").unwrap().onnx()).unwrap();
+    let [model, out] = [&graph, &at("out")].map(|path| path.display().to_string());
+    let output = weightsmith(&["predict", &model, "--out", &out, "--device", "flex"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The graph keeps its matrices [in, out], PyTorch [out, in].
+    let import = |file: &str| zoo_import(&at("out").join(file), &graph, &at(file));
+    let [onnx, torch] = ["vit-tiny.onnx", "vit-tiny.safetensors"].map(import);
+    assert_eq!(onnx["tensors"], torch["tensors"]);
+    // They are what the predictor writes, so that nothing has to move.
+    assert_eq!(onnx["distance"], 0.0);
+}
+
+#[test]
 fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -13,7 +13,7 @@ use weightsmith::{
     patches::{PatchPlan, Sources},
     predictor::{
         Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor, PredictorConfig,
-        Process, Sampling, Solver,
+        Process, Sampling, Solver, bundled,
     },
     spaces::Space,
 };
@@ -141,6 +141,14 @@ fn a_one_pass_predictor_has_one_sample() {
     ] {
         assert!(predictor.sample(&architecture, registry(), |_| false, &sampling).is_err());
     }
+}
+
+#[test]
+fn the_bundled_denoiser_draws_different_samples() {
+    let predictor = bundled("diffusion", &Device::flex()).unwrap();
+    let samples = draw(&predictor, &Sampling { samples: 3, ..predictor.sampling() });
+    assert_ne!(samples[0], samples[1]);
+    assert_ne!(samples[0], samples[2]);
 }
 
 /// The whole way of a gradient: noisy patches are read, pooled at nodes, and shape what is written.
