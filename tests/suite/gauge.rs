@@ -243,7 +243,8 @@ fn a_network_is_imported_alike_from_both_of_its_files() {
     let output = weightsmith(&["predict", &model, "--out", &out, "--device", "flex"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // The graph keeps its matrices [in, out], PyTorch [out, in].
-    let import = |file: &str| zoo_import(&at("out").join(file), &graph, &at(file));
+    let import =
+        |file: &str| zoo_import(&at("out").join(file), &graph, &at(&format!("zoo of {file}")));
     let [onnx, torch] = ["vit-tiny.onnx", "vit-tiny.safetensors"].map(import);
     assert_eq!(onnx["tensors"], torch["tensors"]);
     // They are what the predictor writes, so that nothing has to move.
