@@ -94,8 +94,7 @@ pub(super) fn recalibrated(
     weights: Vec<Vec<f32>>,
     images: &CalibrationImages,
 ) -> Result<Vec<Vec<f32>>, PredictorError> {
-    let labels = vec![Filled::Predicted; weights.len()];
-    let mut prediction = Prediction { weights, labels, stand_ins: Vec::new() };
+    let mut prediction = Prediction::from_elsewhere(architecture, weights);
     calibrate(architecture, registry(), &mut prediction, images)?;
     Ok(prediction.weights)
 }

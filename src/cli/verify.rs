@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -196,11 +195,7 @@ impl Verify {
             }
             (_, None) => None,
         };
-        let support = data.as_ref().map(|(data, steering)| Support {
-            data,
-            steering: *steering,
-            bar: ProgressBar::hidden(),
-        });
+        let support = data.as_ref().map(|(data, steering)| Support::new(data, *steering));
         let support = support.as_ref();
         let samples =
             FilledNetwork::sample(&network, &predictor, &images, source, &sampling, support)?;

@@ -103,6 +103,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether it is measured by running the network, and not learned.
+    pub fn is_statistic(self) -> bool {
+        matches!(self, Self::RunningMean | Self::RunningVariance)
+    }
+
     /// What it is called in listings.
     pub fn name(self) -> &'static str {
         match self {

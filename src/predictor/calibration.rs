@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     execute::{Images, Runner, Scratch},
-    graph::{Architecture, Operand, Role},
+    graph::{Architecture, Operand, Parameter, Role},
     neural::{Entry, download, normal},
     ops::Registry,
 };
@@ -51,8 +51,8 @@ pub fn calibrate(
     prediction: &mut Prediction,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {
-    let measured = |role| matches!(role, Some(Role::RunningMean | Role::RunningVariance));
-    if !architecture.parameters.iter().any(|parameter| measured(parameter.role())) {
+    let mut roles = architecture.parameters.iter().filter_map(Parameter::role);
+    if !roles.any(Role::is_statistic) {
         return Ok(None);
     }
     let [carried, channels, rows, columns] = images.shape;

@@ -45,7 +45,7 @@ impl Prediction {
     /// Values of every parameter from elsewhere than a predictor, with statistics still to be measured.
     pub fn from_elsewhere(architecture: &Architecture, weights: Vec<Vec<f32>>) -> Self {
         let label = |parameter: &Parameter| match parameter.role() {
-            Some(Role::RunningMean | Role::RunningVariance) => Filled::Default,
+            Some(role) if role.is_statistic() => Filled::Default,
             _ => Filled::Predicted,
         };
         let labels = architecture.parameters.iter().map(label).collect();
@@ -161,7 +161,7 @@ impl Predictor {
 /// The label of a parameter that is not predicted.
 fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> Filled {
     match (parameter.role(), parameter.len()) {
-        (Some(Role::RunningMean | Role::RunningVariance), Some(_)) => Filled::Default,
+        (Some(role), Some(_)) if role.is_statistic() => Filled::Default,
         _ if holds_value() => Filled::Kept,
         (_, None) => Filled::Skipped("its shape is not known".to_owned()),
         (None, _) => Filled::Skipped("no known operator reads it".to_owned()),

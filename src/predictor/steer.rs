@@ -13,7 +13,11 @@ use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::{Architecture, Parameter, Role},
-    kernels::{cross_entropy, elementwise::dot, orthogonalise},
+    kernels::{
+        cross_entropy,
+        elementwise::{accumulate, dot},
+        orthogonalise,
+    },
     ops::{Registry, resolve_with_input},
 };
 
@@ -40,6 +44,13 @@ pub struct Support<'a> {
     pub steering: Steering,
     /// Told of every step of every sample.
     pub bar: ProgressBar,
+}
+
+impl<'a> Support<'a> {
+    /// With a bar that nobody sees.
+    pub fn new(data: &'a Dataset, steering: Steering) -> Self {
+        Self { data, steering, bar: ProgressBar::hidden() }
+    }
 }
 
 impl Default for Steering {
@@ -213,9 +224,7 @@ impl Course<'_> {
         let mut parts = parts.into_iter();
         let mut sum = parts.next().unwrap_or_default();
         for part in parts {
-            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
-                *sum += part;
-            }
+            sum.iter_mut().zip(&part).for_each(|(sum, part)| accumulate(part, sum));
         }
         Ok(sum)
     }

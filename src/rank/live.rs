@@ -79,7 +79,7 @@ impl Live {
         for parameter in &architecture.parameters {
             let used = parameter.slots.iter().find(|slot| live[slot.node.index()]);
             let Some(slot) = used else { continue };
-            if !matches!(slot.role, Role::RunningMean | Role::RunningVariance) {
+            if !slot.role.is_statistic() {
                 parameters = parameters.saturating_add(parameter.len().unwrap_or(0) as u64);
             }
             for slot in parameter.slots.iter().filter(|slot| slot.role == Role::Weight) {

@@ -86,7 +86,7 @@ impl Retrieval {
             }
             let square: f32 = mean.iter().map(|value| value * value).sum();
             let scale = self.noise * (square / mean.len().max(1) as f32).sqrt();
-            if scale > 0.0 && !is_statistic(parameter) {
+            if scale > 0.0 && !parameter.role().is_some_and(Role::is_statistic) {
                 mean.iter_mut().for_each(|value| *value += scale * normal(&mut random));
             }
             weights.push(mean);
@@ -117,10 +117,6 @@ impl Descriptor {
             self.sizes.iter().zip(other.sizes).map(|(own, other)| (own - other).abs()).sum();
         operators + 0.3 * sizes
     }
-}
-
-fn is_statistic(parameter: &Parameter) -> bool {
-    matches!(parameter.role(), Some(Role::RunningMean | Role::RunningVariance))
 }
 
 /// Where a parameter's node stands in its graph, from 0 to 1.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use indicatif::ProgressBar;
 use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
@@ -50,7 +49,7 @@ fn steered_weights_fit_the_support_set_better() {
         };
         let steer = |seed: u64| {
             let mut steered = [start.clone()];
-            let support = Support { data: &data, steering, bar: ProgressBar::hidden() };
+            let support = Support::new(&data, steering);
             predictor.steer(&architecture, registry(), &mut steered, &support, [seed, 0]).unwrap();
             let [steered] = steered;
             steered
@@ -71,8 +70,7 @@ fn a_support_set_of_other_classes_is_refused() {
     data.classes.truncate(3);
     let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
     let (architecture, prediction) = predicted("plain-cnn", &predictor);
-    let support =
-        Support { data: &data, steering: Steering::default(), bar: ProgressBar::hidden() };
+    let support = Support::new(&data, Steering::default());
     let error = predictor.steer(&architecture, registry(), &mut [prediction], &support, [0, 0]);
     assert!(error.unwrap_err().to_string().contains("10 outputs, the support set 3 classes"));
 }

@@ -144,7 +144,7 @@ impl<'a> Jury<'a> {
             let mut noisy = with_noise(weights, noise, seed);
             // A variance with noise may be none.
             for (index, parameter) in architecture.parameters.iter().enumerate() {
-                if matches!(parameter.role(), Some(Role::RunningMean | Role::RunningVariance)) {
+                if parameter.role().is_some_and(Role::is_statistic) {
                     noisy[index].clone_from(&weights[index]);
                 }
             }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use burn::tensor::Device;
-use indicatif::ProgressBar;
 
 use crate::{
     data::Dataset,
@@ -218,11 +217,7 @@ impl Subject {
         sampling: &Sampling,
     ) -> Result<Vec<Attempt>, Failure> {
         let support = self.support.as_ref();
-        let support = support.map(|(data, steering)| Support {
-            data,
-            steering: *steering,
-            bar: ProgressBar::hidden(),
-        });
+        let support = support.map(|(data, steering)| Support::new(data, *steering));
         self.sample_towards(name, onnx, sampling, support.as_ref())
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::{
@@ -28,8 +27,8 @@ pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,
     pub(super) test: &'a Dataset,
-    /// Training images that samples are steered towards.
-    pub(super) support: &'a Dataset,
+    /// Training images that samples are steered towards; none where no row steers.
+    pub(super) support: Option<&'a Dataset>,
     pub(super) seed: u64,
 }
 
@@ -92,11 +91,8 @@ impl Bench<'_> {
         if !varies {
             sampling = predictor.sampling();
         }
-        let support = row.steering.map(|steering| Support {
-            data: self.support,
-            steering,
-            bar: ProgressBar::hidden(),
-        });
+        let support =
+            self.support.zip(row.steering).map(|(data, steering)| Support::new(data, steering));
         let attempts =
             subject.sample_towards(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);

@@ -141,12 +141,15 @@ impl Ablate {
         for set in &mut sets {
             set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
         }
-        let support = support_set(&self.data, judged[0].reference())?;
+        let support = match config.rows.iter().any(|row| row.steering.is_some()) {
+            true => Some(support_set(&self.data, judged[0].reference())?),
+            false => None,
+        };
         let bench = Bench {
             config: &config,
             subjects: &subjects,
             test: &test,
-            support: &support,
+            support: support.as_ref(),
             seed: common.seed,
         };
         let graphs: Vec<_> =
