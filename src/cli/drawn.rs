@@ -1,12 +1,19 @@
 //! How many samples `predict` draws, how, and what it keeps of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::predictor::{CalibrationImages, Predictor, Sampling, Solver};
+use crate::{
+    data::{Dataset, Split},
+    predictor::{CalibrationImages, Predictor, Sampling, Solver},
+};
 
-use super::{Failure, filled::FilledNetwork, network::Network};
+use super::{
+    Failure,
+    filled::{FilledNetwork, Unlabelled},
+    network::Network,
+};
 
 /// For predictors that denoise; others write one set of weights.
 #[derive(Debug, Args)]
@@ -26,8 +33,12 @@ pub struct DrawingArgs {
     /// How far to go beyond what was asked for, away from any quality
     #[arg(long, value_name = "W", default_value_t = 0.0)]
     guidance: f32,
+    /// Factor of what tells samples apart: 0 draws them alike
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    temperature: f32,
     /// Keep the best sample only: by agreement with the others, without labels, or by the accuracy on
-    /// validation images where a data set is given
+    /// validation images where a data set is given. They agree on images of the data set of --support or
+    /// --calibrate where there is one, on those that the predictor learned otherwise
     #[arg(long, value_name = "DATA", num_args = 0..=1, conflicts_with_all = ["average", "ensemble"])]
     select: Option<Option<PathBuf>>,
     /// Write the mean of the samples' weights instead of the samples
@@ -48,6 +59,7 @@ impl DrawingArgs {
             solver: self.solver,
             quality: self.quality.or(usual.quality),
             guidance: self.guidance,
+            temperature: self.temperature,
             seed,
             first: 0,
         }
@@ -65,6 +77,7 @@ impl DrawingArgs {
         mut samples: Vec<FilledNetwork>,
         predictor: &Predictor,
         images: &CalibrationImages,
+        data: Option<&Path>,
     ) -> Result<Vec<(Option<usize>, FilledNetwork)>, Failure> {
         if self.average {
             return Ok(vec![(None, FilledNetwork::average(network, samples, images)?)]);
@@ -73,7 +86,16 @@ impl DrawingArgs {
             return Ok(samples.into_iter().enumerate().map(|(n, it)| (Some(n), it)).collect());
         };
         let best = match by {
-            None => FilledNetwork::consensus(network, &samples, images)?,
+            None => {
+                let input = &predictor.config.input;
+                let data = data.map(|path| Dataset::open(path, Split::Val)).transpose()?;
+                let data = data.map(|data| data.with_channels(input.channels())).transpose()?;
+                let unlabelled = match &data {
+                    Some(data) => Unlabelled::Data(data, input),
+                    None => Unlabelled::Learned(images),
+                };
+                FilledNetwork::consensus(network, &samples, &unlabelled)?
+            }
             Some(data) => FilledNetwork::most_accurate(network, &samples, predictor, data)?,
         };
         Ok(vec![(Some(best), samples.swap_remove(best))])

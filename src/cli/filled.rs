@@ -7,7 +7,7 @@ use safetensors::Dtype;
 
 use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
-    evaluate::{consensus, judge, mean_of},
+    evaluate::{consensus, judge, logits, mean_of},
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::{Architecture, DType, Origin, Parameter, ParameterId, Role},
     onnx::{
@@ -18,8 +18,8 @@ use crate::{
     },
     ops::registry,
     predictor::{
-        CalibrationImages, CalibrationSource, Filled, Prediction, Predictor, PredictorError,
-        Sampling, Support, calibrate,
+        CalibrationImages, CalibrationSource, Filled, InputConfig, Prediction, Predictor,
+        PredictorError, Sampling, Support, calibrate,
     },
 };
 
@@ -34,6 +34,8 @@ use super::{
 const CALIBRATION_IMAGES: usize = 256;
 /// Labelled images that samples are chosen by.
 const VALIDATION_IMAGES: usize = 500;
+/// Images that samples are to agree on.
+const UNLABELLED_IMAGES: usize = 1000;
 
 /// Normalised images of a data set, without their labels.
 pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, Failure> {
@@ -68,23 +70,43 @@ pub(super) fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
     (0..parameters).map(mean).collect()
 }
 
+/// Images whose labels nobody looks at.
+pub(super) enum Unlabelled<'a> {
+    /// Those that the predictor learned.
+    Learned(&'a CalibrationImages),
+    /// The first of a data set, made ready as a predictor wants them.
+    Data(&'a Dataset, &'a InputConfig),
+}
+
 /// Which of several networks of one architecture agrees most with the others on images; see
 /// [`consensus`].
 pub(super) fn agreeing(
     architecture: &Architecture,
     networks: &[&[Vec<f32>]],
-    images: &CalibrationImages,
+    images: &Unlabelled,
 ) -> Result<usize, Failure> {
-    let runner = Runner::new(architecture, registry());
-    let [batch, channels, height, width] = images.shape;
-    let view = Images { batch, channels, height, width, data: &images.data };
-    let logits = |weights: &&[Vec<f32>]| {
-        let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-        runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+    let of = |weights: &&[Vec<f32>]| -> Result<Vec<f32>, Failure> {
+        match images {
+            Unlabelled::Learned(images) => {
+                let [batch, channels, height, width] = images.shape;
+                let view = Images { batch, channels, height, width, data: &images.data };
+                let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+                let runner = Runner::new(architecture, registry());
+                let statistics = NormStatistics::Running;
+                Ok(runner.logits(&weights, view, &statistics, &mut Scratch::default())?)
+            }
+            Unlabelled::Data(data, input) => {
+                Ok(logits(architecture, weights, data, input, UNLABELLED_IMAGES)?.0)
+            }
+        }
     };
-    let logits = networks.iter().map(logits).collect::<Result<Vec<_>, _>>()?;
+    let images = match images {
+        Unlabelled::Learned(images) => images.shape[0],
+        Unlabelled::Data(data, _) => data.len().min(UNLABELLED_IMAGES),
+    };
+    let logits = networks.iter().map(of).collect::<Result<Vec<_>, _>>()?;
     let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
-    let classes = members.first().map_or(0, |logits| logits.len() / batch.max(1));
+    let classes = members.first().map_or(0, |logits| logits.len() / images.max(1));
     consensus(&members, classes).ok_or_else(|| "no sample gives finite logits".into())
 }
 
@@ -167,7 +189,7 @@ impl FilledNetwork {
     pub(super) fn consensus(
         network: &Network,
         samples: &[Self],
-        images: &CalibrationImages,
+        images: &Unlabelled,
     ) -> Result<usize, Failure> {
         let weights: Vec<&[Vec<f32>]> =
             samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();

@@ -53,6 +53,9 @@ pub struct Predict {
     /// Such steps
     #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().steps as u16)]
     support_steps: u16,
+    /// Largest factor by which the step size of a sample may differ from the usual one; it is drawn
+    #[arg(long, value_name = "F", requires = "support", default_value_t = 1.0, value_parser = factor)]
+    support_spread: f32,
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
@@ -82,7 +85,11 @@ impl Predict {
             None => CalibrationSource::Learned,
             Some(_) => CalibrationSource::Data,
         };
-        let steering = Steering { steps: self.support_steps.into(), ..Steering::default() };
+        let steering = Steering {
+            steps: self.support_steps.into(),
+            spread: self.support_spread,
+            ..Steering::default()
+        };
         let data = self.support.as_ref().map(|path| support_set(path, &predictor)).transpose()?;
         let support = data.as_ref().map(|data| {
             let bar = bar(steering.steps * sampling.samples, common);
@@ -94,7 +101,8 @@ impl Predict {
         if let Some(support) = support {
             support.bar.finish_and_clear();
         }
-        let chosen = self.drawing.choose(&network, samples, &predictor, &images)?;
+        let data = self.support.as_ref().or(self.calibrate.as_ref()).map(PathBuf::as_path);
+        let chosen = self.drawing.choose(&network, samples, &predictor, &images, data)?;
         let sampled = predictor.config.network.diffusion.is_some();
         let provenance = |sample| Provenance {
             tool: TOOL.to_owned(),
@@ -240,6 +248,15 @@ fn write(
     let mut text = serde_json::to_vec_pretty(&report)?;
     text.push(b'\n');
     Ok(atomic::write(report_path, |out| out.write_all(&text)).map_err(at(report_path))?)
+}
+
+/// A finite number that is no less than 1.
+fn factor(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|error| format!("{error}"))?;
+    match value.is_finite() && value >= 1.0 {
+        true => Ok(value),
+        false => Err("must be 1 or more".to_owned()),
+    }
 }
 
 /// Names the file that could not be written.

@@ -71,7 +71,7 @@ pub struct Drawn {
 
 impl fmt::Display for Drawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sampling { samples, steps, solver, quality, guidance, .. } = self.sampling;
+        let Sampling { samples, steps, solver, quality, guidance, temperature, .. } = self.sampling;
         match self.sample {
             Some(sample) => write!(f, "sample {sample} of {samples}")?,
             None => write!(f, "mean of {samples} samples")?,
@@ -81,7 +81,7 @@ impl fmt::Display for Drawn {
             Some(quality) => write!(f, "{quality}")?,
             None => write!(f, "any")?,
         }
-        write!(f, ", guidance {guidance}")
+        write!(f, ", guidance {guidance}, temperature {temperature}")
     }
 }
 
@@ -102,8 +102,12 @@ impl Steered {
 
 impl fmt::Display for Steered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Steering { steps, batch, rate } = self.steering;
-        write!(f, "{steps} steps of {batch} images at rate {rate}, data {}", self.data_hash)
+        let Steering { steps, batch, rate, spread } = self.steering;
+        write!(f, "{steps} steps of {batch} images at rate {rate}")?;
+        if spread != 1.0 {
+            write!(f, " times up to {spread}")?;
+        }
+        write!(f, ", data {}", self.data_hash)
     }
 }
 

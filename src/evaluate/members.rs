@@ -1,8 +1,6 @@
 //! Several networks of one graph as one: the mean of their logits, and which of them agrees most with
 //! the others.
 
-use crate::kernels::probabilities;
-
 /// The mean of several networks' values: their logits on the same images, or one of their tensors.
 pub fn mean_of(members: &[&[f32]]) -> Vec<f32> {
     let mut mean = vec![0.0; members.first().map_or(0, |values| values.len())];
@@ -14,20 +12,22 @@ pub fn mean_of(members: &[&[f32]]) -> Vec<f32> {
     mean
 }
 
-/// The network whose cross-entropy under the mean probabilities of all is the lowest: the one that the
-/// others would choose. No label is needed. The first wins a tie; `None` without networks or where none
-/// is finite.
+/// The network whose classes are most often those of another one. No label is needed. The first wins a
+/// tie; `None` without networks or where none is finite.
 pub fn consensus(members: &[&[f32]], classes: usize) -> Option<usize> {
-    let probabilities: Vec<Vec<f32>> =
-        members.iter().map(|logits| probabilities(logits, classes)).collect();
-    let references: Vec<&[f32]> = probabilities.iter().map(Vec::as_slice).collect();
-    let mean = mean_of(&references);
-    let loss = |own: &Vec<f32>| -> f32 {
-        own.iter().zip(&mean).map(|(own, mean)| -mean * own.max(1e-9).ln()).sum()
+    let is_finite = |&member: &usize| members[member].iter().all(|logit| logit.is_finite());
+    let finite: Vec<usize> = (0..members.len()).filter(is_finite).filter(|_| classes > 0).collect();
+    let class = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+    let answers: Vec<Vec<Option<usize>>> = finite
+        .iter()
+        .map(|&member| members[member].chunks_exact(classes).map(class).collect())
+        .collect();
+    let shared = |one: usize, other: usize| {
+        answers[one].iter().zip(&answers[other]).filter(|(one, other)| one == other).count()
     };
-    let losses = probabilities.iter().map(loss).enumerate();
-    let finite = losses.filter(|(_, loss)| loss.is_finite());
-    finite.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
+    let agreement = |one: usize| (0..finite.len()).map(|other| shared(one, other)).sum::<usize>();
+    let best = (0..finite.len()).rev().max_by_key(|&member| agreement(member));
+    best.map(|best| finite[best])
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
-    execute::{ExecuteError, Images, NormStatistics, Program, Scratch, execute, upload_weights},
+    execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
     graph::{Architecture, Tensor},
     ops::{Array, registry},
     predictor::InputConfig,
@@ -103,15 +103,16 @@ fn fast(
 ) -> (Vec<f32>, Vec<u16>) {
     let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let starts: Vec<usize> = (0..count).step_by(BATCH).collect();
-    let passes: Vec<(Vec<f32>, Vec<u16>)> = starts
-        .into_par_iter()
-        .map_init(Scratch::default, |scratch, start| {
-            let (images, labels) = batcher.range(start..count.min(start + BATCH));
-            let batch = labels.len();
-            let view = Images { batch, channels, height, width, data: &images };
-            (program.logits(&references, view, &NormStatistics::Running, scratch), labels)
-        })
-        .collect();
+    let scratches = Scratches::default();
+    let pass = |start| {
+        let (images, labels) = batcher.range(start..count.min(start + BATCH));
+        let batch = labels.len();
+        let view = Images { batch, channels, height, width, data: &images };
+        let logits =
+            |scratch: &mut _| program.logits(&references, view, &NormStatistics::Running, scratch);
+        (scratches.with(logits), labels)
+    };
+    let passes: Vec<(Vec<f32>, Vec<u16>)> = starts.into_par_iter().map(pass).collect();
     let (logits, labels): (Vec<_>, Vec<_>) = passes.into_iter().unzip();
     (logits.concat(), labels.concat())
 }

@@ -33,5 +33,5 @@ pub(crate) use simd::vectorised;
 pub use loss::{LossOutcome, cross_entropy, probabilities};
 pub use orthogonal::orthogonalise;
 pub use pixel::Pixel;
-pub use scratch::{Buffer, Scratch};
+pub use scratch::{Buffer, Scratch, Scratches};
 pub use step::{Activation, Step};

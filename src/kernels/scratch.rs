@@ -1,6 +1,9 @@
 //! Reusable buffers.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Mutex, PoisonError},
+};
 
 use super::Pixel;
 
@@ -57,6 +60,21 @@ impl Scratch {
     /// Takes a buffer back.
     pub fn give(&mut self, buffer: Buffer) {
         self.free.push(buffer.pixels);
+    }
+}
+
+/// Scratch memory, one per worker, reused from step to step.
+#[derive(Debug, Default)]
+pub struct Scratches(Mutex<Vec<Scratch>>);
+
+impl Scratches {
+    /// Lends one that nobody uses.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = lock().pop().unwrap_or_default();
+        let result = work(&mut scratch);
+        lock().push(scratch);
+        result
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::{Predictor, PredictorError, Seen};
 
 /// Names of the predictors embedded in the binary; the first is the default.
-pub const BUNDLED: [&str; 3] = ["cifar10", "mnist", "diffusion"];
+pub const BUNDLED: [&str; 3] = ["diffusion", "cifar10", "mnist"];
 
 macro_rules! files {
     ($name:literal) => {

@@ -132,6 +132,9 @@ impl Predictor {
             _ if sampling.samples == 0 || sampling.steps == 0 => {
                 refuse("at least one sample in one step is to be drawn")
             }
+            _ if !(sampling.temperature.is_finite() && sampling.temperature >= 0.0) => {
+                refuse("the temperature must be 0 or more")
+            }
             None if asked != Sampling::default() => refuse(&format!(
                 "the predictor '{}' writes one set of weights, in one step and of one quality; choose one \
                  with network.diffusion, such as the bundled 'diffusion'",

@@ -24,6 +24,7 @@ pub enum Solver {
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sampling {
     /// Sets of weights.
     pub samples: usize,
@@ -35,6 +36,8 @@ pub struct Sampling {
     pub quality: Option<f32>,
     /// How far to go beyond the estimate, away from that for any quality (Ho & Salimans 2022).
     pub guidance: f32,
+    /// Factor of the latents: the lower, the more alike are samples.
+    pub temperature: f32,
     /// Seed of latents and noise; sample n is the same whatever the number of samples.
     pub seed: u64,
     /// Samples before the first that is drawn.
@@ -49,6 +52,7 @@ impl Default for Sampling {
             solver: Solver::Ddim,
             quality: Some(1.0),
             guidance: 0.0,
+            temperature: 1.0,
             seed: 0,
             first: 0,
         }
@@ -92,14 +96,13 @@ pub(super) fn draw(
             random
         })
         .collect();
-    let mut samples: Vec<Sample> = streams
-        .iter_mut()
-        .map(|random| Sample {
-            latent: (0..diffusion.latent).map(|_| normal(random)).collect(),
-            noisy: Vec::new(),
-            before: None,
-        })
-        .collect();
+    let sample = |(sample, random): (usize, &mut ChaCha8Rng)| {
+        let is_anchor = diffusion.anchored && sampling.first + sample == 0;
+        let temperature = if is_anchor { 0.0 } else { sampling.temperature };
+        let latent = (0..diffusion.latent).map(|_| temperature * normal(random)).collect();
+        Sample { latent, noisy: Vec::new(), before: None }
+    };
+    let mut samples: Vec<Sample> = streams.iter_mut().enumerate().map(sample).collect();
     let steps = sampling.steps.max(1);
     let estimate = |samples: &[Sample], time: f32, quality: Option<f32>| {
         let conditions: Vec<Condition> =

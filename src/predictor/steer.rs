@@ -4,14 +4,14 @@
 //! 2024, *Muon*).
 
 use indicatif::ProgressBar;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{Augmentation, Batcher, Dataset},
-    execute::{Images, NormStatistics, Runner, Scratch},
+    execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Parameter, Role},
     kernels::{
         cross_entropy,
@@ -33,6 +33,9 @@ pub struct Steering {
     pub batch: usize,
     /// Norm of the first step of a matrix beside the norm of the matrix; it falls to zero linearly.
     pub rate: f32,
+    /// Largest factor between the rate and that of a sample, which is drawn log-uniformly; 1 if all
+    /// samples are to have the same.
+    pub spread: f32,
 }
 
 /// Labelled images that weights are steered towards, and how.
@@ -55,7 +58,7 @@ impl<'a> Support<'a> {
 
 impl Default for Steering {
     fn default() -> Self {
-        Self { steps: 48, batch: 128, rate: 0.03 }
+        Self { steps: 48, batch: 128, rate: 0.03, spread: 1.0 }
     }
 }
 
@@ -122,6 +125,7 @@ impl Predictor {
             steering: *steering,
             bar,
             pass,
+            scratches: Scratches::default(),
         };
         let random = |sample: usize| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -149,6 +153,7 @@ struct Course<'a> {
     bar: &'a ProgressBar,
     /// Support images of a pass.
     pass: usize,
+    scratches: Scratches,
 }
 
 impl Course<'_> {
@@ -157,7 +162,11 @@ impl Course<'_> {
         prediction: &mut Prediction,
         mut random: ChaCha8Rng,
     ) -> Result<usize, PredictorError> {
-        let Steering { steps, batch, rate } = self.steering;
+        let Steering { steps, batch, rate, spread } = self.steering;
+        let rate = match spread > 1.0 {
+            true => rate * spread.powf(random.random_range(-1.0..1.0)),
+            false => rate,
+        };
         let mut momenta: Vec<Vec<f32>> =
             prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
         for step in 0..steps {
@@ -212,14 +221,10 @@ impl Course<'_> {
         };
         let parts: Vec<_> =
             images.chunks(self.pass * length).zip(labels.chunks(self.pass)).collect();
+        let part = |it| self.scratches.with(|scratch| part(scratch, it));
         let parts: Vec<Vec<Vec<f32>>> = match self.runner.is_lowered() {
-            true => {
-                parts.into_par_iter().map_init(Scratch::default, part).collect::<Result<_, _>>()?
-            }
-            false => {
-                let scratch = &mut Scratch::default();
-                parts.into_iter().map(|it| part(scratch, it)).collect::<Result<_, _>>()?
-            }
+            true => parts.into_par_iter().map(part).collect::<Result<_, _>>()?,
+            false => parts.into_iter().map(part).collect::<Result<_, _>>()?,
         };
         let mut parts = parts.into_iter();
         let mut sum = parts.next().unwrap_or_default();

@@ -131,6 +131,9 @@ pub struct OptimiserConfig {
     pub ema: f32,
     /// Factor on the learning rate of the calibration batch, whose values are pixels.
     pub calibration_rate: f32,
+    /// Trains only the tensors whose names start so; all others stay as they are.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub only: String,
 }
 
 impl Default for OptimiserConfig {
@@ -142,6 +145,7 @@ impl Default for OptimiserConfig {
             clip: 5.0,
             ema: 0.998,
             calibration_rate: 5.0,
+            only: String::new(),
         }
     }
 }
@@ -325,7 +329,7 @@ mod tests {
             assert_eq!(config.denoising.scrambled, name == "no-alignment");
             found += 1;
         }
-        assert_eq!(found, 7);
+        assert_eq!(found, 8);
     }
 
     #[test]

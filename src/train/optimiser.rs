@@ -38,7 +38,7 @@ impl AdamW {
     }
 
     /// One update by the gradient of each entry; an empty one stands for zeros. Returns the norm of
-    /// the gradient before clipping; a non-finite gradient changes nothing and returns `None`.
+    /// the gradient of what is trained before clipping; a non-finite gradient changes nothing and returns `None`.
     pub fn update(
         &mut self,
         entries: &[Entry],
@@ -46,9 +46,12 @@ impl AdamW {
         rate: f32,
         config: &OptimiserConfig,
     ) -> Option<f32> {
-        let squares: Vec<f64> = gradient
+        let is_trained = |entry: &Entry| entry.name.starts_with(&config.only);
+        let squares: Vec<f64> = entries
             .par_iter()
-            .flat_map(|gradient| gradient.par_chunks(CHUNK))
+            .zip(gradient)
+            .filter(|(entry, _)| is_trained(entry))
+            .flat_map(|(_, gradient)| gradient.par_chunks(CHUNK))
             .map(|chunk| f64::from(dot(chunk, chunk)))
             .collect();
         let norm = squares.iter().sum::<f64>().sqrt() as f32;
@@ -65,6 +68,9 @@ impl AdamW {
         for (entry, gradient) in entries.iter().zip(gradient) {
             let range = start..start + entry.len();
             start = range.end;
+            if !is_trained(entry) {
+                continue;
+            }
             let images = entry.name == "calibration";
             let rate = if images { rate * config.calibration_rate } else { rate };
             let matrix = entry.shape.len() == 2;
@@ -158,6 +164,18 @@ mod tests {
         let gradient = vec![f32::NAN, 0.0, 0.0, 0.0];
         assert_eq!(adam.update(&entries(), &[gradient], 1.0, &OptimiserConfig::default()), None);
         assert_eq!(adam, before);
+    }
+
+    #[test]
+    fn only_what_is_named_is_trained() {
+        let config = OptimiserConfig { only: "own.".to_owned(), clip: 1e9, ..Default::default() };
+        let entries = ["own.weight", "other.weight"]
+            .map(|name| Entry { name: name.to_owned(), shape: vec![1, 2] });
+        let mut adam = AdamW::new(vec![1.0; 4]);
+        let gradient = [vec![3.0, 4.0], vec![f32::MAX, 1.0]];
+        assert_eq!(adam.update(&entries, &gradient, 0.1, &config), Some(5.0));
+        assert_eq!((&adam.values[2..], &adam.average[2..]), (&[1.0; 2][..], &[1.0; 2][..]));
+        assert!(adam.values[..2].iter().all(|value| *value < 1.0));
     }
 
     #[test]

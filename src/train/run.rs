@@ -20,6 +20,7 @@ use crate::{
     corpus,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
+    execute::Scratches,
     memory,
     neural::{self, Entry},
     ops::{Registry, Vocabulary, registry},
@@ -36,7 +37,7 @@ use super::{
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
-    step::{Goal, Objective, Replica, Scratches, StepResult, Task, step},
+    step::{Goal, Objective, Replica, StepResult, Task, step},
     validation::Validation,
 };
 

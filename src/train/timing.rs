@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     encoder::NodeBatch,
-    execute::{Images, NormStatistics, Runner, Scratch},
+    execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     kernels::cross_entropy,
     neural::{self, Entry},
     onnx::Model,
@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     AdamW, GraphReader, OptimiserConfig, PreparedGraph, Statistics, TrainError,
-    step::{Goal, Objective, Replica, Scratches, Task, step},
+    step::{Goal, Objective, Replica, Task, step},
 };
 
 /// Graphs of a step, as in training.

@@ -12,8 +12,8 @@ use weightsmith::{
     ops::{Vocabulary, registry, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
-        Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor, PredictorConfig,
-        Process, Sampling, Solver, bundled,
+        BUNDLED, Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor,
+        PredictorConfig, Process, Sampling, Solver, bundled,
     },
     spaces::Space,
 };
@@ -28,7 +28,15 @@ fn config(diffusion: Option<DiffusionConfig>) -> PredictorConfig {
 }
 
 fn denoiser(process: Process) -> Option<DiffusionConfig> {
-    Some(DiffusionConfig { latent: 3, patch: 8, process, spread: 0.1, mirror: true, steps: 2 })
+    Some(DiffusionConfig {
+        latent: 3,
+        patch: 8,
+        process,
+        spread: 0.1,
+        mirror: true,
+        steps: 2,
+        anchored: false,
+    })
 }
 
 fn empty(config: &PredictorConfig) -> Network {
@@ -93,6 +101,29 @@ fn a_denoiser_that_starts_from_a_one_pass_predictor_says_the_same_at_full_noise(
 }
 
 #[test]
+fn an_anchored_denoiser_has_the_one_pass_estimate_as_its_first_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let diffusion = denoiser(Process::Cosine).map(|it| DiffusionConfig { anchored: true, ..it });
+    let predictor = save(folder.path(), &config(diffusion));
+    let one_pass = config(None);
+    let entries = neural::entries(&empty(&one_pass));
+    let vocabulary = &predictor.vocabulary;
+    let values = predictor.starting_values(&entries, 0, vocabulary, registry()).unwrap();
+    let own = tempfile::tempdir().unwrap();
+    Predictor::save(own.path(), &one_pass, &entries, &values).unwrap();
+    let one_pass = Predictor::load(own.path(), &Device::flex()).unwrap();
+    let estimate = draw(&one_pass, &Sampling::default()).remove(0);
+    let usual = Sampling { samples: 3, ..Sampling::default() };
+    let samples = draw(&predictor, &usual);
+    assert_eq!(samples[0], estimate);
+    assert!(distance(&samples[2], &estimate) > 1e-3);
+    let alike = draw(&predictor, &Sampling { temperature: 0.0, ..usual });
+    assert_abs_diff_eq!(distance(&alike[2], &estimate), 0.0, epsilon = 1e-5);
+    let worse = draw(&predictor, &Sampling { quality: Some(0.5), ..usual });
+    assert!(distance(&worse[0], &estimate) > 1e-3);
+}
+
+#[test]
 fn samples_are_the_same_for_the_same_seed_and_differ_from_each_other() {
     for process in [Process::Cosine, Process::Flow] {
         for solver in [Solver::Ddim, Solver::DpmPlusPlus] {
@@ -122,6 +153,7 @@ fn conditions_show() {
         Sampling { quality: Some(0.2), ..usual },
         Sampling { quality: None, ..usual },
         Sampling { guidance: 1.0, ..usual },
+        Sampling { temperature: 0.5, ..usual },
         Sampling { steps: 1, ..usual },
         Sampling { solver: Solver::DpmPlusPlus, ..usual },
     ] {
@@ -138,15 +170,18 @@ fn a_one_pass_predictor_has_one_sample() {
         Sampling { samples: 2, ..Sampling::default() },
         Sampling { steps: 2, ..Sampling::default() },
         Sampling { samples: 0, ..Sampling::default() },
+        Sampling { temperature: f32::NAN, ..Sampling::default() },
     ] {
         assert!(predictor.sample(&architecture, registry(), |_| false, &sampling).is_err());
     }
 }
 
 #[test]
-fn the_bundled_denoiser_draws_different_samples() {
-    let predictor = bundled("diffusion", &Device::flex()).unwrap();
+fn the_default_predictor_writes_one_pass_first_and_then_other_samples() {
+    let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
     let samples = draw(&predictor, &Sampling { samples: 3, ..predictor.sampling() });
+    let one_pass = bundled("cifar10", &Device::flex()).unwrap();
+    assert_eq!(samples[0], draw(&one_pass, &one_pass.sampling())[0]);
     assert_ne!(samples[0], samples[1]);
     assert_ne!(samples[0], samples[2]);
 }

@@ -47,16 +47,17 @@ fn steered_weights_fit_the_support_set_better() {
                 .unwrap()
                 .cross_entropy
         };
-        let steer = |seed: u64| {
+        let steer = |seed: u64, spread: f32| {
             let mut steered = [start.clone()];
-            let support = Support::new(&data, steering);
+            let support = Support::new(&data, Steering { spread, ..steering });
             predictor.steer(&architecture, registry(), &mut steered, &support, [seed, 0]).unwrap();
             let [steered] = steered;
             steered
         };
-        let steered = steer(1);
-        assert_eq!(steered.weights, steer(1).weights);
-        assert_ne!(steered.weights, steer(2).weights);
+        let steered = steer(1, 1.0);
+        assert_eq!(steered.weights, steer(1, 1.0).weights);
+        assert_ne!(steered.weights, steer(2, 1.0).weights);
+        assert_ne!(steered.weights, steer(1, 2.0).weights);
         assert_eq!(steered.labels, start.labels);
         let (before, after) = (loss(start.clone()), loss(steered));
         assert!(after < 0.9 * before, "{name}: {before} to {after}");
@@ -82,11 +83,13 @@ fn steered_networks_say_so_and_verify() {
     let model = format!("{}/architectures/named/plain-cnn.onnx", env!("CARGO_MANIFEST_DIR"));
     let [data, out] = [folder.path().to_owned(), folder.path().join("out")]
         .map(|path| path.display().to_string());
-    let steered = ["--support", &data, "--support-steps", "2"];
+    let steered = ["--support", &data, "--support-steps", "2", "--support-spread", "1.5"];
+    let steered = [&steered[..], &["--samples", "2", "--select"]].concat();
     let predict = ["predict", &model, "--out", &out, "--device", "flex", "--json"];
     let output = weightsmith(&[&predict[..], &steered].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(json(&output)["parameters"]["skipped"], 0);
+    assert_eq!(json(&output)["files"].as_array().unwrap().len(), 3);
     let report = std::fs::read_to_string(folder.path().join("out/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["provenance"]["steered"]["steering"]["steps"], 2);

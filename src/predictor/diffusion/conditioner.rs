@@ -33,6 +33,7 @@ pub struct Conditioner {
     adds_read_to_nodes: Linear,
     adds_read_to_addresses: Linear,
     latent: usize,
+    anchored: bool,
 }
 
 /// What was read of the noisy patches of some architectures.
@@ -71,6 +72,7 @@ impl Conditioner {
             adds_read_to_nodes: matrix(config.patch, width, device),
             adds_read_to_addresses: matrix(config.patch, width, device),
             latent: config.latent,
+            anchored: config.anchored,
         }
     }
 
@@ -81,6 +83,16 @@ impl Conditioner {
 
     /// What all conditions say; `None` counts as full noise and nothing asked.
     pub fn told(&self, conditions: &[Option<&Condition>], device: &Device) -> Told {
+        let told = self.said(conditions, device);
+        if !self.anchored {
+            return told;
+        }
+        let anchor = self.said(&[Some(&Condition::full_noise(Some(1.0), Vec::new()))], device);
+        Told { nodes: told.nodes - anchor.nodes, addresses: told.addresses - anchor.addresses }
+    }
+
+    /// As [`Conditioner::told`], without an anchor.
+    fn said(&self, conditions: &[Option<&Condition>], device: &Device) -> Told {
         let mut values = Vec::with_capacity(conditions.len() * TOLD);
         let mut latents = Vec::with_capacity(conditions.len() * self.latent);
         for condition in conditions {

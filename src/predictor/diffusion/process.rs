@@ -50,6 +50,10 @@ pub struct DiffusionConfig {
     pub mirror: bool,
     /// Steps that a sample takes where nothing else is asked for.
     pub steps: usize,
+    /// Whether full noise, quality 1 and a latent of zeros add nothing to what the network would write
+    /// without any condition. The first sample is drawn with that latent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anchored: bool,
 }
 
 impl Default for DiffusionConfig {
@@ -61,6 +65,7 @@ impl Default for DiffusionConfig {
             spread: 0.05,
             mirror: false,
             steps: 1,
+            anchored: false,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! One optimiser step's gradient.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
 
 use crate::{
-    execute::{ExecuteError, Scratch},
+    execute::{ExecuteError, Scratches},
     kernels::elementwise::accumulate,
     predictor::{Condition, DiffusionConfig, Network},
 };
@@ -104,20 +104,6 @@ pub struct StepResult {
     pub finite: usize,
     /// The gradient by entry of the network, empty where it is zero; `None` if no task was finite.
     pub gradient: Option<Vec<Vec<f32>>>,
-}
-
-/// Scratch memory, one per worker, reused from step to step.
-#[derive(Default)]
-pub struct Scratches(Mutex<Vec<Scratch>>);
-
-impl Scratches {
-    fn with<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
-        let lock = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut scratch = lock().pop().unwrap_or_default();
-        let result = work(&mut scratch);
-        lock().push(scratch);
-        result
-    }
 }
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean

@@ -52,6 +52,9 @@ pub(super) struct Row {
     /// See [`Sampling::guidance`].
     #[serde(default)]
     pub(super) guidance: f32,
+    /// See [`Sampling::temperature`].
+    #[serde(default = "whole")]
+    pub(super) temperature: f32,
     /// How samples are steered towards training images, if they are.
     #[serde(default)]
     pub(super) steering: Option<Steering>,
@@ -66,6 +69,8 @@ pub(super) enum Combine {
     Each,
     /// The one that agrees most with the others on the learned calibration images: no label, no data.
     Consensus,
+    /// The one that agrees most with the others on validation images: no label.
+    Agreement,
     /// The mean of their logits.
     Ensemble,
     /// The mean of their weights, calibrated.
@@ -98,6 +103,7 @@ impl Row {
             solver: self.solver,
             quality: self.quality.or(usual.quality),
             guidance: self.guidance,
+            temperature: self.temperature,
             seed,
             first: 0,
         }
@@ -112,7 +118,8 @@ impl Row {
                 row.solver,
                 row.quality.map(f32::to_bits),
                 row.guidance.to_bits(),
-                row.steering.map(|it| (it.steps, it.batch, it.rate.to_bits())),
+                row.temperature.to_bits(),
+                row.steering.map(|it| (it.steps, it.batch, [it.rate, it.spread].map(f32::to_bits))),
             )
         };
         key(self) == key(other)
@@ -121,4 +128,8 @@ impl Row {
 
 fn one() -> usize {
     1
+}
+
+fn whole() -> f32 {
+    1.0
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::{
     cli::{
         Failure,
-        filled::{agreeing, mean_weights, recalibrated},
+        filled::{Unlabelled, agreeing, mean_weights, recalibrated},
     },
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
@@ -27,6 +27,8 @@ pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,
     pub(super) test: &'a Dataset,
+    /// Validation images, whose labels nobody looks at.
+    pub(super) unlabelled: &'a Dataset,
     /// Training images that samples are steered towards; none where no row steers.
     pub(super) support: Option<&'a Dataset>,
     pub(super) seed: u64,
@@ -175,15 +177,24 @@ impl Drawn<'_> {
                 bench.tally(mean_of(&members), &labels())?.top1
             }
             Combine::Consensus => {
-                let (sound, candidates) = self.sound(draw);
                 let images = self.predictor.calibration_images();
-                let weights = weights_of(&candidates);
-                let architecture = candidates.first().map(|it| &it.network.architecture);
-                let chosen = architecture.and_then(|it| agreeing(it, &weights, &images).ok());
-                of(chosen.map_or(&draw[0], |chosen| &sound[chosen])).top1
+                of(&self.agreeing(draw, &Unlabelled::Learned(&images))).top1
+            }
+            Combine::Agreement => {
+                let input = &self.predictor.config.input;
+                of(&self.agreeing(draw, &Unlabelled::Data(bench.unlabelled, input))).top1
             }
             Combine::Average => self.averaged(draw, bench)?,
         })
+    }
+
+    /// The sample of a draw that agrees most with the others; the first if nothing can be said.
+    fn agreeing(&self, draw: &[usize], images: &Unlabelled) -> usize {
+        let (sound, candidates) = self.sound(draw);
+        let weights = weights_of(&candidates);
+        let architecture = candidates.first().map(|it| &it.network.architecture);
+        let chosen = architecture.and_then(|it| agreeing(it, &weights, images).ok());
+        chosen.map_or(draw[0], |chosen| sound[chosen])
     }
 
     /// The samples of a draw that are networks, and these.

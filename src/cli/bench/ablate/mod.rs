@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    data::Dataset,
+    data::{Dataset, Split},
     evaluate::{Comparison, Interval},
     memory,
     onnx::atomic,
@@ -136,6 +136,7 @@ impl Ablate {
         let mut guard = Guard::new(&judged, &self.data)?;
         let test = Dataset::open(&self.data, self.split.into())?;
         let test = guard.images(test.with_channels(input.channels())?)?;
+        let unlabelled = Dataset::open(&self.data, Split::Val)?.with_channels(input.channels())?;
         let space = Space::load(&judged[0].reference().config.training.space)?;
         let mut sets = held_out(&space, &config.splits, config.graphs)?;
         for set in &mut sets {
@@ -149,6 +150,7 @@ impl Ablate {
             config: &config,
             subjects: &subjects,
             test: &test,
+            unlabelled: &unlabelled,
             support: support.as_ref(),
             seed: common.seed,
         };
