@@ -37,8 +37,11 @@ mod tests {
 
     #[test]
     fn the_member_that_agrees_with_the_others_is_chosen() {
-        let [one, two, stranger] =
-            [[2.0, 0.0, 0.0, 2.0], [1.8, 0.1, 0.0, 1.5], [0.0, 3.0, 3.0, 0.0]];
+        let [one, two, stranger] = [
+            [2.0, 0.0, 0.0, 2.0, 0.0, 1.0],
+            [1.8, 0.1, 0.0, 1.5, 1.0, 0.0],
+            [0.0, 3.0, 3.0, 0.0, 2.0, 0.0],
+        ];
         assert_eq!(consensus(&[&stranger, &one, &two], 2), Some(2));
         assert_eq!(consensus(&[&[f32::NAN; 4]], 2), None);
         assert_eq!(consensus(&[], 2), None);
