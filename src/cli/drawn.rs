@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{
-    data::{Dataset, Split},
-    predictor::{CalibrationImages, Predictor, Sampling, Solver},
-};
+use crate::predictor::{CalibrationImages, Predictor, Sampling, Solver};
 
 use super::{
     Failure,
-    filled::{FilledNetwork, Unlabelled},
+    filled::{FilledNetwork, Unlabelled, validation_set},
     network::Network,
 };
 
@@ -87,11 +84,9 @@ impl DrawingArgs {
         };
         let best = match by {
             None => {
-                let input = &predictor.config.input;
-                let data = data.map(|path| Dataset::open(path, Split::Val)).transpose()?;
-                let data = data.map(|data| data.with_channels(input.channels())).transpose()?;
+                let data = data.map(|path| validation_set(path, predictor)).transpose()?;
                 let unlabelled = match &data {
-                    Some(data) => Unlabelled::Data(data, input),
+                    Some(data) => Unlabelled::Data(data, &predictor.config.input),
                     None => Unlabelled::Learned(images),
                 };
                 FilledNetwork::consensus(network, &samples, &unlabelled)?

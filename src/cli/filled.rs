@@ -52,6 +52,12 @@ pub(super) fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset,
     Ok(Dataset::open(path, Split::Train)?.with_channels(channels)?)
 }
 
+/// The images of a data set that samples may be chosen by: those held out for validation.
+pub(super) fn validation_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
+    let channels = predictor.config.input.channels();
+    Ok(Dataset::open(path, Split::Val)?.with_channels(channels)?)
+}
+
 /// The weights of a network and how they came about.
 pub(super) struct FilledNetwork {
     prediction: Prediction,
@@ -85,28 +91,27 @@ pub(super) fn agreeing(
     networks: &[&[Vec<f32>]],
     images: &Unlabelled,
 ) -> Result<usize, Failure> {
-    let of = |weights: &&[Vec<f32>]| -> Result<Vec<f32>, Failure> {
-        match images {
-            Unlabelled::Learned(images) => {
-                let [batch, channels, height, width] = images.shape;
-                let view = Images { batch, channels, height, width, data: &images.data };
+    let (logits, count): (Vec<Vec<f32>>, usize) = match images {
+        Unlabelled::Learned(images) => {
+            let runner = Runner::new(architecture, registry());
+            let [batch, channels, height, width] = images.shape;
+            let view = Images { batch, channels, height, width, data: &images.data };
+            let of = |weights: &&[Vec<f32>]| {
                 let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                let runner = Runner::new(architecture, registry());
-                let statistics = NormStatistics::Running;
-                Ok(runner.logits(&weights, view, &statistics, &mut Scratch::default())?)
-            }
-            Unlabelled::Data(data, input) => {
+                runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+            };
+            (networks.iter().map(of).collect::<Result<_, _>>()?, batch)
+        }
+        Unlabelled::Data(data, input) => {
+            let of = |weights: &&[Vec<f32>]| {
                 Ok(logits(architecture, weights, data, input, UNLABELLED_IMAGES)?.0)
-            }
+            };
+            let logits = networks.iter().map(of).collect::<Result<_, Failure>>()?;
+            (logits, data.len().min(UNLABELLED_IMAGES))
         }
     };
-    let images = match images {
-        Unlabelled::Learned(images) => images.shape[0],
-        Unlabelled::Data(data, _) => data.len().min(UNLABELLED_IMAGES),
-    };
-    let logits = networks.iter().map(of).collect::<Result<Vec<_>, _>>()?;
     let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
-    let classes = members.first().map_or(0, |logits| logits.len() / images.max(1));
+    let classes = members.first().map_or(0, |logits| logits.len() / count.max(1));
     consensus(&members, classes).ok_or_else(|| "no sample gives finite logits".into())
 }
 
@@ -204,7 +209,7 @@ impl FilledNetwork {
         data: &Path,
     ) -> Result<usize, Failure> {
         let input = &predictor.config.input;
-        let data = Dataset::open(data, Split::Val)?.with_channels(input.channels())?;
+        let data = validation_set(data, predictor)?;
         let mut best = (0, -1.0);
         for (index, sample) in samples.iter().enumerate() {
             let weights = &sample.prediction.weights;

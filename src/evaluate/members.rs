@@ -15,8 +15,11 @@ pub fn mean_of(members: &[&[f32]]) -> Vec<f32> {
 /// The network whose classes are most often those of another one. No label is needed. The first wins a
 /// tie; `None` without networks or where none is finite.
 pub fn consensus(members: &[&[f32]], classes: usize) -> Option<usize> {
+    if classes == 0 {
+        return None;
+    }
     let is_finite = |&member: &usize| members[member].iter().all(|logit| logit.is_finite());
-    let finite: Vec<usize> = (0..members.len()).filter(is_finite).filter(|_| classes > 0).collect();
+    let finite: Vec<usize> = (0..members.len()).filter(is_finite).collect();
     let class = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b]));
     let answers: Vec<Vec<Option<usize>>> = finite
         .iter()

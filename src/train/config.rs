@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_recipes_of_the_bundled_predictors_are_valid() {
-        for name in ["cifar10", "mnist"] {
+        for name in crate::predictor::BUNDLED {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("predictors").join(name);
             let config = TrainConfig::load(&folder.join("train.toml")).unwrap();
             assert_eq!(config.name, name);

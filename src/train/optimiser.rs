@@ -38,7 +38,8 @@ impl AdamW {
     }
 
     /// One update by the gradient of each entry; an empty one stands for zeros. Returns the norm of
-    /// the gradient of what is trained before clipping; a non-finite gradient changes nothing and returns `None`.
+    /// the gradient of what is trained before clipping; a non-finite gradient changes nothing and
+    /// returns `None`.
     pub fn update(
         &mut self,
         entries: &[Entry],

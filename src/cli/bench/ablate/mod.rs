@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    data::{Dataset, Split},
+    data::Dataset,
     evaluate::{Comparison, Interval},
     memory,
     onnx::atomic,
@@ -22,7 +22,7 @@ use super::{
     super::{
         Common, Exit, Failure,
         evaluate::Part,
-        filled::support_set,
+        filled::{support_set, validation_set},
         plot::{Axis, Plot, Point},
         predict::TOOL,
         print, print_json,
@@ -136,7 +136,7 @@ impl Ablate {
         let mut guard = Guard::new(&judged, &self.data)?;
         let test = Dataset::open(&self.data, self.split.into())?;
         let test = guard.images(test.with_channels(input.channels())?)?;
-        let unlabelled = Dataset::open(&self.data, Split::Val)?.with_channels(input.channels())?;
+        let unlabelled = validation_set(&self.data, judged[0].reference())?;
         let space = Space::load(&judged[0].reference().config.training.space)?;
         let mut sets = held_out(&space, &config.splits, config.graphs)?;
         for set in &mut sets {
