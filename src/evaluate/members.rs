@@ -1,6 +1,8 @@
 //! Several networks of one graph as one: the mean of their logits, and which of them agrees most with
 //! the others.
 
+use crate::kernels::likeliest;
+
 /// The mean of several networks' values: their logits on the same images, or one of their tensors.
 pub fn mean_of(members: &[&[f32]]) -> Vec<f32> {
     let mut mean = vec![0.0; members.first().map_or(0, |values| values.len())];
@@ -20,10 +22,9 @@ pub fn consensus(members: &[&[f32]], classes: usize) -> Option<usize> {
     }
     let is_finite = |&member: &usize| members[member].iter().all(|logit| logit.is_finite());
     let finite: Vec<usize> = (0..members.len()).filter(is_finite).collect();
-    let class = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b]));
     let answers: Vec<Vec<Option<usize>>> = finite
         .iter()
-        .map(|&member| members[member].chunks_exact(classes).map(class).collect())
+        .map(|&member| members[member].chunks_exact(classes).map(likeliest).collect())
         .collect();
     let shared = |one: usize, other: usize| {
         answers[one].iter().zip(&answers[other]).filter(|(one, other)| one == other).count()

@@ -38,10 +38,14 @@ pub fn cross_entropy(
             loss -= share * target * log_probability;
             *gradient = share * (log_probability.exp() - target);
         }
-        let best = (0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        correct += usize::from(best == Some(label));
+        correct += usize::from(likeliest(logits) == Some(label));
     }
     LossOutcome { loss, correct }
+}
+
+/// The class with the largest logit, or probability, of a row; the last of several, `None` without classes.
+pub fn likeliest(row: &[f32]) -> Option<usize> {
+    (0..row.len()).max_by(|&one, &other| row[one].total_cmp(&row[other]))
 }
 
 /// Softmax of every row of `logits`, `[rows, classes]`.

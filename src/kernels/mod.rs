@@ -30,7 +30,7 @@ mod window;
 
 pub(crate) use simd::vectorised;
 
-pub use loss::{LossOutcome, cross_entropy, probabilities};
+pub use loss::{LossOutcome, cross_entropy, likeliest, probabilities};
 pub use orthogonal::orthogonalise;
 pub use pixel::Pixel;
 pub use scratch::{Buffer, Scratch, Scratches};

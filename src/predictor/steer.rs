@@ -33,8 +33,8 @@ pub struct Steering {
     pub batch: usize,
     /// Norm of the first step of a matrix beside the norm of the matrix; it falls to zero linearly.
     pub rate: f32,
-    /// Largest factor between the rate and that of a sample, which is drawn log-uniformly; 1 if all
-    /// samples are to have the same.
+    /// Largest factor between the rate and that of a sample, which is drawn log-uniformly, and so that
+    /// the samples of a seed lie evenly; 1 if all samples are to have the same.
     pub spread: f32,
 }
 
@@ -62,7 +62,19 @@ impl Default for Steering {
     }
 }
 
+impl Steering {
+    /// The rate of a sample. Any number of consecutive samples lie evenly between the bounds: steps of
+    /// the golden ratio from a place that the seed draws (Kronecker's low-discrepancy sequence).
+    fn rate_of(&self, seed: u64, sample: u64) -> f32 {
+        let start: f64 = ChaCha8Rng::seed_from_u64(seed).random();
+        let place = (start + (sample as f64 * GOLDEN).fract()).fract();
+        self.rate * self.spread.max(1.0).powf(2.0 * place as f32 - 1.0)
+    }
+}
+
 const MOMENTUM: f32 = 0.6;
+/// The golden ratio, without its one.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Step of values outside matrices beside the rate.
 const VECTORS: f32 = 0.1;
 /// Most support images that are differentiated in one pass, beside the calibration images.
@@ -127,12 +139,12 @@ impl Predictor {
             pass,
             scratches: Scratches::default(),
         };
-        let random = |sample: usize| {
+        let steer = |(sample, of): (usize, &mut Prediction)| {
+            let sample = first + sample as u64;
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            random.set_stream(first + sample as u64);
-            random
+            random.set_stream(sample);
+            course.steer(of, steering.rate_of(seed, sample), random)
         };
-        let steer = |(sample, of): (usize, &mut Prediction)| course.steer(of, random(sample));
         match course.runner.is_lowered() {
             true => samples.par_iter_mut().enumerate().map(steer).collect(),
             false => samples.iter_mut().enumerate().map(steer).collect(),
@@ -160,13 +172,10 @@ impl Course<'_> {
     fn steer(
         &self,
         prediction: &mut Prediction,
+        rate: f32,
         mut random: ChaCha8Rng,
     ) -> Result<usize, PredictorError> {
-        let Steering { steps, batch, rate, spread } = self.steering;
-        let rate = match spread > 1.0 {
-            true => rate * spread.powf(random.random_range(-1.0..1.0)),
-            false => rate,
-        };
+        let Steering { steps, batch, .. } = self.steering;
         let mut momenta: Vec<Vec<f32>> =
             prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
         for step in 0..steps {
@@ -278,4 +287,27 @@ fn matrix(parameter: &Parameter) -> Option<[usize; 2]> {
         _ => None,
     }
     .filter(|[length, _]| *length > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn rates_lie_evenly_between_their_bounds() {
+        let steering = Steering { rate: 0.03, spread: 3.0, ..Steering::default() };
+        for seed in 0..20 {
+            let mut rates: Vec<f32> = (0..8).map(|it| steering.rate_of(seed, it)).collect();
+            rates.sort_by(f32::total_cmp);
+            assert!(rates[0] >= 0.01 - 1e-6 && rates[7] <= 0.09 + 1e-6);
+            let places = rates.iter().map(|rate| (rate / 0.01).ln() / 9.0_f32.ln());
+            let mut bounds: Vec<f32> = places.collect();
+            bounds.splice(0..0, [0.0]);
+            bounds.push(1.0);
+            // A golden sequence of eight leaves gaps of at most 0.618³ (Steinhaus).
+            assert!(bounds.windows(2).all(|pair| pair[1] - pair[0] < 0.237), "{bounds:?}");
+        }
+        assert_relative_eq!(Steering::default().rate_of(3, 1), 0.03);
+    }
 }

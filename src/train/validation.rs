@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Scratch},
+    kernels::likeliest,
     neural::{download, normal},
     predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
     spaces::{self, Space},
@@ -117,10 +118,7 @@ impl Validation {
         let correct = logits
             .chunks(classes)
             .zip(&self.labels)
-            .filter(|(logits, label)| {
-                let best = (0..classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-                best == Some(usize::from(**label))
-            })
+            .filter(|(logits, label)| likeliest(logits) == Some(usize::from(**label)))
             .count();
         correct as f64 / self.labels.len() as f64
     }

@@ -324,7 +324,7 @@ fn a_denoiser_learns_from_a_zoo_and_is_ablated() {
     };
     let of = |name: &str| farm.path(name).join("predictor").display().to_string();
     let mut rows = row("parent", &parent.display().to_string(), "");
-    for combine in ["each", "consensus", "ensemble", "average", "oracle"] {
+    for combine in ["each", "consensus", "ensemble", "average", "oracle", "agreement"] {
         let further = format!("samples = 2\nsteps = 2\ncombine = \"{combine}\"");
         rows += &row(combine, &of("cosine"), &further);
     }
@@ -338,12 +338,20 @@ fn a_denoiser_learns_from_a_zoo_and_is_ablated() {
     fs::write(&config, format!("splits = []\ngraphs = 2\nimages = 20\ndraws = 2\n{rows}")).unwrap();
     let [config, data, plot] =
         [config, data, farm.path("quality.svg")].map(|path| path.display().to_string());
-    let output =
-        weightsmith(&["bench", "ablate", &config, "--data", &data, "--plot", &plot, "--json"]);
+    let out = farm.path("ablation.json");
+    let ablate = ["bench", "ablate", &config, "--data", &data, "--json", "--resume", "--out"];
+    let ablate = |further: &[&str]| {
+        weightsmith(&[&ablate[..], &[&out.display().to_string()], further].concat())
+    };
+    let output = ablate(&["--plot", &plot]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = json(&output);
+    assert!(out.exists() && !farm.path("ablation.json.part").exists());
+    let graphs = |report: &Value| report["rows"][0]["graphs"].as_object().unwrap().len();
+    let second = json(&ablate(&["--skip", "1", "--graphs", "1", "--row", "parent"]));
+    assert_eq!((graphs(&report), graphs(&second)), (2, 1));
     let rows = report["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 11);
+    assert_eq!(rows.len(), 12);
     assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row["top1"]["mean"].as_f64().unwrap())));
     let mean = |row: usize| rows[row]["top1"]["mean"].as_f64().unwrap();
     assert!(mean(1) <= mean(5), "the best of two is no worse than their mean");

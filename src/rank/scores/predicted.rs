@@ -3,7 +3,7 @@
 
 use crate::{
     execute::{Images, NormStatistics},
-    kernels::cross_entropy,
+    kernels::{cross_entropy, likeliest},
     rank::{Score, ScoreError, Subject},
 };
 
@@ -116,7 +116,7 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
                 let (images, weights) = (subject.images()?, subject.predicted()?);
                 let labels = match &subject.probe.labels {
                     Some(_) => subject.labels()?,
-                    None => likeliest(&logits(subject)?, subject.classes()?),
+                    None => answers(&logits(subject)?, subject.classes()?),
                 };
                 let (_, gradients) = subject.cross_entropy(weights, images, &labels)?;
                 Ok(saliency(&subject.architecture, weights, &gradients))
@@ -138,7 +138,6 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
     all.into_iter().map(|score| Box::new(score) as Box<dyn Score>).collect()
 }
 
-fn likeliest(logits: &[f32], classes: usize) -> Vec<u16> {
-    let best = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
-    logits.chunks_exact(classes).map(|row| best(row) as u16).collect()
+fn answers(logits: &[f32], classes: usize) -> Vec<u16> {
+    logits.chunks_exact(classes).map(|row| likeliest(row).unwrap_or(0) as u16).collect()
 }

@@ -1,6 +1,6 @@
 //! Samples of one posterior, judged together on the same images.
 
-use crate::kernels::{elementwise::accumulate, probabilities};
+use crate::kernels::{elementwise::accumulate, likeliest, probabilities};
 
 /// The members of a group so far.
 #[derive(Default)]
@@ -35,8 +35,7 @@ impl Together {
             let part = own[label] / sum[label].max(f32::MIN_POSITIVE);
             let weight = 1.0 - share + share * self.members as f32 * part;
             gradient.iter_mut().for_each(|gradient| *gradient *= weight);
-            let best = (0..classes).max_by(|&a, &b| sum[a].total_cmp(&sum[b]));
-            right += usize::from(best == Some(label));
+            right += usize::from(likeliest(sum) == Some(label));
         }
         right
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cli::{
@@ -27,15 +28,15 @@ pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,
     pub(super) test: &'a Dataset,
-    /// Validation images, whose labels nobody looks at.
-    pub(super) unlabelled: &'a Dataset,
+    /// Validation images, whose labels nobody looks at; none where no row asks for agreement.
+    pub(super) unlabelled: Option<&'a Dataset>,
     /// Training images that samples are steered towards; none where no row steers.
     pub(super) support: Option<&'a Dataset>,
     pub(super) seed: u64,
 }
 
 /// One row on one graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outcome {
     /// By draw.
     pub(super) top1: Vec<f64>,
@@ -182,7 +183,8 @@ impl Drawn<'_> {
             }
             Combine::Agreement => {
                 let input = &self.predictor.config.input;
-                of(&self.agreeing(draw, &Unlabelled::Data(bench.unlabelled, input))).top1
+                let data = bench.unlabelled.ok_or("agreement needs validation images")?;
+                of(&self.agreeing(draw, &Unlabelled::Data(data, input))).top1
             }
             Combine::Average => self.averaged(draw, bench)?,
         })

@@ -2,9 +2,14 @@
 
 mod config;
 mod draws;
+mod progress;
 mod table;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,6 +19,7 @@ use crate::{
     evaluate::{Comparison, Interval},
     memory,
     onnx::atomic,
+    predictor::Predictor,
     rank::metrics::spearman,
     spaces::Space,
 };
@@ -34,8 +40,9 @@ use super::{
     subject::Subject,
 };
 
-use config::AblationConfig;
+use config::{AblationConfig, Combine, Row};
 use draws::{Bench, Outcome};
+use progress::Progress;
 
 /// Version of what is written.
 const SCHEMA: u32 = 1;
@@ -50,6 +57,9 @@ pub(super) struct Ablate {
     /// Graphs of every split, if not as many as the file says
     #[arg(long)]
     graphs: Option<u64>,
+    /// Pass over the first N graphs of every split: those of a table that something is being chosen for
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: u64,
     /// Images to judge by: `val` while anything is still being chosen
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
@@ -62,9 +72,12 @@ pub(super) struct Ablate {
     /// Draw what was asked for and what was reached, of the rows that ask for a quality
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Write the result as JSON
+    /// Write the result as JSON; until then, what is done lies in FILE.part
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Go on with FILE.part, if there is one
+    #[arg(long, requires = "out")]
+    resume: bool,
 }
 
 /// A whole run.
@@ -136,30 +149,43 @@ impl Ablate {
         let mut guard = Guard::new(&judged, &self.data)?;
         let test = Dataset::open(&self.data, self.split.into())?;
         let test = guard.images(test.with_channels(input.channels())?)?;
-        let unlabelled = validation_set(&self.data, judged[0].reference())?;
         let space = Space::load(&judged[0].reference().config.training.space)?;
-        let mut sets = held_out(&space, &config.splits, config.graphs)?;
+        let mut sets = held_out(&space, &config.splits, self.skip + config.graphs)?;
         for set in &mut sets {
+            set.graphs.drain(..set.graphs.len().min(self.skip as usize));
             set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
         }
-        let support = match config.rows.iter().any(|row| row.steering.is_some()) {
-            true => Some(support_set(&self.data, judged[0].reference())?),
-            false => None,
+        let open = |wanted: bool, set: fn(&Path, &Predictor) -> Result<Dataset, Failure>| {
+            wanted.then(|| set(&self.data, judged[0].reference())).transpose()
         };
+        let support = open(config.rows.iter().any(|row| row.steering.is_some()), support_set)?;
+        let agreement = |row: &Row| row.combine == Combine::Agreement;
+        let unlabelled = open(config.rows.iter().any(agreement), validation_set)?;
+        let predictors: BTreeMap<String, String> =
+            subjects.iter().map(|(name, it)| (name.clone(), it.hash(&[]))).collect();
+        let setting = (&config, &predictors, &test.hash, common.seed);
+        let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
         let bench = Bench {
             config: &config,
             subjects: &subjects,
             test: &test,
-            unlabelled: &unlabelled,
+            unlabelled: unlabelled.as_ref(),
             support: support.as_ref(),
             seed: common.seed,
         };
         let graphs: Vec<_> =
             sets.iter().flat_map(|set| set.graphs.iter().map(move |it| (&set.split, it))).collect();
+        if graphs.is_empty() {
+            return Err("no graph is left: pass over fewer with --skip".into());
+        }
         let bar = bar(graphs.len(), common);
         let mut outcomes: Vec<(&String, &str, Vec<Outcome>)> = Vec::with_capacity(graphs.len());
         for (split, graph) in &graphs {
-            outcomes.push((*split, &graph.name, bench.rows(graph)?));
+            let of_graph = match progress.of(&graph.name) {
+                Some(known) => known.to_vec(),
+                None => progress.add(&graph.name, bench.rows(graph)?)?.to_vec(),
+            };
+            outcomes.push((*split, &graph.name, of_graph));
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -182,7 +208,7 @@ impl Ablate {
             tool: TOOL.to_owned(),
             command: std::env::args().collect::<Vec<_>>().join(" "),
             seed: common.seed,
-            predictors: subjects.iter().map(|(name, it)| (name.clone(), it.hash(&[]))).collect(),
+            predictors,
             data_hash: test.hash.clone(),
             rows,
             quality_control: (asked.0.len() > 2).then(|| spearman(&asked.0, &asked.1)),
@@ -193,6 +219,7 @@ impl Ablate {
         if let Some(path) = &self.out {
             save(path, &report)?;
         }
+        progress.end()?;
         match common.json {
             true => print_json(&report)?,
             false => print(&table::table(&report))?,
