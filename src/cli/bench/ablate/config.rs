@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct AblationConfig {
     /// Splits of the corpus.
     pub(super) splits: Vec<String>,
-    /// Graphs of every split.
+    /// Graphs of every split: the first that no predictor was trained on.
     pub(super) graphs: u64,
     /// Test images, the first.
     pub(super) images: usize,

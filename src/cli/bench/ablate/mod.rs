@@ -95,6 +95,7 @@ struct Report {
     /// Spearman correlation, over rows that ask for a quality, of what was asked and what was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     quality_control: Option<f64>,
+    /// Of the process that ended; a run that was resumed took longer.
     seconds: f64,
     peak_memory_bytes: Option<u64>,
 }
@@ -150,10 +151,12 @@ impl Ablate {
         let test = Dataset::open(&self.data, self.split.into())?;
         let test = guard.images(test.with_channels(input.channels())?)?;
         let space = Space::load(&judged[0].reference().config.training.space)?;
-        let mut sets = held_out(&space, &config.splits, self.skip + config.graphs)?;
+        let last = self.skip.saturating_add(config.graphs);
+        // The guard refuses some; more take their places.
+        let mut sets = held_out(&space, &config.splits, last.saturating_add(last / 4 + 4))?;
         for set in &mut sets {
-            set.graphs.drain(..set.graphs.len().min(self.skip as usize));
-            set.graphs = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?;
+            let unseen = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?.into_iter();
+            set.graphs = unseen.take(last as usize).skip(self.skip as usize).collect();
         }
         let open = |wanted: bool, set: fn(&Path, &Predictor) -> Result<Dataset, Failure>| {
             wanted.then(|| set(&self.data, judged[0].reference())).transpose()
@@ -163,7 +166,8 @@ impl Ablate {
         let unlabelled = open(config.rows.iter().any(agreement), validation_set)?;
         let predictors: BTreeMap<String, String> =
             subjects.iter().map(|(name, it)| (name.clone(), it.hash(&[]))).collect();
-        let setting = (&config, &predictors, &test.hash, common.seed);
+        let AblationConfig { rows, images, draws, .. } = &config;
+        let setting = (rows, images, draws, &predictors, &test.hash, common.seed);
         let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
         let bench = Bench {
             config: &config,

@@ -49,9 +49,9 @@ impl Progress {
         }
         match serde_json::from_slice::<Self>(&bytes) {
             Err(error) => refuse(&error.to_string()),
-            Ok(known) if known.setting != begin.setting => refuse(
-                "is a run of other rows, graphs, images, predictors or another seed; remove it",
-            ),
+            Ok(known) if known.setting != begin.setting => {
+                refuse("is a run of other rows, images, predictors or another seed; remove it")
+            }
             Ok(known) => Ok(Self { graphs: known.graphs, ..begin }),
         }
     }
