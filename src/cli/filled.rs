@@ -40,7 +40,7 @@ const UNLABELLED_IMAGES: usize = 1000;
 /// Normalised images of a data set, without their labels.
 pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, Failure> {
     let input = &predictor.config.input;
-    let data = Dataset::open(path, Split::Train)?.with_channels(input.channels())?;
+    let data = images_of(path, Split::Train, predictor)?;
     let batcher = Batcher::new(&data, &input.mean, &input.std, input.size, Augmentation::None)?;
     let (data, labels) = batcher.range(0..CALIBRATION_IMAGES.min(data.len()));
     Ok(CalibrationImages { shape: [labels.len(), input.channels(), input.size, input.size], data })
@@ -48,14 +48,17 @@ pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<Calibrati
 
 /// The labelled images of a data set that weights may be steered towards: those for training.
 pub(super) fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
-    let channels = predictor.config.input.channels();
-    Ok(Dataset::open(path, Split::Train)?.with_channels(channels)?)
+    images_of(path, Split::Train, predictor)
 }
 
 /// The images of a data set that samples may be chosen by: those held out for validation.
 pub(super) fn validation_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
-    let channels = predictor.config.input.channels();
-    Ok(Dataset::open(path, Split::Val)?.with_channels(channels)?)
+    images_of(path, Split::Val, predictor)
+}
+
+/// A part of a data set, with the channels that a predictor wants.
+fn images_of(path: &Path, split: Split, predictor: &Predictor) -> Result<Dataset, Failure> {
+    Ok(Dataset::open(path, split)?.with_channels(predictor.config.input.channels())?)
 }
 
 /// The weights of a network and how they came about.

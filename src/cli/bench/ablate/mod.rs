@@ -158,17 +158,22 @@ impl Ablate {
             let unseen = guard.graphs(&set.space, std::mem::take(&mut set.graphs))?.into_iter();
             set.graphs = unseen.take(last as usize).skip(self.skip as usize).collect();
         }
+        let graphs: Vec<_> =
+            sets.iter().flat_map(|set| set.graphs.iter().map(move |it| (&set.split, it))).collect();
+        if graphs.is_empty() {
+            return Err("no graph is left: pass over fewer with --skip".into());
+        }
+        let predictors: BTreeMap<String, String> =
+            subjects.iter().map(|(name, it)| (name.clone(), it.hash(&[]))).collect();
+        let AblationConfig { rows, images, draws, .. } = &config;
+        let setting = (rows, images, draws, &predictors, &test.hash, common.seed);
+        let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
         let open = |wanted: bool, set: fn(&Path, &Predictor) -> Result<Dataset, Failure>| {
             wanted.then(|| set(&self.data, judged[0].reference())).transpose()
         };
         let support = open(config.rows.iter().any(|row| row.steering.is_some()), support_set)?;
         let agreement = |row: &Row| row.combine == Combine::Agreement;
         let unlabelled = open(config.rows.iter().any(agreement), validation_set)?;
-        let predictors: BTreeMap<String, String> =
-            subjects.iter().map(|(name, it)| (name.clone(), it.hash(&[]))).collect();
-        let AblationConfig { rows, images, draws, .. } = &config;
-        let setting = (rows, images, draws, &predictors, &test.hash, common.seed);
-        let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
         let bench = Bench {
             config: &config,
             subjects: &subjects,
@@ -177,11 +182,6 @@ impl Ablate {
             support: support.as_ref(),
             seed: common.seed,
         };
-        let graphs: Vec<_> =
-            sets.iter().flat_map(|set| set.graphs.iter().map(move |it| (&set.split, it))).collect();
-        if graphs.is_empty() {
-            return Err("no graph is left: pass over fewer with --skip".into());
-        }
         let bar = bar(graphs.len(), common);
         let mut outcomes: Vec<(&String, &str, Vec<Outcome>)> = Vec::with_capacity(graphs.len());
         for (split, graph) in &graphs {
