@@ -146,18 +146,19 @@ impl FilledNetwork {
             |id| architecture.holds_value(id),
             sampling,
         )?;
-        let mut taken = Vec::new();
+        let mut kept = Vec::new();
         if let Some(support) = support {
             let stream = [sampling.seed, sampling.first as u64];
-            taken = predictor.steer(architecture, registry(), &mut samples, support, stream)?;
+            kept = predictor.steer(architecture, registry(), &mut samples, support, stream)?;
         }
         let finish = |prediction| Self::of(network, prediction, images, source);
         let mut filled: Vec<Self> =
             samples.into_par_iter().map(finish).collect::<Result<_, PredictorError>>()?;
         let wanted = support.map_or(0, |support| support.steering.steps);
-        for (filled, taken) in filled.iter_mut().zip(taken).filter(|(_, taken)| *taken < wanted) {
-            let notice =
-                format!("{taken} support steps were taken; then a gradient was not finite");
+        for (filled, kept) in filled.iter_mut().zip(kept).filter(|(_, kept)| *kept < wanted) {
+            let notice = format!(
+                "{kept} of {wanted} support steps were kept; the others did harm and were taken back"
+            );
             filled.notices.push(notice);
         }
         Ok(filled)

@@ -53,6 +53,12 @@ pub struct Predict {
     /// Such steps
     #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().steps as u16)]
     support_steps: u16,
+    /// Images of a step
+    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
+    support_batch: u16,
+    /// Norm of the first step of a matrix beside the norm of the matrix; steps that do harm are taken back
+    #[arg(long, value_name = "R", requires = "support", default_value_t = Steering::default().rate, value_parser = rate)]
+    support_rate: f32,
     /// Largest factor by which the step size of a sample may differ from the usual one; it is drawn
     #[arg(long, value_name = "F", requires = "support", default_value_t = 1.0, value_parser = factor)]
     support_spread: f32,
@@ -87,8 +93,9 @@ impl Predict {
         };
         let steering = Steering {
             steps: self.support_steps.into(),
+            batch: self.support_batch.into(),
+            rate: self.support_rate,
             spread: self.support_spread,
-            ..Steering::default()
         };
         let data = self.support.as_ref().map(|path| support_set(path, &predictor)).transpose()?;
         let support = data.as_ref().map(|data| {
@@ -250,12 +257,20 @@ fn write(
     Ok(atomic::write(report_path, |out| out.write_all(&text)).map_err(at(report_path))?)
 }
 
-/// A finite number that is no less than 1.
 fn factor(text: &str) -> Result<f32, String> {
+    number(text, |value| value >= 1.0, "must be 1 or more")
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    number(text, |value| value > 0.0, "must be positive")
+}
+
+/// A finite number within a range.
+fn number(text: &str, fits: fn(f32) -> bool, otherwise: &str) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|error| format!("{error}"))?;
-    match value.is_finite() && value >= 1.0 {
+    match value.is_finite() && fits(value) {
         true => Ok(value),
-        false => Err("must be 1 or more".to_owned()),
+        false => Err(otherwise.to_owned()),
     }
 }
 

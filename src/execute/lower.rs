@@ -130,6 +130,8 @@ struct Held {
 enum Given {
     Value(Held),
     Parameter(ParameterId),
+    /// A weight by another shape.
+    Reshaped(ParameterId, Vec<usize>),
     /// A matrix with rows and columns exchanged.
     Transposed(ParameterId),
 }
@@ -180,10 +182,16 @@ impl Lowering<'_> {
                 let part = self.view(x, offset, &strides, shape)?;
                 self.held.insert((index, slot), Given::Value(part));
             }
-        } else if let ([Given::Parameter(id)], Some(Passage::Transposed)) =
-            (operands.as_slice(), passage)
+        } else if let [weight @ (Given::Parameter(id) | Given::Reshaped(id, _))] =
+            operands.as_slice()
         {
-            self.held.insert((index, 0), Given::Transposed(*id));
+            let given = match (step, weight, passage) {
+                (Step::Identity, ..) => weight.clone(),
+                (Step::Reshape, ..) => Given::Reshaped(*id, shape(0)?.to_vec()),
+                (_, Given::Parameter(_), Some(Passage::Transposed)) => Given::Transposed(*id),
+                _ => return None,
+            };
+            self.held.insert((index, 0), given);
         } else {
             let held = self.step(step, &operands, shape(0)?)?;
             self.held.insert((index, 0), Given::Value(held));
@@ -266,7 +274,9 @@ impl Lowering<'_> {
         let values = operands.iter().map(|operand| Source::Value(operand.value));
         let weights = weights.iter().map(|weight| match weight {
             Given::Value(held) => Source::Value(held.value),
-            Given::Parameter(id) | Given::Transposed(id) => Source::Parameter(*id),
+            Given::Parameter(id) | Given::Reshaped(id, _) | Given::Transposed(id) => {
+                Source::Parameter(*id)
+            }
         });
         let sources = values.chain(weights).collect();
         self.extents.push(form.extent());
@@ -285,7 +295,9 @@ impl Lowering<'_> {
         takes: &Form,
         leaves: Form,
     ) -> Option<Held> {
-        if rest.iter().any(|operand| matches!(operand, Given::Transposed(_))) {
+        let turned =
+            |operand: &Given| matches!(operand, Given::Reshaped(..) | Given::Transposed(_));
+        if rest.iter().any(turned) {
             return None;
         }
         let x = self.arranged(x, takes);
@@ -360,10 +372,16 @@ impl Lowering<'_> {
 
     fn binary(&mut self, step: Step, operands: &[Given], shape: &[usize]) -> Option<Held> {
         match operands {
-            [Given::Value(x), weight @ Given::Parameter(id)]
-            | [weight @ Given::Parameter(id), Given::Value(x)] => {
+            [Given::Value(x), weight @ (Given::Parameter(_) | Given::Reshaped(..))]
+            | [weight @ (Given::Parameter(_) | Given::Reshaped(..)), Given::Value(x)] => {
                 let x = self.expanded(x, shape)?;
-                let own = self.architecture.parameters.get(id.0)?.shape.as_deref()?;
+                let own = match weight {
+                    Given::Reshaped(_, own) => own,
+                    Given::Parameter(id) => {
+                        self.architecture.parameters.get(id.0)?.shape.as_deref()?
+                    }
+                    _ => return None,
+                };
                 let of = broadcast_index(own, shape)?;
                 let of = x.form.elements().into_iter().map(of).collect();
                 let map = WeightMap { of, minors: x.form.sizes()[1] };

@@ -37,14 +37,15 @@ impl DerefMut for Buffer {
 impl Scratch {
     /// A buffer of a length, its values arbitrary.
     pub fn take(&mut self, length: usize) -> Buffer {
-        let fitting = (0..self.free.len()).filter(|&index| self.free[index].len() >= length);
-        let pixels = match fitting.min_by_key(|&index| self.free[index].len()) {
-            Some(smallest) => self.free.swap_remove(smallest),
+        // Never a larger one: whoever needs that later would find none.
+        let capacity = length.next_power_of_two();
+        let pixels = match self.free.iter().rposition(|free| free.len() == capacity) {
+            Some(index) => self.free.swap_remove(index),
             None => {
-                // The largest one is replaced, so that the pool does not fill up with small ones.
+                // The largest one is replaced, so that the pool does not grow from network to network.
                 let largest = (0..self.free.len()).max_by_key(|&index| self.free[index].len());
                 largest.map(|index| self.free.swap_remove(index));
-                vec![Pixel::ZERO; length.next_power_of_two()]
+                vec![Pixel::ZERO; capacity]
             }
         };
         Buffer { pixels, length }

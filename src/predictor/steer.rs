@@ -77,6 +77,9 @@ const MOMENTUM: f32 = 0.6;
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Step of values outside matrices beside the rate.
 const VECTORS: f32 = 0.1;
+/// By how much, in nats, a step may leave the images less likely than those of the start were. What is
+/// lost in a step too long by a little is won back; what is lost in one that destroys the function is not.
+const TOLERANCE: f32 = 2.5;
 /// Most support images that are differentiated in one pass, beside the calibration images.
 const PASS: usize = 128;
 
@@ -84,8 +87,9 @@ impl Predictor {
     /// Moves samples of predicted weights towards classifying labelled images, each along its own
     /// images; parameters that were not predicted stay. Batch normalisations take their statistics from
     /// the learned calibration images, as they do in training; measure them afterwards, see
-    /// [`super::calibrate`]. The first sample is number `first` of `seed`. Returns the steps that every
-    /// sample took: it stays where it is once a gradient is not finite.
+    /// [`super::calibrate`]. The first sample is number `first` of `seed`. A step that leaves the next
+    /// images much less likely than those of the start were, or a gradient that is not finite, is taken
+    /// back, and all further ones are half as large. Returns the steps that every sample kept.
     pub fn steer(
         &self,
         architecture: &Architecture,
@@ -172,18 +176,33 @@ impl Course<'_> {
     fn steer(
         &self,
         prediction: &mut Prediction,
-        rate: f32,
+        mut rate: f32,
         mut random: ChaCha8Rng,
     ) -> Result<usize, PredictorError> {
         let Steering { steps, batch, .. } = self.steering;
         let mut momenta: Vec<Vec<f32>> =
             prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
+        let mut before = None;
+        let mut worst = f32::INFINITY;
+        let mut kept = 0;
         for step in 0..steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
-            let gradient = self.gradient(&prediction.weights, &images, &labels)?;
-            if gradient.iter().flatten().any(|value| !value.is_finite()) {
-                return Ok(step);
+            let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
+            self.bar.inc(1);
+            if step == 0 {
+                worst = loss + TOLERANCE;
             }
+            if loss > worst || gradient.iter().flatten().any(|value| !value.is_finite()) {
+                if let Some(weights) = before.take() {
+                    prediction.weights = weights;
+                    kept -= 1;
+                }
+                momenta.iter_mut().for_each(|momentum| momentum.fill(0.0));
+                rate /= 2.0;
+                continue;
+            }
+            before = Some(prediction.weights.clone());
+            kept += 1;
             let rate = rate * (1.0 - step as f32 / steps as f32);
             for (index, gradient) in gradient.iter().enumerate() {
                 let parameter = &self.architecture.parameters[index];
@@ -193,18 +212,17 @@ impl Course<'_> {
                     descend(parameter, weights, gradient, &mut momenta[index], rate);
                 }
             }
-            self.bar.inc(1);
         }
-        Ok(steps)
+        Ok(kept)
     }
 
-    /// The gradient of the mean cross-entropy by parameter, a few images at a time.
+    /// The mean cross-entropy and its gradient by parameter, a few images at a time.
     fn gradient(
         &self,
         weights: &[Vec<f32>],
         images: &[f32],
         labels: &[u16],
-    ) -> Result<Vec<Vec<f32>>, PredictorError> {
+    ) -> Result<(f32, Vec<Vec<f32>>), PredictorError> {
         let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let [channels, height, width] = self.shape;
         let length = channels * height * width;
@@ -221,26 +239,27 @@ impl Course<'_> {
                     let classes = logits.len() / batch;
                     let loss = cross_entropy(logits, own, 0.0, gradient, classes).loss;
                     gradient.iter_mut().for_each(|value| *value *= share);
-                    loss
+                    share * loss
                 },
                 false,
                 scratch,
             );
-            result.map(|(_, gradients)| gradients.parameters)
+            result.map(|(loss, gradients)| (loss, gradients.parameters))
         };
         let parts: Vec<_> =
             images.chunks(self.pass * length).zip(labels.chunks(self.pass)).collect();
         let part = |it| self.scratches.with(|scratch| part(scratch, it));
-        let parts: Vec<Vec<Vec<f32>>> = match self.runner.is_lowered() {
+        let parts: Vec<(f32, Vec<Vec<f32>>)> = match self.runner.is_lowered() {
             true => parts.into_par_iter().map(part).collect::<Result<_, _>>()?,
             false => parts.into_iter().map(part).collect::<Result<_, _>>()?,
         };
         let mut parts = parts.into_iter();
-        let mut sum = parts.next().unwrap_or_default();
-        for part in parts {
+        let (mut loss, mut sum) = parts.next().unwrap_or_default();
+        for (share, part) in parts {
+            loss += share;
             sum.iter_mut().zip(&part).for_each(|(sum, part)| accumulate(part, sum));
         }
-        Ok(sum)
+        Ok((loss, sum))
     }
 }
 

@@ -103,9 +103,9 @@ fn programs_agree_with_the_reference_and_its_autodiff() {
     let scratch = &mut Scratch::default();
     let spaces = ["tiny", "corpus"].map(|space| Space::load(space).unwrap());
     let sampled = spaces.iter().flat_map(|space| (0..48).map(|seed| case(space, seed)));
-    let transformer =
-        std::iter::once_with(|| case_of("vit-tiny", Named::find("vit-tiny").unwrap().onnx(), 0));
-    for case in sampled.chain(transformer) {
+    let named = ["vit-tiny", "convnext-atto"].into_iter();
+    let named = named.map(|name| case_of(name, Named::find(name).unwrap().onnx(), 0));
+    for case in sampled.chain(named) {
         let slow = Runner::Reference {
             architecture: Box::new(case.architecture.clone()),
             registry: registry(),

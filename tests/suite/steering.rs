@@ -65,6 +65,26 @@ fn steered_weights_fit_the_support_set_better() {
 }
 
 #[test]
+fn steps_that_do_harm_are_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = support(folder.path());
+    let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
+    let (architecture, start) = predicted("plain-cnn", &predictor);
+    let steer = |rate: f32| {
+        let mut steered = [start.clone()];
+        let support = Support::new(&data, Steering { steps: 12, batch: 60, rate, spread: 1.0 });
+        let kept =
+            predictor.steer(&architecture, registry(), &mut steered, &support, [1, 0]).unwrap();
+        (kept, steered.map(|it| it.weights))
+    };
+    assert_eq!(steer(0.03).0, [12]);
+    for harmful in [1e6, f32::NAN] {
+        let (kept, [weights]) = steer(harmful);
+        assert_eq!((kept, &weights), (vec![0], &start.weights));
+    }
+}
+
+#[test]
 fn a_support_set_of_other_classes_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = support(folder.path());
@@ -84,7 +104,8 @@ fn steered_networks_say_so_and_verify() {
     let [data, out] = [folder.path().to_owned(), folder.path().join("out")]
         .map(|path| path.display().to_string());
     let steered = ["--support", &data, "--support-steps", "2", "--support-spread", "1.5"];
-    let steered = [&steered[..], &["--samples", "2", "--select"]].concat();
+    let other = ["--support-batch", "20", "--support-rate", "0.02", "--samples", "2", "--select"];
+    let steered = [&steered[..], &other].concat();
     let predict = ["predict", &model, "--out", &out, "--device", "flex", "--json"];
     let output = weightsmith(&[&predict[..], &steered].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -92,7 +113,8 @@ fn steered_networks_say_so_and_verify() {
     assert_eq!(json(&output)["files"].as_array().unwrap().len(), 3);
     let report = std::fs::read_to_string(folder.path().join("out/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["provenance"]["steered"]["steering"]["steps"], 2);
+    let steering = &report["provenance"]["steered"]["steering"];
+    assert_eq!((&steering["steps"], &steering["batch"]), (&2.into(), &20.into()));
     let file = format!("{out}/plain-cnn.onnx");
     let again = ["verify", &file, "--regenerate", &model, "--device", "flex"];
     let output = weightsmith(&[&again[..], &["--support", &data]].concat());
