@@ -12,11 +12,15 @@ const ROUNDS: usize = 5;
 
 /// Replaces a row-major matrix by about the nearest one with orthonormal rows or columns, whichever are
 /// fewer, by Newton–Schulz iteration: U Vᵀ of its singular value decomposition U S Vᵀ, with S between
-/// 0.7 and 1.2. Zeros stay zeros.
+/// 0.7 and 1.2. Zeros stay zeros, and what is so small that its squares vanish becomes zeros: its norm is
+/// not known well enough to stay within the range in which the iteration converges.
 pub fn orthogonalise(matrix: &mut [f32], columns: usize) {
     let norm = dot(matrix, matrix).sqrt();
-    if columns == 0 || norm == 0.0 || !norm.is_finite() {
+    if columns == 0 || !norm.is_finite() {
         return;
+    }
+    if norm < f32::MIN_POSITIVE.sqrt() {
+        return matrix.fill(0.0);
     }
     matrix.iter_mut().for_each(|value| *value /= norm);
     let rows = matrix.len() / columns;
@@ -74,5 +78,11 @@ mod tests {
         let mut zeros = [0.0; 6];
         orthogonalise(&mut zeros, 3);
         assert_eq!(zeros, [0.0; 6]);
+        for exponent in 15..45 {
+            let tiny = 10f32.powi(-exponent);
+            let mut matrix: Vec<f32> = (0..25).map(|at| tiny * ((at * 7) % 11) as f32).collect();
+            orthogonalise(&mut matrix, 5);
+            assert!(matrix.iter().all(|value| value.abs() < 1.5), "{exponent}: {matrix:?}");
+        }
     }
 }

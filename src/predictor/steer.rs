@@ -185,10 +185,11 @@ impl Course<'_> {
         let mut before = None;
         let mut worst = f32::INFINITY;
         let mut kept = 0;
-        for step in 0..steps {
+        // One more than there are steps: the last is judged, too.
+        for step in 0..=steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
-            self.bar.inc(1);
+            self.bar.inc(u64::from(step > 0));
             if step == 0 {
                 worst = loss + TOLERANCE;
             }
@@ -200,6 +201,9 @@ impl Course<'_> {
                 momenta.iter_mut().for_each(|momentum| momentum.fill(0.0));
                 rate /= 2.0;
                 continue;
+            }
+            if step == steps {
+                break;
             }
             before = Some(prediction.weights.clone());
             kept += 1;
