@@ -372,22 +372,6 @@ impl Lowering<'_> {
 
     fn binary(&mut self, step: Step, operands: &[Given], shape: &[usize]) -> Option<Held> {
         match operands {
-            [Given::Value(x), weight @ (Given::Parameter(_) | Given::Reshaped(..))]
-            | [weight @ (Given::Parameter(_) | Given::Reshaped(..)), Given::Value(x)] => {
-                let x = self.expanded(x, shape)?;
-                let own = match weight {
-                    Given::Reshaped(_, own) => own,
-                    Given::Parameter(id) => {
-                        self.architecture.parameters.get(id.0)?.shape.as_deref()?
-                    }
-                    _ => return None,
-                };
-                let of = broadcast_index(own, shape)?;
-                let of = x.form.elements().into_iter().map(of).collect();
-                let map = WeightMap { of, minors: x.form.sizes()[1] };
-                let (places, form) = (Places::Weights(Arc::new(map)), x.form.clone());
-                Some(self.push(step, places, &[&x], std::slice::from_ref(weight), form))
-            }
             [Given::Value(a), Given::Value(b)] => {
                 let images = Form::images(shape);
                 let gates = |x: &Held, gate: &Held| {
@@ -400,6 +384,21 @@ impl Lowering<'_> {
                 let (a, b) = (self.expanded(a, shape)?, self.expanded(b, shape)?);
                 let b = self.arranged(&b, &a.form);
                 Some(self.push(step, Places::Extents, &[&a, &b], &[], a.form.clone()))
+            }
+            [Given::Value(x), weight] | [weight, Given::Value(x)] => {
+                let own = match weight {
+                    Given::Parameter(id) => {
+                        self.architecture.parameters.get(id.0)?.shape.as_deref()?
+                    }
+                    Given::Reshaped(_, own) => own,
+                    Given::Value(_) | Given::Transposed(_) => return None,
+                };
+                let x = self.expanded(x, shape)?;
+                let of = broadcast_index(own, shape)?;
+                let of = x.form.elements().into_iter().map(of).collect();
+                let map = WeightMap { of, minors: x.form.sizes()[1] };
+                let (places, form) = (Places::Weights(Arc::new(map)), x.form.clone());
+                Some(self.push(step, places, &[&x], std::slice::from_ref(weight), form))
             }
             _ => None,
         }
