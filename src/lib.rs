@@ -36,6 +36,8 @@ pub mod zoo;
 pub mod train;
 /// Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
+/// The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
+pub mod fill;
 /// Ranking architectures that nobody has trained.
 pub mod rank;
 /// Choosing a device at run time.

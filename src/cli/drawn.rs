@@ -6,13 +6,11 @@ use clap::Args;
 
 use crate::predictor::{CalibrationImages, Predictor, Sampling, Solver};
 
-use super::{
-    Failure,
-    filled::{FilledNetwork, Unlabelled, validation_set},
-    network::Network,
-};
+use super::Failure;
 
 /// For predictors that denoise; others write one set of weights.
+use crate::fill::{FilledNetwork, Network, Unlabelled, validation_set};
+
 #[derive(Debug, Args)]
 pub struct DrawingArgs {
     /// Samples to draw, all in one batch

@@ -15,14 +15,11 @@ use crate::{
     predictor::{BUNDLED, InputConfig, bundled},
 };
 
-use super::{
-    Common, Exit, Failure,
-    filled::transpose,
-    network::{Network, NetworkArgs},
-    print, print_json,
-};
+use super::{Common, Exit, Failure, network::NetworkArgs, print, print_json};
 
 /// Measure a filled network on a data set: top-1, cross-entropy, expected calibration error.
+use crate::fill::{Network, transpose};
+
 #[derive(Debug, Args)]
 pub struct Evaluate {
     #[command(flatten)]

@@ -7,13 +7,11 @@ mod corpus;
 mod drawing;
 mod drawn;
 mod evaluate;
-mod filled;
 mod inspect;
 mod network;
 mod plot;
 mod predict;
 mod rank;
-mod report;
 mod train;
 mod verify;
 #[cfg(feature = "remote")]

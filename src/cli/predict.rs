@@ -22,17 +22,17 @@ use crate::{
 use super::{
     Common, Exit, Failure, bar,
     drawn::DrawingArgs,
-    filled::{FilledNetwork, support_set, unlabelled},
-    network::{Network, NetworkArgs, stem},
+    network::{NetworkArgs, stem},
     print, print_json,
-    report::{Counts, Drawn, FileHash, Provenance, Report, SCHEMA, Steered},
 };
-
-/// What the tool calls itself in the files that it writes.
-pub(super) const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
 /// samples DIR/<stem>.1.onnx and so on.
+use crate::fill::{
+    Counts, Drawn, FileHash, FilledNetwork, Network, Provenance, Report, SCHEMA, Steered,
+    support_set, unlabelled,
+};
+
 #[derive(Debug, Args)]
 pub struct Predict {
     #[command(flatten)]
@@ -304,9 +304,4 @@ fn hashed(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> i
         Ok(())
     })?;
     Ok(sha256)
-}
-
-/// The name of a file without its folder.
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

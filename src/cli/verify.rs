@@ -13,17 +13,14 @@ use crate::{
     predictor::{CalibrationSource, Support, bundled},
 };
 
-use super::{
-    Common, Exit, Failure,
-    filled::{FilledNetwork, support_set, unlabelled},
-    network::Network,
-    predict::{TOOL, file_name},
-    print, print_json,
-    report::{FileHash, Provenance},
-};
+use super::{Common, Exit, Failure, print, print_json};
 
 /// Check a filled network against the report that was written with it: its bytes, every tensor, and
 /// what it says of its origin. Exit code 1 if anything differs.
+use crate::fill::{
+    FileHash, FilledNetwork, Network, Provenance, TOOL, file_name, support_set, unlabelled,
+};
+
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The filled network

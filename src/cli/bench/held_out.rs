@@ -10,9 +10,11 @@ use crate::{
     spaces::{SampledGraph, Space, Split, Style},
 };
 
-use super::super::{Failure, network::Network};
+use super::super::Failure;
 
 /// A graph that no training saw.
+use crate::fill::Network;
+
 #[derive(Clone, Debug)]
 pub(super) struct HeldOut {
     pub name: String,

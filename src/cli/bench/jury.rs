@@ -14,12 +14,14 @@ use crate::{
 };
 
 use super::{
-    super::{Failure, filled::recalibrated},
+    super::Failure,
     outcome::{Axes, MethodResult},
     subject::{Attempt, Candidate},
 };
 
 /// Test images, clean and corrupted, and how networks read them.
+use crate::fill::recalibrated;
+
 pub(super) struct Jury<'a> {
     input: &'a InputConfig,
     clean: &'a Dataset,

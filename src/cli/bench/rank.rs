@@ -13,7 +13,6 @@ use serde_json::json;
 use crate::{
     cli::{
         Common, Exit, Failure,
-        network::Network,
         plot::{Axis, Plot, Point},
         print, print_json,
         rank::{Judging, score_cells},
@@ -31,6 +30,8 @@ use super::{
 };
 
 /// Compare label-free scores with trained accuracies.
+use crate::fill::Network;
+
 #[derive(Debug, Args)]
 pub struct Rank {
     /// A table of NAS-Bench-Macro, of NAS-Bench-101 (the scores of NAS-Bench-Suite-Zero) or of

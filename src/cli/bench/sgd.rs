@@ -20,12 +20,13 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, filled::fills, network::Network, one_line, print, print_json},
+    super::{Common, Exit, Failure, one_line, print, print_json},
     Setting, bar,
     held_out::{HeldOut, held_out},
     save,
     subject::file_of,
 };
+use crate::fill::{Network, fills};
 
 #[derive(Debug, Args)]
 pub(super) struct Sgd {

@@ -21,16 +21,13 @@ use crate::{
 };
 
 use super::{
-    super::{
-        Failure,
-        evaluate::stored_weights,
-        filled::{FilledNetwork, support_set},
-        network::Network,
-    },
+    super::{Failure, evaluate::stored_weights},
     held_out::HeldOut,
 };
 
 /// What `--predictor` begins with for a folder of filled networks.
+use crate::fill::{FilledNetwork, Network, support_set};
+
 const FILES: &str = "files:";
 
 /// What `--predictor` begins with for the weights of the nearest graph of a zoo, and for the mean of its

@@ -15,10 +15,7 @@ use crate::{
 };
 
 use super::{
-    super::{
-        Common, Exit, Failure, drawing::ByFilling, network::Network, predict::TOOL, print,
-        print_json,
-    },
+    super::{Common, Exit, Failure, drawing::ByFilling, print, print_json},
     Setting,
     guard::Guard,
     held_out::{HeldOutSet, held_out},
@@ -31,6 +28,7 @@ use super::{
     table::table,
     trial::Trial,
 };
+use crate::fill::{Network, TOOL};
 
 #[derive(Debug, Args)]
 pub(super) struct Transfer {

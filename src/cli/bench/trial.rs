@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Failure, network::Network},
+    super::{Common, Failure},
     bar,
     held_out::{HeldOut, HeldOutSet},
     jury::{Jury, Verdict, summarise},
@@ -26,6 +26,8 @@ use super::{
 };
 
 /// What every split is judged with.
+use crate::fill::Network;
+
 pub(super) struct Trial<'a> {
     pub(super) subject: &'a Subject,
     /// Judged on the same graphs.

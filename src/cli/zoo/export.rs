@@ -15,11 +15,13 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, filled::fills, network::Network, print, print_json},
+    super::{Common, Exit, Failure, print, print_json},
     ZooArgs, matching,
 };
 
 /// Write a checkpoint as an ONNX file with weights, and its tensors beside it.
+use crate::fill::{Network, fills};
+
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]

@@ -14,11 +14,13 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, network::Network, predict::file_name, print, print_json},
+    super::{Common, Exit, Failure, print, print_json},
     ZooArgs, start,
 };
 
 /// Add a network that others trained, its channels in the order of the predictor's.
+use crate::fill::{Network, file_name};
+
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The weights, by PyTorch's names or by those of the graph

@@ -6,10 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::{
-        Failure,
-        filled::{Unlabelled, agreeing, mean_weights, recalibrated},
-    },
+    cli::Failure,
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
     predictor::{InputConfig, Predictor, Support},
@@ -24,6 +21,8 @@ use super::{
 };
 
 /// What rows are judged with.
+use crate::fill::{Unlabelled, agreeing, mean_weights, recalibrated};
+
 pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,

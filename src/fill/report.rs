@@ -95,7 +95,8 @@ pub struct Steered {
 }
 
 impl Steered {
-    pub(super) fn by(support: &Support) -> Self {
+    /// Of a support set.
+    pub fn by(support: &Support) -> Self {
         Self { steering: support.steering, data_hash: support.data.hash.clone() }
     }
 }

@@ -24,9 +24,7 @@ use crate::{
 };
 
 use super::{
-    Failure,
-    network::Network,
-    predict::file_name,
+    Failure, Network,
     report::{Counts, FileHash, Provenance, Report, SCHEMA, Statistics, TensorReport},
 };
 
@@ -38,7 +36,7 @@ const VALIDATION_IMAGES: usize = 500;
 const UNLABELLED_IMAGES: usize = 1000;
 
 /// Normalised images of a data set, without their labels.
-pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, Failure> {
+pub fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, Failure> {
     let input = &predictor.config.input;
     let data = images_of(path, Split::Train, predictor)?;
     let batcher = Batcher::new(&data, &input.mean, &input.std, input.size, Augmentation::None)?;
@@ -47,12 +45,12 @@ pub(super) fn unlabelled(path: &Path, predictor: &Predictor) -> Result<Calibrati
 }
 
 /// The labelled images of a data set that weights may be steered towards: those for training.
-pub(super) fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
+pub fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
     images_of(path, Split::Train, predictor)
 }
 
 /// The images of a data set that samples may be chosen by: those held out for validation.
-pub(super) fn validation_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
+pub fn validation_set(path: &Path, predictor: &Predictor) -> Result<Dataset, Failure> {
     images_of(path, Split::Val, predictor)
 }
 
@@ -62,14 +60,14 @@ fn images_of(path: &Path, split: Split, predictor: &Predictor) -> Result<Dataset
 }
 
 /// The weights of a network and how they came about.
-pub(super) struct FilledNetwork {
+pub struct FilledNetwork {
     prediction: Prediction,
     calibration: CalibrationSource,
-    pub(super) notices: Vec<String>,
+    pub notices: Vec<String>,
 }
 
 /// The means of the weights of several networks of one architecture, by parameter.
-pub(super) fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
+pub fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
     let parameters = networks.first().map_or(0, |weights| weights.len());
     let mean = |index: usize| {
         let values: Vec<&[f32]> =
@@ -80,7 +78,7 @@ pub(super) fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
 }
 
 /// Images whose labels nobody looks at.
-pub(super) enum Unlabelled<'a> {
+pub enum Unlabelled<'a> {
     /// Those that the predictor learned.
     Learned(&'a CalibrationImages),
     /// The first of a data set, made ready as a predictor wants them.
@@ -89,7 +87,7 @@ pub(super) enum Unlabelled<'a> {
 
 /// Which of several networks of one architecture agrees most with the others on images; see
 /// [`consensus`].
-pub(super) fn agreeing(
+pub fn agreeing(
     architecture: &Architecture,
     networks: &[&[Vec<f32>]],
     images: &Unlabelled,
@@ -119,7 +117,7 @@ pub(super) fn agreeing(
 }
 
 /// Weights with batch-normalisation statistics measured on images.
-pub(super) fn recalibrated(
+pub fn recalibrated(
     architecture: &Architecture,
     weights: Vec<Vec<f32>>,
     images: &CalibrationImages,
@@ -131,7 +129,7 @@ pub(super) fn recalibrated(
 
 impl FilledNetwork {
     /// Predicts, steers towards a support set if there is one, and calibrates, once for every sample.
-    pub(super) fn sample(
+    pub fn sample(
         network: &Network,
         predictor: &Predictor,
         images: &CalibrationImages,
@@ -165,7 +163,7 @@ impl FilledNetwork {
     }
 
     /// Calibrates a prediction.
-    pub(super) fn of(
+    pub fn of(
         network: &Network,
         mut prediction: Prediction,
         images: &CalibrationImages,
@@ -181,7 +179,7 @@ impl FilledNetwork {
     }
 
     /// One network whose weights are the means of those of all samples.
-    pub(super) fn average(
+    pub fn average(
         network: &Network,
         mut samples: Vec<Self>,
         images: &CalibrationImages,
@@ -195,7 +193,7 @@ impl FilledNetwork {
     }
 
     /// See [`agreeing`].
-    pub(super) fn consensus(
+    pub fn consensus(
         network: &Network,
         samples: &[Self],
         images: &Unlabelled,
@@ -206,7 +204,7 @@ impl FilledNetwork {
     }
 
     /// The sample that gets most of the validation images of a data set right.
-    pub(super) fn most_accurate(
+    pub fn most_accurate(
         network: &Network,
         samples: &[Self],
         predictor: &Predictor,
@@ -226,11 +224,7 @@ impl FilledNetwork {
     }
 
     /// The report; the files are to be added.
-    pub(super) fn report(
-        &self,
-        network: &Network,
-        provenance: Provenance,
-    ) -> Result<Report, Failure> {
+    pub fn report(&self, network: &Network, provenance: Provenance) -> Result<Report, Failure> {
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
             let bytes = onnx::encode(&self.values(network, index)?, parameter.dtype.to_onnx());
             Ok(TensorReport {
@@ -265,7 +259,7 @@ impl FilledNetwork {
     }
 
     /// What to splice into the file.
-    pub(super) fn changes<'a>(&'a self, network: &'a Network, report: &Report) -> Changes<'a> {
+    pub fn changes<'a>(&'a self, network: &'a Network, report: &Report) -> Changes<'a> {
         let provenance = &report.provenance;
         let counts = &report.parameters;
         let metadata = [
@@ -298,12 +292,12 @@ impl FilledNetwork {
     }
 
     /// The tensors to splice into the file.
-    pub(super) fn fills<'a>(&'a self, network: &'a Network) -> Changes<'a> {
+    pub fn fills<'a>(&'a self, network: &'a Network) -> Changes<'a> {
         fills(network, &self.prediction.weights)
     }
 
     /// The PyTorch state dict; values are made when they are written.
-    pub(super) fn state_dict<'a>(&'a self, network: &'a Network) -> Vec<Entry<'a>> {
+    pub fn state_dict<'a>(&'a self, network: &'a Network) -> Vec<Entry<'a>> {
         let mut entries = Vec::new();
         for (index, parameter) in network.architecture.parameters.iter().enumerate() {
             let written = !self.prediction.weights[index].is_empty()
@@ -370,7 +364,7 @@ impl FilledNetwork {
 }
 
 /// The transpose of a rows × columns matrix.
-pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
         .collect()
@@ -378,7 +372,7 @@ pub(super) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
 
 /// Weights by parameter, as what to splice into the file. Tensors that stay and whose data is in another
 /// file come along, since the result may stand in another folder.
-pub(super) fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
+pub fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
     let mut changes = Changes {
         list_as_inputs: network.model.ir_version() < 4,
         inline_external: true,
@@ -398,4 +392,9 @@ pub(super) fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Change
         changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
     }
     changes
+}
+
+/// The name of a file without its folder.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
