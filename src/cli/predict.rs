@@ -65,7 +65,7 @@ pub struct Predict {
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
     /// Replace results of an earlier run
     #[arg(long)]

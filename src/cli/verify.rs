@@ -42,7 +42,7 @@ pub struct Verify {
     #[arg(long, value_name = "DATA", requires = "regenerate")]
     support: Option<PathBuf>,
     /// Where to predict again
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
 }
 

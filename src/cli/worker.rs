@@ -14,7 +14,7 @@ pub struct Worker {
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// The device to lend
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
 }
 
