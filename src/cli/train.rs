@@ -11,7 +11,9 @@ use crate::{
     train::{RunOptions, TrainConfig, train},
 };
 
-use super::{Common, Exit, Failure, interrupt, print, print_json, progress::watch};
+use super::{
+    Common, Exit, Failure, device::device_parser, interrupt, print, print_json, progress::watch,
+};
 
 /// Train a predictor as a configuration says. Ctrl-C saves and stops.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::device::{self, DeviceChoice};
 
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, device::device_parser};
 
 /// Lend a device of this machine over a trusted network, until interrupted.
 #[derive(Debug, Args)]
