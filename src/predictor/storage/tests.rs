@@ -15,9 +15,9 @@ fn entries() -> Vec<Entry> {
         .into()
 }
 
-/// Each entry's values.
+/// Each entry's values, larger than training starts with.
 fn values(entries: &[Entry]) -> Vec<Vec<f32>> {
-    let all = neural::initialise(entries, 0);
+    let all: Vec<f32> = neural::initialise(entries, 0).iter().map(|value| 3.0 * value).collect();
     let mut rest = all.as_slice();
     let take = |entry: &Entry| rest.split_off(..entry.len()).unwrap_or_default().to_vec();
     entries.iter().map(take).collect()
@@ -131,4 +131,15 @@ fn values_that_no_scale_reaches_are_not_packed() {
     let entries = entries();
     assert!(compact(&entries[1], &[f32::NAN; 96]).is_none());
     assert!(compact(&entries[1], &[1e30; 96]).is_none());
+}
+
+#[test]
+fn layers_that_training_did_not_reach_take_fewer_bits() {
+    let entry = &entries()[0];
+    let start = &values(&entries())[0];
+    let columns = |by: f32| {
+        let values: Vec<f32> = start.iter().map(|value| by * value).collect();
+        compact(entry, &values).unwrap().pop().unwrap().shape[1]
+    };
+    assert_eq!([columns(1.0), columns(0.2)], [48, 32]);
 }

@@ -3,18 +3,18 @@
 use half::f16;
 use safetensors::Dtype;
 
-use crate::{neural::Entry, onnx::safetensors::Entry as Stored};
+use crate::{
+    neural::{Entry, OUTPUTS, output_scale},
+    onnx::safetensors::Entry as Stored,
+};
 
 use super::{
     SCALE,
     packed::{GROUP, pack, scale},
 };
 
-/// Bits of the packed values of some tensors, by the beginning of their names. Output layers average over
-/// hundreds of inputs, and readers of noisy patches are not used in one pass.
-const BITS: [(&str, usize); 2] = [("outputs.", 6), ("conditioner.patches.", 4)];
-/// Bits of all others.
-const USUAL_BITS: usize = 8;
+/// Beginning of the names of the layers that read noisy patches; sampling in one step does without.
+const READERS: &str = "conditioner.patches.";
 /// Columns below which a scale costs too much.
 const FEWEST_COLUMNS: usize = 32;
 
@@ -46,8 +46,7 @@ pub(in super::super) fn compact(entry: &Entry, values: &[f32]) -> Option<Vec<Ten
     if columns < FEWEST_COLUMNS || columns % GROUP != 0 || entry.shape.len() < 2 {
         return Some(vec![half(entry, values)]);
     }
-    let special = BITS.into_iter().find(|(beginning, _)| entry.name.starts_with(beginning));
-    let bits = special.map_or(USUAL_BITS, |(_, bits)| bits);
+    let bits = bits(&entry.name, rows, values);
     let (mut codes, mut scales) = (Vec::new(), Vec::new());
     for row in values.chunks_exact(columns) {
         let scale = scale(row, bits)?;
@@ -62,4 +61,21 @@ pub(in super::super) fn compact(entry: &Entry, values: &[f32]) -> Option<Vec<Ten
     };
     let name = format!("{}{SCALE}", entry.name);
     Some(vec![Tensor { name, dtype: Dtype::F16, shape: vec![rows], data: scales }, codes])
+}
+
+/// Bits of the values of a tensor: as few as cost no accuracy (`benches/results/storage.json`).
+fn bits(name: &str, rows: usize, values: &[f32]) -> usize {
+    let output = name.starts_with(OUTPUTS);
+    if name.starts_with(READERS) || output && is_untrained(rows, values) {
+        return 4;
+    }
+    // A value that an output layer writes is a sum over hundreds of them: errors average out.
+    if output { 6 } else { 8 }
+}
+
+/// Whether an output layer is no larger than it started. Training makes those that it reaches several times
+/// as large, and weight decay shrinks the others: rows of classifiers beyond the sixteenth class.
+fn is_untrained(rows: usize, values: &[f32]) -> bool {
+    let squares = values.iter().map(|value| value * value).sum::<f32>();
+    (squares / values.len() as f32).sqrt() < output_scale(rows)
 }
