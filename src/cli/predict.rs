@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::{
     device::{self, DeviceChoice},
     fill::{
-        Counts, Drawn, FileHash, FilledNetwork, Network, Provenance, Report, SCHEMA, Steered,
-        support_set, unlabelled,
+        Counts, Drawn, FileHash, FilledNetwork, Network, Provenance, Report, SCHEMA, Steered, TOOL,
+        file_name, support_set, unlabelled,
     },
     memory,
     onnx::{
