@@ -14,4 +14,4 @@ pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, NotLowe
 pub use reference::{ExecuteError, execute, measure, upload_weights};
 pub use runner::Runner;
 
-pub use crate::kernels::{Scratch, Scratches};
+pub use crate::kernels::{LossOutcome, Scratch, Scratches, cross_entropy};
