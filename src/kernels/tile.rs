@@ -6,7 +6,7 @@
 use super::{
     bounds::inside,
     pixel::{IMAGES, Pixel},
-    simd::{self, level},
+    simd::level,
     vector::{Vector, on_registers},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Place {
 pub(super) fn interleaved(remaining: usize) -> usize {
     let most = match level() {
         #[cfg(target_arch = "x86_64")]
-        simd::Level::Avx512 => 8,
+        super::simd::Level::Avx512 => 8,
         _ => 4,
     };
     if remaining >= most { most } else { 1 << remaining.ilog2() }

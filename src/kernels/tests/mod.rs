@@ -2,6 +2,7 @@
 
 mod activation;
 mod conv;
+mod levels;
 mod norm;
 mod pool;
 mod tokens;
