@@ -7,6 +7,7 @@ mod corpus;
 mod drawing;
 mod drawn;
 mod evaluate;
+mod flags;
 mod inspect;
 mod network;
 mod plot;
