@@ -1,6 +1,10 @@
 //! The library does what the binary does: filling, writing, verifying and filling again.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
@@ -111,8 +115,10 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     write_idx(&data);
     let network = Network::open(plain_cnn()).unwrap();
     let predictor = predictor(BUNDLED[0]);
-    let steps = std::sync::atomic::AtomicU64::new(0);
-    let count = |done| drop(steps.fetch_add(done, std::sync::atomic::Ordering::Relaxed));
+    let steps = AtomicU64::new(0);
+    let count = |done| {
+        steps.fetch_add(done, Ordering::Relaxed);
+    };
     let steering = Steering { steps: 2, batch: 20, ..Steering::default() };
     let options = FillOptions {
         sampling: SamplingOptions { samples: Some(2), ..SamplingOptions::default() },
