@@ -9,6 +9,7 @@ use crate::{
         Reliability, SEVERITIES, Summary, error_overlap, he_initialisation, relative_distance,
         tally, with_noise,
     },
+    fill::recalibrated,
     graph::{Architecture, Role},
     predictor::{CalibrationImages, InputConfig},
 };
@@ -20,8 +21,6 @@ use super::{
 };
 
 /// Test images, clean and corrupted, and how networks read them.
-use crate::fill::recalibrated;
-
 pub(super) struct Jury<'a> {
     input: &'a InputConfig,
     clean: &'a Dataset,

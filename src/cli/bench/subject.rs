@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use crate::{
     data::Dataset,
     evaluate::he_initialisation,
+    fill::{FilledNetwork, Network, support_set},
     graph::DimBindings,
     onnx::{Model, sha256, splice},
     ops::registry,
@@ -23,8 +24,6 @@ use crate::{
 use super::{super::Failure, held_out::HeldOut};
 
 /// What `--predictor` begins with for a folder of filled networks.
-use crate::fill::{FilledNetwork, Network, support_set};
-
 const FILES: &str = "files:";
 
 /// What `--predictor` begins with for the weights of the nearest graph of a zoo, and for the mean of its
