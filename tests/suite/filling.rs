@@ -26,8 +26,12 @@ use super::{
     digits::write_idx,
 };
 
+fn named(name: &str) -> String {
+    format!("{}/architectures/named/{name}.onnx", env!("CARGO_MANIFEST_DIR"))
+}
+
 fn plain_cnn() -> String {
-    format!("{}/architectures/named/plain-cnn.onnx", env!("CARGO_MANIFEST_DIR"))
+    named("plain-cnn")
 }
 
 fn predictor(name: &str) -> Predictor {
@@ -127,7 +131,7 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     let data = folder.path().join("data");
     fs::create_dir(&data).unwrap();
     write_idx(&data);
-    let network = Network::open(plain_cnn()).unwrap();
+    let network = Network::open(named("resnet-20")).unwrap();
     let predictor = predictor(BUNDLED[0]);
     let steps = Arc::new(Steps::default());
     let steering = Steering { steps: 2, batch: 20, ..Steering::default() };
@@ -144,7 +148,7 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     assert_eq!(filled.networks().len(), 1);
     filled.write(folder.path().join("out")).unwrap();
 
-    let file = folder.path().join("out/plain-cnn.onnx");
+    let file = folder.path().join("out/resnet-20.onnx");
     let report = RecordedReport::open(&folder.path().join("out/report.json")).unwrap();
     let verification = verify(&file, &report).unwrap();
     assert!(verification.holds(), "{verification:?}");
