@@ -5,8 +5,8 @@ use std::path::Path;
 use safetensors::Dtype;
 
 use crate::{
-    cli::{Failure, network::stem},
-    fill::Network,
+    cli::Failure,
+    fill::{Network, stem},
     onnx::{
         atomic,
         safetensors::{self as st, Entry},
