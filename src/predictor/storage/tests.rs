@@ -10,7 +10,7 @@ use crate::{
 use super::{ModelFile, Tensor, compact, half, read};
 
 fn entries() -> Vec<Entry> {
-    [("outputs.0.0.weight", vec![4, 64]), ("taps", vec![3, 4, 8]), ("norm.gamma", vec![64])]
+    [("outputs.1.0.weight", vec![4, 64]), ("taps", vec![3, 4, 8]), ("norm.gamma", vec![64])]
         .map(|(name, shape)| Entry { name: name.to_owned(), shape })
         .into()
 }
@@ -53,8 +53,8 @@ fn long_rows_are_packed_and_come_back() {
     assert_eq!(
         forms,
         [
-            ("outputs.0.0.weight.scale", Dtype::F16, &[4][..]),
-            ("outputs.0.0.weight", Dtype::U8, &[4, 48]),
+            ("outputs.1.0.weight.scale", Dtype::F16, &[4][..]),
+            ("outputs.1.0.weight", Dtype::U8, &[4, 48]),
             ("taps.scale", Dtype::F16, &[3]),
             ("taps", Dtype::U8, &[3, 32]),
             ("norm.gamma", Dtype::F16, &[64]),

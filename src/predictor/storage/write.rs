@@ -15,6 +15,9 @@ use super::{
 
 /// Beginning of the names of the layers that read noisy patches; sampling in one step does without.
 const READERS: &str = "conditioner.patches.";
+/// Beginnings of the names of the output layers of convolutions with a window and of 1 × 1 convolutions and linear
+/// layers, which are more than half of a predictor.
+const MANY: [&str; 2] = ["outputs.1.", "outputs.2."];
 /// Columns below which a scale costs too much.
 const FEWEST_COLUMNS: usize = 32;
 
@@ -64,12 +67,12 @@ pub(in super::super) fn compact(entry: &Entry, values: &[f32]) -> Option<Vec<Ten
 
 /// Bits of the values of a tensor: as few as cost no accuracy (`benches/results/storage.json`).
 fn bits(name: &str, rows: usize, values: &[f32]) -> usize {
-    let output = name.starts_with(OUTPUTS);
-    if name.starts_with(READERS) || output && is_untrained(rows, values) {
-        return 4;
+    let untrained = name.starts_with(OUTPUTS) && is_untrained(rows, values);
+    match () {
+        () if name.starts_with(READERS) || untrained => 4,
+        () if MANY.iter().any(|family| name.starts_with(family)) => 6,
+        () => 8,
     }
-    // A value that an output layer writes is a sum over hundreds of them: errors average out.
-    if output { 6 } else { 8 }
 }
 
 /// Whether an output layer is no larger than it started. Training makes those that it reaches several times
