@@ -45,6 +45,10 @@ def result(name):
     return json.loads((RESULTS / f"transfer-{name}.json").read_text())
 
 
+def experiment(name):
+    return json.loads((ROOT / f"experiments/graph-worth/{name}.json").read_text())
+
+
 def percent(share):
     return f"{100 * share:.1f}"
 
@@ -146,9 +150,9 @@ def text(results):
     trained = [results["cifar10"]["splits"][0] | {"split": "cifar10"}, *corpus["splits"]]
     count = sum(split["training"]["graphs"] for split in trained if split.get("training"))
     refused = len(corpus["guard"]["graphs_refused"])
-    (of_positions,) = result("positions")["splits"]
+    (of_positions,) = experiment("positions")["splits"]
     positions = method(of_positions, "mlp-positions")
-    (of_early,) = result("equal-budget")["splits"]
+    (of_early,) = experiment("equal-budget")["splits"]
     early = {
         "predicted": method(of_early, "predicted")["top1"]["mean"],
         "mlp": method(of_early, "equal-budget-mlp")["top1"]["mean"],
@@ -192,7 +196,7 @@ more steps of training, so the comparison favours it. On `id` the graph transfor
 points; by family: {leads_by_family(corpus["splits"][0])}. The lead is
 largest where the wiring says what no node can know by itself. Told a node's depths and degrees, which are read off
 the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet: both from
-scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and
+scratch, after 7,500 steps ([`experiments/graph-worth`](experiments/graph-worth)), {percent(early["predicted"])} % with and
 {percent(early["mlp"])} % without.
 
 All of it is made by `python benches/tables.py`, which runs these commands ({minutes:.0f} minutes on two cores); the JSON

@@ -10,6 +10,8 @@ pub mod graph;
 /// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
 mod tensor_data;
+/// How far a long piece of work is.
+pub mod progress;
 /// How much memory this process holds.
 pub mod memory;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
@@ -40,6 +42,8 @@ pub mod evaluate;
 pub mod fill;
 /// Ranking architectures that nobody has trained.
 pub mod rank;
+/// How good predicted weights are on graphs that no training saw, beside what they are compared with.
+pub mod benchmark;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.

@@ -4,12 +4,11 @@
 
 mod bench;
 mod corpus;
-mod drawing;
 mod drawn;
 mod evaluate;
 mod inspect;
 mod network;
-mod plot;
+mod output;
 mod predict;
 mod rank;
 mod train;
@@ -30,6 +29,8 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+
+use crate::progress::Progress;
 
 /// How a command ended, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +64,11 @@ struct Common {
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     json: bool,
-    /// Seed of everything random
-    #[arg(long, global = true, default_value_t = 0)]
+    /// Seed of everything random [default: 0, or what a configuration says]
+    #[arg(long = "seed", value_name = "SEED", global = true)]
+    given_seed: Option<u64>,
+    /// The seed that was given, or 0.
+    #[arg(skip)]
     seed: u64,
     /// Say more (-v info, -vv debug); RUST_LOG overrides
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -101,7 +105,8 @@ enum Command {
 
 /// Parses the command line, runs the command, prints its error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.common.seed = cli.common.given_seed.unwrap_or_default();
     log_to_stderr(&cli.common);
     let result = match &cli.command {
         Command::Inspect(command) => command.run(&cli.common),
@@ -172,6 +177,29 @@ fn bar(length: usize, common: &Common) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
     ProgressBar::new(length as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()))
+}
+
+/// A bar for work of the library; hidden where nobody would look at it.
+fn progress(common: &Common) -> Bar {
+    Bar(bar(0, common))
+}
+
+/// Shows what the library says of its progress.
+struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    fn start(&self, steps: u64) {
+        self.0.reset();
+        self.0.set_length(steps);
+    }
+
+    fn step(&self) {
+        self.0.inc(1);
+    }
+
+    fn finish(&self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Prints a JSON object on one line.

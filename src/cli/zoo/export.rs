@@ -1,27 +1,26 @@
 //! `weightsmith zoo export`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::{
     graph::DimBindings,
+    fill::{Network, fills},
     onnx::{
-        Model, atomic,
+        Model,
         splice::{self, Changes},
     },
-    zoo::{Record, Tensors},
+    zoo::Record,
 };
 
 use super::{
-    super::{Common, Exit, Failure, print, print_json},
-    ZooArgs, matching,
+    super::{Common, Exit, Failure, output::Replace, print, print_json},
+    ZooArgs,
 };
 
 /// Write a checkpoint as an ONNX file with weights, and its tensors beside it.
-use crate::fill::{Network, fills};
-
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
@@ -35,12 +34,14 @@ pub(super) struct Export {
     /// Where it goes; the tensors go beside it as .safetensors
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 impl Export {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let zoo = self.zoo.open()?;
-        let records = matching(&zoo, &self.id)?;
+        let records = zoo.find(&self.id)?;
         let record = records[0];
         if records.iter().any(|other| other.tensors != record.tensors) {
             let count = records.len();
@@ -65,9 +66,12 @@ impl Export {
         let weights = zoo.weights(record, &network.architecture)?;
         let changes = Changes { metadata: metadata(record), ..fills(&network, &weights) };
         let tensors = self.out.with_extension("safetensors");
-        save(&tensors, &zoo.tensors(record)?)?;
-        atomic::write(&self.out, |out| splice::write(&network.model, &changes, out))
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
+        let mut onnx = Vec::new();
+        splice::write(&network.model, &changes, &mut onnx)?;
+        self.replace.write_all(&[
+            (&self.out, &onnx),
+            (&tensors, zoo.tensors(record)?.bytes()),
+        ])?;
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -80,11 +84,6 @@ impl Export {
         }
         Ok(Exit::Success)
     }
-}
-
-fn save(path: &Path, tensors: &Tensors) -> Result<(), Failure> {
-    let written = atomic::write(path, |out| out.write_all(tensors.bytes()));
-    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Where the weights come from.

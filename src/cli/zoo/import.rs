@@ -7,10 +7,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    fill::{Network, file_name},
     graph::DimBindings,
     onnx::Model,
     predictor::{BUNDLED, Predictor, bundled},
-    zoo::{FORMAT_VERSION, Foreign, Precision, Provenance, Wanted, Zoo, ZooHeader, import},
+    zoo::{Foreign, Provenance, Wanted, Zoo, ZooHeader, import},
 };
 
 use super::{
@@ -19,8 +20,6 @@ use super::{
 };
 
 /// Add a network that others trained, its channels in the order of the predictor's.
-use crate::fill::{Network, file_name};
-
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The weights, by PyTorch's names or by those of the graph
@@ -101,16 +100,6 @@ impl Import {
         if Zoo::is_at(folder) {
             return self.zoo.open();
         }
-        let header = ZooHeader {
-            format_version: FORMAT_VERSION,
-            name: file_name(folder),
-            space: predictor.config.training.space.clone(),
-            data_hash: predictor.config.training.data_hash.clone(),
-            classes: predictor.config.classes.clone(),
-            input: predictor.config.input.clone(),
-            precision: Precision::F32,
-            config: None,
-        };
-        Ok(Zoo::create(folder, &header)?)
+        Ok(Zoo::create(folder, &ZooHeader::like(file_name(folder), predictor))?)
     }
 }
