@@ -2,11 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    fill::Network,
-    graph::ParameterId,
-    onnx::Model,
-};
+use crate::{fill::Network, onnx::Model};
 
 use super::{BenchmarkError, HeldOut, held_out::resolved};
 
@@ -57,26 +53,9 @@ impl Candidate {
 
     /// Takes the weights that the file holds.
     pub(super) fn new(network: Network) -> Result<Self, BenchmarkError> {
-        let weights = stored_weights(&network)?;
+        let weights = network.stored_weights().map_err(BenchmarkError::network)?;
         Ok(Self { network, weights })
     }
-}
-
-/// The weights that a file holds, by parameter; one without a value is an error.
-fn stored_weights(network: &Network) -> Result<Vec<Vec<f32>>, BenchmarkError> {
-    let architecture = &network.architecture;
-    let values = |(index, parameter): (usize, &crate::graph::Parameter)| {
-        let value = architecture.value_in(&network.model, ParameterId(index))?;
-        let missing = || BenchmarkError::File {
-            path: network.model.name().into(),
-            problem: format!(
-                "parameter '{}' has no value; fill the network with predict first",
-                parameter.name
-            ),
-        };
-        Ok(value.ok_or_else(missing)?.data)
-    };
-    architecture.parameters.iter().enumerate().map(values).collect()
 }
 
 /// Where a folder of networks has that of a graph.

@@ -268,18 +268,19 @@ impl Subject {
         written.into_iter().map(reread).collect()
     }
 
-    fn filled(
+    fn filled<'a>(
         &self,
-        network: &Network,
+        network: &'a Network,
         sampling: &Sampling,
         support: Option<&Support>,
-    ) -> Result<Vec<FilledNetwork>, BenchmarkError> {
+    ) -> Result<Vec<FilledNetwork<'a>>, BenchmarkError> {
         let predictor = &self.reference;
         let images = predictor.calibration_images();
         let source = CalibrationSource::Learned;
         let Source::Baseline(baseline) = &self.source else {
-            return FilledNetwork::sample(network, predictor, &images, source, sampling, support)
-                .map_err(BenchmarkError::network);
+            let samples =
+                FilledNetwork::sample(network, predictor, &images, source, sampling, support)?;
+            return Ok(samples);
         };
         let architecture = &network.architecture;
         let start = baseline.fill(architecture, sampling.seed);
@@ -288,9 +289,8 @@ impl Subject {
             let stream = [sampling.seed, 0];
             predictor.steer(architecture, registry(), &mut start, support, stream)?;
         }
-        let finish = |prediction| {
-            FilledNetwork::of(network, prediction, &images, source).map_err(BenchmarkError::network)
-        };
+        let finish =
+            |prediction| Ok(FilledNetwork::of(network, prediction, &images, source)?);
         start.into_iter().map(finish).collect()
     }
 }
@@ -298,7 +298,7 @@ impl Subject {
 /// The bytes of the file that `predict` would write, without its metadata.
 fn export(network: &Network, filled: &FilledNetwork) -> Result<Vec<u8>, BenchmarkError> {
     let mut bytes = Vec::new();
-    splice::write(&network.model, &filled.fills(network), &mut bytes)
+    splice::write(&network.model, &filled.fills(), &mut bytes)
         .map_err(BenchmarkError::network)?;
     Ok(bytes)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    graph::Role,
+    graph::{Node, Role},
     ops::{FamilySummary, Summary, registry},
     predictor::ByFilling,
 };
@@ -31,8 +31,7 @@ impl Inspect {
         let network = self.network.read()?;
         let (model, architecture) = (&network.model, &network.architecture);
         if let Some(path) = &self.dot {
-            let known =
-                |node: &crate::graph::Node| registry().get(&node.domain, &node.op_type).is_some();
+            let known = |node: &Node| network.registry.get(&node.domain, &node.op_type).is_some();
             let dot = architecture.to_dot(known);
             output::write(path, &dot)?;
         }
@@ -42,7 +41,7 @@ impl Inspect {
                 .map_err(|error| format!("{}: {error}; --dot draws it", model.name()))?;
             output::write(path, &svg)?;
         }
-        let summary = Summary::of(architecture, registry());
+        let summary = Summary::of(architecture, &network.registry);
         let unsupported = network.unsupported();
         let fact = |name: &str, shape: Option<&[usize]>| json!({ "name": name, "shape": shape });
         let outputs: Vec<_> = architecture

@@ -6,6 +6,7 @@ mod bench;
 mod corpus;
 mod drawn;
 mod evaluate;
+mod flags;
 mod inspect;
 mod network;
 mod output;

@@ -37,18 +37,23 @@ impl Replace {
         }
     }
 
-    /// Writes files, unless another one is in the way of any.
-    pub(super) fn write_all(&self, files: &[(&Path, &[u8])]) -> Result<(), Failure> {
-        for (path, bytes) in files.iter().filter(|(path, _)| path.exists() && !self.force) {
-            if std::fs::read(path).map_err(|error| failed(path, &error))? != *bytes {
-                return Err(failed(path, &"is another file; add --force to replace it"));
-            }
+    /// Refuses if any of these files is there.
+    pub(super) fn vacant(&self, paths: &[&Path]) -> Result<(), Failure> {
+        match paths.iter().find(|path| path.exists() && !self.force) {
+            Some(path) => Err(failed(path, &"exists already; add --force to replace it")),
+            None => Ok(()),
         }
-        for (path, bytes) in files {
-            let written = atomic::write(path, |out| out.write_all(bytes));
-            written.map_err(|error| failed(path, &error))?;
+    }
+
+    /// Writes a file, unless another one is in the way.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        if path.exists() && !self.force {
+            return match std::fs::read(path).map_err(|error| failed(path, &error))? == bytes {
+                true => Ok(()),
+                false => Err(failed(path, &"is another file; add --force to replace it")),
+            };
         }
-        Ok(())
+        atomic::write(path, |out| out.write_all(bytes)).map_err(|error| failed(path, &error))
     }
 }
 

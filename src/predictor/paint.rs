@@ -5,12 +5,12 @@ use crate::{
     ops::{Operator, OperatorFamily, Registry},
 };
 
-use super::{Filled, expected};
+use super::{ValueSource, expected};
 
 /// Nodes in the colours of their families, parameters in those of how any predictor will fill them.
 pub struct ByFilling {
     registry: &'static Registry,
-    labels: Vec<Filled>,
+    labels: Vec<ValueSource>,
 }
 
 impl ByFilling {
@@ -43,10 +43,10 @@ impl Paint for ByFilling {
     fn parameter(&self, parameter: ParameterId) -> Ink {
         let ink = |name, colour| Ink { name, colour };
         match &self.labels[parameter.0] {
-            Filled::Predicted => ink("weights: predicted", "#2b6fd6"),
-            Filled::Calibrated | Filled::Default => ink("weights: measured", "#1c9a5b"),
-            Filled::Kept => ink("weights: kept", "#777777"),
-            Filled::Skipped(_) => ink("weights: skipped", "#d62728"),
+            ValueSource::Predicted => ink("weights: predicted", "#2b6fd6"),
+            ValueSource::Calibrated | ValueSource::Default => ink("weights: measured", "#1c9a5b"),
+            ValueSource::Kept => ink("weights: kept", "#777777"),
+            ValueSource::Skipped(_) => ink("weights: skipped", "#d62728"),
         }
     }
 }

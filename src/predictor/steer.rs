@@ -3,7 +3,6 @@
 //! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
 //! 2024, *Muon*).
 
-use indicatif::ProgressBar;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -21,7 +20,7 @@ use crate::{
     ops::{Registry, resolve_with_input},
 };
 
-use super::{Filled, Prediction, Predictor, PredictorError};
+use super::{Prediction, Predictor, PredictorError, ProgressCallback, ValueSource};
 
 /// How weights are steered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,13 +45,13 @@ pub struct Support<'a> {
     /// How.
     pub steering: Steering,
     /// Told of every step of every sample.
-    pub bar: ProgressBar,
+    pub progress: ProgressCallback<'a>,
 }
 
 impl<'a> Support<'a> {
-    /// With a bar that nobody sees.
+    /// Whose progress nobody follows.
     pub fn new(data: &'a Dataset, steering: Steering) -> Self {
-        Self { data, steering, bar: ProgressBar::hidden() }
+        Self { data, steering, progress: ProgressCallback::default() }
     }
 }
 
@@ -98,7 +97,7 @@ impl Predictor {
         support: &Support,
         [seed, first]: [u64; 2],
     ) -> Result<Vec<usize>, PredictorError> {
-        let Support { data, steering, bar } = support;
+        let &Support { data, steering, progress } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
         if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
@@ -138,8 +137,8 @@ impl Predictor {
                 .map_err(|error| refuse(error.to_string()))?,
             calibration,
             shape: [channels, height, width],
-            steering: *steering,
-            bar,
+            steering,
+            progress,
             pass,
             scratches: Scratches::default(),
         };
@@ -166,7 +165,7 @@ struct Course<'a> {
     /// Channels, height and width of images.
     shape: [usize; 3],
     steering: Steering,
-    bar: &'a ProgressBar,
+    progress: ProgressCallback<'a>,
     /// Support images of a pass.
     pass: usize,
     scratches: Scratches,
@@ -189,7 +188,7 @@ impl Course<'_> {
         for step in 0..=steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
-            self.bar.inc(u64::from(step > 0));
+            self.progress.advance(u64::from(step > 0));
             if step == 0 {
                 worst = loss + TOLERANCE;
             }
@@ -211,7 +210,8 @@ impl Course<'_> {
             for (index, gradient) in gradient.iter().enumerate() {
                 let parameter = &self.architecture.parameters[index];
                 let weights = &mut prediction.weights[index];
-                if prediction.labels[index] == Filled::Predicted && gradient.len() == weights.len()
+                if prediction.labels[index] == ValueSource::Predicted
+                    && gradient.len() == weights.len()
                 {
                     descend(parameter, weights, gradient, &mut momenta[index], rate);
                 }

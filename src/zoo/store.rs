@@ -49,8 +49,9 @@ pub struct ZooHeader {
 }
 
 impl ZooHeader {
-    /// Of networks from elsewhere, for the images that a predictor's networks read.
-    pub fn like(name: String, predictor: &Predictor) -> Self {
+    /// Of a zoo of networks from elsewhere, for the images and classes that a predictor's networks
+    /// know.
+    pub fn for_imports(name: String, predictor: &Predictor) -> Self {
         let config = &predictor.config;
         Self {
             format_version: FORMAT_VERSION,

@@ -10,6 +10,7 @@ mod ensembles;
 mod examples;
 mod execution;
 mod exports;
+mod filling;
 mod fingerprint;
 mod functions;
 mod gauge;

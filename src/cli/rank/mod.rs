@@ -13,16 +13,14 @@ use clap::Args;
 
 use crate::{
     benchmark::report::{Plot, Point},
-    fill::Network,
-    graph::DimBindings,
-    onnx::{Model, safetensors as st},
+    fill::{Network, stem},
+    onnx::safetensors as st,
     ops::registry,
     rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
     Common, Exit, Failure,
-    network::stem,
     output::{self, Replace, failed},
     print, print_json, progress,
 };
@@ -108,7 +106,7 @@ impl Rank {
 
     /// The scores of a file.
     fn record(&self, file: &str, judge: &Judge) -> Result<Record, Failure> {
-        let network = Network::of(Model::open(Path::new(file))?, DimBindings::default())?;
+        let network = Network::open(file)?;
         if let Some(why) = network.unsupported().first() {
             return Err(why.clone().into());
         }
@@ -130,7 +128,7 @@ impl Rank {
         st::write(&mut bytes, &evidence(&subject)?)?;
         fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
         let file = folder.join(format!("{}.safetensors", stem(Path::new(network.model.name()))));
-        self.replace.write_all(&[(&file, &bytes)])
+        self.replace.write(&file, &bytes)
     }
 }
 

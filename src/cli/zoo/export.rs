@@ -6,13 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    fill::{Network, export_checkpoint},
     graph::DimBindings,
-    fill::{Network, fills},
-    onnx::{
-        Model,
-        splice::{self, Changes},
-    },
-    zoo::Record,
+    onnx::Model,
 };
 
 use super::{
@@ -54,24 +50,8 @@ impl Export {
             None => zoo.graph(record)?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
-        let found = network.architecture.fingerprint();
-        if found != record.fingerprint {
-            return Err(format!(
-                "{} is graph {found:016x}; the checkpoint is of graph {:016x}",
-                network.model.name(),
-                record.fingerprint
-            )
-            .into());
-        }
-        let weights = zoo.weights(record, &network.architecture)?;
-        let changes = Changes { metadata: metadata(record), ..fills(&network, &weights) };
-        let tensors = self.out.with_extension("safetensors");
-        let mut onnx = Vec::new();
-        splice::write(&network.model, &changes, &mut onnx)?;
-        self.replace.write_all(&[
-            (&self.out, &onnx),
-            (&tensors, zoo.tensors(record)?.bytes()),
-        ])?;
+        self.replace.vacant(&[&self.out, &self.out.with_extension("safetensors")])?;
+        let tensors = export_checkpoint(&zoo, record, &network, &self.out)?;
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -84,19 +64,4 @@ impl Export {
         }
         Ok(Exit::Success)
     }
-}
-
-/// Where the weights come from.
-fn metadata(record: &Record) -> Vec<(String, String)> {
-    let mut entries = vec![
-        ("weightsmith.tool", format!("weightsmith {}", env!("CARGO_PKG_VERSION"))),
-        ("weightsmith.tensors", record.tensors.clone()),
-        ("weightsmith.steps", record.step.to_string()),
-        ("weightsmith.licence", record.licence.clone()),
-    ];
-    if let Some(lineage) = &record.lineage {
-        entries.push(("weightsmith.predictor", lineage.predictor.clone()));
-        entries.push(("weightsmith.predictor_hash", lineage.hash.clone()));
-    }
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
