@@ -42,10 +42,8 @@ impl Candidate {
         }
         let parameters = network.architecture.parameter_count() as u64;
         if parameters > graph.parameters {
-            let problem = format!(
-                "has {parameters} parameters, {} has {}",
-                graph.name, graph.parameters
-            );
+            let problem =
+                format!("has {parameters} parameters, {} has {}", graph.name, graph.parameters);
             return Err(BenchmarkError::File { path: path.to_owned(), problem });
         }
         Self::new(network)

@@ -33,11 +33,7 @@ const FIGURES: [(&str, Figure); 5] = [
 impl Outcome {
     /// The predicted weights of this result against those of another one, on the graphs of both. Results
     /// on different images, or without a graph in common, are an error.
-    pub fn compare(
-        &self,
-        other: &Self,
-        seed: u64,
-    ) -> Result<Vec<SplitComparison>, BenchmarkError> {
+    pub fn compare(&self, other: &Self, seed: u64) -> Result<Vec<SplitComparison>, BenchmarkError> {
         let refuse = |problem: &str| Err(BenchmarkError::Mismatch(problem.to_owned()));
         if (&self.data.hash, self.data.images) != (&other.data.hash, other.data.images) {
             return refuse("the results are of different images");

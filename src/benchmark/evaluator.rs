@@ -2,9 +2,7 @@
 
 use crate::{
     data::Dataset,
-    evaluate::{
-        Corruption, EvaluateError, Reliability, SEVERITIES, he_initialisation, tally,
-    },
+    evaluate::{Corruption, EvaluateError, Reliability, SEVERITIES, he_initialisation, tally},
     fill::recalibrated,
     graph::Architecture,
     predictor::{CalibrationImages, InputConfig},

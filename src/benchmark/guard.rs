@@ -56,7 +56,10 @@ impl LeakGuard {
         });
         self.record.graphs_refused.extend(refused.into_iter().map(|graph| graph.name));
         if kept.is_empty() && count > 0 {
-            return Err(BenchmarkError::NothingUnseen { count, what: format!("graphs of '{space}'") });
+            return Err(BenchmarkError::NothingUnseen {
+                count,
+                what: format!("graphs of '{space}'"),
+            });
         }
         Ok(kept)
     }

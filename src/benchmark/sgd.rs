@@ -232,7 +232,8 @@ impl Sgd<'_> {
         match kept.map(|(graph, _)| file_of(folder, &graph.name)).find(|path| path.exists()) {
             None => Ok(()),
             Some(path) => {
-                let problem = "is in the way of a trained network; choose another folder".to_owned();
+                let problem =
+                    "is in the way of a trained network; choose another folder".to_owned();
                 Err(BenchmarkError::File { path, problem })
             }
         }
@@ -282,7 +283,8 @@ mod tests {
         let resume = |hash: &str, seed, images| SgdTable::resume(&path, hash, seed, images);
         let mut table = resume("a", 0, 20).unwrap();
         assert!(table.is_empty());
-        let scores = SgdScores { images: 20, top1: 0.5, cross_entropy: 1.0, ece: 0.0, non_finite: 0 };
+        let scores =
+            SgdScores { images: 20, top1: 0.5, cross_entropy: 1.0, ece: 0.0, non_finite: 0 };
         table.graphs.entry("graph".into()).or_default().insert("5".into(), scores);
         atomic::write_json(&path, &table).unwrap();
         let known = resume("a", 0, 20).unwrap();

@@ -22,11 +22,7 @@ use crate::{
     },
 };
 
-use super::{
-    Attempt, BenchmarkError, Candidate, HE, HeldOut,
-    candidate::file_of,
-    held_out::read,
-};
+use super::{Attempt, BenchmarkError, Candidate, HE, HeldOut, candidate::file_of, held_out::read};
 
 /// What the name of a folder of filled networks begins with.
 const FILES: &str = "files:";
@@ -289,8 +285,7 @@ impl Subject {
             let stream = [sampling.seed, 0];
             predictor.steer(architecture, registry(), &mut start, support, stream)?;
         }
-        let finish =
-            |prediction| Ok(FilledNetwork::of(network, prediction, &images, source)?);
+        let finish = |prediction| Ok(FilledNetwork::of(network, prediction, &images, source)?);
         start.into_iter().map(finish).collect()
     }
 }
@@ -298,7 +293,6 @@ impl Subject {
 /// The bytes of the file that `predict` would write, without its metadata.
 fn export(network: &Network, filled: &FilledNetwork) -> Result<Vec<u8>, BenchmarkError> {
     let mut bytes = Vec::new();
-    splice::write(&network.model, &filled.fills(), &mut bytes)
-        .map_err(BenchmarkError::network)?;
+    splice::write(&network.model, &filled.fills(), &mut bytes).map_err(BenchmarkError::network)?;
     Ok(bytes)
 }

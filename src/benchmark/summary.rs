@@ -66,7 +66,11 @@ pub(super) fn method(
 }
 
 /// Predicted weights beside trained ones, over the graphs for which there are any.
-pub(super) fn training(graphs: &[GraphResult], classes: usize, seed: u64) -> Option<TrainingResult> {
+pub(super) fn training(
+    graphs: &[GraphResult],
+    classes: usize,
+    seed: u64,
+) -> Option<TrainingResult> {
     let graphs: Vec<(f64, &BTreeMap<usize, f64>)> = graphs
         .iter()
         .filter(|graph| !graph.trained.is_empty())

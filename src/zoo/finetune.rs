@@ -141,7 +141,11 @@ impl<'a> FineTuning<'a> {
     }
 
     /// ValidationImages weights in inference mode; `None` if the loss is not finite.
-    pub(super) fn judge(&mut self, weights: &[Vec<f32>], validation: &ValidationImages) -> Option<Score> {
+    pub(super) fn judge(
+        &mut self,
+        weights: &[Vec<f32>],
+        validation: &ValidationImages,
+    ) -> Option<Score> {
         let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let Setup { program, shape: shape @ [channels, size], .. } = self.setup;
         let (mut loss, mut correct) = (0.0, 0);

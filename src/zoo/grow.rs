@@ -26,7 +26,7 @@ use crate::{
 use super::{
     FORMAT_VERSION, GrowConfig, Origin, Recipe, Record, Tensors, Zoo, ZooError, ZooHeader,
     candidates::{Candidate, candidates},
-    finetune::{ValidationImages, Setup, FineTuning},
+    finetune::{FineTuning, Setup, ValidationImages},
     parent::Parent,
 };
 

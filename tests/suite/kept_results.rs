@@ -41,7 +41,8 @@ impl Workplace {
 
     fn transfer(&self, out: &str, further: &[&str]) -> Output {
         let (data, out) = (self.text("data"), self.text(out));
-        let common = ["bench", "transfer", "--data", &data, "--predictor", "mnist", "--graphs", "1"];
+        let common =
+            ["bench", "transfer", "--data", &data, "--predictor", "mnist", "--graphs", "1"];
         weightsmith(&[&common[..], &["--corrupted", "0", "--out", &out], further].concat())
     }
 }
@@ -131,7 +132,8 @@ fn graphs_are_not_exported_over_networks_that_were_filled() {
     let place = Workplace::new();
     let folder = place.text("graphs");
     let export = |further: &[&str]| {
-        let common = ["bench", "export-graphs", "--like", "mnist", "--graphs", "1", "--out", &folder];
+        let common =
+            ["bench", "export-graphs", "--like", "mnist", "--graphs", "1", "--out", &folder];
         weightsmith(&[&common[..], &["--json"], further].concat())
     };
     let card = cli::json(&export(&[]));

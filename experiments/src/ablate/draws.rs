@@ -95,9 +95,9 @@ impl Ablation<'_> {
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);
         let input = &predictor.config.input;
         let evaluate = |attempt: &Attempt| match &attempt.candidate {
-            Ok(candidate) => {
-                self.evaluate(candidate, &candidate.weights, input).unwrap_or_else(|_| self.failed())
-            }
+            Ok(candidate) => self
+                .evaluate(candidate, &candidate.weights, input)
+                .unwrap_or_else(|_| self.failed()),
             Err(_) => self.failed(),
         };
         let evaluated: Vec<Evaluated> = attempts.par_iter().map(evaluate).collect();

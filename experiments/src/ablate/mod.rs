@@ -227,8 +227,8 @@ impl Ablate {
         let Some(path) = self.out.as_deref().filter(|path| path.exists() && !self.force) else {
             return Ok(());
         };
-        let known: Value = serde_json::from_slice(&std::fs::read(path).map_err(at(path))?)
-            .unwrap_or_default();
+        let known: Value =
+            serde_json::from_slice(&std::fs::read(path).map_err(at(path))?).unwrap_or_default();
         let own = json!({ "config": config, "data_hash": data_hash, "seed": self.seed });
         let same = ["config", "data_hash", "seed"].iter().all(|key| known[key] == own[key]);
         match same {

@@ -1,6 +1,5 @@
 //! The result of `bench transfer` for people.
 
-
 use crate::{benchmark::Outcome, evaluate::Interval};
 
 /// Every method and axis of every split.

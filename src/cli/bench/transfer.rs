@@ -64,11 +64,8 @@ impl Transfer {
         self.replace.check(self.out.as_deref())?;
         let subject = self.subject()?;
         let like = self.setting.like.as_deref();
-        let baselines: Vec<Subject> = self
-            .beside
-            .iter()
-            .map(|name| Subject::open(name, like))
-            .collect::<Result<_, _>>()?;
+        let baselines: Vec<Subject> =
+            self.beside.iter().map(|name| Subject::open(name, like)).collect::<Result<_, _>>()?;
         let or_quick = |usual, quick| if self.quick { quick } else { usual };
         let count = self.graphs.unwrap_or(or_quick(100, 6) as u64);
         let sets = self.setting.graphs.held_out(&subject, count)?;

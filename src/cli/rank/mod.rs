@@ -174,7 +174,9 @@ fn csv(rows: &[RankedGraph]) -> String {
     names.iter().for_each(|name| text += &format!(",{name}"));
     text.push('\n');
     for row in rows {
-        let RankedGraph { rank, rank_spread, score, parameters, flops, dead_nodes, seconds, .. } = row;
+        let RankedGraph {
+            rank, rank_spread, score, parameters, flops, dead_nodes, seconds, ..
+        } = row;
         let file = row.file.replace('"', "\"\"");
         text += &format!(
             "\"{file}\",{rank},{rank_spread},{score},{parameters},{flops},{dead_nodes},{seconds}"
