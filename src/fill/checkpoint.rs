@@ -56,17 +56,15 @@ fn metadata(record: &Record) -> Vec<(String, String)> {
 impl Network {
     /// Weights that others trained, from a safetensors or ONNX file; see [`Foreign::read`].
     pub fn foreign_weights(&self, path: &Path) -> Result<Foreign, FillError> {
-        let wanted = |(index, name)| {
-            let parameter = &self.architecture.parameters[index];
-            Wanted {
+        let parameters = self.architecture.parameters.iter().zip(&self.names).enumerate();
+        let wanted: Vec<Wanted> = parameters
+            .map(|(index, (parameter, name))| Wanted {
                 initializer: &parameter.name,
                 state_dict: name,
                 transposed: self.transposed(index),
                 shape: parameter.shape.as_deref().unwrap_or_default(),
-            }
-        };
-        let wanted: Vec<Wanted> =
-            self.names.iter().map(String::as_str).enumerate().map(wanted).collect();
+            })
+            .collect();
         Ok(Foreign::read(path, &wanted)?)
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     fill::{Network, stem},
     onnx::safetensors as st,
     ops::registry,
+    progress::Progress,
     rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
 };
 
