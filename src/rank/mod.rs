@@ -29,5 +29,5 @@ pub use live::Live;
 pub use ranking::{RankedGraph, ranking};
 pub use record::{Cache, CacheError, Record};
 pub use score::{Score, ScoreError, scores};
-pub use setup::{ProbeOptions, Selection, SetupError};
+pub use setup::{ProbeOptions, ScoreSelection, SetupError};
 pub use subject::{Probe, Subject};

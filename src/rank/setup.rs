@@ -40,14 +40,14 @@ pub enum SetupError {
 
 /// Scores by name, and how their ranks are joined.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub struct ScoreSelection {
     names: Vec<String>,
     by: Aggregate,
     /// Whether scores that the probe does not allow are left out.
     all: bool,
 }
 
-impl Selection {
+impl ScoreSelection {
     /// `auto`, `all`, or names of scores. `auto` has an order of its own; other scores named beside it do
     /// not count.
     pub fn parse(given: &[String]) -> Result<Self, SetupError> {
@@ -102,7 +102,7 @@ impl ProbeOptions<'_> {
             return Err(SetupError::Small);
         }
         let predictor = bundled(self.predictor, &Device::flex())?;
-        let ([images, sharp_images], labels, data_hash) = self.images(&predictor)?;
+        let ProbeImages { images, sharp_images, labels, data_hash } = self.images(&predictor)?;
         let setting = format!(
             "{} {} {data_hash} {:?} {:?} {}",
             env!("CARGO_PKG_VERSION"),
@@ -115,39 +115,44 @@ impl ProbeOptions<'_> {
         Ok((Probe { images, labels, predictor, sharp_images, seed }, setting))
     }
 
-    /// Images at the probing size and at the predictor's, their labels, and the hash of the data set.
-    #[expect(clippy::type_complexity)]
-    fn images(
-        &self,
-        predictor: &Predictor,
-    ) -> Result<([CalibrationImages; 2], Option<Vec<u16>>, String), SetupError> {
+    fn images(&self, predictor: &Predictor) -> Result<ProbeImages, SetupError> {
         let input = &predictor.config.input;
         let sizes = [self.size, input.size];
         let Some(path) = self.data else {
-            let images = predictor.calibration_images();
-            let images = sizes.map(|size| images.resized(self.batch, [size; 2]));
-            return Ok((images, None, String::new()));
+            let learned = predictor.calibration_images();
+            let [images, sharp_images] = sizes.map(|size| learned.resized(self.batch, [size; 2]));
+            let data_hash = String::new();
+            return Ok(ProbeImages { images, sharp_images, labels: None, data_hash });
         };
         let data = Dataset::open(path, Split::Val)?.with_channels(input.channels())?;
         let (mean, std) = (&input.mean, &input.std);
-        let mut labels = Vec::new();
-        let mut at = |size: usize| -> Result<CalibrationImages, SetupError> {
+        let count = self.batch.min(data.len());
+        let at = |size: usize| -> Result<CalibrationImages, SetupError> {
             let batcher = Batcher::new(&data, mean, std, size, Augmentation::None)?;
-            let (values, drawn) = batcher.range(0..self.batch.min(data.len()));
-            let shape = [drawn.len(), input.channels(), size, size];
-            labels = drawn;
-            Ok(CalibrationImages { shape, data: values })
+            let shape = [count, input.channels(), size, size];
+            Ok(CalibrationImages { shape, data: batcher.range(0..count).0 })
         };
-        let images = [at(self.size)?, at(input.size)?];
-        Ok((images, Some(labels), data.hash.clone()))
+        let [images, sharp_images] = sizes.map(at);
+        let labels = Some(data.labels[..count].to_vec());
+        let data_hash = data.hash.clone();
+        Ok(ProbeImages { images: images?, sharp_images: sharp_images?, labels, data_hash })
     }
+}
+
+/// Images at the probing size and at the predictor's.
+struct ProbeImages {
+    images: CalibrationImages,
+    sharp_images: CalibrationImages,
+    labels: Option<Vec<u16>>,
+    /// Of the data set; empty for images that the predictor learned.
+    data_hash: String,
 }
 
 impl Judge {
     /// Gets scores ready; without a cache. A score by name that the probe does not allow is an error.
     /// Returns a text, too, that tells the setting from others, see [`Cache::of_setting`].
     pub fn new(
-        selection: &Selection,
+        selection: &ScoreSelection,
         options: &ProbeOptions,
     ) -> Result<(Self, String), SetupError> {
         let (probe, setting) = options.load()?;

@@ -32,7 +32,7 @@ use weightsmith::{
 
 use crate::{Failure, retrieval::Retrieval};
 
-use config::{AblationConfig, Combine, Row};
+use config::{AblationConfig, Combine};
 use draws::{Ablation, Outcome};
 use progress::Progress;
 use result::{Report, RowResult};

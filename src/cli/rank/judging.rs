@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     cli::{Common, Failure},
     predictor::BUNDLED,
-    rank::{Cache, Judge, ProbeOptions, Selection, SetupError},
+    rank::{Cache, Judge, ProbeOptions, ScoreSelection, SetupError},
 };
 
 /// Scores, probe and cache.
@@ -49,12 +49,12 @@ impl Judging {
     }
 
     /// The scores that are asked for.
-    pub fn selection(&self) -> Result<Selection, SetupError> {
-        Selection::parse(&self.by)
+    pub fn selection(&self) -> Result<ScoreSelection, SetupError> {
+        ScoreSelection::parse(&self.by)
     }
 
     /// Gets everything ready.
-    pub fn judge(&self, selection: &Selection, common: &Common) -> Result<Judge, Failure> {
+    pub fn judge(&self, selection: &ScoreSelection, common: &Common) -> Result<Judge, Failure> {
         let options = ProbeOptions {
             predictor: &self.predictor,
             data: self.data.as_deref(),
