@@ -155,8 +155,9 @@ fn a_shuffled_zoo_computes_the_same_with_other_weights() {
     let output = run(&["shuffle-zoo", &place.text("zoo"), &place.text("shuffled")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let [zoo, shuffled] = ["zoo", "shuffled"].map(|name| Zoo::open(&place.path(name)).unwrap());
-    let data = Dataset::open(&place.path("data"), Split::Test).unwrap();
     let input = &zoo.header().input;
+    let data = Dataset::open(&place.path("data"), Split::Test).unwrap();
+    let data = data.with_channels(input.channels()).unwrap();
     assert_eq!(zoo.records().len(), shuffled.records().len());
     for (own, other) in zoo.records().iter().zip(shuffled.records()) {
         let (_, architecture) = zoo.graph(own).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     onnx::atomic,
@@ -15,18 +15,31 @@ use super::{BenchmarkError, HeldOut, HeldOutSet, candidate::file_of};
 const CARD: &str = "graphs.json";
 
 /// `graphs.json`: what another program has to know to fill the graphs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct GraphCard {
-    /// Names of the classes, in the order of the logits.
-    pub classes: Vec<String>,
-    /// Names of the graphs; each is `<name>.onnx`.
-    pub graphs: Vec<String>,
-    /// How images are normalised.
-    pub input: InputConfig,
     /// Version of this form.
     pub schema: u32,
     /// The space that graphs are drawn from where no split of the corpus is named.
     pub space: String,
+    /// How images are normalised.
+    pub input: InputConfig,
+    /// Names of the classes, in the order of the logits.
+    pub classes: Vec<String>,
+    /// Names of the graphs; each is `<name>.onnx`.
+    pub graphs: Vec<String>,
+}
+
+impl GraphCard {
+    /// As it is written.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "schema": self.schema,
+            "space": self.space,
+            "input": self.input,
+            "classes": self.classes,
+            "graphs": self.graphs,
+        })
+    }
 }
 
 /// Graphs to be written to a folder.
@@ -72,7 +85,7 @@ impl Export<'_> {
             space: self.space.to_owned(),
         };
         let path = folder.join(CARD);
-        atomic::write_json(&path, &card).map_err(io(&path))?;
+        atomic::write_json(&path, &card.to_json()).map_err(io(&path))?;
         Ok(card)
     }
 }

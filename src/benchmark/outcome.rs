@@ -13,7 +13,7 @@ use crate::{
     spaces::Style,
 };
 
-use super::{BenchmarkError, Subject};
+use super::BenchmarkError;
 
 /// Version of the schema. Version 1 had one split, and of every network the clean scores only.
 pub const SCHEMA: u32 = 2;
@@ -56,9 +56,9 @@ pub struct Outcome {
 /// What was evaluated.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SubjectRecord {
-    /// See [`Subject::name`].
+    /// See [`super::Subject::name`].
     pub name: String,
-    /// See [`Subject::hash`].
+    /// See [`super::Subject::hash`].
     pub hash: String,
     /// Whether another program wrote the weights.
     pub foreign: bool,
@@ -263,18 +263,6 @@ pub struct Cost {
     pub threads: usize,
     /// Gradient steps that each predicted network took at test time.
     pub gradient_evaluations: usize,
-}
-
-impl SubjectRecord {
-    /// `graphs` are the names of those that it is evaluated on.
-    pub fn of(subject: &Subject, graphs: &[String]) -> Self {
-        Self {
-            name: subject.name(),
-            hash: subject.hash(graphs),
-            foreign: subject.is_foreign(),
-            weights: subject.weights(),
-        }
-    }
 }
 
 impl Axes {

@@ -190,6 +190,16 @@ impl Subject {
         sha256(hashes.concat().as_bytes())
     }
 
+    /// What it is, for results; `graphs` are the names of those that it is evaluated on.
+    pub fn record(&self, graphs: &[String]) -> SubjectRecord {
+        SubjectRecord {
+            name: self.name(),
+            hash: self.hash(graphs),
+            foreign: self.is_foreign(),
+            weights: self.weights(),
+        }
+    }
+
     /// Weights for a graph.
     pub fn attempt(&self, graph: &HeldOut) -> Result<Attempt, BenchmarkError> {
         match &self.source {

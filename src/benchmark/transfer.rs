@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Axes, BenchmarkError, Cost, DataRecord, Evaluator, HE, HE_CALIBRATED, HeldOutSet, LeakGuard,
-    Outcome, PREDICTED, SCHEMA, SgdTable, Subject, SubjectRecord, split::Protocol,
+    Outcome, PREDICTED, SCHEMA, SgdTable, Subject, split::Protocol,
 };
 
 /// A transfer benchmark.
@@ -76,8 +76,8 @@ impl Transfer<'_> {
             tool: TOOL.to_owned(),
             command: self.command.to_owned(),
             seed,
-            predictor: SubjectRecord::of(subject, &names),
-            baselines: baselines.iter().map(|it| SubjectRecord::of(it, &names)).collect(),
+            predictor: subject.record(&names),
+            baselines: baselines.iter().map(|it| it.record(&names)).collect(),
             data: DataRecord {
                 hash: test.hash.clone(),
                 images: evaluator.images(),

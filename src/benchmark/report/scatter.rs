@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::escape;
+use super::escape::escape;
 
 /// One graph.
 #[derive(Clone, Debug)]

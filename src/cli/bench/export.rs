@@ -42,7 +42,7 @@ impl ExportGraphs {
         };
         let card = export.write(&self.out)?;
         match common.json {
-            true => print_json(&card)?,
+            true => print_json(&card.to_json())?,
             false => print(&format!(
                 "{} graphs in {}; images are scaled to 0–1 and normalised as graphs.json says. Fill \
                  each and run bench transfer --predictor files:DIR",
