@@ -34,9 +34,9 @@ pub mod onnx;
 pub mod graph;
 /// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
+/// What long work tells whoever watches it.
+pub mod observer;
 mod tensor_data;
-/// How far a long piece of work is.
-pub mod progress;
 /// How much memory this process holds.
 pub mod memory;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
@@ -72,4 +72,5 @@ pub mod benchmark;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.
+#[cfg(feature = "cli")]
 pub mod cli;

@@ -6,8 +6,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
+    observer::Observer,
     ops::registry,
-    progress::Progress,
     rank::{Aggregate, Judge, Record, metrics::Agreement, spread},
 };
 
@@ -42,8 +42,8 @@ pub struct ScoreTestReport {
 
 impl ScoreTest<'_> {
     /// Scores all networks, or stops at the first error.
-    pub fn run(&self, progress: &dyn Progress) -> Result<ScoreTestReport, BenchmarkError> {
-        let records = self.records(progress)?;
+    pub fn run(&self, observer: &dyn Observer) -> Result<ScoreTestReport, BenchmarkError> {
+        let records = self.records(observer)?;
         let accuracies: Vec<f64> = self.trained.networks.iter().map(|it| it.accuracy).collect();
         let column = |name: &str| -> Vec<Option<f64>> {
             records.iter().map(|record| record.scores.get(name).copied()).collect()
@@ -74,16 +74,16 @@ impl ScoreTest<'_> {
         Ok(ScoreTestReport { records, joined, results, seconds_per_graph })
     }
 
-    fn records(&self, progress: &dyn Progress) -> Result<Vec<Record>, BenchmarkError> {
-        progress.start(self.trained.networks.len() as u64);
+    fn records(&self, observer: &dyn Observer) -> Result<Vec<Record>, BenchmarkError> {
+        observer.begin(self.trained.networks.len() as u64, 0);
         let score = |network: &TrainedNetwork| {
             let resolved = read(&network.name, network.onnx())?;
             let record = self.judge.judge(&resolved.architecture, registry())?;
-            progress.step();
+            observer.advance(1);
             Ok(record)
         };
         let records = spread(self.trained.networks.iter(), self.jobs, score);
-        progress.finish();
+        observer.end();
         records.into_iter().collect()
     }
 }

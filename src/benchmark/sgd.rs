@@ -16,10 +16,10 @@ use crate::{
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
     fill::{Network, fills},
+    observer::Observer,
     onnx::{atomic, splice},
     ops::registry,
     predictor::InputConfig,
-    progress::Progress,
 };
 
 use super::{BenchmarkError, HeldOut, candidate::file_of};
@@ -187,7 +187,7 @@ impl Sgd<'_> {
         graphs: &[HeldOut],
         table: SgdTable,
         out: &Path,
-        progress: &dyn Progress,
+        observer: &dyn Observer,
     ) -> Result<(SgdTable, BTreeMap<String, String>), BenchmarkError> {
         let lengths = self.epochs.iter();
         let jobs: Vec<(&HeldOut, usize)> = lengths
@@ -195,11 +195,11 @@ impl Sgd<'_> {
             .filter(|(graph, epochs)| !table.holds(&graph.name, *epochs))
             .collect();
         self.prepare_folder(&jobs)?;
-        progress.start(jobs.len() as u64);
+        observer.begin(jobs.len() as u64, 0);
         let (table, failed) = (Mutex::new(table), Mutex::new(BTreeMap::new()));
         jobs.par_iter().with_max_len(1).try_for_each(|&(graph, epochs)| {
             let trained = self.train(graph, epochs);
-            progress.step();
+            observer.advance(1);
             match trained {
                 Ok(scores) => {
                     let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +215,7 @@ impl Sgd<'_> {
                 }
             }
         })?;
-        progress.finish();
+        observer.end();
         let table = table.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((table, failed.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }

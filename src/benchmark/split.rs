@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     evaluate::{Comparison, Diversity, Novelty},
-    progress::Progress,
+    observer::Observer,
 };
 
 use super::{
@@ -47,17 +47,17 @@ impl Protocol<'_> {
     pub(super) fn split(
         &self,
         set: &HeldOutSet,
-        progress: &dyn Progress,
+        observer: &dyn Observer,
     ) -> Result<SplitResult, BenchmarkError> {
-        progress.start(set.graphs.len() as u64);
+        observer.begin(set.graphs.len() as u64, 0);
         let evaluate = |graph: &HeldOut| {
             let evaluation = self.graph(graph);
-            progress.step();
+            observer.advance(1);
             evaluation
         };
         let evaluations: Vec<GraphEvaluation> =
             set.graphs.iter().map(evaluate).collect::<Result<_, _>>()?;
-        progress.finish();
+        observer.end();
         let classes = self.evaluator.classes();
         let names: Vec<String> = std::iter::once(PREDICTED.to_owned())
             .chain(self.baselines.iter().map(Subject::name))

@@ -22,7 +22,10 @@ use crate::{
     },
 };
 
-use super::{Attempt, BenchmarkError, Candidate, HE, HeldOut, candidate::file_of, held_out::read};
+use super::{
+    Attempt, BenchmarkError, Candidate, HE, HeldOut, SubjectRecord, candidate::file_of,
+    held_out::read,
+};
 
 /// What the name of a folder of filled networks begins with.
 const FILES: &str = "files:";

@@ -6,7 +6,7 @@ use crate::{
     data::{Dataset, Split},
     fill::TOOL,
     memory,
-    progress::Progress,
+    observer::Observer,
     spaces::plain_cnn,
 };
 
@@ -46,7 +46,7 @@ pub struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Evaluates all graphs, set by set.
-    pub fn run(&self, progress: &dyn Progress) -> Result<Outcome, BenchmarkError> {
+    pub fn run(&self, observer: &dyn Observer) -> Result<Outcome, BenchmarkError> {
         let started = Instant::now();
         self.check()?;
         let Self { subject, baselines, seed, .. } = *self;
@@ -70,7 +70,7 @@ impl Transfer<'_> {
             seed,
         };
         let splits =
-            sets.iter().map(|set| protocol.split(set, progress)).collect::<Result<_, _>>()?;
+            sets.iter().map(|set| protocol.split(set, observer)).collect::<Result<_, _>>()?;
         Ok(Outcome {
             schema: SCHEMA,
             tool: TOOL.to_owned(),

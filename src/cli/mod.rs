@@ -4,13 +4,16 @@
 
 mod bench;
 mod corpus;
+mod device;
 mod drawn;
 mod evaluate;
 mod flags;
 mod inspect;
+mod manual;
 mod network;
 mod output;
 mod predict;
+mod progress;
 mod rank;
 mod train;
 mod verify;
@@ -30,8 +33,6 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
-
-use crate::progress::Progress;
 
 /// How a command ended, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,11 @@ enum Command {
     Corpus(corpus::Corpus),
     /// Grow checkpoints of many graphs from predictors, and look at them
     Zoo(zoo::ZooCommand),
+    /// Print the completions of a shell
+    Completions(manual::Completions),
+    /// Write the man pages
+    #[command(hide = true)]
+    Manual(manual::Manual),
     /// Compute for `weightsmith train --worker`, here or on another machine
     #[cfg(feature = "remote")]
     Worker(worker::Worker),
@@ -119,6 +125,8 @@ pub fn main() -> ExitCode {
         Command::Bench(command) => command.run(&cli.common),
         Command::Corpus(command) => command.run(&cli.common),
         Command::Zoo(command) => command.run(&cli.common),
+        Command::Completions(command) => command.run(&cli.common),
+        Command::Manual(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]
         Command::Worker(command) => command.run(&cli.common),
     };
@@ -178,29 +186,6 @@ fn bar(length: usize, common: &Common) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left");
     ProgressBar::new(length as u64).with_style(style.unwrap_or(ProgressStyle::default_bar()))
-}
-
-/// A bar for work of the library; hidden where nobody would look at it.
-fn progress(common: &Common) -> Bar {
-    Bar(bar(0, common))
-}
-
-/// Shows what the library says of its progress.
-struct Bar(ProgressBar);
-
-impl Progress for Bar {
-    fn start(&self, steps: u64) {
-        self.0.reset();
-        self.0.set_length(steps);
-    }
-
-    fn step(&self) {
-        self.0.inc(1);
-    }
-
-    fn finish(&self) {
-        self.0.finish_and_clear();
-    }
 }
 
 /// Prints a JSON object on one line.

@@ -14,8 +14,8 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure, bar, drawn::DrawingArgs, flags::with_flags, network::NetworkArgs, print,
-    print_json,
+    Common, Exit, Failure, bar, device::device_parser, drawn::DrawingArgs, flags::with_flags,
+    network::NetworkArgs, print, print_json,
 };
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
@@ -52,7 +52,7 @@ pub struct Predict {
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
     /// Replace results of an earlier run
     #[arg(long)]

@@ -14,7 +14,7 @@ use crate::{
     predictor::bundled,
 };
 
-use super::{Common, Exit, Failure, flags::with_flags, print, print_json};
+use super::{Common, Exit, Failure, device::device_parser, flags::with_flags, print, print_json};
 
 /// Check a filled network against the report that was written with it: its bytes, every tensor, and
 /// what it says of its origin. Exit code 1 if anything differs.
@@ -39,7 +39,7 @@ pub struct Verify {
     #[arg(long, value_name = "DATA", requires = "regenerate")]
     support: Option<PathBuf>,
     /// Where to predict again
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
 }
 

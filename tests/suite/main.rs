@@ -1,6 +1,7 @@
 //! The integration tests, in one binary because each would link burn.
 
 mod bad_files;
+mod beside;
 mod cli;
 mod corpus;
 mod data;

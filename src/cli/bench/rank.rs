@@ -16,7 +16,8 @@ use crate::{
     cli::{
         Common, Exit, Failure,
         output::{self, Replace},
-        print, print_json, progress,
+        print, print_json,
+        progress::watch,
         rank::{Judging, score_cells},
     },
     rank::{Record, metrics::Agreement},
@@ -64,7 +65,7 @@ impl Rank {
         let jobs = self.judging.jobs();
         let test = ScoreTest { trained: &trained, judge: &judge, by, jobs, seed: common.seed };
         let ScoreTestReport { records, joined, results, seconds_per_graph } =
-            test.run(&progress(common))?;
+            test.run(&*watch("graphs", common))?;
         let report = json!({
             "schema": 1,
             "command": output::command_line(),

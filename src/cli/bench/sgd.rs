@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    super::{Common, Exit, Failure, print, print_json, progress},
+    super::{Common, Exit, Failure, print, print_json, progress::watch},
     Setting,
 };
 
@@ -56,7 +56,8 @@ impl Sgd {
             seed: common.seed,
             keep: self.keep.as_deref(),
         };
-        let (table, failed) = training.run(&graphs, table, &self.out, &progress(common))?;
+        let (table, failed) =
+            training.run(&graphs, table, &self.out, &*watch("trainings", common))?;
         match common.json {
             true => print_json(&table)?,
             false => print(&format!("{} graphs in {}", table.len(), self.out.display()))?,

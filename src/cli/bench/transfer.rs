@@ -13,7 +13,8 @@ use super::{
     super::{
         Common, Exit, Failure,
         output::{self, Replace},
-        print, print_json, progress,
+        print, print_json,
+        progress::watch,
     },
     Setting,
     table::table,
@@ -84,7 +85,7 @@ impl Transfer {
             seed: common.seed,
             command: &output::command_line(),
         };
-        let outcome = benchmark.run(&progress(common))?;
+        let outcome = benchmark.run(&*watch("graphs", common))?;
         if let Some(path) = &self.out {
             output::save(path, &outcome)?;
         }

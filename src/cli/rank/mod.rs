@@ -16,14 +16,14 @@ use crate::{
     fill::{Network, stem},
     onnx::safetensors as st,
     ops::registry,
-    progress::Progress,
     rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
     Common, Exit, Failure,
     output::{self, Replace, failed},
-    print, print_json, progress,
+    print, print_json,
+    progress::watch,
 };
 
 pub(super) use judging::Judging;
@@ -59,14 +59,14 @@ impl Rank {
         let files = listing::files(&self.graphs)?;
         let selection = self.judging.selection()?;
         let judge = self.judging.judge(&selection, common)?;
-        let progress = progress(common);
-        progress.start(files.len() as u64);
+        let observer = watch("graphs", common);
+        observer.begin(files.len() as u64, 0);
         let judged = spread(files.iter(), self.judging.jobs(), |file| {
             let record = self.record(file, &judge);
-            progress.step();
+            observer.advance(1);
             (file.clone(), record.map_err(|error| super::one_line(error.as_ref())))
         });
-        progress.finish();
+        observer.end();
         let mut refused: BTreeMap<String, String> = BTreeMap::new();
         let mut records: Vec<(String, Record)> = Vec::new();
         for (file, record) in judged {
