@@ -16,6 +16,7 @@ use serde_json::Value;
 use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
+    observer::Silent,
     train::{RunOptions, TrainConfig, train},
     zoo::{GrowConfig, GrowOptions, Zoo, grow},
 };
@@ -49,7 +50,7 @@ impl Workplace {
             resume: false,
             jobs: 2,
             stop: Arc::new(AtomicBool::new(false)),
-            progress: false,
+            observer: Arc::new(Silent),
         };
         grow(&GrowConfig::load(&place.path("zoo.toml")).unwrap(), &options).unwrap();
         place
@@ -85,7 +86,7 @@ impl Workplace {
             command: "a test".to_owned(),
             stop: Arc::new(AtomicBool::new(false)),
             node_encoder: None,
-            progress: false,
+            observer: Arc::new(Silent),
         };
         assert!(train(&TrainConfig::load(&config).unwrap(), &options).unwrap().finished);
     }
