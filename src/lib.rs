@@ -27,6 +27,7 @@
 //!
 //! In the source they stand in the order of the data's road: each imports only from those above it.
 #![deny(missing_docs)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 
 /// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
@@ -39,8 +40,7 @@ pub mod observer;
 mod tensor_data;
 /// How much memory this process holds.
 pub mod memory;
-/// Plain CPU kernels with hand-written gradients, the fast path of training.
-pub mod kernels;
+mod kernels;
 /// The operator table: everything about an operator lives in its own file.
 pub mod ops;
 /// The frozen graphs that predictors learn from and are judged by.

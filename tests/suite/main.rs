@@ -28,7 +28,6 @@ mod ranking;
 mod sampling;
 mod spaces;
 mod steering;
-mod token_kernels;
 mod training;
 mod transfer;
 mod whole_files;
