@@ -3,19 +3,18 @@
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
     fill::{Calibration, Counts, FillOptions, Outputs, SCHEMA, SupportSet, WriteOptions, fill},
     memory,
-    predictor::{BUNDLED, ProgressCallback, Steering, bundled},
+    predictor::{BUNDLED, Steering, bundled},
 };
 
 use super::{
-    Common, Exit, Failure, bar, device::device_parser, drawn::DrawingArgs, flags::with_flags,
-    network::NetworkArgs, print, print_json,
+    Common, Exit, Failure, device::device_parser, drawn::DrawingArgs, flags::with_flags,
+    network::NetworkArgs, print, print_json, progress::watch,
 };
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
@@ -67,7 +66,7 @@ impl Predict {
         let (device, device_name) = device::choose(self.device)?;
         tracing::info!("seed {}, device {device_name}", common.seed);
         let predictor = bundled(&self.predictor, &device)?;
-        let options = self.options(common.seed, &device_name);
+        let options = self.options(&device_name, common);
         let sampling = options.sampling(&predictor);
         let writing = WriteOptions { overwrite: self.force };
         let kept = options.selection.keeps(sampling.samples);
@@ -75,14 +74,7 @@ impl Predict {
             .check(writing.overwrite)
             .map_err(with_flags)?;
         let load = watch.lap();
-        let bar = match &options.support {
-            Some(support) => bar(support.steering.steps * sampling.samples, common),
-            None => ProgressBar::hidden(),
-        };
-        let tell = |steps| bar.inc(steps);
-        let options = FillOptions { progress: ProgressCallback::new(&tell), ..options };
         let filled = fill(&network, &predictor, &options)?;
-        bar.finish_and_clear();
         let report = filled.report();
         let fill = watch.lap();
         for stand_in in &report.stand_ins {
@@ -135,7 +127,7 @@ impl Predict {
     }
 
     /// How the network is filled.
-    fn options(&self, seed: u64, device: &str) -> FillOptions<'static> {
+    fn options(&self, device: &str, common: &Common) -> FillOptions {
         let steering = Steering {
             steps: self.support_steps.into(),
             batch: self.support_batch.into(),
@@ -143,14 +135,14 @@ impl Predict {
             spread: self.support_spread,
         };
         FillOptions {
-            seed,
+            seed: common.seed,
             sampling: self.drawing.sampling(),
             selection: self.drawing.selection(),
             ensemble: self.drawing.ensemble,
             calibration: self.calibrate.clone().map_or(Calibration::Learned, Calibration::Data),
             support: self.support.clone().map(|data| SupportSet { data, steering }),
             device: Some(device.to_owned()),
-            progress: ProgressCallback::default(),
+            observer: watch("steps", common),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Filling a network, and what comes of it.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use crate::{
     onnx::{ensemble, safetensors::Entry, splice::Changes},
@@ -63,7 +63,7 @@ pub fn fill<'a>(
     let support = support.zip(data.as_ref()).map(|(support, data)| Support {
         data,
         steering: support.steering,
-        progress: options.progress,
+        observer: Arc::clone(&options.observer),
     });
     let support = support.as_ref();
     let samples = FilledNetwork::sample(network, predictor, &images, source, &sampling, support)?;

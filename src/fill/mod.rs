@@ -1,7 +1,7 @@
-//! The main job: a graph is read, its weights are predicted, moved towards labelled images where there
-//! are any, calibrated and written, with a report that says of every tensor where it came from. What
-//! was written can be checked against its report and made again. Networks come from [`Network::open`];
-//! [`fill()`] does the rest.
+//! The main job: a graph is read ([`Network::open`](crate::fill::Network::open)) and filled
+//! ([`fill`](crate::fill::fill())): its weights are predicted, moved towards labelled images where there
+//! are any, and calibrated. What comes of it is written, with a report that says of every tensor where
+//! it came from, and can be checked against its report and made again.
 
 mod checkpoint;
 mod error;

@@ -1,17 +1,21 @@
 //! How a network is filled.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::predictor::{
-    CalibrationImages, CalibrationSource, Predictor, ProgressCallback, Sampling, Solver, Steering,
+use crate::{
+    observer::{Observer, Silent},
+    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver, Steering},
 };
 
 use super::{FillError, Selection, unlabelled};
 
 /// How a network is filled. By default as the predictor usually does: one sample, or its only set of
 /// weights, with statistics measured on the images that it learned.
-#[derive(Clone, Debug, Default)]
-pub struct FillOptions<'a> {
+#[derive(Clone, Debug)]
+pub struct FillOptions {
     /// Seed of everything random.
     pub seed: u64,
     /// How weights are drawn.
@@ -27,8 +31,24 @@ pub struct FillOptions<'a> {
     /// What the report calls the device that the predictor computes on; `None` for what
     /// burn calls it, and `flex (CPU)` for the device that needs nothing but a processor.
     pub device: Option<String>,
-    /// Told of every support step of every sample.
-    pub progress: ProgressCallback<'a>,
+    /// Watches the support steps of all samples.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for FillOptions {
+    /// As the predictor usually does, watched by nobody.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            sampling: SamplingOptions::default(),
+            selection: Selection::default(),
+            ensemble: false,
+            calibration: Calibration::default(),
+            support: None,
+            device: None,
+            observer: Arc::new(Silent),
+        }
+    }
 }
 
 /// How weights are drawn from a predictor that denoises; `None` for what it usually does. Any other
@@ -99,7 +119,7 @@ pub struct SupportSet {
     pub steering: Steering,
 }
 
-impl FillOptions<'_> {
+impl FillOptions {
     /// What the predictor is asked for.
     pub fn sampling(&self, predictor: &Predictor) -> Sampling {
         self.sampling.of(predictor, self.seed)

@@ -3,6 +3,8 @@
 //! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
 //! 2024, *Muon*).
 
+use std::sync::Arc;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -17,10 +19,11 @@ use crate::{
         elementwise::{accumulate, dot},
         orthogonalise,
     },
+    observer::{Observer, Silent},
     ops::{Registry, resolve_with_input},
 };
 
-use super::{Prediction, Predictor, PredictorError, ProgressCallback, ValueSource};
+use super::{Prediction, Predictor, PredictorError, ValueSource};
 
 /// How weights are steered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,14 +47,14 @@ pub struct Support<'a> {
     pub data: &'a Dataset,
     /// How.
     pub steering: Steering,
-    /// Told of every step of every sample.
-    pub progress: ProgressCallback<'a>,
+    /// Watches the steps of all samples.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl<'a> Support<'a> {
-    /// Whose progress nobody follows.
+    /// With steps that nobody watches.
     pub fn new(data: &'a Dataset, steering: Steering) -> Self {
-        Self { data, steering, progress: ProgressCallback::default() }
+        Self { data, steering, observer: Arc::new(Silent) }
     }
 }
 
@@ -97,7 +100,7 @@ impl Predictor {
         support: &Support,
         [seed, first]: [u64; 2],
     ) -> Result<Vec<usize>, PredictorError> {
-        let &Support { data, steering, progress } = support;
+        let Support { data, steering, observer } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
         if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
@@ -137,8 +140,8 @@ impl Predictor {
                 .map_err(|error| refuse(error.to_string()))?,
             calibration,
             shape: [channels, height, width],
-            steering,
-            progress,
+            steering: *steering,
+            observer: observer.as_ref(),
             pass,
             scratches: Scratches::default(),
         };
@@ -148,10 +151,13 @@ impl Predictor {
             random.set_stream(sample);
             course.steer(of, steering.rate_of(seed, sample), random)
         };
-        match course.runner.is_lowered() {
+        observer.begin((steering.steps * samples.len()) as u64, 0);
+        let kept = match course.runner.is_lowered() {
             true => samples.par_iter_mut().enumerate().map(steer).collect(),
             false => samples.iter_mut().enumerate().map(steer).collect(),
-        }
+        };
+        observer.end();
+        kept
     }
 }
 
@@ -165,7 +171,7 @@ struct Course<'a> {
     /// Channels, height and width of images.
     shape: [usize; 3],
     steering: Steering,
-    progress: ProgressCallback<'a>,
+    observer: &'a dyn Observer,
     /// Support images of a pass.
     pass: usize,
     scratches: Scratches,
@@ -188,7 +194,7 @@ impl Course<'_> {
         for step in 0..=steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
-            self.progress.advance(u64::from(step > 0));
+            self.observer.advance(u64::from(step > 0));
             if step == 0 {
                 worst = loss + TOLERANCE;
             }

@@ -1,6 +1,13 @@
 //! The library does what the binary does: filling, writing, verifying and filling again.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
@@ -9,8 +16,9 @@ use weightsmith::{
         Calibration, FillError, FillOptions, Network, RecordedReport, RegenerateOptions,
         SamplingOptions, Selection, SupportSet, WriteOptions, fill, regenerate, verify,
     },
+    observer::Observer,
     onnx::Model,
-    predictor::{BUNDLED, Predictor, ProgressCallback, Steering, bundled},
+    predictor::{BUNDLED, Predictor, Steering, bundled},
 };
 
 use super::{
@@ -18,8 +26,12 @@ use super::{
     digits::write_idx,
 };
 
+fn named(name: &str) -> String {
+    format!("{}/architectures/named/{name}.onnx", env!("CARGO_MANIFEST_DIR"))
+}
+
 fn plain_cnn() -> String {
-    format!("{}/architectures/named/plain-cnn.onnx", env!("CARGO_MANIFEST_DIR"))
+    named("plain-cnn")
 }
 
 fn predictor(name: &str) -> Predictor {
@@ -103,31 +115,40 @@ fn a_network_from_memory_takes_the_name_it_is_given() {
     assert_eq!(files[0], folder.path().join("small.onnx"));
 }
 
+/// Counts steps.
+#[derive(Debug, Default)]
+struct Steps(AtomicU64);
+
+impl Observer for Steps {
+    fn advance(&self, steps: u64) {
+        self.0.fetch_add(steps, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn what_was_moved_towards_images_is_made_again_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     fs::create_dir(&data).unwrap();
     write_idx(&data);
-    let network = Network::open(plain_cnn()).unwrap();
+    let network = Network::open(named("resnet-20")).unwrap();
     let predictor = predictor(BUNDLED[0]);
-    let steps = std::sync::atomic::AtomicU64::new(0);
-    let count = |done| drop(steps.fetch_add(done, std::sync::atomic::Ordering::Relaxed));
+    let steps = Arc::new(Steps::default());
     let steering = Steering { steps: 2, batch: 20, ..Steering::default() };
     let options = FillOptions {
         sampling: SamplingOptions { samples: Some(2), ..SamplingOptions::default() },
         selection: Selection::Mean,
         calibration: Calibration::Data(data.clone()),
         support: Some(SupportSet { data: data.clone(), steering }),
-        progress: ProgressCallback::new(&count),
+        observer: steps.clone(),
         ..FillOptions::default()
     };
     let filled = fill(&network, &predictor, &options).unwrap();
-    assert_eq!(steps.into_inner(), 4);
+    assert_eq!(steps.0.load(Ordering::Relaxed), 4);
     assert_eq!(filled.networks().len(), 1);
     filled.write(folder.path().join("out")).unwrap();
 
-    let file = folder.path().join("out/plain-cnn.onnx");
+    let file = folder.path().join("out/resnet-20.onnx");
     let report = RecordedReport::open(&folder.path().join("out/report.json")).unwrap();
     let verification = verify(&file, &report).unwrap();
     assert!(verification.holds(), "{verification:?}");
