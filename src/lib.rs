@@ -22,7 +22,7 @@
 //! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
 //! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
-//! - measuring: [`evaluate`], [`rank`];
+//! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
 //!
 //! In the source they stand in the order of the data's road: each imports only from those above it.

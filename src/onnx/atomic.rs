@@ -22,7 +22,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     Ok(())
 }
 
-/// Writes a value as indented JSON, as [`write`] does.
+/// Writes a value as indented JSON, as [`write()`] does.
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
