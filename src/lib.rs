@@ -22,7 +22,7 @@
 //! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
 //! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
-//! - measuring: [`evaluate`], [`rank`];
+//! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
 //!
 //! In the source they stand in the order of the data's road: each imports only from those above it.
@@ -67,6 +67,8 @@ pub mod evaluate;
 pub mod fill;
 /// Ranking architectures that nobody has trained.
 pub mod rank;
+/// How good predicted weights are on graphs that no training saw, beside what they are compared with.
+pub mod benchmark;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.

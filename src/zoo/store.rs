@@ -106,6 +106,24 @@ impl Zoo {
         Ok(zoo)
     }
 
+    /// The records of the graph whose fingerprint, or of the checkpoint whose hash starts with a text of
+    /// at least four digits; none is an error.
+    pub fn find(&self, text: &str) -> Result<Vec<&Record>, ZooError> {
+        let is_meant = |record: &&Record| {
+            let graph = format!("{:016x}", record.fingerprint);
+            graph.starts_with(text) || record.tensors.starts_with(text)
+        };
+        let found: Vec<&Record> = self.records.iter().filter(is_meant).collect();
+        match text.len() < 4 || found.is_empty() {
+            false => Ok(found),
+            true => Err(ZooError::Mismatch(format!(
+                "no fingerprint or hash in {} starts with '{text}'; give at least four digits of one \
+                 (`weightsmith zoo list`)",
+                self.folder.display()
+            ))),
+        }
+    }
+
     /// Whether there is a zoo in a folder.
     pub fn is_at(folder: &Path) -> bool {
         folder.join(HEADER).exists()

@@ -16,6 +16,7 @@ mod fingerprint;
 mod functions;
 mod gauge;
 mod independent_reader;
+mod kept_results;
 mod kernels;
 mod known_operators;
 mod mutated_files;
