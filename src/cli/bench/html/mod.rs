@@ -4,7 +4,10 @@ mod plot;
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::evaluate::{Interval, Reliability};
+use crate::{
+    evaluate::{Interval, Reliability},
+    svg::escape,
+};
 
 use super::outcome::{
     DiversityResult, GraphResult, MethodResult, NoveltyResult, Outcome, PREDICTED, SplitResult,
@@ -69,7 +72,7 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     );
     write_methods(out, split);
     let mut rows: Vec<_> =
-        split.methods.iter().map(|method| (escape(&method.method), method.spread)).collect();
+        split.methods.iter().map(|method| (method.method.clone(), method.spread)).collect();
     if let Some(training) = &split.training {
         for trained in &training.trained {
             let values = split.graphs.iter().filter_map(|graph| graph.trained.get(&trained.epochs));
@@ -86,7 +89,7 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     let points: Vec<(f64, f64, String)> = split
         .graphs
         .iter()
-        .map(|graph| (graph.parameters as f64, predicted(graph), escape(&graph.name)))
+        .map(|graph| (graph.parameters as f64, predicted(graph), graph.name.clone()))
         .collect();
     let _ = writeln!(
         out,
@@ -296,8 +299,4 @@ fn write_cost(out: &mut String, outcome: &Outcome) {
 fn percent(interval: &Interval) -> String {
     let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|share| 100.0 * share);
     format!("{mean:.2} [{low:.2}, {high:.2}]")
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
