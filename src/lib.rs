@@ -15,6 +15,7 @@ mod tensor_data;
 pub mod memory;
 /// Plain CPU kernels with hand-written gradients, the fast path of training.
 pub mod kernels;
+mod optimise;
 /// The operator table: everything about an operator lives in its own file.
 pub mod ops;
 /// The frozen graphs that predictors learn from and are judged by.

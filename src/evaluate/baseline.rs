@@ -9,12 +9,12 @@ use crate::{
     graph::{Architecture, Role},
     kernels::cross_entropy,
     neural::normal,
+    optimise::{Sgd, clip, cosine},
     predictor::InputConfig,
 };
 
 /// SGD with momentum 0.9, weight decay 5e-4, cosine decay, gradient norm clipped at 5.
 const RATE: f32 = 0.05;
-const MOMENTUM: f32 = 0.9;
 const DECAY: f32 = 5e-4;
 const CLIP: f32 = 5.0;
 /// Images per step.
@@ -81,16 +81,16 @@ pub fn train_with_sgd(
         if !square.is_finite() {
             continue;
         }
-        let shrink = (CLIP / square.sqrt().max(1e-12)).min(1.0);
-        let progress = step as f32 / steps as f32;
-        let rate = RATE * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos());
+        let sgd = Sgd {
+            rate: RATE * cosine(step as f32 / steps as f32),
+            scale: clip(square.sqrt(), CLIP),
+            keep: 1.0,
+            penalty: Some(DECAY),
+        };
         for ((weights, momentum), gradient) in
             weights.iter_mut().zip(&mut momentum).zip(&gradients.parameters)
         {
-            for ((weight, momentum), gradient) in weights.iter_mut().zip(momentum).zip(gradient) {
-                *momentum = MOMENTUM * *momentum + shrink * gradient + DECAY * *weight;
-                *weight -= rate * *momentum;
-            }
+            sgd.step(weights, momentum, gradient);
         }
     }
     let plain = Batcher::new(data, &input.mean, &input.std, input.size, Augmentation::None)?;
