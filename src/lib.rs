@@ -3,6 +3,7 @@
 //! The data's road, one module a station; a module imports only from those above it:
 #![deny(missing_docs)]
 
+mod bootstrap;
 mod svg;
 /// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
