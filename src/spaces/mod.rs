@@ -8,6 +8,7 @@ mod cell;
 mod derive;
 mod draw;
 mod encode;
+mod graph;
 mod named;
 mod plan;
 mod sample;

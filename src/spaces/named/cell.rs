@@ -1,7 +1,8 @@
 //! NAS-Bench-201: a cell of four nodes, an operation on every edge, repeated.
 
 use crate::spaces::{
-    build::{Attribute, GraphBuilder, Pool, Value},
+    build::{GraphBuilder, Pool, Value},
+    graph::Attribute,
     cell::{EdgeCell, EdgeOp},
 };
 
