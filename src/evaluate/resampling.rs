@@ -30,9 +30,8 @@ impl Interval {
             return Self::default();
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mean = |drawn: &[usize]| {
-            drawn.iter().map(|&index| values[index]).sum::<f64>() / count as f64
-        };
+        let mean =
+            |drawn: &[usize]| drawn.iter().map(|&index| values[index]).sum::<f64>() / count as f64;
         let [low, high] = bootstrap::interval(count, RESAMPLES, &mut random, mean);
         Self { mean: values.iter().sum::<f64>() / count as f64, low, high }
     }

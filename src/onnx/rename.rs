@@ -81,7 +81,9 @@ mod tests {
     use super::*;
 
     fn message(parts: &[(u64, &[u8])]) -> Vec<u8> {
-        MessageWriter::of(|out| parts.iter().for_each(|(number, payload)| out.field(*number, payload)))
+        MessageWriter::of(|out| {
+            parts.iter().for_each(|(number, payload)| out.field(*number, payload))
+        })
     }
 
     #[test]

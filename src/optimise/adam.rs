@@ -26,13 +26,7 @@ impl Adam {
     }
 
     /// Moves values, and the moments `first` and `second`, by a gradient.
-    pub fn step(
-        self,
-        values: &mut [f32],
-        first: &mut [f32],
-        second: &mut [f32],
-        gradient: &[f32],
-    ) {
+    pub fn step(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
         descend(values, first, second, gradient, self);
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Parameter, Role},
     kernels::{cross_entropy, elementwise::accumulate},
-    optimise::{Muon, linear},
     ops::{Registry, resolve_with_input},
+    optimise::{Muon, linear},
 };
 
 use super::{Filled, Prediction, Predictor, PredictorError};

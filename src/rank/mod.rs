@@ -5,6 +5,8 @@
 mod aggregate;
 mod blocks;
 mod clear_path;
+mod error;
+mod features;
 mod fingerprint;
 mod judge;
 mod live;
@@ -19,9 +21,11 @@ mod subject;
 mod tests;
 
 pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
+pub use error::ScoreError;
 pub use fingerprint::{Fingerprints, fingerprint};
 pub use judge::{Judge, spread};
 pub use live::Live;
 pub use record::{Cache, CacheError, Record};
-pub use score::{Score, ScoreError, scores};
+pub use score::Score;
+pub use scores::scores;
 pub use subject::{Probe, Subject};

@@ -13,6 +13,7 @@ mod exports;
 mod fingerprint;
 mod functions;
 mod gauge;
+mod imports;
 mod independent_reader;
 mod kernels;
 mod known_operators;

@@ -2,8 +2,8 @@
 
 use crate::spaces::{
     build::{GraphBuilder, Pool, Value},
-    graph::Attribute,
     cell::{EdgeCell, EdgeOp},
+    graph::Attribute,
 };
 
 use super::layers::{classify, conv, conv_norm, relu};
