@@ -10,6 +10,7 @@ use burn_wgpu::wgpu;
 
 /// What a user may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// A real GPU if there is one, otherwise the CPU.
     #[default]

@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 mod bootstrap;
+mod file_error;
 mod svg;
 /// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
@@ -27,6 +28,8 @@ pub mod data;
 pub mod execute;
 /// Small neural building blocks and the flat view of their parameters.
 pub mod neural;
+/// Weights by parameter: random initialisation and distances.
+pub mod weights;
 /// Node features and the graph encoder that turns nodes into tokens.
 pub mod encoder;
 /// The map between tensors and the patches a predictor writes.
@@ -47,3 +50,5 @@ pub mod rank;
 pub mod device;
 /// The command line.
 pub mod cli;
+
+pub use file_error::FileError;

@@ -12,5 +12,5 @@ mod transformer;
 pub use batch::NodeBatch;
 pub use config::EncoderConfig;
 pub use features::{NUMERIC, NodeFeatures, data_nodes};
-pub use node_encoder::NodeEncoder;
+pub use node_encoder::{NodeEncoder, OtherFeatures};
 pub use transformer::GraphEncoder;

@@ -4,6 +4,7 @@ use crate::graph::AttributeError;
 
 /// Why an operator could not be understood or run. The caller adds file and node name.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpError {
     /// A malformed attribute.
     #[error(transparent)]

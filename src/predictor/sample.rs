@@ -14,6 +14,7 @@ type Weights = Vec<Vec<f32>>;
 /// How noise is taken off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Solver {
     /// First order, deterministic (Song et al. 2021, *DDIM*); along straight lines, Euler's method.
     #[default]

@@ -4,6 +4,7 @@ use crate::{execute::ExecuteError, predictor::PredictorError};
 
 /// Why a graph has no such score.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScoreError {
     /// The graph is not a classifier of images.
     #[error("the graph does not map one batch of images to logits")]

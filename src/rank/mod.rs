@@ -7,7 +7,6 @@ mod blocks;
 mod clear_path;
 mod error;
 mod features;
-mod fingerprint;
 mod judge;
 mod live;
 pub mod metrics;
@@ -15,6 +14,7 @@ mod record;
 mod score;
 mod scores;
 mod spectrum;
+mod structure;
 mod subject;
 
 #[cfg(test)]
@@ -22,10 +22,10 @@ mod tests;
 
 pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
 pub use error::ScoreError;
-pub use fingerprint::{Fingerprints, fingerprint};
 pub use judge::{Judge, spread};
 pub use live::Live;
-pub use record::{Cache, CacheError, Record};
+pub use record::{Cache, Record};
 pub use score::Score;
 pub use scores::scores;
+pub use structure::{Fingerprints, fingerprint};
 pub use subject::{Probe, Subject};

@@ -7,13 +7,13 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    evaluate::he_initialisation,
     execute::{Gradients, Images, NormStatistics, Runner, Scratch},
     graph::Architecture,
     kernels::cross_entropy,
     neural::normal,
     ops::{Registry, resolve_with_input},
     predictor::{CalibrationImages, Predictor},
+    weights::he_initialisation,
 };
 
 use super::{Live, ScoreError, features::Features};

@@ -46,6 +46,7 @@ pub struct Conv {
 /// Pooling windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Pool {
     /// The largest value.
     Max,
@@ -56,6 +57,7 @@ pub enum Pool {
 /// Elementwise non-linearities, named as in a space's TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Activation {
     /// `Relu`
     Relu,

@@ -95,6 +95,7 @@ impl Default for Training {
 /// An optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Optimiser {
     /// Stochastic gradient descent with momentum 0.9.
     Sgd,
@@ -105,6 +106,7 @@ pub enum Optimiser {
 /// A course of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Schedule {
     /// Always the peak.
     Constant,

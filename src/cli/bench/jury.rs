@@ -6,11 +6,11 @@ use crate::{
     data::Dataset,
     evaluate::{
         Corruption, EvaluateError, Failures, Interval, NOISES, NoisyReference, Novelty,
-        Reliability, SEVERITIES, Summary, error_overlap, he_initialisation, relative_distance,
-        tally, with_noise,
+        Reliability, SEVERITIES, Summary, error_overlap, relative_distance, tally, with_noise,
     },
     graph::{Architecture, Role},
     predictor::{CalibrationImages, InputConfig},
+    weights::he_initialisation,
 };
 
 use super::{

@@ -9,7 +9,6 @@ use burn::tensor::Device;
 
 use crate::{
     data::Dataset,
-    evaluate::he_initialisation,
     graph::DimBindings,
     onnx::{Model, sha256, splice},
     ops::registry,
@@ -17,6 +16,7 @@ use crate::{
         BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
         Support, bundled,
     },
+    weights::he_initialisation,
     zoo::Retrieval,
 };
 
