@@ -23,6 +23,7 @@ use burn::tensor::Device;
 use weightsmith::{
     encoder::NodeEncoder,
     graph::{Architecture, Fact, NodeIndex, Tensor},
+    observer::Silent,
     onnx::Model,
     ops::{Array, Registry, registry, resolve},
     predictor::Predictor,
@@ -116,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         command: "the node_encoder example".to_owned(),
         stop: Arc::clone(&stop),
         node_encoder: Some(Arc::new(Latency::times(1.0))),
-        progress: false,
+        observer: Arc::new(Silent),
     };
     thread::spawn(move || {
         thread::sleep(Duration::from_secs_f64(seconds));

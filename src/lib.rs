@@ -12,6 +12,8 @@ pub mod onnx;
 pub mod graph;
 /// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
+/// What long work tells whoever watches it.
+pub mod observer;
 mod tensor_data;
 /// How much memory this process holds.
 pub mod memory;
@@ -49,6 +51,7 @@ pub mod rank;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.
+#[cfg(feature = "cli")]
 pub mod cli;
 
 pub use file_error::FileError;

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::fill::{FilledNetwork, Network, Unlabelled, validation_set};
 use crate::predictor::{CalibrationImages, Predictor, Sampling, Solver};
 
 use super::Failure;
 
 /// For predictors that denoise; others write one set of weights.
-use crate::fill::{FilledNetwork, Network, Unlabelled, validation_set};
-
 #[derive(Debug, Args)]
 pub struct DrawingArgs {
     /// Samples to draw, all in one batch

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{judge, run_reference},
+    fill::{Network, transpose},
     graph::ParameterId,
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
@@ -18,8 +19,6 @@ use crate::{
 use super::{Common, Exit, Failure, network::NetworkArgs, print, print_json};
 
 /// Measure a filled network on a data set: top-1, cross-entropy, expected calibration error.
-use crate::fill::{Network, transpose};
-
 #[derive(Debug, Args)]
 pub struct Evaluate {
     #[command(flatten)]

@@ -4,6 +4,7 @@
 
 mod bench;
 mod corpus;
+mod device;
 mod drawing;
 mod drawn;
 mod evaluate;
@@ -11,6 +12,7 @@ mod inspect;
 mod network;
 mod plot;
 mod predict;
+mod progress;
 mod rank;
 mod train;
 mod verify;

@@ -11,6 +11,10 @@ use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
+    fill::{
+        Counts, Drawn, FileHash, FilledNetwork, Network, Provenance, Report, SCHEMA, Steered,
+        support_set, unlabelled,
+    },
     memory,
     onnx::{
         Sha256Writer, atomic, ensemble, safetensors as st,
@@ -21,6 +25,7 @@ use crate::{
 
 use super::{
     Common, Exit, Failure, bar,
+    device::device_parser,
     drawn::DrawingArgs,
     network::{NetworkArgs, stem},
     print, print_json,
@@ -28,11 +33,6 @@ use super::{
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
 /// samples DIR/<stem>.1.onnx and so on.
-use crate::fill::{
-    Counts, Drawn, FileHash, FilledNetwork, Network, Provenance, Report, SCHEMA, Steered,
-    support_set, unlabelled,
-};
-
 #[derive(Debug, Args)]
 pub struct Predict {
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub struct Predict {
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
     /// Replace results of an earlier run
     #[arg(long)]

@@ -11,7 +11,9 @@ use crate::{
     train::{RunOptions, TrainConfig, train},
 };
 
-use super::{Common, Exit, Failure, interrupt, print, print_json};
+use super::{
+    Common, Exit, Failure, device::device_parser, interrupt, print, print_json, progress::watch,
+};
 
 /// Train a predictor as a configuration says. Ctrl-C saves and stops.
 #[derive(Debug, Args)]
@@ -22,7 +24,7 @@ pub struct Train {
     #[arg(long)]
     resume: bool,
     /// Where the predictor computes
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
     /// Compute on a `weightsmith worker` instead; give several to share each step out among them
     #[cfg(feature = "remote")]
@@ -44,7 +46,7 @@ impl Train {
             command: format!("weightsmith train {}", self.config.display()),
             stop: interrupt()?,
             node_encoder: None,
-            progress: !common.quiet && !common.json,
+            observer: watch("steps", common),
         };
         let outcome = train(&config, &options)?;
         let progress = &outcome.progress;

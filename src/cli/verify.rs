@@ -8,19 +8,18 @@ use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
+    fill::{
+        FileHash, FilledNetwork, Network, Provenance, TOOL, file_name, support_set, unlabelled,
+    },
     graph::{DimBindings, ParameterId},
     onnx::{self, Model, sha256, splice},
     predictor::{CalibrationSource, Support, bundled},
 };
 
-use super::{Common, Exit, Failure, print, print_json};
+use super::{Common, Exit, Failure, device::device_parser, print, print_json};
 
 /// Check a filled network against the report that was written with it: its bytes, every tensor, and
 /// what it says of its origin. Exit code 1 if anything differs.
-use crate::fill::{
-    FileHash, FilledNetwork, Network, Provenance, TOOL, file_name, support_set, unlabelled,
-};
-
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The filled network
@@ -42,7 +41,7 @@ pub struct Verify {
     #[arg(long, value_name = "DATA", requires = "regenerate")]
     support: Option<PathBuf>,
     /// Where to predict again
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
 }
 

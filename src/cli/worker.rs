@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::device::{self, DeviceChoice};
 
-use super::{Common, Exit, Failure};
+use super::{Common, Exit, Failure, device::device_parser};
 
 /// Lend a device of this machine over a trusted network, until interrupted.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub struct Worker {
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// The device to lend
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
 }
 

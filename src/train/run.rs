@@ -11,7 +11,6 @@ use std::{
 };
 
 use burn::tensor::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -23,6 +22,7 @@ use crate::{
     execute::Scratches,
     memory,
     neural::{self, Entry},
+    observer::Observer,
     ops::{Registry, Vocabulary, registry},
     predictor::{
         Condition, FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
@@ -59,8 +59,8 @@ pub struct RunOptions {
     /// What gives further features of nodes; their names are `network.encoder.further` of the
     /// configuration.
     pub node_encoder: Option<Arc<dyn NodeEncoder>>,
-    /// Whether to draw a progress bar.
-    pub progress: bool,
+    /// Told of every step.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl RunOptions {
@@ -196,7 +196,8 @@ impl<'a> Run<'a> {
 
     fn go(mut self) -> Result<Outcome, TrainError> {
         let steps = self.config.steps();
-        let bar = self.bar(steps);
+        let observer = self.options.observer.clone();
+        observer.begin(steps, self.progress.step);
         let scratches = Scratches::default();
         let started = Instant::now();
         let before = self.progress.seconds;
@@ -239,12 +240,12 @@ impl<'a> Run<'a> {
             self.progress.skipped += (tasks.len() - finite) as u64;
             self.progress.seconds = before + started.elapsed().as_secs_f64();
             since.add(&result, norm, finite);
-            bar.inc(1);
+            observer.advance(1);
             if self.progress.step.is_multiple_of(self.config.log_every) {
                 let denoising = &self.config.denoising;
                 let metric = since.take(self.progress.step, rate, self.progress.skipped, denoising);
                 if let Metric::Train { loss, accuracy, .. } = metric {
-                    bar.set_message(format!(
+                    observer.say(&format!(
                         "loss {loss:.3} train {:.1} % held-out {:.1} %",
                         100.0 * accuracy,
                         100.0 * self.progress.validation_top1.unwrap_or(f64::NAN)
@@ -262,7 +263,7 @@ impl<'a> Run<'a> {
         }
         self.validate()?;
         self.save()?;
-        bar.finish();
+        observer.end();
         let finished = self.progress.step >= steps;
         Ok(Outcome {
             predictor: self.config.out.join(PREDICTOR),
@@ -380,17 +381,6 @@ impl<'a> Run<'a> {
         Predictor::save(&folder, &self.predictor, &self.entries, &self.adam.average)?;
         let drawn = Some(self.drawn.iter().copied().collect());
         Ok(self.seen.union(&Seen { graphs: drawn, images: None }).save(&folder)?)
-    }
-
-    fn bar(&self, steps: u64) -> ProgressBar {
-        if !self.options.progress {
-            return ProgressBar::hidden();
-        }
-        let template = "{bar:30} {pos}/{len} steps, {eta} left, {msg}";
-        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-        let bar = ProgressBar::new(steps).with_style(style).with_position(self.progress.step);
-        bar.reset_eta();
-        bar
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
     thread,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -17,6 +16,7 @@ use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     execute::Program,
     graph::Architecture,
+    observer::Observer,
     onnx::Model,
     ops::{registry, resolve},
     predictor::InputConfig,
@@ -39,8 +39,8 @@ pub struct GrowOptions {
     pub jobs: usize,
     /// Set it to stop; graphs that are not done by then are dropped.
     pub stop: Arc<AtomicBool>,
-    /// Whether to draw a progress bar.
-    pub progress: bool,
+    /// Told of every graph that is done.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// What became of it.
@@ -67,7 +67,7 @@ pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooErro
     let all = candidates(&nursery.space, config.graphs, largest)?;
     let open: Vec<Candidate> =
         all.iter().copied().filter(|candidate| !zoo.holds(candidate.fingerprint)).collect();
-    let bar = bar(options, all.len(), all.len() - open.len());
+    options.observer.begin(all.len() as u64, (all.len() - open.len()) as u64);
     let (zoo, diverged) = (Mutex::new(zoo), AtomicUsize::new(0));
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -78,7 +78,7 @@ pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooErro
             diverged.fetch_add(grown.diverged, Ordering::Relaxed);
             let mut zoo = zoo.lock().unwrap_or_else(PoisonError::into_inner);
             zoo.add(candidate.fingerprint, grown.checkpoints)?;
-            bar.inc(1);
+            options.observer.advance(1);
         }
         Ok(())
     };
@@ -93,7 +93,7 @@ pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooErro
         // All are joined before the first error is returned.
         workers.into_iter().map(join).fold(Ok(()), Result::and)
     })?;
-    bar.finish_and_clear();
+    options.observer.end();
     let zoo = zoo.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Grown {
         folder: config.out.clone(),
@@ -272,15 +272,4 @@ impl<'a> Nursery<'a> {
         let score = trainee.judge(&weights, &self.judges);
         Ok(score.map(|score| (tensors, score)))
     }
-}
-
-fn bar(options: &GrowOptions, graphs: usize, done: usize) -> ProgressBar {
-    if !options.progress {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} graphs, {eta} left");
-    let style = style.unwrap_or(ProgressStyle::default_bar());
-    let bar = ProgressBar::new(graphs as u64).with_style(style).with_position(done as u64);
-    bar.reset_eta();
-    bar
 }

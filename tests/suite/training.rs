@@ -12,6 +12,7 @@ use burn::tensor::Device;
 use serde_json::Value;
 use weightsmith::{
     device::{DeviceChoice, choose},
+    observer::Silent,
     train::{RunOptions, TrainConfig, train},
 };
 
@@ -96,7 +97,7 @@ fn two_replicas_train_as_one_does() {
             command: "a test".to_owned(),
             stop: Arc::new(AtomicBool::new(false)),
             node_encoder: None,
-            progress: false,
+            observer: Arc::new(Silent),
         };
         assert!(train(&TrainConfig::load(&config).unwrap(), &options).unwrap().finished);
         let losses: Vec<f64> = metrics(&out).iter().map(|line| number(line, "loss")).collect();

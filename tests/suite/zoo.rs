@@ -20,6 +20,7 @@ use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
     graph::{Architecture, ParameterId},
+    observer::Silent,
     onnx::Model,
     ops::{registry, resolve},
     predictor::{Predictor, calibrate},
@@ -58,7 +59,7 @@ impl Farm {
             command: "a test".to_owned(),
             stop: Arc::new(AtomicBool::new(false)),
             node_encoder: None,
-            progress: false,
+            observer: Arc::new(Silent),
         };
         train(&TrainConfig::load(&farm.path("parent.toml")).unwrap(), &options).unwrap();
         farm
@@ -84,8 +85,12 @@ impl Farm {
     }
 
     fn grow(&self, config: &Path, resume: bool, stop: bool) -> Result<Grown, ZooError> {
-        let options =
-            GrowOptions { resume, jobs: 2, stop: Arc::new(AtomicBool::new(stop)), progress: false };
+        let options = GrowOptions {
+            resume,
+            jobs: 2,
+            stop: Arc::new(AtomicBool::new(stop)),
+            observer: Arc::new(Silent),
+        };
         grow(&GrowConfig::load(config).unwrap(), &options)
     }
 

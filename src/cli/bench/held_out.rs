@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     corpus::{self, CorpusGraph},
+    fill::Network,
     graph::DimBindings,
     onnx::Model,
     ops::{Summary, registry},
@@ -13,8 +14,6 @@ use crate::{
 use super::super::Failure;
 
 /// A graph that no training saw.
-use crate::fill::Network;
-
 #[derive(Clone, Debug)]
 pub(super) struct HeldOut {
     pub name: String,

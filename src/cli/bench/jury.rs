@@ -8,6 +8,7 @@ use crate::{
         Corruption, EvaluateError, Failures, Interval, NOISES, NoisyReference, Novelty,
         Reliability, SEVERITIES, Summary, error_overlap, relative_distance, tally, with_noise,
     },
+    fill::recalibrated,
     graph::{Architecture, Role},
     predictor::{CalibrationImages, InputConfig},
     weights::he_initialisation,
@@ -20,8 +21,6 @@ use super::{
 };
 
 /// Test images, clean and corrupted, and how networks read them.
-use crate::fill::recalibrated;
-
 pub(super) struct Jury<'a> {
     input: &'a InputConfig,
     clean: &'a Dataset,

@@ -17,6 +17,7 @@ use crate::{
         print, print_json,
         rank::{Judging, score_cells},
     },
+    fill::Network,
     graph::DimBindings,
     onnx::{Model, atomic},
     ops::registry,
@@ -30,8 +31,6 @@ use super::{
 };
 
 /// Compare label-free scores with trained accuracies.
-use crate::fill::Network;
-
 #[derive(Debug, Args)]
 pub struct Rank {
     /// A table of NAS-Bench-Macro, of NAS-Bench-101 (the scores of NAS-Bench-Suite-Zero) or of

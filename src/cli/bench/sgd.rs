@@ -14,6 +14,7 @@ use crate::{
     data::{Augmentation, Dataset, Split},
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
+    fill::{Network, fills},
     graph::DimBindings,
     onnx::{Model, atomic, splice},
     ops::registry,
@@ -26,7 +27,6 @@ use super::{
     save,
     subject::file_of,
 };
-use crate::fill::{Network, fills};
 
 #[derive(Debug, Args)]
 pub(super) struct Sgd {

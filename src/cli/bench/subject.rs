@@ -9,6 +9,7 @@ use burn::tensor::Device;
 
 use crate::{
     data::Dataset,
+    fill::{FilledNetwork, Network, support_set},
     graph::DimBindings,
     onnx::{Model, sha256, splice},
     ops::registry,
@@ -26,8 +27,6 @@ use super::{
 };
 
 /// What `--predictor` begins with for a folder of filled networks.
-use crate::fill::{FilledNetwork, Network, support_set};
-
 const FILES: &str = "files:";
 
 /// What `--predictor` begins with for the weights of the nearest graph of a zoo, and for the mean of its

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     data::{Dataset, Split},
+    fill::{Network, TOOL},
     graph::DimBindings,
     memory,
     onnx::{Model, atomic},
@@ -28,7 +29,6 @@ use super::{
     table::table,
     trial::Trial,
 };
-use crate::fill::{Network, TOOL};
 
 #[derive(Debug, Args)]
 pub(super) struct Transfer {

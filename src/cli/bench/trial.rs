@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     evaluate::{Comparison, Diversity, Interval, Novelty, epochs_worth},
+    fill::Network,
     graph::DimBindings,
     onnx::Model,
     spaces::Style,
@@ -26,8 +27,6 @@ use super::{
 };
 
 /// What every split is judged with.
-use crate::fill::Network;
-
 pub(super) struct Trial<'a> {
     pub(super) subject: &'a Subject,
     /// Judged on the same graphs.

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
+    fill::Network,
     graph::DimBindings,
     onnx::{Model, atomic},
     ops::registry,
@@ -18,7 +19,6 @@ use crate::{
 
 use super::{
     Common, Exit, Failure,
-    network::Network,
     plot::{Axis, Plot, Point},
     print, print_json,
 };

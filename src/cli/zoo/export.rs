@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    fill::{Network, fills},
     graph::DimBindings,
     onnx::{
         Model, atomic,
@@ -20,8 +21,6 @@ use super::{
 };
 
 /// Write a checkpoint as an ONNX file with weights, and its tensors beside it.
-use crate::fill::{Network, fills};
-
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]

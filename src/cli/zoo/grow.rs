@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::zoo::{GrowConfig, GrowOptions, grow};
 
-use super::super::{Common, Exit, Failure, interrupt, print, print_json};
+use super::super::{Common, Exit, Failure, interrupt, print, print_json, progress::watch};
 
 /// Train graphs from predicted weights and keep snapshots. Ctrl-C stops; what is done stays.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ impl Grow {
             resume: self.resume,
             jobs: self.jobs.unwrap_or_else(rayon::current_num_threads),
             stop: interrupt()?,
-            progress: !common.quiet && !common.json,
+            observer: watch("graphs", common),
         };
         let grown = grow(&config, &options)?;
         if common.json {

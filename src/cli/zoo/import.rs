@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    fill::{Network, file_name},
     graph::DimBindings,
     onnx::Model,
     predictor::{BUNDLED, Predictor, bundled},
@@ -19,8 +20,6 @@ use super::{
 };
 
 /// Add a network that others trained, its channels in the order of the predictor's.
-use crate::fill::{Network, file_name};
-
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The weights, by PyTorch's names or by those of the graph

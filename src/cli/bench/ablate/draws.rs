@@ -9,6 +9,7 @@ use crate::{
     cli::Failure,
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
+    fill::{Unlabelled, agreeing, mean_weights, recalibrated},
     predictor::{InputConfig, Predictor, Support},
 };
 
@@ -21,8 +22,6 @@ use super::{
 };
 
 /// What rows are judged with.
-use crate::fill::{Unlabelled, agreeing, mean_weights, recalibrated};
-
 pub(super) struct Bench<'a> {
     pub(super) config: &'a AblationConfig,
     pub(super) subjects: &'a BTreeMap<String, Subject>,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::{
     data::Dataset,
     evaluate::{Comparison, Interval},
+    fill::{TOOL, support_set, validation_set},
     memory,
     onnx::atomic,
     predictor::Predictor,
@@ -28,9 +29,7 @@ use super::{
     super::{
         Common, Exit, Failure,
         evaluate::Part,
-        filled::{support_set, validation_set},
         plot::{Axis, Plot, Point},
-        predict::TOOL,
         print, print_json,
     },
     bar,
