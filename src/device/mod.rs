@@ -10,7 +10,6 @@ use burn::tensor::Device;
 /// What a user may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum DeviceChoice {
     /// A real GPU if there is one, otherwise the CPU.
     #[default]
@@ -40,7 +39,6 @@ impl FromStr for DeviceChoice {
 
 /// Why a device cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 #[non_exhaustive]
 pub enum DeviceError {
     /// Not the name of a choice.

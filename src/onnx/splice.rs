@@ -214,13 +214,6 @@ impl<'a> Splicer<'a> {
         }
         if changes.list_as_inputs {
             let unlisted = changes.fills.iter().filter(|fill| !listed.contains(fill.name));
-            let input = |fill: &Fill| {
-                MessageWriter::of(|graph| {
-                    let data_type = fill.data_type as u64;
-                    let info = |it: &mut _| value_info(it, fill.name, data_type, None, fill.shape);
-                    graph.message(INPUT, info);
-                })
-            };
             let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(input(fill))).collect();
             if end_of_inputs <= end_of_initializers {
                 end_of_initializers += inputs.len();
@@ -311,6 +304,14 @@ fn declaration(fill: &Fill) -> Vec<u8> {
         }
         out.int(2, fill.data_type as u64);
         out.field(8, fill.name);
+    })
+}
+
+/// A graph input that declares a tensor.
+fn input(fill: &Fill) -> Vec<u8> {
+    MessageWriter::of(|graph| {
+        let data_type = fill.data_type as u64;
+        graph.message(INPUT, |info| value_info(info, fill.name, data_type, None, fill.shape));
     })
 }
 

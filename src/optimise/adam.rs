@@ -9,20 +9,25 @@ const EPSILON: f32 = 1e-8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adam {
     /// Learning rate.
-    pub rate: f32,
+    rate: f32,
     /// Factor on gradients.
-    pub scale: f32,
+    scale: f32,
     /// Factor on the values before they move: decoupled weight decay.
-    pub keep: f32,
+    keep: f32,
     /// What moments are divided by, as they start from zero.
     correction: [f32; 2],
 }
 
 impl Adam {
-    /// Step number `number` of a run, from 1, without weight decay.
+    /// Step number `number` of a run, from 1: a learning rate and a factor on gradients.
     pub fn at(number: u64, rate: f32, scale: f32) -> Self {
         let power = number.min(i32::MAX as u64) as i32;
         Self { rate, scale, keep: 1.0, correction: BETA.map(|beta| 1.0 - beta.powi(power)) }
+    }
+
+    /// The same step with a factor on the values.
+    pub fn keeping(self, keep: f32) -> Self {
+        Self { keep, ..self }
     }
 
     /// Moves values, and the moments `first` and `second`, by a gradient.
@@ -60,7 +65,7 @@ mod tests {
     fn the_first_step_is_the_rate_against_the_sign() {
         let mut values = [1.0, 2.0, 3.0];
         let (mut first, mut second) = ([0.0; 3], [0.0; 3]);
-        let adam = Adam { keep: 0.5, ..Adam::at(1, 0.1, 2.0) };
+        let adam = Adam::at(1, 0.1, 2.0).keeping(0.5);
         adam.step(&mut values, &mut first, &mut second, &[4.0, -0.5, 0.0]);
         for (value, expected) in values.into_iter().zip([0.4, 1.1, 1.5]) {
             assert_abs_diff_eq!(value, expected, epsilon = 1e-6);

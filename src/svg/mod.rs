@@ -57,8 +57,8 @@ impl Drawing {
     /// A rectangle by its upper left corner.
     pub fn rect(&mut self, at: [impl Into<f64>; 2], size: [impl Into<f64>; 2], style: Attributes) {
         let ([x, y], [width, height]) = (at.map(number), size.map(number));
-        let place = [("x", &*x), ("y", &y), ("width", &width), ("height", &height)];
-        self.element("rect", &place, style);
+        let place: Attributes = &[("x", &x), ("y", &y), ("width", &width), ("height", &height)];
+        self.element("rect", place, style);
     }
 
     /// A circle by its centre.
@@ -82,16 +82,16 @@ impl Drawing {
     /// A line of text; its place is on the base line.
     pub fn text(&mut self, at: [impl Into<f64>; 2], anchor: Anchor, text: &str, style: Attributes) {
         let [x, y] = at.map(number);
-        let place = [("x", &*x), ("y", &y), ("text-anchor", anchor.name())];
-        self.content("text", &place, style, text);
+        let place: Attributes = &[("x", &x), ("y", &y), ("text-anchor", anchor.name())];
+        self.content("text", place, style, text);
     }
 
     /// A line of text that reads upwards, with its middle at a place.
     pub fn upward_text(&mut self, at: [impl Into<f64>; 2], text: &str) {
         let [x, y] = at.map(number);
         let turned = format!("translate({x} {y}) rotate(-90)");
-        let place = [("transform", &*turned), ("text-anchor", Anchor::Middle.name())];
-        self.content("text", &place, &[], text);
+        let place: Attributes = &[("transform", &turned), ("text-anchor", Anchor::Middle.name())];
+        self.content("text", place, &[], text);
     }
 
     /// Elements that share a tool tip.

@@ -74,7 +74,7 @@ impl AdamW {
             let rate = if images { rate * config.calibration_rate } else { rate };
             let matrix = entry.shape.len() == 2;
             let keep = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
-            let adam = Adam { keep, ..Adam::at(self.updates, rate, scale) };
+            let adam = Adam::at(self.updates, rate, scale).keeping(keep);
             self.values[range.clone()]
                 .par_chunks_mut(CHUNK)
                 .zip(self.average[range.clone()].par_chunks_mut(CHUNK))

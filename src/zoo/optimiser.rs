@@ -59,7 +59,7 @@ impl<'a> Descent<'a> {
                     Sgd { rate, scale, keep, penalty: None }.step(weights, first, gradient);
                 }
                 Optimiser::Adam => {
-                    let adam = Adam { keep, ..Adam::at(self.step, rate, scale) };
+                    let adam = Adam::at(self.step, rate, scale).keeping(keep);
                     adam.step(weights, first, &mut self.second[index], gradient);
                 }
             }

@@ -105,8 +105,8 @@ impl Architecture {
         out.group("g", &[("transform", &moved)], |out| out.append(&graph));
         let [width, height] = total.map(|length| length.to_string());
         let style = [
-            ("width", &*width),
-            ("height", &height),
+            ("width", width.as_str()),
+            ("height", height.as_str()),
             ("font-family", "Helvetica, Arial, sans-serif"),
             ("font-size", "11"),
         ];
