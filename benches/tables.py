@@ -1,10 +1,11 @@
-"""Makes the tables of README.md's section on weights: runs the benchmark and writes what it says.
+"""Makes the tables of predicted weights in docs/results.md: runs the benchmark and writes what it says.
 
     cargo build --release
-    python benches/tables.py [--weightsmith target/release/weightsmith] [--keep]
+    python benches/tables.py --cifar10 DATA --mnist DATA [--weightsmith target/release/weightsmith]
+    python benches/tables.py --keep
 
-Each run's JSON goes to benches/results/, the tables go between the marks in README.md; --keep leaves
-out the runs and writes the tables of the results there are. No package is needed.
+Each run's JSON goes to benches/results/, the tables go between the marks in docs/results.md. --keep skips
+the runs and writes the tables of the results that are there. No package is needed.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches/results"
-CIFAR = "../shared/data/cifar10_jpeg.tar.xz"
+PAGE = ROOT / "docs/results.md"
 MLP = "mlp-hypernetwork"
 
 SPLITS = {
@@ -26,16 +27,16 @@ SPLITS = {
     "deep": "two to three times the blocks",
     "dense": "larger densely connected networks",
     "norm-free": "no normalisation",
-    "new-op": "activations never met in training (Softplus, Softsign)",
-    "attention": "vision transformers of unmet depths, heads and spellings",
+    "new-op": "activations that training never meets (Softplus, Softsign)",
+    "attention": "vision transformers of other depths, heads and spellings",
     "named": "networks of the literature (`architectures/named`)",
 }
 
-# Arguments of `weightsmith bench transfer`, by the name of the result.
+# Arguments of `weightsmith bench transfer`, by the name of the result. Data sets are shell variables.
 RUNS = {
-    "cifar10": f"--data {CIFAR} --space cifar10 --corrupted 0 --sgd benches/results/sgd.json",
-    "mnist": "--predictor mnist --data ../shared/data/mnist --corrupted 0",
-    "corpus": f"--data {CIFAR} --limit 1000 --corrupted 40 --beside predictors/{MLP}"
+    "cifar10": "--data \"$CIFAR10\" --space cifar10 --corrupted 0 --sgd benches/results/sgd.json",
+    "mnist": "--predictor mnist --data \"$MNIST\" --corrupted 0",
+    "corpus": f"--data \"$CIFAR10\" --limit 1000 --corrupted 40 --beside predictors/{MLP}"
     " --sgd benches/results/sgd.json " + " ".join(f"--split {split}" for split in SPLITS)
     + " --html target/transfer.html",
 }
@@ -155,48 +156,58 @@ def text(results):
     }
     minutes = sum(outcome["cost"]["seconds"] for outcome in results.values()) / 60
     return f"""\
-Top-1 (%) of exported files in inference mode; neither training nor tuning saw these graphs. CIFAR-10: the
-first 100 test seeds of `architectures/spaces/cifar10.toml`, first {results["cifar10"]["data"]["images"]:,} test images.
+Neither training nor tuning saw these graphs. CIFAR-10: the first 100 test seeds of
+`architectures/spaces/cifar10.toml`, first {results["cifar10"]["data"]["images"]:,} test images.
 
 {spreads(results["cifar10"])}
 
-A plain three-convolution CNN without normalisation (`architectures/named/plain-cnn.onnx`):
+A plain three-convolution CNN without normalisation (`architectures/named/plain-cnn.onnx`) reaches
 **{percent(results["cifar10"]["plain_cnn"]["top1"])} %**.
-MNIST, the first 100 test seeds of `architectures/spaces/mnist.toml`, first {results["mnist"]["data"]["images"]:,} test images:
+
+MNIST: the first 100 test seeds of `architectures/spaces/mnist.toml`, first {results["mnist"]["data"]["images"]:,} test images.
 
 {spreads(results["mnist"])}
 
-How far it carries: held-out splits of [`architectures/corpus`](architectures/README.md#corpus), first
-{corpus["data"]["images"]:,} CIFAR-10 test images. {refused} graphs were refused by the guard: `graphs.sketch` in the
-predictor's folder knows every graph that its training could draw, up to isomorphism. *Corrupted*: mean over
-five corruptions of five severities, {corpus["data"]["corrupted_images"]} images each. Two things were done with earlier figures in
-sight, though nothing was fitted to them: how operators that training never met are stood in for (after
-`new-op` was at 30 %), and fire modules and ConvNeXt blocks of 1×1 convolutions in the space (after `named`
-lacked them).
+### Held-out splits
+
+The splits of [`architectures/corpus`](../architectures/README.md#corpus), first {corpus["data"]["images"]:,} CIFAR-10 test images. The leak
+guard refused {refused} graphs: `graphs.sketch` in the predictor's folder knows every graph that its training could
+draw, up to isomorphism. *MLP* is a hypernetwork without the graph ([below](#what-the-graph-is-worth)). *He, measured* is
+He initialisation with measured statistics. *Corrupted* is the mean over five corruptions of five severities,
+{corpus["data"]["corrupted_images"]} images each. Two choices were made after earlier figures were known, although
+nothing was fitted to them: how unseen operators are substituted (after `new-op` was at 30 %), and fire modules and
+ConvNeXt blocks of 1 × 1 convolutions in the search space (after `named` lacked them).
 
 {over_splits(corpus)}
 
-![The page that `--html` writes](benches/results/transfer.png)
+![The page that `--html` writes](../benches/results/transfer.png)
 
 The named networks, one by one: {one_by_one}.
 
-Beside SGD from random initialisation, on {count} of these graphs (10,000 test images for SGD), means with 95 %
-bootstrap intervals over graphs. They are the first ones of `cifar10`, `id` and `norm-free`, and cheap ones of all,
-as far as the time of two cores went.
+### Compared with SGD
+
+SGD from random initialisation on {count} of these graphs (10,000 test images for SGD): means with 95 % bootstrap
+intervals over graphs. The graphs are the first ones of `cifar10`, `id` and `norm-free`, plus the cheapest of each split,
+as far as the computing time went. *Worth* is the number of epochs of SGD that reach the predicted accuracy.
 
 {beside_training(trained)}
 
-What is the graph worth? *MLP* is a hypernetwork without it ([`predictors/{MLP}`](predictors/{MLP})):
-a weight is written from the attributes of its own node alone. It started from the bundled predictor and had 9,000
-more steps of training, so the comparison favours it. On `id` the graph transformer leads by {lead(corpus["splits"][0])}
-points; by family: {leads_by_family(corpus["splits"][0])}. The lead is
-largest where the wiring says what no node can know by itself. Told a node's depths and degrees, which are read off
-the graph, the MLP reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet: both from
-scratch, after 7,500 steps ([`benches/configs`](benches/configs)), {percent(early["predicted"])} % with and
+### What the graph is worth
+
+The baseline *MLP* ([`predictors/{MLP}`](../predictors/{MLP})) writes each weight from the attributes of its
+own node alone. It started from the bundled predictor and had 9,000 more steps of training, so the comparison favours the
+baseline. On `id` the graph transformer leads by {lead(corpus["splits"][0])} points. By family:
+{leads_by_family(corpus["splits"][0])}.
+
+The lead is largest where the wiring says what no node can know by itself. If the MLP also reads the depth and degree of
+each node, which come from the graph, it reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet:
+after 7,500 steps from scratch ([`benches/configs`](../benches/configs)), accuracy is {percent(early["predicted"])} % with the graph and
 {percent(early["mlp"])} % without.
 
-All of it is made by `python benches/tables.py`, which runs these commands ({minutes:.0f} minutes on two cores); the JSON
-is in [`benches/results/`](benches/results):
+### Reproduction
+
+`python benches/tables.py --cifar10 "$CIFAR10" --mnist "$MNIST"` runs these commands ({minutes:.0f} minutes) and writes
+everything above; the JSON is in [`benches/results/`](../benches/results):
 
 ```sh
 {chr(10).join(command(run) for run in RUNS)}
@@ -204,33 +215,38 @@ is in [`benches/results/`](benches/results):
 
 The learning curves of SGD are in `benches/results/sgd.json` (momentum 0.9, weight decay 5e-4, rate 0.05 with cosine
 decay, batch 64, shifts and mirror images, 45,000 training images, running statistics measured on 512 of them; each
-length is a run of its own); `bench sgd` adds to it:
+length is a separate run). `bench sgd` adds to this file:
 
 ```sh
-weightsmith bench sgd --data {CIFAR} --space cifar10 --graphs 10 --epochs 1,5,20 --out benches/results/sgd.json
-weightsmith bench sgd --data {CIFAR} --split id --split norm-free ... --graphs 100 --graph NAME ... \\
+weightsmith bench sgd --data "$CIFAR10" --space cifar10 --graphs 10 --epochs 1,5,20 --out benches/results/sgd.json
+weightsmith bench sgd --data "$CIFAR10" --split id --split norm-free ... --graphs 100 --graph NAME ... \\
     --epochs 1,5,20 --out benches/results/sgd.json
-```
-
-CIFAR-10 is a JPEG copy of the data set: compare within these tables only."""
+```"""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weightsmith", default="target/release/weightsmith", type=Path)
-    parser.add_argument("--keep", action="store_true", help="take the results there are")
-    parser.add_argument("--only", choices=RUNS, action="append", help="of the runs, only this one")
+    parser.add_argument("--cifar10", type=Path, help="the data set, by path")
+    parser.add_argument("--mnist", type=Path, help="the data set, by path")
+    parser.add_argument("--keep", action="store_true", help="use the results that are there")
+    parser.add_argument("--only", choices=RUNS, action="append", help="only this run")
     arguments = parser.parse_args()
+    data = {"CIFAR10": arguments.cifar10, "MNIST": arguments.mnist}
     for run in [] if arguments.keep else arguments.only or RUNS:
+        line = command(run)
+        for name, path in data.items():
+            if f"${name}" in line and path is None:
+                parser.error(f"run '{run}' needs --{name.lower()} DATA")
+            line = line.replace(f'"${name}"', shlex.quote(str(path and path.absolute())))
         started = time.monotonic()
         executable = arguments.weightsmith.absolute()
-        subprocess.run(shlex.split(command(run)), executable=executable, cwd=ROOT, check=True)
+        subprocess.run(shlex.split(line), executable=executable, cwd=ROOT, check=True)
         print(f"{run}: {time.monotonic() - started:.0f} s", flush=True)
     results = {run: result(run) for run in RUNS}
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split("<!-- weights -->\n")
-    _, after = rest.split("\n<!-- /weights -->")
-    readme.write_text(f"{before}<!-- weights -->\n{text(results)}\n<!-- /weights -->{after}")
+    before, rest = PAGE.read_text().split("<!-- weights -->\n")
+    _, after = rest.split("<!-- /weights -->")
+    PAGE.write_text(f"{before}<!-- weights -->\n{text(results)}\n<!-- /weights -->{after}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ mod drawing;
 mod drawn;
 mod evaluate;
 mod inspect;
+mod manual;
 mod network;
 mod plot;
 mod predict;
@@ -96,6 +97,11 @@ enum Command {
     Corpus(corpus::Corpus),
     /// Grow checkpoints of many graphs from predictors, and look at them
     Zoo(zoo::ZooCommand),
+    /// Print the completions of a shell
+    Completions(manual::Completions),
+    /// Write the man pages
+    #[command(hide = true)]
+    Manual(manual::Manual),
     /// Compute for `weightsmith train --worker`, here or on another machine
     #[cfg(feature = "remote")]
     Worker(worker::Worker),
@@ -115,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Bench(command) => command.run(&cli.common),
         Command::Corpus(command) => command.run(&cli.common),
         Command::Zoo(command) => command.run(&cli.common),
+        Command::Completions(command) => command.run(&cli.common),
+        Command::Manual(command) => command.run(&cli.common),
         #[cfg(feature = "remote")]
         Command::Worker(command) => command.run(&cli.common),
     };

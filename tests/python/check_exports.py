@@ -3,12 +3,12 @@
     pip install torch torchvision timm onnxscript safetensors numpy
     cargo build --release --bin weightsmith --example run_onnx
     python tests/python/check_exports.py target/release/weightsmith target/release/examples/run_onnx \\
-        [--only NAME,..] [--exports DIR] [--json benches/results/exports.json] [--readme README.md] \\
-        [--fixtures tests/fixtures/exports]
+        [--only NAME,..] [--exports DIR] [--json benches/results/exports.json] \\
+        [--page docs/compatibility.md] [--fixtures tests/fixtures/exports]
 
 Every network (random weights, nothing is downloaded) is exported in three forms: TorchScript
 (opsets 13 to 20 in turn, every other one without weights), dynamo (opsets 18 to 20, folded, with
-weights), and dynamo as the README advises (unfolded, every other one without weights). Checked are
+weights), and dynamo as docs/compatibility.md advises (unfolded, every other one without weights). Checked are
 - read:   `inspect` takes the file, nothing in it is unsupported;
 - shapes: the inferred shape of the output is PyTorch's;
 - filled: `predict` fills everything;
@@ -411,7 +411,7 @@ def main():
     parser.add_argument("--exports", type=Path, help="keep the exports here and reuse them")
     parser.add_argument("--export-only", action="store_true")
     parser.add_argument("--json", type=Path, help="where to write everything")
-    parser.add_argument("--readme", type=Path, help="file whose table is replaced")
+    parser.add_argument("--page", type=Path, help="file whose table is replaced")
     parser.add_argument("--fixtures", type=Path, help="folder for small exports without weights")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -454,8 +454,8 @@ def main():
         versions = {"torch": torch.__version__, "timm": timm.__version__}
         report = {"summary": summary(rows), "versions": versions, "networks": results}
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
-    if arguments.readme:
-        put_into(arguments.readme, markdown(rows))
+    if arguments.page:
+        put_into(arguments.page, markdown(rows))
     if arguments.fixtures:
         arguments.fixtures.mkdir(parents=True, exist_ok=True)
         for network, form in FIXTURES:
