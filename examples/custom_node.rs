@@ -17,7 +17,7 @@ use weightsmith::{
     graph::{self, Architecture, Fact, Layout, Node, Role},
     onnx::Model,
     ops::{Array, Features, OpError, Operator, OperatorFamily, Registry, SlotRule, resolve},
-    predictor::{Filled, bundled},
+    predictor::{ValueSource, bundled},
 };
 
 const DOMAIN: &str = "com.example";
@@ -144,7 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for ((parameter, values), label) in
         architecture.parameters.iter().zip(&prediction.weights).zip(&prediction.labels)
     {
-        assert_eq!(*label, Filled::Predicted);
+        assert_eq!(*label, ValueSource::Predicted);
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>();
         let deviation = (variance / values.len() as f32).sqrt();

@@ -1,7 +1,33 @@
-//! weightsmith reads a neural architecture as an ONNX graph and writes its weights.
+//! weightsmith reads a neural architecture as an ONNX graph and writes its weights without training it.
 //!
-//! The data's road, one module a station; a module imports only from those above it:
+//! ```no_run
+//! use burn::tensor::Device;
+//! use weightsmith::{
+//!     fill::{FillOptions, Network, fill},
+//!     predictor::bundled,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let network = Network::open("model.onnx")?;
+//! let predictor = bundled("diffusion", &Device::flex())?;
+//! let filled = fill(&network, &predictor, &FillOptions::default())?;
+//! println!("{:?}", filled.report().parameters);
+//! filled.write("out")?;
+//! # Ok(()) }
+//! ```
+//!
+//! This leaves `model.onnx` with its weights, the same weights as a PyTorch state dict
+//! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
+//!
+//! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
+//! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
+//! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
+//! - measuring: [`evaluate`], [`rank`];
+//! - the machine: [`device`], [`memory`].
+//!
+//! In the source they stand in the order of the data's road: each imports only from those above it.
 #![deny(missing_docs)]
+#![deny(clippy::undocumented_unsafe_blocks)]
 
 mod bootstrap;
 mod file_error;
@@ -17,8 +43,7 @@ pub mod observer;
 mod tensor_data;
 /// How much memory this process holds.
 pub mod memory;
-/// Plain CPU kernels with hand-written gradients, the fast path of training.
-pub mod kernels;
+mod kernels;
 mod optimise;
 /// The operator table: everything about an operator lives in its own file.
 pub mod ops;

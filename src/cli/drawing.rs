@@ -3,13 +3,13 @@
 use crate::{
     graph::{Architecture, Ink, Node, Paint, ParameterId},
     ops::{Operator, OperatorFamily, Registry},
-    predictor::{Filled, expected},
+    predictor::{ValueSource, expected},
 };
 
 /// Nodes by family, parameters by how they will be filled.
 pub(super) struct ByFilling {
     registry: &'static Registry,
-    labels: Vec<Filled>,
+    labels: Vec<ValueSource>,
 }
 
 impl ByFilling {
@@ -41,10 +41,10 @@ impl Paint for ByFilling {
     fn parameter(&self, parameter: ParameterId) -> Ink {
         let ink = |name, colour| Ink { name, colour };
         match &self.labels[parameter.0] {
-            Filled::Predicted => ink("weights: predicted", "#2b6fd6"),
-            Filled::Calibrated | Filled::Default => ink("weights: measured", "#1c9a5b"),
-            Filled::Kept => ink("weights: kept", "#777777"),
-            Filled::Skipped(_) => ink("weights: skipped", "#d62728"),
+            ValueSource::Predicted => ink("weights: predicted", "#2b6fd6"),
+            ValueSource::Calibrated | ValueSource::Default => ink("weights: measured", "#1c9a5b"),
+            ValueSource::Kept => ink("weights: kept", "#777777"),
+            ValueSource::Skipped(_) => ink("weights: skipped", "#d62728"),
         }
     }
 }

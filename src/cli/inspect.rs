@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    graph::Role,
+    graph::{Node, Role},
     onnx::atomic,
     ops::{FamilySummary, Summary, registry},
 };
@@ -31,8 +31,7 @@ impl Inspect {
         let network = self.network.read()?;
         let (model, architecture) = (&network.model, &network.architecture);
         if let Some(path) = &self.dot {
-            let known =
-                |node: &crate::graph::Node| registry().get(&node.domain, &node.op_type).is_some();
+            let known = |node: &Node| network.registry.get(&node.domain, &node.op_type).is_some();
             let dot = architecture.to_dot(known);
             atomic::write(path, |out| out.write_all(dot.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -44,7 +43,7 @@ impl Inspect {
             atomic::write(path, |out| out.write_all(svg.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        let summary = Summary::of(architecture, registry());
+        let summary = Summary::of(architecture, &network.registry);
         let unsupported = network.unsupported();
         let fact = |name: &str, shape: Option<&[usize]>| json!({ "name": name, "shape": shape });
         let outputs: Vec<_> = architecture

@@ -8,6 +8,7 @@ mod device;
 mod drawing;
 mod drawn;
 mod evaluate;
+mod flags;
 mod inspect;
 mod manual;
 mod network;

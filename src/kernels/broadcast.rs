@@ -2,7 +2,7 @@
 
 use super::{Pixel, simd::vectorised};
 
-/// Which weight meets each element of one image, in the order in which the value lies in memory.
+/// The weight that each element of one image is combined with, in memory order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightMap {
     /// Index into the weight.

@@ -1,8 +1,8 @@
 //! Sums, products and reductions over contiguous values.
 //!
-//! Loops that treat every image differently run over strips of a few pixels with their constants
-//! repeated along the strip: then they are loops over plain values, which the compiler vectorises
-//! well, whereas it turns loops over pixels inside out.
+//! Loops with different constants for every image run over strips of a few pixels, with the constants
+//! repeated along the strip. The compiler vectorises such loops over plain values well, but not loops
+//! over pixels.
 
 use super::{
     pixel::{IMAGES, Pixel, flat, flat_mut},

@@ -29,7 +29,7 @@ pub struct GatherMap {
 }
 
 impl GatherMap {
-    /// Calls with the indices of result and source.
+    /// Calls `run` with the index in the result and the index in the source of every element.
     #[inline(always)]
     fn each(&self, blocks: usize, mut run: impl FnMut(usize, usize)) {
         let [minors, source] = self.minors;

@@ -1,11 +1,11 @@
-//! The task loss.
+//! Cross-entropy, and what else logits say.
 
-/// What a batch of logits is worth.
+/// The loss of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossOutcome {
     /// Mean cross-entropy.
     pub loss: f32,
-    /// Labels that have the largest logit.
+    /// Rows whose label has the largest logit.
     pub correct: usize,
 }
 

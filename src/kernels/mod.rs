@@ -1,12 +1,19 @@
-//! Plain CPU kernels with hand-written gradients: the fast path of training on a CPU. They know
-//! nothing of graphs; `execute::Program` strings them together. Activations are `[C][N / 16][H][W]`
-//! of [`Pixel`], sixteen images side by side: every operation on images is the same for all of
-//! them, whatever its strides, pads and edges, so that loops vectorise over images; a batch
-//! normalisation is a pass over contiguous rows and a concatenation a copy. The last block is
-//! filled up with zero images whose gradients are zero. The plain reference that kernels are
-//! tested against is the burn execution of the same operator.
+//! CPU kernels with hand-written gradients: the fast path of training on a CPU. They know nothing of
+//! graphs; `execute::Program` strings them together.
+//!
+//! Activations are `[C][N / 16][H][W]` of [`Pixel`], sixteen images side by side. An operation on
+//! images is the same for all of them, whatever its strides, pads and edges, so loops vectorise over
+//! images; a batch normalisation is a pass over contiguous rows and a concatenation a copy. The last
+//! block is filled up with zero images whose gradients are zero.
+//!
+//! Every kernel is a plain loop that compiles for any target. Where the processor has AVX2 or AVX-512,
+//! the same loop, compiled for them, runs instead. `WEIGHTSMITH_KERNELS=portable` in the environment
+//! forces the plain loops, those of matrix products included; burn's own operations still choose their
+//! instructions themselves. Kernels are tested against burn's execution of the same operator and, at
+//! every level of instructions, against loops in double precision.
 
 pub mod activation;
+mod bounds;
 pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
@@ -24,6 +31,8 @@ mod scratch;
 pub(crate) mod simd;
 pub mod softmax;
 mod step;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod vector;
 mod window;

@@ -9,7 +9,7 @@ use super::{
     pixel::IMAGES,
 };
 
-/// What values were normalised with, image by image.
+/// The statistics that values were normalised with, image by image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
     /// Mean.
@@ -71,7 +71,7 @@ pub fn channel_forward(
 }
 
 /// Gradient of [`channel_forward`]: `gradient` holds that of the output and becomes that of `x`.
-/// `measured` are the images that the moments were measured on; their gradient includes the way
+/// `measured` are the images that the moments were measured on; their gradient includes what flows
 /// through the statistics, to which all images contribute. Returns the gradients of gain and
 /// shift.
 pub fn channel_backward(

@@ -12,8 +12,8 @@ const ROUNDS: usize = 5;
 
 /// Replaces a row-major matrix by about the nearest one with orthonormal rows or columns, whichever are
 /// fewer, by Newton–Schulz iteration: U Vᵀ of its singular value decomposition U S Vᵀ, with S between
-/// 0.7 and 1.2. Zeros stay zeros, and what is so small that its squares vanish becomes zeros: its norm is
-/// not known well enough to stay within the range in which the iteration converges.
+/// 0.7 and 1.2. Zeros stay zeros. A matrix so small that its squares underflow becomes zeros, because its
+/// norm is not known well enough for the iteration to converge.
 pub fn orthogonalise(matrix: &mut [f32], columns: usize) {
     let norm = dot(matrix, matrix).sqrt();
     if columns == 0 || !norm.is_finite() {

@@ -1,4 +1,4 @@
-//! The unit of memory: sixteen images side by side.
+//! Sixteen images side by side, the unit of memory.
 
 /// Images that are worked on together.
 pub const IMAGES: usize = 16;

@@ -2,10 +2,10 @@
 
 use super::{
     Pixel,
+    bounds::inside,
     gather::Position,
     pixel::IMAGES,
-    simd::{Level, level},
-    vector::Vector,
+    vector::{Vector, on_registers},
 };
 
 /// A matrix of pixels: where it begins and how far apart rows and columns are.
@@ -25,8 +25,9 @@ impl Matrix {
         Self { row: self.column, column: self.row, ..self }
     }
 
-    fn last(self, rows: usize, columns: usize) -> usize {
-        self.start + (rows - 1) * self.row + (columns - 1) * self.column
+    /// Whether all elements lie inside of `length`; a matrix has at least one.
+    fn lies_inside(self, rows: usize, columns: usize, length: usize) -> bool {
+        inside(self.start, [[rows - 1, self.row], [columns - 1, self.column]], length)
     }
 }
 
@@ -44,10 +45,10 @@ pub fn accumulate(
     if extents.contains(&0) {
         return;
     }
-    assert!(a_at.last(rows, depth) < a.len());
-    assert!(b_at.last(depth, columns) < b.len());
-    assert!(out_at.last(rows, columns) < out.len());
-    let job = Job {
+    assert!(a_at.lies_inside(rows, depth, a.len()));
+    assert!(b_at.lies_inside(depth, columns, b.len()));
+    assert!(out_at.lies_inside(rows, columns, out.len()));
+    let job = &Job {
         extents,
         a: a[a_at.start..].as_ptr().cast(),
         a_at,
@@ -56,16 +57,8 @@ pub fn accumulate(
         out: out[out_at.start..].as_mut_ptr().cast(),
         out_at,
     };
-    // SAFETY: all elements were checked to lie inside their operands; `level` saw the features.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        match level() {
-            Level::Wide => return wide(&job),
-            Level::Medium => return medium(&job),
-            Level::Baseline => {}
-        }
-        sweep::<[f32; IMAGES], 1, 1>(&job);
-    }
+    // SAFETY: all elements were checked to lie inside their operands.
+    on_registers!(unsafe sweep(job: &Job): avx512 [4, 4], avx2 [2, 2], plain [1, 1]);
 }
 
 struct Job {
@@ -76,20 +69,6 @@ struct Job {
     b_at: Matrix,
     out: *mut f32,
     out_at: Matrix,
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn wide(job: &Job) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { sweep::<super::vector::Avx512, 4, 4>(job) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn medium(job: &Job) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { sweep::<super::vector::Avx2, 2, 2>(job) }
 }
 
 /// All elements, `M` rows and `P` columns at a time.
@@ -222,5 +201,28 @@ impl Product {
                 run([&self.a, &self.b, &self.out].map(|of| of.matrix(index, block, blocks)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_outside_of_their_operands_are_refused() {
+        const HALF: usize = 1 << (usize::BITS - 1);
+        let run = |extents: [usize; 3], row: usize| {
+            let at = Matrix { start: 0, row, column: 1 };
+            let (one, mut out) = ([Pixel::ZERO; 4], [Pixel::ZERO; 4]);
+            accumulate(extents, (&one, at), (&one, Matrix::default()), (&mut out, at));
+        };
+        run([2, 2, 2], 2);
+        let refuses = |extents: [usize; 3], row: usize| {
+            std::panic::catch_unwind(|| run(extents, row)).is_err()
+        };
+        assert!(refuses([3, 1, 1], 2));
+        // The last row would be the first in wrapping arithmetic.
+        assert!(refuses([3, 1, 1], HALF));
+        assert!(refuses([2, 1, 1], usize::MAX));
     }
 }

@@ -37,7 +37,7 @@ impl DerefMut for Buffer {
 impl Scratch {
     /// A buffer of a length, its values arbitrary.
     pub fn take(&mut self, length: usize) -> Buffer {
-        // Never a larger one: whoever needs that later would find none.
+        // Never a larger one, which may be needed later.
         let capacity = length.next_power_of_two();
         let pixels = match self.free.iter().rposition(|free| free.len() == capacity) {
             Some(index) => self.free.swap_remove(index),

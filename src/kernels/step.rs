@@ -2,6 +2,7 @@
 
 /// Elementwise non-linearities with a kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// max(0, x)
     Relu,
@@ -52,9 +53,10 @@ pub enum Activation {
     },
 }
 
-/// What an operator computes, in terms that have a kernel: operands come in the order of the ONNX
-/// inputs it replaces, axes and extents are those of the graph.
+/// What an operator computes, in terms of the kernels that exist. Operands come in the order of the
+/// operator's inputs; axes and extents are those of the graph.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Step {
     /// 2-D convolution of `[N, C, H, W]`: x, weight `[O, I/g, kh, kw]`, optional bias.
     Conv2d {

@@ -4,22 +4,28 @@
 //! Both read the input through offsets, so that they know nothing of strides, pads or dilations.
 
 use super::{
+    bounds::inside,
     pixel::{IMAGES, Pixel},
-    simd::{Level, level},
-    vector::Vector,
+    simd::level,
+    vector::{Vector, on_registers},
 };
 
-/// Where one output pixel reads (offset in the packed input, to which those of channels and taps
-/// are added) and where it stands in its channel; both in pixels.
+/// One output pixel: where it reads in the packed input, before the offsets of channels and taps are
+/// added, and where it lies in its channel. Both in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub input: usize,
     pub output: usize,
 }
 
-/// Output channels whose weights are interleaved: a run of as many as possible, then halves.
+/// How many of the remaining output channels are computed together, their weights interleaved: as many
+/// as registers allow, or else the largest power of two.
 pub(super) fn interleaved(remaining: usize) -> usize {
-    let most = if level() == Level::Wide { 8 } else { 4 };
+    let most = match level() {
+        #[cfg(target_arch = "x86_64")]
+        super::simd::Level::Avx512 => 8,
+        _ => 4,
+    };
     if remaining >= most { most } else { 1 << remaining.ilog2() }
 }
 
@@ -54,36 +60,18 @@ pub(super) fn correlate(job: &Correlate, out: &mut [Pixel]) {
     ) else {
         return;
     };
-    assert!(job.offsets.iter().all(|offset| input + offset < job.input.len()));
-    assert!(job.channels > 0 && (job.channels - 1) * job.stride + output < out.len());
-    assert!(job.channels * job.offsets.len() <= job.weights.len());
+    assert!(reaches_only(job.input, input, job.offsets));
+    assert!(job.channels > 0 && inside(output, [[job.channels - 1, job.stride]], out.len()));
+    assert!(inside(0, [[job.channels, job.offsets.len()]], job.weights.len() + 1));
     assert!(job.bias.is_none_or(|bias| bias.len() >= job.channels));
     let out = out.as_mut_ptr().cast::<f32>();
-    // SAFETY: every place with every offset and channel was checked to lie inside its operand;
-    // `level` saw the features.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        match level() {
-            Level::Wide => return correlate_wide(job, out),
-            Level::Medium => return correlate_medium(job, out),
-            Level::Baseline => {}
-        }
-        sweep::<[f32; IMAGES], 1, 1>(job, out);
-    }
+    // SAFETY: every place with every offset and channel was checked to lie inside its operand.
+    on_registers!(unsafe sweep(job: &Correlate, out: *mut f32): avx512 [3, 8], avx2 [1, 4], plain [1, 1]);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn correlate_wide(job: &Correlate, out: *mut f32) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { sweep::<super::vector::Avx512, 3, 8>(job, out) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn correlate_medium(job: &Correlate, out: *mut f32) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { sweep::<super::vector::Avx2, 1, 4>(job, out) }
+/// Whether a place and every offset from it lie inside the input.
+fn reaches_only(input: &[Pixel], place: usize, offsets: &[usize]) -> bool {
+    offsets.iter().all(|&offset| inside(place, [[1, offset]], input.len()))
 }
 
 /// All places, `P` at a time for many output channels, `Q` at a time for one or two.
@@ -213,36 +201,16 @@ pub(super) fn reduce(job: &Reduce, out: &mut [f32], row: usize) {
     ) else {
         return;
     };
-    assert!(job.offsets.iter().all(|offset| input + offset < job.input.len()));
-    assert!(job.channels > 0 && (job.channels - 1) * job.stride + output < job.gradient.len());
-    assert!((job.channels - 1) * row + job.offsets.len() <= out.len());
-    // SAFETY: every place with every offset and channel was checked to lie inside its operand;
-    // `level` saw the features.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        match level() {
-            Level::Wide => return reduce_wide(job, out, row),
-            Level::Medium => return reduce_medium(job, out, row),
-            Level::Baseline => {}
-        }
-        reduce_all::<[f32; IMAGES], 2, 2>(job, out, row);
-    }
+    assert!(reaches_only(job.input, input, job.offsets));
+    assert!(
+        job.channels > 0 && inside(output, [[job.channels - 1, job.stride]], job.gradient.len())
+    );
+    assert!(inside(job.offsets.len(), [[job.channels - 1, row]], out.len() + 1));
+    // SAFETY: every place with every offset and channel was checked to lie inside its operand.
+    on_registers!(unsafe reduce_all(job: &Reduce, out: &mut [f32], row: usize): avx512 [4, 6], avx2 [2, 2], plain [2, 2]);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn reduce_wide(job: &Reduce, out: &mut [f32], row: usize) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { reduce_all::<super::vector::Avx512, 4, 6>(job, out, row) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn reduce_medium(job: &Reduce, out: &mut [f32], row: usize) {
-    // SAFETY: as promised to the caller's caller.
-    unsafe { reduce_all::<super::vector::Avx2, 2, 2>(job, out, row) }
-}
-
+/// All sums, `M` output channels and `K` offsets at a time.
 #[inline(always)]
 unsafe fn reduce_all<V: Vector, const M: usize, const K: usize>(
     job: &Reduce,
@@ -332,79 +300,48 @@ unsafe fn reduce_tile<V: Vector, const M: usize, const K: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use approx::assert_abs_diff_eq;
 
-    fn pixels(count: usize, seed: usize) -> Vec<Pixel> {
-        let value = |index: usize| ((index * 7919 + seed * 31) % 1013) as f32 / 506.0 - 1.0;
-        (0..count)
-            .map(|pixel| Pixel(std::array::from_fn(|lane| value(pixel * IMAGES + lane))))
-            .collect()
+    /// A stride whose double is zero in wrapping arithmetic.
+    const HALF: usize = 1 << (usize::BITS - 1);
+    const PIXELS: [Pixel; 4] = [Pixel::ZERO; 4];
+
+    fn correlate_three_channels(offset: usize, stride: usize) {
+        let job = Correlate {
+            input: &PIXELS,
+            offsets: &[offset],
+            weights: &[1.0; 3],
+            bias: None,
+            places: &[Place { input: 1, output: 0 }],
+            channels: 3,
+            stride,
+            accumulate: false,
+        };
+        correlate(&job, &mut [Pixel::ZERO; 3]);
     }
 
-    /// Runs a function for every instruction set that this processor has; all must agree.
-    fn agree(count: usize, run: impl Fn(Level, &mut [f32])) {
-        let mut plain = vec![0.5; count];
-        run(Level::Baseline, &mut plain);
-        for other in [Level::Medium, Level::Wide] {
-            let here = match other {
-                Level::Wide => level() == Level::Wide,
-                _ => level() != Level::Baseline,
-            };
-            let mut out = vec![0.5; count];
-            if here {
-                run(other, &mut out);
-                for (out, plain) in out.iter().zip(&plain) {
-                    assert_abs_diff_eq!(out, plain, epsilon = 1e-4);
-                }
-            }
-        }
+    fn reduce_three_channels(offset: usize, stride: usize, row: usize) {
+        let job = Reduce {
+            input: &PIXELS,
+            offsets: &[offset],
+            gradient: &PIXELS,
+            places: &[Place { input: 1, output: 0 }],
+            channels: 3,
+            stride,
+        };
+        reduce(&job, &mut [0.0; 3], row);
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn instruction_sets_agree() {
-        let (input, gradient) = (pixels(200, 1), pixels(200, 2));
-        let places: Vec<Place> =
-            (0..11).map(|at| Place { input: 3 * at, output: 10 - at }).collect();
-        for (channels, depth) in [(1, 9), (2, 5), (7, 10), (13, 4)] {
-            let offsets: Vec<usize> = (0..depth).map(|k| (k * 17) % 150).collect();
-            let weights: Vec<f32> =
-                (0..channels * depth).map(|k| (k % 7) as f32 / 7.0 - 0.4).collect();
-            let bias: Vec<f32> = (0..channels).map(|channel| channel as f32).collect();
-            let job = Correlate {
-                input: &input,
-                offsets: &offsets,
-                weights: &weights,
-                bias: Some(&bias),
-                places: &places,
-                channels,
-                stride: 11,
-                accumulate: true,
-            };
-            // SAFETY: operands are long enough, and the features are there.
-            agree(channels * 11 * IMAGES, |level, out| unsafe {
-                match level {
-                    Level::Wide => correlate_wide(&job, out.as_mut_ptr()),
-                    Level::Medium => correlate_medium(&job, out.as_mut_ptr()),
-                    Level::Baseline => sweep::<[f32; IMAGES], 1, 1>(&job, out.as_mut_ptr()),
-                }
-            });
-            let job = Reduce {
-                input: &input,
-                offsets: &offsets,
-                gradient: &gradient,
-                places: &places,
-                channels,
-                stride: 11,
-            };
-            // SAFETY: as above.
-            agree(channels * depth, |level, out| unsafe {
-                match level {
-                    Level::Wide => reduce_wide(&job, out, depth),
-                    Level::Medium => reduce_medium(&job, out, depth),
-                    Level::Baseline => reduce_all::<[f32; IMAGES], 2, 2>(&job, out, depth),
-                }
-            });
-        }
+    fn operands_that_are_too_small_are_refused() {
+        correlate_three_channels(2, 1);
+        reduce_three_channels(2, 1, 1);
+        let refuses = |run: fn()| std::panic::catch_unwind(run).is_err();
+        assert!(refuses(|| correlate_three_channels(3, 1)));
+        assert!(refuses(|| correlate_three_channels(usize::MAX, 1)));
+        assert!(refuses(|| correlate_three_channels(2, 2)));
+        assert!(refuses(|| correlate_three_channels(2, HALF)));
+        assert!(refuses(|| reduce_three_channels(usize::MAX, 1, 1)));
+        assert!(refuses(|| reduce_three_channels(2, HALF, 1)));
+        assert!(refuses(|| reduce_three_channels(2, 1, HALF)));
     }
 }

@@ -9,8 +9,8 @@ use super::{
 /// Pixels of a packed copy: a third of a second-level cache of a megabyte.
 const PACKED: usize = 6 * 1024;
 
-/// Which input pixels an output pixel sums over: those `step` apart, moved by each tap. Output
-/// pixels may be every `spread`-th one only, starting at `first`.
+/// Which input pixels each output pixel sums over: one for each tap, `step` further on for the next
+/// output pixel. Only every `spread`-th output pixel is computed, starting at `first`.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     /// Blocks of images.

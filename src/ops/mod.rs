@@ -44,3 +44,5 @@ pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_i
 pub use response::{Affine, Response};
 pub use summary::{FamilySummary, Summary};
 pub use vocabulary::Vocabulary;
+
+pub use crate::kernels::{Activation, Step};

@@ -110,7 +110,8 @@ pub trait Operator: Send + Sync {
         device: &Device,
     ) -> Result<Vec<Array>, OpError>;
 
-    /// The fast CPU kernel that computes the same, where there is one.
+    /// The CPU kernel that computes the same as [`Operator::execute`], many times faster, where there is
+    /// one. A graph with an operator that has none runs on burn.
     fn lower(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Option<Step> {
         None
     }

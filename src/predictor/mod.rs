@@ -29,7 +29,7 @@ pub use config::{
 };
 pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading, Told};
 pub use error::PredictorError;
-pub use fill::{Filled, Prediction, expected};
+pub use fill::{Prediction, ValueSource, expected};
 pub use forward::Estimate;
 pub use known::StandIn;
 pub use network::Network;

@@ -12,7 +12,7 @@ use super::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor
 type Weights = Vec<Vec<f32>>;
 
 /// How noise is taken off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Solver {

@@ -3,7 +3,8 @@
 //! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
 //! 2024, *Muon*).
 
-use indicatif::ProgressBar;
+use std::sync::Arc;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -14,11 +15,12 @@ use crate::{
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Parameter, Role},
     kernels::{cross_entropy, elementwise::accumulate},
+    observer::{Observer, Silent},
     ops::{Registry, resolve_with_input},
     optimise::{Muon, linear},
 };
 
-use super::{Filled, Prediction, Predictor, PredictorError};
+use super::{Prediction, Predictor, PredictorError, ValueSource};
 
 /// How weights are steered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,14 +44,14 @@ pub struct Support<'a> {
     pub data: &'a Dataset,
     /// How.
     pub steering: Steering,
-    /// Told of every step of every sample.
-    pub bar: ProgressBar,
+    /// Watches the steps of all samples.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl<'a> Support<'a> {
-    /// With a bar that nobody sees.
+    /// With steps that nobody watches.
     pub fn new(data: &'a Dataset, steering: Steering) -> Self {
-        Self { data, steering, bar: ProgressBar::hidden() }
+        Self { data, steering, observer: Arc::new(Silent) }
     }
 }
 
@@ -92,7 +94,7 @@ impl Predictor {
         support: &Support,
         [seed, first]: [u64; 2],
     ) -> Result<Vec<usize>, PredictorError> {
-        let Support { data, steering, bar } = support;
+        let Support { data, steering, observer } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
         if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
@@ -133,7 +135,7 @@ impl Predictor {
             calibration,
             shape: [channels, height, width],
             steering: *steering,
-            bar,
+            observer: observer.as_ref(),
             pass,
             scratches: Scratches::default(),
         };
@@ -143,10 +145,13 @@ impl Predictor {
             random.set_stream(sample);
             course.steer(of, steering.rate_of(seed, sample), random)
         };
-        match course.runner.is_lowered() {
+        observer.begin((steering.steps * samples.len()) as u64, 0);
+        let kept = match course.runner.is_lowered() {
             true => samples.par_iter_mut().enumerate().map(steer).collect(),
             false => samples.iter_mut().enumerate().map(steer).collect(),
-        }
+        };
+        observer.end();
+        kept
     }
 }
 
@@ -160,7 +165,7 @@ struct Course<'a> {
     /// Channels, height and width of images.
     shape: [usize; 3],
     steering: Steering,
-    bar: &'a ProgressBar,
+    observer: &'a dyn Observer,
     /// Support images of a pass.
     pass: usize,
     scratches: Scratches,
@@ -183,7 +188,7 @@ impl Course<'_> {
         for step in 0..=steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
-            self.bar.inc(u64::from(step > 0));
+            self.observer.advance(u64::from(step > 0));
             if step == 0 {
                 worst = loss + TOLERANCE;
             }
@@ -205,7 +210,8 @@ impl Course<'_> {
             for (index, gradient) in gradient.iter().enumerate() {
                 let parameter = &self.architecture.parameters[index];
                 let weights = &mut prediction.weights[index];
-                if prediction.labels[index] == Filled::Predicted && gradient.len() == weights.len()
+                if prediction.labels[index] == ValueSource::Predicted
+                    && gradient.len() == weights.len()
                 {
                     let momentum = &mut momenta[index];
                     match matrix(parameter) {

@@ -14,7 +14,7 @@ use crate::{
     graph::Architecture,
     onnx::{Model, atomic, sha256},
     ops::{registry, resolve},
-    predictor::InputConfig,
+    predictor::{InputConfig, Predictor},
     spaces::Space,
 };
 
@@ -50,6 +50,22 @@ pub struct ZooHeader {
 }
 
 impl ZooHeader {
+    /// Of a zoo of networks from elsewhere, for the images and classes that a predictor's networks
+    /// know.
+    pub fn for_imports(name: String, predictor: &Predictor) -> Self {
+        let config = &predictor.config;
+        Self {
+            format_version: FORMAT_VERSION,
+            name,
+            space: config.training.space.clone(),
+            data_hash: config.training.data_hash.clone(),
+            classes: config.classes.clone(),
+            input: config.input.clone(),
+            precision: Precision::F32,
+            config: None,
+        }
+    }
+
     /// SHA-256 of the configuration, in hexadecimal.
     pub fn config_hash(&self) -> Option<String> {
         let json = serde_json::to_vec(self.config.as_ref()?).ok()?;

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::digits::write_idx;
+use super::{beside, digits::write_idx};
 
 pub fn weightsmith(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weightsmith"));
@@ -24,12 +24,7 @@ fn named(name: &str) -> String {
 }
 
 fn shared(path: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
-    if !path.exists() {
-        println!("skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path.display().to_string())
+    beside::shared(path).map(|path| path.display().to_string())
 }
 
 fn predict(model: &str, out: &Path, further: &[&str]) -> Output {

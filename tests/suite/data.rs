@@ -13,6 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use tempfile::{TempDir, tempdir};
 use weightsmith::data::{Augmentation, Batcher, Cache, DataError, Dataset, Split};
 
+use super::beside::shared;
+
 type Files = Vec<(String, Vec<u8>)>;
 
 fn open(path: &Path, split: Split) -> Result<Dataset, DataError> {
@@ -365,18 +367,9 @@ fn any_dataset_feeds_any_size() {
     assert_eq!(batcher.range(0..2).0.len(), 32);
 }
 
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there", path.display());
-    None
-}
-
 #[test]
 fn mnist() {
-    let Some(path) = shared("mnist") else { return };
+    let Some(path) = shared("data/mnist") else { return };
     let cache = tempdir().unwrap();
     let cache = Cache::at(cache.path());
     let [train, val, test] = [Split::Train, Split::Val, Split::Test]
@@ -393,7 +386,7 @@ fn mnist() {
 
 #[test]
 fn cifar10() {
-    let Some(path) = shared("cifar10_jpeg.tar.xz") else { return };
+    let Some(path) = shared("data/cifar10_jpeg.tar.xz") else { return };
     let folder = tempdir().unwrap();
     let cache = Cache::at(folder.path());
     let start = Instant::now();

@@ -15,7 +15,7 @@ use weightsmith::{
     ops::{registry, resolve},
 };
 
-use super::whole_files::{outputs, shared};
+use super::{beside::shared, whole_files::outputs};
 
 const MEMBERS: u64 = 3;
 
@@ -66,7 +66,7 @@ fn models() -> Vec<Model> {
     let named = ["lenet-5", "resnet-20"].map(|name| named.join(format!("{name}.onnx")));
     // A network of nodes that are constants, one of opset 3, and two trained ones.
     let names = ["mnist_cntk", "light_squeezenet", "resnet_2b", "cifar_base_kw"];
-    let shared = shared()
+    let shared = shared("onnx")
         .into_iter()
         .flat_map(|folder| names.map(|name| folder.join(format!("{name}.onnx"))));
     named.into_iter().chain(shared).map(|path| Model::open(&path).unwrap()).collect()

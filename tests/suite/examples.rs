@@ -16,6 +16,13 @@ fn run(name: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn a_program_fills_a_network() {
+    let text = run("fill", &[]);
+    assert!(text.contains(" 0 skipped"), "{text}");
+    assert!(text.contains("weight"), "{text}");
+}
+
+#[test]
 fn an_operator_of_another_crate_is_filled_and_run() {
     let text = run("custom_node", &[]);
     assert!(text.contains("never met com.example::ScaledTanhConv"));

@@ -24,8 +24,8 @@ use weightsmith::{
 };
 
 use super::{
+    beside::shared,
     cli::{json, weightsmith},
-    whole_files::shared,
 };
 
 fn resolved(name: &str, onnx: Vec<u8>) -> Architecture {
@@ -205,7 +205,7 @@ fn trained(folder: &Path, name: &str) -> (PathBuf, Architecture, Vec<Vec<f32>>) 
 
 #[test]
 fn trained_networks_come_into_the_gauge() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = shared("onnx") else { return };
     let predictor = bundled("cifar10", &Device::flex()).unwrap();
     for name in TRAINED {
         let (_, architecture, weights) = trained(&folder, name);
@@ -263,7 +263,7 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
     let lenet = named("lenet-5");
     let weights = random_weights(&lenet, &mut random);
     cases.push((graph, lenet, weights));
-    if let Some(shared) = shared() {
+    if let Some(shared) = shared("onnx") {
         cases.extend(TRAINED.map(|name| trained(&shared, name)));
     }
     for (graph, architecture, weights) in cases {

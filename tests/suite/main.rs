@@ -1,6 +1,7 @@
 //! The integration tests, in one binary because each would link burn.
 
 mod bad_files;
+mod beside;
 mod cli;
 mod corpus;
 mod data;
@@ -10,6 +11,7 @@ mod ensembles;
 mod examples;
 mod execution;
 mod exports;
+mod filling;
 mod fingerprint;
 mod functions;
 mod gauge;
@@ -26,7 +28,6 @@ mod ranking;
 mod sampling;
 mod spaces;
 mod steering;
-mod token_kernels;
 mod training;
 mod transfer;
 mod whole_files;

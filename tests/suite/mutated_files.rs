@@ -1,7 +1,5 @@
 //! The reader on mutated real files: an error or an architecture, never a panic.
 
-use std::path::Path;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -10,6 +8,8 @@ use weightsmith::{
     onnx::Model,
     ops::{registry, resolve},
 };
+
+use super::beside::all_onnx_files;
 
 /// Mutations of all files together.
 const CASES: u64 = 12_000;
@@ -44,18 +44,12 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
 
 #[test]
 fn mutated_real_files_never_panic() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        println!("skipped: {} is not there", folder.display());
-        return;
-    };
-    let files: Vec<Vec<u8>> = entries
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "onnx"))
-        .filter(|entry| entry.metadata().unwrap().len() <= LARGEST)
-        .map(|entry| std::fs::read(entry.path()).unwrap())
+    let files: Vec<Vec<u8>> = all_onnx_files()
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .filter(|bytes| bytes.len() as u64 <= LARGEST)
         .collect();
-    assert!(files.len() >= 5);
+    assert!(files.len() >= 20);
     let read: usize = (0..CASES)
         .into_par_iter()
         .map(|case| {

@@ -1,7 +1,5 @@
 //! Real files, executed by the reference executor and by tract.
 
-use std::path::{Path, PathBuf};
-
 use burn::tensor::Device;
 use onnx_protobuf::{ModelProto, TensorProto};
 use protobuf::Message;
@@ -17,14 +15,7 @@ use weightsmith::{
     ops::{Array, registry, resolve},
 };
 
-pub(super) fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx");
-    if !folder.is_dir() {
-        println!("skipped: {} is not there", folder.display());
-        return None;
-    }
-    Some(folder)
-}
+use super::beside::{all_onnx_files, shared};
 
 /// Our outputs and tract's for one random input, the same for all models of one shape.
 pub(super) fn outputs(model: &Model) -> (Vec<f32>, Vec<f32>) {
@@ -104,7 +95,7 @@ fn for_tract(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn real_files_execute_as_in_tract() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = shared("onnx") else { return };
     let names = [
         "resnet_2b",
         "cifar_base_kw",
@@ -133,13 +124,8 @@ fn real_files_execute_as_in_tract() {
 
 #[test]
 fn every_file_is_read_and_an_unchanged_write_is_the_same_bytes() {
-    let Some(folder) = shared() else { return };
     let mut read = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "onnx") {
-            continue;
-        }
+    for path in all_onnx_files() {
         let model = Model::open(&path).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
         resolve(&mut architecture, registry()).unwrap();

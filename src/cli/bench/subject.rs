@@ -21,10 +21,7 @@ use crate::{
     zoo::Retrieval,
 };
 
-use super::{
-    super::{Failure, evaluate::stored_weights},
-    held_out::HeldOut,
-};
+use super::{super::Failure, held_out::HeldOut};
 
 /// What `--predictor` begins with for a folder of filled networks.
 const FILES: &str = "files:";
@@ -257,7 +254,7 @@ impl Subject {
         };
         let write = |filled: &FilledNetwork| -> Result<Vec<u8>, Failure> {
             let mut bytes = Vec::new();
-            splice::write(&network.model, &filled.fills(&network), &mut bytes)?;
+            splice::write(&network.model, &filled.fills(), &mut bytes)?;
             Ok(bytes)
         };
         let written = filled.iter().map(write).collect::<Result<Vec<_>, Failure>>()?;
@@ -301,7 +298,7 @@ impl Candidate {
     }
 
     fn new(network: Network) -> Result<Self, Failure> {
-        let weights = stored_weights(&network)?;
+        let weights = network.stored_weights()?;
         Ok(Self { network, weights })
     }
 }

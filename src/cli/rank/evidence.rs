@@ -5,10 +5,8 @@ use std::path::Path;
 use safetensors::Dtype;
 
 use crate::{
-    cli::{
-        Failure,
-        network::{Network, stem},
-    },
+    cli::Failure,
+    fill::{Network, stem},
     onnx::{
         atomic,
         safetensors::{self as st, Entry},

@@ -11,8 +11,7 @@ use serde::Serialize;
 
 use crate::{
     fill::Network,
-    graph::DimBindings,
-    onnx::{Model, atomic},
+    onnx::atomic,
     ops::registry,
     rank::{Record, spread},
 };
@@ -75,16 +74,16 @@ impl Rank {
         let judge = self.judging.judge(common)?;
         let bar = super::bar(files.len(), common);
         let judged = spread(files.iter(), self.judging.jobs(), |file| {
-            let record = Model::open(std::path::Path::new(file))
-                .map_err(Failure::from)
-                .and_then(|model| Network::of(model, DimBindings::default()))
-                .and_then(|network| match network.unsupported().first() {
-                    Some(why) => Err(why.clone().into()),
-                    None => {
-                        if let Some(folder) = &self.evidence {
-                            evidence::write(folder, &network, &judge.probe)?;
+            let record =
+                Network::open(file).map_err(Failure::from).and_then(|network| {
+                    match network.unsupported().first() {
+                        Some(why) => Err(why.clone().into()),
+                        None => {
+                            if let Some(folder) = &self.evidence {
+                                evidence::write(folder, &network, &judge.probe)?;
+                            }
+                            Ok(judge.judge(&network.architecture, registry())?)
                         }
-                        Ok(judge.judge(&network.architecture, registry())?)
                     }
                 });
             bar.inc(1);

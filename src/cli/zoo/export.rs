@@ -1,18 +1,14 @@
 //! `weightsmith zoo export`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::{
-    fill::{Network, fills},
+    fill::{Network, export_checkpoint},
     graph::DimBindings,
-    onnx::{
-        Model, atomic,
-        splice::{self, Changes},
-    },
-    zoo::{Record, Tensors},
+    onnx::Model,
 };
 
 use super::{
@@ -52,21 +48,7 @@ impl Export {
             None => zoo.graph(record)?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
-        let found = network.architecture.fingerprint();
-        if found != record.fingerprint {
-            return Err(format!(
-                "{} is graph {found:016x}; the checkpoint is of graph {:016x}",
-                network.model.name(),
-                record.fingerprint
-            )
-            .into());
-        }
-        let weights = zoo.weights(record, &network.architecture)?;
-        let changes = Changes { metadata: metadata(record), ..fills(&network, &weights) };
-        let tensors = self.out.with_extension("safetensors");
-        save(&tensors, &zoo.tensors(record)?)?;
-        atomic::write(&self.out, |out| splice::write(&network.model, &changes, out))
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
+        let tensors = export_checkpoint(&zoo, record, &network, &self.out)?;
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -79,24 +61,4 @@ impl Export {
         }
         Ok(Exit::Success)
     }
-}
-
-fn save(path: &Path, tensors: &Tensors) -> Result<(), Failure> {
-    let written = atomic::write(path, |out| out.write_all(tensors.bytes()));
-    written.map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// Where the weights come from.
-fn metadata(record: &Record) -> Vec<(String, String)> {
-    let mut entries = vec![
-        ("weightsmith.tool", format!("weightsmith {}", env!("CARGO_PKG_VERSION"))),
-        ("weightsmith.tensors", record.tensors.clone()),
-        ("weightsmith.steps", record.step.to_string()),
-        ("weightsmith.licence", record.licence.clone()),
-    ];
-    if let Some(lineage) = &record.lineage {
-        entries.push(("weightsmith.predictor", lineage.predictor.clone()));
-        entries.push(("weightsmith.predictor_hash", lineage.hash.clone()));
-    }
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -1,6 +1,6 @@
 //! Whole real topologies against tract, with weights that tell channels apart.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use onnx_protobuf::ModelProto;
 use protobuf::Message;
@@ -9,18 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use weightsmith::graph::{Architecture, Role, Tensor};
 
 use super::{
+    super::beside,
     compare::{Value, difference, ours, read, stored, tract},
     model::floats,
 };
 
-/// A file that stands beside the checkout; `None`, with a word about it, where there is none.
+/// The bytes of a file beside the repository.
 fn shared(name: &str) -> Option<Vec<u8>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx").join(name);
-    let bytes = fs::read(&path).ok();
-    if bytes.is_none() {
-        println!("skipped: {} is not there", path.display());
-    }
-    bytes
+    beside::shared(&format!("onnx/{name}")).map(|path| fs::read(path).unwrap())
 }
 
 fn uniform(random: &mut ChaCha8Rng, low: f32, high: f32, count: usize) -> Vec<f32> {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::{
     data::Dataset,
     evaluate::{Comparison, Interval},
-    fill::{TOOL, support_set, validation_set},
+    fill::{FillError, TOOL, support_set, validation_set},
     memory,
     onnx::atomic,
     predictor::Predictor,
@@ -167,7 +167,7 @@ impl Ablate {
         let AblationConfig { rows, images, draws, .. } = &config;
         let setting = (rows, images, draws, &predictors, &test.hash, common.seed);
         let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
-        let open = |wanted: bool, set: fn(&Path, &Predictor) -> Result<Dataset, Failure>| {
+        let open = |wanted: bool, set: fn(&Path, &Predictor) -> Result<Dataset, FillError>| {
             wanted.then(|| set(&self.data, judged[0].reference())).transpose()
         };
         let support = open(config.rows.iter().any(|row| row.steering.is_some()), support_set)?;
