@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use crate::{
     data::Dataset,
-    evaluate::he_initialisation,
     fill::{FilledNetwork, Network, support_set},
     graph::Architecture,
     onnx::{sha256, splice},
@@ -20,6 +19,7 @@ use crate::{
         BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
         Support, bundled,
     },
+    weights::he_initialisation,
 };
 
 use super::{

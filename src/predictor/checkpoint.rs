@@ -11,6 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    FileError,
     encoder::NodeEncoder,
     neural::{self, Entry},
     onnx::safetensors::{Entry as Stored, write as write_safetensors},
@@ -45,7 +46,7 @@ impl Predictor {
             let path = folder.join(name);
             match std::fs::read(&path) {
                 Ok(bytes) => Ok((path, bytes)),
-                Err(source) => Err(PredictorError::Io { path, source }),
+                Err(error) => Err(PredictorError::from(FileError { path, error })),
             }
         };
         let (config_path, config) = read("config.json")?;
@@ -94,8 +95,7 @@ impl Predictor {
         entries: &[Entry],
         values: &[f32],
     ) -> Result<(), PredictorError> {
-        let io = |path: PathBuf| move |source| PredictorError::Io { path, source };
-        std::fs::create_dir_all(folder).map_err(io(folder.to_owned()))?;
+        std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let mut start = 0;
         let stored: Vec<Stored> = entries
             .iter()
@@ -108,7 +108,7 @@ impl Predictor {
             .collect();
         let path = folder.join("model.safetensors");
         crate::onnx::atomic::write(&path, |out| write_safetensors(out, &stored))
-            .map_err(io(path.clone()))?;
+            .map_err(FileError::at(&path))?;
         let mut json =
             serde_json::to_vec_pretty(config).map_err(|error| PredictorError::Checkpoint {
                 path: folder.join("config.json"),
@@ -116,7 +116,9 @@ impl Predictor {
             })?;
         json.push(b'\n');
         let path = folder.join("config.json");
-        crate::onnx::atomic::write(&path, |out| out.write_all(&json)).map_err(io(path.clone()))
+        crate::onnx::atomic::write(&path, |out| out.write_all(&json))
+            .map_err(FileError::at(&path))?;
+        Ok(())
     }
 }
 

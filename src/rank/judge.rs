@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Instant};
 
-use crate::{graph::Architecture, ops::Registry};
+use crate::{FileError, graph::Architecture, ops::Registry};
 
-use super::{Cache, CacheError, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
+use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
 
 /// Some scores, and what they probe graphs with.
 pub struct Judge {
@@ -28,7 +28,7 @@ impl Judge {
         &self,
         architecture: &Architecture,
         registry: &'static Registry,
-    ) -> Result<Record, CacheError> {
+    ) -> Result<Record, FileError> {
         let start = Instant::now();
         let live = Live::of(architecture, registry);
         let prints = fingerprint(architecture, &live);

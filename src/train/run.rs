@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    corpus,
+    FileError, corpus,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
     execute::Scratches,
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
         let registry = registry();
         let vocabulary = Vocabulary::of(registry);
         let encoder = &config.network.encoder;
-        encoder.check(options.node_encoder.as_deref()).map_err(TrainError::Mismatch)?;
+        encoder.check(options.node_encoder.as_deref())?;
         let space = Space::load(&config.space)?;
         let [channels, ..] = space.input;
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
@@ -139,8 +139,7 @@ impl<'a> Run<'a> {
             },
         };
         let folder = &config.out;
-        std::fs::create_dir_all(folder)
-            .map_err(|source| TrainError::Io { path: folder.clone(), source })?;
+        std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let saved = state::load(folder, config)?;
         if saved.is_some() && !options.resume {
             return Err(TrainError::State {

@@ -15,6 +15,7 @@ mod filling;
 mod fingerprint;
 mod functions;
 mod gauge;
+mod imports;
 mod independent_reader;
 mod kept_results;
 mod kernels;
