@@ -155,7 +155,7 @@ fn log_to_stderr(common: &Common) {
 
 /// The error and its causes, joined.
 fn one_line(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain = std::iter::successors(Some(error), |&error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     texts.join(": ").replace('\n', " ")
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     ops::Range,
     path::{Path, PathBuf},
 };
