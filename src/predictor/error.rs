@@ -22,6 +22,16 @@ pub enum PredictorError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A tensor of `model.safetensors` that is missing, damaged, or of another network.
+    #[error("{}: tensor '{tensor}' {problem}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A tensor that keeps another predictor from starting where this one ended.
     #[error("cannot start from predictor '{predictor}': its tensor '{tensor}' {problem}")]
     Start {

@@ -72,6 +72,18 @@ impl Seen {
         }
     }
 
+    /// What this one was trained on and the other was not.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let rest = |a: &Option<Sketch>, b: &Option<Sketch>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.without(b)),
+            (one, _) => one.clone(),
+        };
+        Self {
+            graphs: rest(&self.graphs, &other.graphs),
+            images: rest(&self.images, &other.images),
+        }
+    }
+
     /// The sketch of a data set's images.
     pub fn images_of(data: &Dataset) -> Sketch {
         (0..data.len()).map(|index| data.image_hash(index)).collect()

@@ -124,6 +124,7 @@ impl<'a> Run<'a> {
             InputConfig { mean: normalisation.mean.clone(), std: normalisation.std.clone(), size };
         let predictor = PredictorConfig {
             format_version: FORMAT_VERSION,
+            base: None,
             name: config.name.clone(),
             vocabulary: vocabulary.names().to_vec(),
             vocabulary_hash: vocabulary.hash(),

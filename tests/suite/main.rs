@@ -25,6 +25,7 @@ mod named;
 mod natural_inputs;
 mod operators;
 mod predictor;
+mod publishing;
 mod ranking;
 mod sampling;
 mod spaces;
