@@ -7,19 +7,19 @@ use crate::{
 };
 
 /// Nodes by family, parameters by how they will be filled.
-pub(super) struct ByFilling {
-    registry: &'static Registry,
+pub(super) struct ByFilling<'a> {
+    registry: &'a Registry,
     labels: Vec<Filled>,
 }
 
-impl ByFilling {
-    pub(super) fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
+impl<'a> ByFilling<'a> {
+    pub(super) fn new(architecture: &Architecture, registry: &'a Registry) -> Self {
         let labels = expected(architecture, |id| architecture.holds_value(id));
         Self { registry, labels }
     }
 }
 
-impl Paint for ByFilling {
+impl Paint for ByFilling<'_> {
     fn node(&self, node: &Node) -> Option<Ink> {
         let ink = |name, colour| Some(Ink { name, colour });
         match self.registry.find(node).ok().map(Operator::family)? {

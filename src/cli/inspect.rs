@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     graph::Role,
     onnx::atomic,
-    ops::{FamilySummary, Summary, registry},
+    ops::{FamilySummary, Summary},
 };
 
 use super::{Common, Exit, Failure, drawing::ByFilling, network::NetworkArgs, print, print_json};
@@ -31,20 +31,21 @@ impl Inspect {
         let network = self.network.read()?;
         let (model, architecture) = (&network.model, &network.architecture);
         if let Some(path) = &self.dot {
-            let known =
-                |node: &crate::graph::Node| registry().get(&node.domain, &node.op_type).is_some();
+            let known = |node: &crate::graph::Node| {
+                network.registry.get(&node.domain, &node.op_type).is_some()
+            };
             let dot = architecture.to_dot(known);
             atomic::write(path, |out| out.write_all(dot.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         if let Some(path) = &self.svg {
             let svg = architecture
-                .to_svg(&ByFilling::new(architecture, registry()))
+                .to_svg(&ByFilling::new(architecture, &network.registry))
                 .map_err(|error| format!("{}: {error}; --dot draws it", model.name()))?;
             atomic::write(path, |out| out.write_all(svg.as_bytes()))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        let summary = Summary::of(architecture, registry());
+        let summary = Summary::of(architecture, &network.registry);
         let unsupported = network.unsupported();
         let fact = |name: &str, shape: Option<&[usize]>| json!({ "name": name, "shape": shape });
         let outputs: Vec<_> = architecture

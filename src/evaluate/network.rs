@@ -7,7 +7,7 @@ use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
     execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
     graph::{Architecture, Tensor},
-    ops::{Array, registry},
+    ops::{Array, Registry},
     predictor::InputConfig,
 };
 
@@ -36,17 +36,19 @@ pub enum EvaluateError {
 /// Scores of [`tally`].
 pub fn judge(
     architecture: &Architecture,
+    registry: &Registry,
     weights: &[Vec<f32>],
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
 ) -> Result<Scores, EvaluateError> {
-    Ok(tally(architecture, weights, data, input, limit)?.scores())
+    Ok(tally(architecture, registry, weights, data, input, limit)?.scores())
 }
 
 /// Judges what [`logits`] says of the first `limit` images of a data set.
 pub fn tally(
     architecture: &Architecture,
+    registry: &Registry,
     weights: &[Vec<f32>],
     data: &Dataset,
     input: &InputConfig,
@@ -54,7 +56,7 @@ pub fn tally(
 ) -> Result<Tally, EvaluateError> {
     let classes = data.classes.len();
     let mut tally = Tally::new(classes);
-    let (rows, labels) = logits(architecture, weights, data, input, limit)?;
+    let (rows, labels) = logits(architecture, registry, weights, data, input, limit)?;
     if rows.len() != labels.len() * classes {
         let own = rows.len() / labels.len().max(1);
         return Err(EvaluateError::Mismatch(format!(
@@ -70,6 +72,7 @@ pub fn tally(
 /// and labels. `weights` are by parameter.
 pub fn logits(
     architecture: &Architecture,
+    registry: &Registry,
     weights: &[Vec<f32>],
     data: &Dataset,
     input: &InputConfig,
@@ -87,9 +90,9 @@ pub fn logits(
     }
     let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
     let count = limit.min(data.len());
-    match Program::compile(architecture, registry()) {
+    match Program::compile(architecture, registry) {
         Ok(program) => Ok(fast(&program, weights, &batcher, count, [channels, height, width])),
-        Err(_) => slow(architecture, weights, &batcher, count),
+        Err(_) => slow(architecture, registry, weights, &batcher, count),
     }
 }
 
@@ -121,6 +124,7 @@ fn fast(
 /// size written into its reshapes.
 fn slow(
     architecture: &Architecture,
+    registry: &Registry,
     weights: &[Vec<f32>],
     batcher: &Batcher,
     count: usize,
@@ -130,7 +134,7 @@ fn slow(
     let (mut logits, mut labels) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (image, label) = batcher.range(index..index + 1);
-        logits.extend(run_reference(architecture, weights, &shape, &image)?);
+        logits.extend(run_reference(architecture, registry, weights, &shape, &image)?);
         labels.extend(label);
     }
     Ok((logits, labels))
@@ -140,6 +144,7 @@ fn slow(
 /// on the CPU. `weights` are by parameter; empty ones count as missing.
 pub fn run_reference(
     architecture: &Architecture,
+    registry: &Registry,
     weights: &[Vec<f32>],
     shape: &[usize],
     input: &[f32],
@@ -148,6 +153,6 @@ pub fn run_reference(
     let weights = upload_weights(architecture, weights, &device);
     let input = Tensor { shape: shape.to_vec(), data: input.to_vec() };
     let input = Array::upload(&input, &device);
-    let outputs = execute(architecture, registry(), &weights, &[input], &device)?;
+    let outputs = execute(architecture, registry, &weights, &[input], &device)?;
     Ok(outputs.first().map(Array::download).unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! A network made ready to run in batches, by whatever runs it fastest.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 
 use crate::{
@@ -26,13 +28,13 @@ pub enum Runner {
         /// The architecture.
         architecture: Box<Architecture>,
         /// Its operators.
-        registry: &'static Registry,
+        registry: Arc<Registry>,
     },
 }
 
 impl Runner {
     /// Prepares an architecture.
-    pub fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
+    pub fn new(architecture: &Architecture, registry: &Arc<Registry>) -> Self {
         match Program::compile(architecture, registry) {
             Ok(program) => Self::Kernels(program),
             Err(_) => Self::without_kernels(architecture, registry),
@@ -40,8 +42,11 @@ impl Runner {
     }
 
     /// Prepares an architecture to run on burn, kernels or not: what kernels are measured against.
-    pub fn without_kernels(architecture: &Architecture, registry: &'static Registry) -> Self {
-        Self::Reference { architecture: Box::new(architecture.clone()), registry }
+    pub fn without_kernels(architecture: &Architecture, registry: &Arc<Registry>) -> Self {
+        Self::Reference {
+            architecture: Box::new(architecture.clone()),
+            registry: Arc::clone(registry),
+        }
     }
 
     /// Whether every operator has a kernel.

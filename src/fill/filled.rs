@@ -1,6 +1,6 @@
 //! A network with the weights that were written for it: its report, its files, its state dict.
 
-use std::{borrow::Cow, io, path::Path};
+use std::{borrow::Cow, io, path::Path, sync::Arc};
 
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -16,7 +16,7 @@ use crate::{
         sha256,
         splice::{Changes, Fill},
     },
-    ops::registry,
+    ops::Registry,
     predictor::{
         CalibrationImages, CalibrationSource, Filled, InputConfig, Prediction, Predictor,
         PredictorError, Sampling, Support, calibrate,
@@ -89,12 +89,13 @@ pub enum Unlabelled<'a> {
 /// [`consensus`].
 pub fn agreeing(
     architecture: &Architecture,
+    registry: &Arc<Registry>,
     networks: &[&[Vec<f32>]],
     images: &Unlabelled,
 ) -> Result<usize, Failure> {
     let (logits, count): (Vec<Vec<f32>>, usize) = match images {
         Unlabelled::Learned(images) => {
-            let runner = Runner::new(architecture, registry());
+            let runner = Runner::new(architecture, registry);
             let [batch, channels, height, width] = images.shape;
             let view = Images { batch, channels, height, width, data: &images.data };
             let of = |weights: &&[Vec<f32>]| {
@@ -105,7 +106,7 @@ pub fn agreeing(
         }
         Unlabelled::Data(data, input) => {
             let of = |weights: &&[Vec<f32>]| {
-                Ok(logits(architecture, weights, data, input, UNLABELLED_IMAGES)?.0)
+                Ok(logits(architecture, registry, weights, data, input, UNLABELLED_IMAGES)?.0)
             };
             let logits = networks.iter().map(of).collect::<Result<_, Failure>>()?;
             (logits, data.len().min(UNLABELLED_IMAGES))
@@ -119,11 +120,12 @@ pub fn agreeing(
 /// Weights with batch-normalisation statistics measured on images.
 pub fn recalibrated(
     architecture: &Architecture,
+    registry: &Arc<Registry>,
     weights: Vec<Vec<f32>>,
     images: &CalibrationImages,
 ) -> Result<Vec<Vec<f32>>, PredictorError> {
     let mut prediction = Prediction::from_elsewhere(architecture, weights);
-    calibrate(architecture, registry(), &mut prediction, images)?;
+    calibrate(architecture, registry, &mut prediction, images)?;
     Ok(prediction.weights)
 }
 
@@ -140,14 +142,15 @@ impl FilledNetwork {
         let architecture = &network.architecture;
         let mut samples = predictor.sample(
             architecture,
-            registry(),
+            &network.registry,
             |id| architecture.holds_value(id),
             sampling,
         )?;
         let mut kept = Vec::new();
         if let Some(support) = support {
             let stream = [sampling.seed, sampling.first as u64];
-            kept = predictor.steer(architecture, registry(), &mut samples, support, stream)?;
+            kept =
+                predictor.steer(architecture, &network.registry, &mut samples, support, stream)?;
         }
         let finish = |prediction| Self::of(network, prediction, images, source);
         let mut filled: Vec<Self> =
@@ -169,7 +172,7 @@ impl FilledNetwork {
         images: &CalibrationImages,
         source: CalibrationSource,
     ) -> Result<Self, PredictorError> {
-        let problem = calibrate(&network.architecture, registry(), &mut prediction, images)?;
+        let problem = calibrate(&network.architecture, &network.registry, &mut prediction, images)?;
         let measured = prediction.labels.contains(&Filled::Calibrated);
         let calibration = if measured { source } else { CalibrationSource::None };
         let notices = problem.map(|problem| {
@@ -200,7 +203,7 @@ impl FilledNetwork {
     ) -> Result<usize, Failure> {
         let weights: Vec<&[Vec<f32>]> =
             samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();
-        agreeing(&network.architecture, &weights, images)
+        agreeing(&network.architecture, &network.registry, &weights, images)
     }
 
     /// The sample that gets most of the validation images of a data set right.
@@ -215,7 +218,14 @@ impl FilledNetwork {
         let mut best = (0, -1.0);
         for (index, sample) in samples.iter().enumerate() {
             let weights = &sample.prediction.weights;
-            let scores = judge(&network.architecture, weights, &data, input, VALIDATION_IMAGES)?;
+            let scores = judge(
+                &network.architecture,
+                &network.registry,
+                weights,
+                &data,
+                input,
+                VALIDATION_IMAGES,
+            )?;
             if scores.top1 > best.1 {
                 best = (index, scores.top1);
             }

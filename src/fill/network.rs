@@ -1,12 +1,14 @@
 //! A network file, read and resolved.
 
+use std::sync::Arc;
+
 use crate::{
     graph::{Architecture, DimBindings, Layout, NodeIndex, Role},
     onnx::{
         Model,
         names::{Hints, state_dict_names},
     },
-    ops::{Resolution, registry, resolve},
+    ops::{Registry, Resolution, resolve},
 };
 
 use super::Failure;
@@ -22,13 +24,24 @@ pub struct Network {
     pub resolution: Resolution,
     /// State-dict name of every parameter.
     pub names: Vec<String>,
+    /// The operators it was resolved with.
+    pub registry: Arc<Registry>,
 }
 
 impl Network {
     /// Resolves the graph of a model.
     pub fn of(model: Model, dims: DimBindings) -> Result<Self, Failure> {
+        Self::with_registry(model, dims, Registry::standard())
+    }
+
+    /// As [`Network::of`], with operators of the caller's.
+    pub fn with_registry(
+        model: Model,
+        dims: DimBindings,
+        registry: Arc<Registry>,
+    ) -> Result<Self, Failure> {
         let mut architecture = Architecture::from_model_with(&model, dims)?;
-        let resolution = resolve(&mut architecture, registry())
+        let resolution = resolve(&mut architecture, &registry)
             .map_err(|error| format!("{}: {error}", model.name()))?;
         let hints: Vec<Hints> = architecture
             .parameters
@@ -47,7 +60,7 @@ impl Network {
             })
             .collect();
         let names = state_dict_names(&hints);
-        Ok(Self { model, architecture, resolution, names })
+        Ok(Self { model, architecture, resolution, names, registry })
     }
 
     /// Whether PyTorch stores a parameter transposed: matrices that the file keeps `[in, out]`.

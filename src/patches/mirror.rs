@@ -149,14 +149,14 @@ mod tests {
         execute::{Images, NormStatistics, Runner, Scratch},
         graph::Attribute,
         onnx::Model,
-        ops::{registry, resolve, resolve_with_input},
+        ops::{Registry, resolve, resolve_with_input},
         spaces::{Space, plain_cnn},
     };
 
     fn architecture(name: &str, onnx: bytes::Bytes) -> Architecture {
         let model = Model::from_bytes(name, onnx).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
         architecture
     }
 
@@ -167,7 +167,9 @@ mod tests {
             let graph = Space::load("corpus").unwrap().sample(seed).unwrap();
             let mut architecture = architecture(&graph.name, graph.onnx);
             // Odd extents and kernels: strides meet the same pixels from both sides.
-            if resolve_with_input(&mut architecture, &[1, 3, 33, 33], registry()).is_err() {
+            if resolve_with_input(&mut architecture, &[1, 3, 33, 33], &Registry::standard())
+                .is_err()
+            {
                 continue;
             }
             let is_even = |node: &crate::graph::Node| {
@@ -177,9 +179,9 @@ mod tests {
             if architecture.dag.node_weights().any(is_even) {
                 continue;
             }
-            let Some(mirror) = Mirror::of(&architecture, registry()) else { continue };
+            let Some(mirror) = Mirror::of(&architecture, &Registry::standard()) else { continue };
             tried += 1;
-            let runner = Runner::new(&architecture, registry());
+            let runner = Runner::new(&architecture, &Registry::standard());
             let mut weights: Vec<Vec<f32>> = architecture
                 .parameters
                 .iter()
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn turning_twice_changes_nothing() {
         let architecture = architecture("plain-cnn", plain_cnn().into());
-        let mirror = Mirror::of(&architecture, registry()).unwrap();
+        let mirror = Mirror::of(&architecture, &Registry::standard()).unwrap();
         let weights: Vec<Vec<f32>> = architecture
             .parameters
             .iter()

@@ -1,5 +1,7 @@
 //! Running statistics of batch normalisations, measured on the filled network.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -47,7 +49,7 @@ impl Predictor {
 /// statistics then keep their defaults.
 pub fn calibrate(
     architecture: &Architecture,
-    registry: &'static Registry,
+    registry: &Arc<Registry>,
     prediction: &mut Prediction,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {

@@ -3,6 +3,8 @@
 //! section 4.2). Gradients of matrices are orthogonalised, which makes a few steps count (Jordan et al.
 //! 2024, *Muon*).
 
+use std::sync::Arc;
+
 use indicatif::ProgressBar;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -93,7 +95,7 @@ impl Predictor {
     pub fn steer(
         &self,
         architecture: &Architecture,
-        registry: &'static Registry,
+        registry: &Arc<Registry>,
         samples: &mut [Prediction],
         support: &Support,
         [seed, first]: [u64; 2],

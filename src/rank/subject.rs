@@ -1,6 +1,9 @@
 //! A graph under judgement: what scores share, computed once.
 
-use std::cell::{OnceCell, RefCell};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,7 +44,7 @@ pub struct Subject<'a> {
     /// The graph at the size of the probe; at its own where it does not run at that.
     pub architecture: Architecture,
     /// Its operators.
-    pub registry: &'static Registry,
+    pub registry: Arc<Registry>,
     /// What it is probed with.
     pub probe: &'a Probe,
     /// He initialisation, by parameter.
@@ -68,11 +71,7 @@ pub(super) fn random(seed: u64, name: &str) -> ChaCha8Rng {
 
 impl<'a> Subject<'a> {
     /// Takes a resolved architecture.
-    pub fn new(
-        architecture: &'a Architecture,
-        registry: &'static Registry,
-        probe: &'a Probe,
-    ) -> Self {
+    pub fn new(architecture: &'a Architecture, registry: &Arc<Registry>, probe: &'a Probe) -> Self {
         let live = Live::of(architecture, registry);
         let weights = he_initialisation(architecture, probe.seed);
         Self::at(architecture, registry, probe, &probe.images, live, weights)
@@ -81,7 +80,7 @@ impl<'a> Subject<'a> {
     /// Reads images of this size.
     fn at(
         whole: &'a Architecture,
-        registry: &'static Registry,
+        registry: &Arc<Registry>,
         probe: &'a Probe,
         given: &'a CalibrationImages,
         live: Live,
@@ -100,7 +99,7 @@ impl<'a> Subject<'a> {
             live,
             weights,
             architecture: sized,
-            registry,
+            registry: Arc::clone(registry),
             probe,
             scratch: RefCell::default(),
             whole,
@@ -119,13 +118,13 @@ impl<'a> Subject<'a> {
         self.sharp.get_or_init(|| {
             let (live, weights) = (self.live.clone(), self.weights.clone());
             let given = &self.probe.sharp_images;
-            Box::new(Self::at(self.whole, self.registry, self.probe, given, live, weights))
+            Box::new(Self::at(self.whole, &self.registry, self.probe, given, live, weights))
         })
     }
 
     /// The whole network.
     pub(super) fn runner(&self) -> &Runner {
-        self.runner.get_or_init(|| Runner::new(&self.architecture, self.registry))
+        self.runner.get_or_init(|| Runner::new(&self.architecture, &self.registry))
     }
 
     /// Channels, height and width of what the graph reads.
@@ -273,7 +272,7 @@ impl<'a> Subject<'a> {
     pub(super) fn predicted(&self) -> Result<&[Vec<f32>], ScoreError> {
         if self.predicted.get().is_none() {
             let predictor = self.probe.predictor.as_ref().ok_or(ScoreError::NeedsPredictor)?;
-            let prediction = predictor.predict(&self.architecture, self.registry, |_| false)?;
+            let prediction = predictor.predict(&self.architecture, &self.registry, |_| false)?;
             let mut weights = prediction.weights;
             let missing = self.architecture.parameters.iter().zip(&weights).any(|(it, values)| {
                 values.is_empty() && !it.slots.is_empty() && it.len() != Some(0)

@@ -12,7 +12,7 @@ use rand::{
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    ops::registry,
+    ops::Registry,
     predictor::Condition,
     zoo::{Groups, Origin, Record, Zoo},
 };
@@ -30,6 +30,7 @@ const STREAM: u64 = 1 << 60;
 /// The zoo of a run.
 pub(super) struct Checkpoints {
     zoo: Zoo,
+    registry: Arc<Registry>,
     config: DenoisingConfig,
     seed: u64,
     /// Graphs of the space that the zoo has checkpoints of, by fingerprint.
@@ -58,7 +59,7 @@ impl Checkpoints {
                 continue;
             };
             if let Entry::Vacant(vacant) = graphs.entry(record.fingerprint) {
-                let (model, architecture) = zoo.graph(record)?;
+                let (model, architecture) = zoo.graph(record, &reader.registry)?;
                 let graph = PreparedGraph::resolved(model.name(), architecture, size, reader)?;
                 vacant.insert(Arc::new(graph));
             }
@@ -75,7 +76,8 @@ impl Checkpoints {
         let at = |share: f64| accuracies[((accuracies.len() - 1) as f64 * share) as usize];
         let range = [at(TAIL), at(1.0 - TAIL)];
         let (config, seed) = (config.denoising.clone(), config.seed);
-        Ok(Some(Self { zoo, config, seed, graphs, usable, range }))
+        let registry = Arc::clone(&reader.registry);
+        Ok(Some(Self { zoo, registry, config, seed, graphs, usable, range }))
     }
 
     /// Accuracies on validation images that count as quality 0 and 1.
@@ -106,7 +108,7 @@ impl Checkpoints {
         let graph = &self.graphs[&record.fingerprint];
         let mut weights = self.zoo.weights(record, &graph.architecture)?;
         if self.config.scrambled {
-            let groups = Groups::of(&graph.architecture, registry());
+            let groups = Groups::of(&graph.architecture, &self.registry);
             let mut permutations = groups.identity();
             permutations.iter_mut().for_each(|permutation| permutation.shuffle(random));
             weights = groups.permute(&weights, &permutations)?;

@@ -12,7 +12,7 @@ use crate::{
     kernels::cross_entropy,
     neural::{self, Entry},
     onnx::Model,
-    ops::{Vocabulary, registry},
+    ops::{Registry, Vocabulary},
     predictor::{Condition, Estimate, InputConfig, Job, Network, NetworkConfig},
 };
 
@@ -51,15 +51,16 @@ impl StepFixture {
     /// `kernels` are wanted.
     pub fn new(
         model: &Model,
+        registry: &Arc<Registry>,
         size: usize,
         batch: usize,
         network: &NetworkConfig,
         kernels: bool,
     ) -> Result<Self, TrainError> {
-        let vocabulary = Vocabulary::of(registry());
+        let vocabulary = Vocabulary::of(registry);
         let operators = vocabulary.len();
         let reader = GraphReader {
-            registry: registry(),
+            registry: Arc::clone(registry),
             vocabulary,
             node_encoder: None,
             sources: network.sources,
@@ -67,7 +68,7 @@ impl StepFixture {
         };
         let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {
-            graph.runner = Runner::without_kernels(&graph.architecture, registry());
+            graph.runner = Runner::without_kernels(&graph.architecture, registry);
         }
         let graph = Arc::new(graph);
         let channels = graph.architecture.inputs[0].shape.as_deref().and_then(|s| s.get(1));

@@ -11,12 +11,11 @@ use crate::{
     kernels::likeliest,
     neural::{download, normal},
     predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
-    spaces::{self, Space},
 };
 
-use super::{GraphReader, PreparedGraph, TrainError};
+use super::{GraphReader, GraphSource, PreparedGraph, TrainError};
 
-/// Validation graphs.
+/// Validation graphs, where there are so many.
 const GRAPHS: u64 = 12;
 /// Images per graph.
 const IMAGES: usize = 500;
@@ -42,16 +41,17 @@ pub struct Validated {
 }
 
 impl Validation {
-    /// Draws graphs and images.
+    /// Reads graphs and images.
     pub fn new(
-        space: &Space,
+        source: &GraphSource,
         reader: &GraphReader,
         input: &InputConfig,
         held_out: &Dataset,
     ) -> Result<Self, TrainError> {
-        let graphs = spaces::Split::Validation
-            .seeds(GRAPHS)
-            .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, reader))
+        let graphs = source
+            .validation(GRAPHS)?
+            .iter()
+            .map(|model| PreparedGraph::of(model, input.size, reader))
             .collect::<Result<_, TrainError>>()?;
         let batcher =
             Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;

@@ -1,8 +1,10 @@
 //! Networks from elsewhere as checkpoints of a zoo.
 
+use std::sync::Arc;
+
 use crate::{
     graph::Architecture,
-    ops::registry,
+    ops::Registry,
     predictor::{Predictor, calibrate},
 };
 
@@ -36,6 +38,7 @@ pub struct Imported {
 pub fn import(
     zoo: &mut Zoo,
     architecture: &Architecture,
+    registry: &Arc<Registry>,
     weights: &[Vec<f32>],
     predictor: &Predictor,
     provenance: Provenance,
@@ -47,10 +50,10 @@ pub fn import(
             zoo.folder().display()
         )));
     }
-    let mut gauge = predictor.predict(architecture, registry(), |_| false)?;
+    let mut gauge = predictor.predict(architecture, registry, |_| false)?;
     // Statistics that cannot be measured keep their defaults, and say nothing of the order.
-    calibrate(architecture, registry(), &mut gauge, &predictor.calibration_images())?;
-    let aligned = align(architecture, registry(), weights, &gauge.weights)?;
+    calibrate(architecture, registry, &mut gauge, &predictor.calibration_images())?;
+    let aligned = align(architecture, registry, weights, &gauge.weights)?;
     let tensors = Tensors::new(architecture, &aligned.weights, zoo.header().precision)
         .map_err(ZooError::Mismatch)?;
     let fingerprint = architecture.fingerprint();

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use crate::{
     data::Dataset,
     graph::Architecture,
-    ops::registry,
+    ops::Registry,
     predictor::{InputConfig, Predictor, bundled},
 };
 
@@ -64,7 +64,11 @@ impl Parent {
     }
 
     /// Weights by parameter; running statistics have their defaults.
-    pub(super) fn weights(&self, architecture: &Architecture) -> Result<Vec<Vec<f32>>, ZooError> {
-        Ok(self.predictor.predict(architecture, registry(), |_| false)?.weights)
+    pub(super) fn weights(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+    ) -> Result<Vec<Vec<f32>>, ZooError> {
+        Ok(self.predictor.predict(architecture, registry, |_| false)?.weights)
     }
 }

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     graph::{Architecture, Parameter, Role},
     neural::normal,
+    ops::Registry,
     predictor::Prediction,
 };
 
@@ -42,7 +43,12 @@ struct Descriptor {
 impl Retrieval {
     /// Opens a zoo. With several neighbours their weights are averaged, and normal noise of `noise`
     /// times the root mean square of each tensor is added: with many, the mean of the zoo plus noise.
-    pub fn open(folder: &Path, neighbours: usize, noise: f32) -> Result<Self, ZooError> {
+    pub fn open(
+        folder: &Path,
+        registry: &Registry,
+        neighbours: usize,
+        noise: f32,
+    ) -> Result<Self, ZooError> {
         let zoo = Zoo::open(folder)?;
         let mut graphs = Vec::new();
         for fingerprint in zoo.graphs() {
@@ -53,7 +59,7 @@ impl Retrieval {
             if matches!(record.origin, Origin::File(_)) {
                 continue;
             }
-            let (_, architecture) = zoo.graph(record)?;
+            let (_, architecture) = zoo.graph(record, registry)?;
             let descriptor = Descriptor::of(&architecture);
             graphs.push(Known { architecture, descriptor, record: record.clone() });
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     graph::Architecture,
     onnx::{Model, atomic, sha256},
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::InputConfig,
     spaces::Space,
 };
@@ -202,11 +202,15 @@ impl Zoo {
 
     /// The graph of a record, drawn again from its space, without weights. Graphs that somebody
     /// brought have to be brought again.
-    pub fn graph(&self, record: &Record) -> Result<(Model, Architecture), ZooError> {
+    pub fn graph(
+        &self,
+        record: &Record,
+        registry: &Registry,
+    ) -> Result<(Model, Architecture), ZooError> {
         match &record.origin {
             Origin::Space { space, seed } => {
                 let sampled = Space::load(space)?.sample(*seed)?;
-                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record)
+                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record, registry)
             }
             Origin::File(name) => Err(ZooError::Mismatch(format!(
                 "graph {:016x} came from the file '{name}'; give that file",
@@ -292,9 +296,13 @@ impl Zoo {
 }
 
 /// The graph of a file, which must be that of a record.
-pub(super) fn read(model: Model, record: &Record) -> Result<(Model, Architecture), ZooError> {
+pub(super) fn read(
+    model: Model,
+    record: &Record,
+    registry: &Registry,
+) -> Result<(Model, Architecture), ZooError> {
     let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
+    resolve(&mut architecture, registry)?;
     let (found, wanted) = (architecture.fingerprint(), record.fingerprint);
     match found == wanted {
         true => Ok((model, architecture)),

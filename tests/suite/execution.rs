@@ -7,7 +7,7 @@ use weightsmith::{
     execute::{Images, NormStatistics, Program, Runner, Scratch},
     graph::{Architecture, Role},
     onnx::Model,
-    ops::{registry, resolve, resolve_with_input},
+    ops::{Registry, resolve, resolve_with_input},
     spaces::{Named, Space},
 };
 
@@ -31,10 +31,10 @@ fn case(space: &Space, seed: u64) -> Case {
 fn case_of(name: &str, onnx: Vec<u8>, seed: u64) -> Case {
     let model = Model::from_bytes(name, onnx.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let mut shape: [usize; 4] = architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
     shape[0] = BATCH;
-    let resolution = resolve_with_input(&mut architecture, &shape, registry()).unwrap();
+    let resolution = resolve_with_input(&mut architecture, &shape, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = |low: f32, high: f32, count: usize| -> Vec<f32> {
@@ -57,7 +57,7 @@ fn case_of(name: &str, onnx: Vec<u8>, seed: u64) -> Case {
         })
         .collect();
     let images = uniform(-1.0, 1.0, shape.iter().product());
-    let program = Program::compile(&architecture, registry()).unwrap();
+    let program = Program::compile(&architecture, &Registry::standard()).unwrap();
     Case { name: name.to_owned(), architecture, program, weights, images, shape }
 }
 
@@ -108,7 +108,7 @@ fn programs_agree_with_the_reference_and_its_autodiff() {
     for case in sampled.chain(named) {
         let slow = Runner::Reference {
             architecture: Box::new(case.architecture.clone()),
-            registry: registry(),
+            registry: Registry::standard(),
         };
         let weights: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
         let of_rows = NormStatistics::Measured { rows: 1..BATCH };

@@ -8,7 +8,7 @@ use weightsmith::{
     execute::{Images, NormStatistics, Program, Scratch, cross_entropy},
     graph::Architecture,
     onnx::Model,
-    ops::{registry, resolve, resolve_with_input},
+    ops::{Registry, resolve, resolve_with_input},
     spaces::Space,
 };
 
@@ -30,9 +30,9 @@ impl Network {
     fn new(onnx: &[u8], shape: [usize; 4]) -> Option<Self> {
         let model = Model::from_bytes("sample", onnx.to_vec().into()).ok()?;
         let mut architecture = Architecture::from_model(&model).ok()?;
-        resolve(&mut architecture, registry()).ok()?;
-        resolve_with_input(&mut architecture, &shape, registry()).ok()?;
-        let program = Program::compile(&architecture, registry()).ok()?;
+        resolve(&mut architecture, &Registry::standard()).ok()?;
+        resolve_with_input(&mut architecture, &shape, &Registry::standard()).ok()?;
+        let program = Program::compile(&architecture, &Registry::standard()).ok()?;
         let weights = architecture.parameters.iter().enumerate().map(|(index, parameter)| {
             let bound = (3.0 / parameter.slots[0].fan_in.max(1) as f32).sqrt();
             let mut values = random(index as u64, parameter.len().unwrap_or(0));

@@ -8,7 +8,7 @@ use weightsmith::{
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::{Architecture, Parameter, Role},
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     spaces::{NAMED, Named, named_table, plain_cnn, residual_network},
 };
 
@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
 fn resolved(named: &Named) -> Architecture {
     let model = Model::from_bytes(named.name, named.onnx().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    let resolution = resolve(&mut architecture, registry()).unwrap();
+    let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{}: {:?}", named.name, resolution.unsupported);
     architecture
 }
@@ -108,7 +108,7 @@ fn every_named_network_runs() {
         let [channels, height, width] = named.input;
         let data = uniform(-1.0, 1.0, channels * height * width);
         let images = Images { batch: 1, channels, height, width, data: &data };
-        let logits = Runner::new(&architecture, registry())
+        let logits = Runner::new(&architecture, &Registry::standard())
             .logits(&weights, images, &NormStatistics::Running, &mut Scratch::default())
             .unwrap();
         assert_eq!(logits.len(), 10, "{}", named.name);

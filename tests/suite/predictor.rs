@@ -7,7 +7,7 @@ use weightsmith::{
     graph::Architecture,
     neural,
     onnx::Model,
-    ops::{Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
         Estimate, FORMAT_VERSION, InputConfig, Job, Network, NetworkConfig, Predictor,
@@ -17,7 +17,7 @@ use weightsmith::{
 };
 
 pub fn config() -> PredictorConfig {
-    let vocabulary = Vocabulary::of(registry());
+    let vocabulary = Vocabulary::of(&Registry::standard());
     PredictorConfig {
         format_version: FORMAT_VERSION,
         name: "test".to_owned(),
@@ -46,9 +46,13 @@ fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
     let graph = Space::load("tiny").unwrap().sample(seed).unwrap();
     let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
-    let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
-    let sources = Sources::new(&architecture, registry());
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    let features = NodeFeatures::read(
+        &architecture,
+        &Registry::standard(),
+        &Vocabulary::of(&Registry::standard()),
+    );
+    let sources = Sources::new(&architecture, &Registry::standard());
     let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     (features, plan)
 }
@@ -186,8 +190,8 @@ fn channels_are_followed_to_their_makers() {
         }
         let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
-        let sources = Sources::new(&architecture, registry());
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let sources = Sources::new(&architecture, &Registry::standard());
         for node in architecture.dag.node_indices() {
             if architecture.dag[node].op_type != "Conv" {
                 continue;

@@ -9,7 +9,7 @@ use weightsmith::{
     graph::{Architecture, DimBindings},
     neural,
     onnx::Model,
-    ops::{Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
         BUNDLED, Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor,
@@ -64,12 +64,13 @@ fn architecture() -> Architecture {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named/plain-cnn.onnx");
     let model = Model::open(&path).unwrap();
     let mut architecture = Architecture::from_model_with(&model, DimBindings::default()).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     architecture
 }
 
 fn draw(predictor: &Predictor, sampling: &Sampling) -> Vec<Vec<f32>> {
-    let samples = predictor.sample(&architecture(), registry(), |_| false, sampling).unwrap();
+    let samples =
+        predictor.sample(&architecture(), &Registry::standard(), |_| false, sampling).unwrap();
     samples.into_iter().map(|sample| sample.weights.concat()).collect()
 }
 
@@ -83,11 +84,12 @@ fn a_denoiser_that_starts_from_a_one_pass_predictor_says_the_same_at_full_noise(
     let one_pass = save(folder.path(), &config(None));
     let config = config(denoiser(Process::Cosine));
     let entries = neural::entries(&empty(&config));
-    let values = one_pass.starting_values(&entries, 7, &one_pass.vocabulary, registry()).unwrap();
+    let values =
+        one_pass.starting_values(&entries, 7, &one_pass.vocabulary, &Registry::standard()).unwrap();
     let network = neural::with_values(empty(&config), &values, &Device::flex());
     let architecture = architecture();
-    let features = NodeFeatures::read(&architecture, registry(), &one_pass.vocabulary);
-    let sources = Sources::new(&architecture, registry());
+    let features = NodeFeatures::read(&architecture, &Registry::standard(), &one_pass.vocabulary);
+    let sources = Sources::new(&architecture, &Registry::standard());
     let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     let of = |network: &Network, condition: Condition| {
         let job = Job { condition: Some(&condition), ..Job::new(&features, &plan) };
@@ -108,7 +110,7 @@ fn an_anchored_denoiser_has_the_one_pass_estimate_as_its_first_sample() {
     let one_pass = config(None);
     let entries = neural::entries(&empty(&one_pass));
     let vocabulary = &predictor.vocabulary;
-    let values = predictor.starting_values(&entries, 0, vocabulary, registry()).unwrap();
+    let values = predictor.starting_values(&entries, 0, vocabulary, &Registry::standard()).unwrap();
     let own = tempfile::tempdir().unwrap();
     Predictor::save(own.path(), &one_pass, &entries, &values).unwrap();
     let one_pass = Predictor::load(own.path(), &Device::flex()).unwrap();
@@ -172,7 +174,9 @@ fn a_one_pass_predictor_has_one_sample() {
         Sampling { samples: 0, ..Sampling::default() },
         Sampling { temperature: f32::NAN, ..Sampling::default() },
     ] {
-        assert!(predictor.sample(&architecture, registry(), |_| false, &sampling).is_err());
+        assert!(
+            predictor.sample(&architecture, &Registry::standard(), |_| false, &sampling).is_err()
+        );
     }
 }
 
@@ -197,8 +201,12 @@ fn the_conditioner_is_differentiated() {
     let graph = Space::load("tiny").unwrap().sample(0).unwrap();
     let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
-    let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    let features = NodeFeatures::read(
+        &architecture,
+        &Registry::standard(),
+        &Vocabulary::of(&Registry::standard()),
+    );
     let plan = PatchPlan::new(&architecture, &features.nodes, None);
     let state = |phase: f32| -> Vec<Vec<f32>> {
         let tensor =

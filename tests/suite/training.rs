@@ -13,6 +13,7 @@ use serde_json::Value;
 use weightsmith::{
     device::{DeviceChoice, choose},
     observer::Silent,
+    ops::Registry,
     train::{RunOptions, TrainConfig, train},
 };
 
@@ -92,6 +93,7 @@ fn two_replicas_train_as_one_does() {
     let run = |name: &str, devices: Vec<Device>| {
         let (config, out) = config(folder.path(), name, 40);
         let options = RunOptions {
+            registry: Registry::standard(),
             devices,
             resume: false,
             command: "a test".to_owned(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     corpus,
+    ops::Registry,
     predictor::Seen,
     spaces::{Code, Space, Table},
 };
@@ -98,7 +99,7 @@ fn of_held_out(
     let mut contestants = Vec::new();
     for split in corpus::splits().iter().filter(|split| !matches!(**split, "train" | "validation"))
     {
-        let graphs = corpus::load(split)?.into_iter();
+        let graphs = corpus::load(split, &Registry::standard())?.into_iter();
         contestants.extend(graphs.filter_map(|it| contestant(it.name, it.fingerprint, it.onnx)));
     }
     let names = trained.names();

@@ -7,7 +7,7 @@ use crate::{
     fill::Network,
     graph::DimBindings,
     onnx::Model,
-    ops::{Summary, registry},
+    ops::{Registry, Summary},
     spaces::{SampledGraph, Space, Split, Style},
 };
 
@@ -49,7 +49,7 @@ pub(super) fn held_out(
         return Ok(vec![HeldOutSet { split: "test".into(), space: space.name.clone(), graphs }]);
     }
     let set = |split: &String| {
-        let graphs = corpus::load(split)?.into_iter().take(count as usize);
+        let graphs = corpus::load(split, &Registry::standard())?.into_iter().take(count as usize);
         let graphs = graphs.map(HeldOut::of).collect::<Result<_, Failure>>()?;
         Ok(HeldOutSet { split: split.clone(), space: "corpus".to_owned(), graphs })
     };
@@ -60,7 +60,7 @@ impl HeldOut {
     fn of(graph: CorpusGraph) -> Result<Self, Failure> {
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
         let network = Network::of(model, DimBindings::default())?;
-        let summary = Summary::of(&network.architecture, registry()).total;
+        let summary = Summary::of(&network.architecture, &network.registry).total;
         Ok(Self {
             name: graph.name,
             seed: graph.seed.unwrap_or_default(),

@@ -11,6 +11,7 @@ use crate::{
     },
     fill::recalibrated,
     graph::{Architecture, Role},
+    ops::Registry,
     predictor::{CalibrationImages, InputConfig},
 };
 
@@ -98,7 +99,9 @@ impl<'a> Jury<'a> {
         let architecture = &network.architecture;
         let mut verdict = self.plain(architecture, weights)?;
         for (kind, images) in &self.corrupted {
-            let scores = tally(architecture, weights, images, self.input, usize::MAX)?.scores();
+            let scores =
+                tally(architecture, &network.registry, weights, images, self.input, usize::MAX)?
+                    .scores();
             verdict.axes.corrupted.entry(*kind).or_default().push(scores.top1);
         }
         Ok(verdict)
@@ -116,7 +119,14 @@ impl<'a> Jury<'a> {
         architecture: &Architecture,
         weights: &[Vec<f32>],
     ) -> Result<Verdict, EvaluateError> {
-        let tally = tally(architecture, weights, self.clean, self.input, self.limit)?;
+        let tally = tally(
+            architecture,
+            &Registry::standard(),
+            weights,
+            self.clean,
+            self.input,
+            self.limit,
+        )?;
         Ok(Verdict {
             axes: Axes::of(tally.scores()),
             reliability: tally.reliability().to_vec(),
@@ -167,7 +177,7 @@ impl<'a> Jury<'a> {
     ) -> Result<Verdict, Failure> {
         let mut weights = he_initialisation(architecture, seed);
         if let Some(images) = images {
-            weights = recalibrated(architecture, weights, images)?;
+            weights = recalibrated(architecture, &Registry::standard(), weights, images)?;
         }
         Ok(self.plain(architecture, &weights)?)
     }

@@ -20,7 +20,6 @@ use crate::{
     fill::Network,
     graph::DimBindings,
     onnx::{Model, atomic},
-    ops::registry,
     rank::{Aggregate, Record, metrics::Agreement, spread},
 };
 
@@ -69,7 +68,7 @@ impl Rank {
         let records = spread(entries.iter(), self.judging.jobs(), |entry| {
             let model = Model::from_bytes(&entry.name, entry.onnx())?;
             let network = Network::of(model, DimBindings::default())?;
-            let record = judge.judge(&network.architecture, registry())?;
+            let record = judge.judge(&network.architecture, &network.registry)?;
             bar.inc(1);
             Ok(record)
         });

@@ -17,7 +17,6 @@ use crate::{
     fill::{Network, fills},
     graph::DimBindings,
     onnx::{Model, atomic, splice},
-    ops::registry,
 };
 
 use super::{
@@ -108,7 +107,7 @@ impl Sgd {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
             let network = Network::of(model, DimBindings::default())?;
             let architecture = &network.architecture;
-            let program = Program::compile(architecture, registry())?;
+            let program = Program::compile(architecture, &network.registry)?;
             let weights =
                 train_with_sgd(architecture, &program, &train, &input, augmentation, epochs, seed)?;
             Ok::<_, Failure>((network, weights))
@@ -119,7 +118,14 @@ impl Sgd {
         let failed = Mutex::new(BTreeMap::new());
         jobs.par_iter().with_max_len(1).try_for_each(|(graph, epochs)| -> Result<(), Failure> {
             let trained = fit(graph, *epochs, common.seed).and_then(|(network, weights)| {
-                let scores = judge(&network.architecture, &weights, &test, &input, limit)?;
+                let scores = judge(
+                    &network.architecture,
+                    &network.registry,
+                    &weights,
+                    &test,
+                    &input,
+                    limit,
+                )?;
                 if self.epochs.iter().max() == Some(epochs) {
                     folder.map_or(Ok(()), |folder| keep(folder, graph, &network, &weights))?;
                 }

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use crate::{memory, onnx::Model, predictor::NetworkConfig, train::StepFixture};
+use crate::{memory, onnx::Model, ops::Registry, predictor::NetworkConfig, train::StepFixture};
 
 use super::super::{Common, Exit, Failure, print, print_json};
 
@@ -70,7 +70,14 @@ impl Step {
         // The bundled CIFAR-10 predictor's.
         let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
         let kernels = !self.without_kernels;
-        let mut fixture = StepFixture::new(&model, self.size, self.batch, &config, kernels)?;
+        let mut fixture = StepFixture::new(
+            &model,
+            &Registry::standard(),
+            self.size,
+            self.batch,
+            &config,
+            kernels,
+        )?;
         fixture.step()?;
         let mut seconds = Vec::with_capacity(self.repeat);
         for _ in 0..self.repeat.max(1) {

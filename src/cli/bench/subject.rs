@@ -13,7 +13,7 @@ use crate::{
     fill::{FilledNetwork, Network, support_set},
     graph::DimBindings,
     onnx::{Model, sha256, splice},
-    ops::registry,
+    ops::Registry,
     predictor::{
         BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
         Support, bundled,
@@ -90,8 +90,10 @@ impl Subject {
             return Ok(Self { reference, source: Source::Files(folder), support: None, seen });
         }
         let retrieved = match (name.strip_prefix(NEAREST), name.strip_prefix(MEAN)) {
-            (Some(zoo), _) => Some(Retrieval::open(Path::new(zoo), 1, 0.0)?),
-            (_, Some(zoo)) => Some(Retrieval::open(Path::new(zoo), MEAN_OF.0, MEAN_OF.1)?),
+            (Some(zoo), _) => Some(Retrieval::open(Path::new(zoo), &Registry::standard(), 1, 0.0)?),
+            (_, Some(zoo)) => {
+                Some(Retrieval::open(Path::new(zoo), &Registry::standard(), MEAN_OF.0, MEAN_OF.1)?)
+            }
             _ => None,
         };
         let (own, source) = match retrieved {
@@ -246,7 +248,7 @@ impl Subject {
                     let start = std::slice::from_mut(&mut start);
                     predictor.steer(
                         architecture,
-                        registry(),
+                        &network.registry,
                         start,
                         support,
                         [sampling.seed, 0],

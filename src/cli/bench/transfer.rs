@@ -10,7 +10,7 @@ use crate::{
     graph::DimBindings,
     memory,
     onnx::{Model, atomic},
-    ops::registry,
+    ops::Registry,
     predictor::Steering,
     spaces::plain_cnn,
 };
@@ -189,7 +189,8 @@ fn drawings(outcome: &Outcome, sets: &[HeldOutSet]) -> Result<BTreeMap<String, S
         let Some(graph) = graphs.find(|graph| graph.name == result.name) else { continue };
         let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
         let architecture = Network::of(model, DimBindings::default())?.architecture;
-        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, registry())) {
+        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, &Registry::standard()))
+        {
             drawings.insert(graph.name.clone(), svg);
         }
     }

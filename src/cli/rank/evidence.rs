@@ -11,13 +11,12 @@ use crate::{
         atomic,
         safetensors::{self as st, Entry},
     },
-    ops::registry,
     rank::{Probe, Subject},
 };
 
 /// Writes `<folder>/<stem of the graph>.safetensors`.
 pub(super) fn write(folder: &Path, network: &Network, probe: &Probe) -> Result<(), Failure> {
-    let subject = Subject::new(&network.architecture, registry(), probe);
+    let subject = Subject::new(&network.architecture, &network.registry, probe);
     let images = subject.images()?;
     let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let shape = vec![images.batch, images.channels, images.height, images.width];

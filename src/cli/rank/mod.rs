@@ -13,7 +13,6 @@ use crate::{
     fill::Network,
     graph::DimBindings,
     onnx::{Model, atomic},
-    ops::registry,
     rank::{Record, spread},
 };
 
@@ -84,7 +83,7 @@ impl Rank {
                         if let Some(folder) = &self.evidence {
                             evidence::write(folder, &network, &judge.probe)?;
                         }
-                        Ok(judge.judge(&network.architecture, registry())?)
+                        Ok(judge.judge(&network.architecture, &network.registry)?)
                     }
                 });
             bar.inc(1);

@@ -12,6 +12,7 @@ use crate::{
         Model, atomic,
         splice::{self, Changes},
     },
+    ops::Registry,
     zoo::{Record, Tensors},
 };
 
@@ -49,7 +50,7 @@ impl Export {
         }
         let model = match &self.graph {
             Some(path) => Model::open(path)?,
-            None => zoo.graph(record)?.0,
+            None => zoo.graph(record, &Registry::standard())?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
         let found = network.architecture.fingerprint();

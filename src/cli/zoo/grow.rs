@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::zoo::{GrowConfig, GrowOptions, grow};
+use crate::{
+    ops::Registry,
+    zoo::{GrowConfig, GrowOptions, grow},
+};
 
 use super::super::{Common, Exit, Failure, interrupt, print, print_json, progress::watch};
 
@@ -29,6 +32,7 @@ impl Grow {
             config.seed = common.seed;
         }
         let options = GrowOptions {
+            registry: Registry::standard(),
             resume: self.resume,
             jobs: self.jobs.unwrap_or_else(rayon::current_num_threads),
             stop: interrupt()?,

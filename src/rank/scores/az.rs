@@ -63,7 +63,7 @@ impl Features {
         let mut draws = random(subject.probe.seed, "az signs");
         let scratch = &mut subject.scratch.borrow_mut();
         for (index, block) in blocks.iter().enumerate() {
-            let runner = Runner::new(block, subject.registry);
+            let runner = Runner::new(block, &subject.registry);
             let [channels, height, width] = shape;
             let images = Images { batch, channels, height, width, data: &data };
             let output = block.outputs.first().and_then(|(_, output)| block.fact(*output)?.shape);

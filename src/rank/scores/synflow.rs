@@ -31,7 +31,7 @@ impl Score for Synflow {
         let [channels, height, width] = subject.input()?;
         let data = vec![1.0; channels * height * width];
         let image = Images { batch: 1, channels, height, width, data: &data };
-        let runner = Runner::new(&flow.architecture, subject.registry);
+        let runner = Runner::new(&flow.architecture, &subject.registry);
         let weights: Vec<&[f32]> = flow.weights.iter().map(Vec::as_slice).collect();
         let loss = &mut |_: &[f32], seeds: &mut [f32]| {
             seeds.fill(1.0);

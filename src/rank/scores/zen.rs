@@ -25,7 +25,7 @@ impl Score for Zen {
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let trunk =
             trunk(&subject.architecture, &subject.live).ok_or(ScoreError::Lacks("feature map"))?;
-        let runner = Runner::new(&trunk, subject.registry);
+        let runner = Runner::new(&trunk, &subject.registry);
         let mut draws = random(subject.probe.seed, "zen weights");
         let mut weights = subject.weights.clone();
         for (parameter, values) in trunk.parameters.iter().zip(&mut weights) {

@@ -6,7 +6,7 @@ use weightsmith::{
     execute::{Images, Program, Scratch, execute, measure},
     graph::{Architecture, Tensor},
     onnx::Model,
-    ops::{Array, registry, resolve_with_input},
+    ops::{Array, Registry, resolve_with_input},
     spaces::Space,
 };
 
@@ -19,7 +19,7 @@ fn sampled() -> (Architecture, Vec<Tensor>, Tensor) {
         let mut architecture = Architecture::from_model(&model).unwrap();
         let mut shape = architecture.inputs[0].shape.clone().unwrap();
         shape[0] = 4;
-        resolve_with_input(&mut architecture, &shape, registry()).unwrap();
+        resolve_with_input(&mut architecture, &shape, &Registry::standard()).unwrap();
         let norms = architecture.dag.node_weights();
         if norms.filter(|node| node.op_type == "BatchNormalization").count() < 3 {
             continue;
@@ -45,12 +45,18 @@ fn measured_statistics_normalise_their_own_batch() {
     let mut arrays: Vec<Option<Array>> =
         weights.iter().map(|tensor| Some(Array::upload(tensor, &device))).collect();
     let input = [Array::upload(&images, &device)];
-    let (outputs, measured) =
-        measure(&architecture, registry(), &arrays, &input, &(0..images.shape[0]), &device)
-            .unwrap();
+    let (outputs, measured) = measure(
+        &architecture,
+        &Registry::standard(),
+        &arrays,
+        &input,
+        &(0..images.shape[0]),
+        &device,
+    )
+    .unwrap();
 
     // The fast programs measure the same.
-    let program = Program::compile(&architecture, registry()).unwrap();
+    let program = Program::compile(&architecture, &Registry::standard()).unwrap();
     let references: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
     let &[batch, channels, height, width] = images.shape.as_slice() else { unreachable!() };
     let view = Images { batch, channels, height, width, data: &images.data };
@@ -75,7 +81,7 @@ fn measured_statistics_normalise_their_own_batch() {
             arrays[id.0] = Some(Array::upload(&tensor, &device));
         }
     }
-    let again = execute(&architecture, registry(), &arrays, &input, &device).unwrap();
+    let again = execute(&architecture, &Registry::standard(), &arrays, &input, &device).unwrap();
     for (value, again) in outputs[0].download().iter().zip(again[0].download()) {
         assert_relative_eq!(*value, again, epsilon = 1e-4, max_relative = 1e-3);
     }

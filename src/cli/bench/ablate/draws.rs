@@ -115,7 +115,14 @@ impl Bench<'_> {
         input: &InputConfig,
     ) -> Result<Judged, Failure> {
         let architecture = &candidate.network.architecture;
-        let (rows, labels) = logits(architecture, weights, self.test, input, self.config.images)?;
+        let (rows, labels) = logits(
+            architecture,
+            &candidate.network.registry,
+            weights,
+            self.test,
+            input,
+            self.config.images,
+        )?;
         self.tally(rows, &labels)
     }
 
@@ -192,8 +199,9 @@ impl Drawn<'_> {
     fn agreeing(&self, draw: &[usize], images: &Unlabelled) -> usize {
         let (sound, candidates) = self.sound(draw);
         let weights = weights_of(&candidates);
-        let architecture = candidates.first().map(|it| &it.network.architecture);
-        let chosen = architecture.and_then(|it| agreeing(it, &weights, images).ok());
+        let network = candidates.first().map(|it| &it.network);
+        let chosen =
+            network.and_then(|it| agreeing(&it.architecture, &it.registry, &weights, images).ok());
         chosen.map_or(draw[0], |chosen| sound[chosen])
     }
 
@@ -210,7 +218,8 @@ impl Drawn<'_> {
         let Some(first) = candidates.first() else { return Ok(0.0) };
         let mean = mean_weights(&weights_of(&candidates));
         let images = self.predictor.calibration_images();
-        let mean = recalibrated(&first.network.architecture, mean, &images)?;
+        let mean =
+            recalibrated(&first.network.architecture, &first.network.registry, mean, &images)?;
         Ok(bench.judge(first, &mean, &self.predictor.config.input)?.top1)
     }
 }
