@@ -197,7 +197,8 @@ fn fill(
     for stand_in in &prediction.stand_ins {
         println!("note: {stand_in}");
     }
-    for (parameter, values) in graph.parameters.iter().zip(&prediction.weights) {
+    for (id, values) in prediction.weights.tensors() {
+        let parameter = &graph.parameters[id.0];
         let square = values.iter().map(|value| value * value).sum::<f32>();
         let size = (square / values.len() as f32).sqrt();
         println!("predicted {:<13} {:>4} values of {size:.3}", parameter.name, values.len());

@@ -141,7 +141,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("without the node encoder: {refusal}");
     let mut weights = |latency: Latency| -> Result<Vec<f32>, Box<dyn Error>> {
         predictor.node_encoder = Some(Arc::new(latency));
-        Ok(predictor.predict(&architecture, &Registry::standard(), |_| false)?.weights.concat())
+        let prediction = predictor.predict(&architecture, &Registry::standard(), |_| false)?;
+        Ok(prediction.weights.values().copied().collect())
     };
     let (usual, slow) = (weights(Latency::times(1.0))?, weights(Latency::times(10.0))?);
     let size = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();

@@ -11,7 +11,7 @@ use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{judge, run_reference},
     fill::{Network, transpose},
-    graph::ParameterId,
+    graph::{ParameterId, Weights},
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
 };
@@ -108,7 +108,7 @@ impl Evaluate {
 /// Runs the reference executor on the first image.
 fn write_logits(
     network: &Network,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     path: &Path,
@@ -128,7 +128,7 @@ fn write_logits(
 }
 
 /// The weights that the file holds.
-pub(super) fn stored_weights(network: &Network) -> Result<Vec<Vec<f32>>, Failure> {
+pub(super) fn stored_weights(network: &Network) -> Result<Weights, Failure> {
     let architecture = &network.architecture;
     (0..architecture.parameters.len())
         .map(|index| {
@@ -147,11 +147,11 @@ pub(super) fn stored_weights(network: &Network) -> Result<Vec<Vec<f32>>, Failure
 }
 
 /// The weights of a state dict, by the names that `predict` writes.
-fn state_dict_weights(network: &Network, path: &Path) -> Result<Vec<Vec<f32>>, Failure> {
+fn state_dict_weights(network: &Network, path: &Path) -> Result<Weights, Failure> {
     let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let mut weights = Vec::new();
+    let mut weights = Weights::absent(network.architecture.parameters.len());
     for (index, parameter) in network.architecture.parameters.iter().enumerate() {
         let name = &network.names[index];
         let tensor =
@@ -177,7 +177,8 @@ fn state_dict_weights(network: &Network, path: &Path) -> Result<Vec<Vec<f32>>, F
             .iter()
             .map(|&bytes| f32::from_le_bytes(bytes))
             .collect();
-        weights.push(if transposed { transpose(&values, shape[0], shape[1]) } else { values });
+        let values = if transposed { transpose(&values, shape[0], shape[1]) } else { values };
+        weights.set(ParameterId(index), values);
     }
     Ok(weights)
 }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
     execute::{Images, NormStatistics, Program, Scratch},
-    graph::{Architecture, Role},
+    graph::{Architecture, Role, Weights},
     kernels::cross_entropy,
     neural::normal,
     predictor::InputConfig,
@@ -23,7 +23,7 @@ pub const BATCH: usize = 64;
 const MEASURED: usize = 512;
 
 /// He initialisation (He et al. 2015): weights N(0, 2 / fan-in), norms identity, biases zero.
-pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Vec<Vec<f32>> {
+pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Weights {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let parameters = architecture.parameters.iter();
     parameters
@@ -53,10 +53,9 @@ pub fn train_with_sgd(
     augmentation: Augmentation,
     epochs: usize,
     seed: u64,
-) -> Result<Vec<Vec<f32>>, DataError> {
+) -> Result<Weights, DataError> {
     let mut weights = he_initialisation(architecture, seed);
-    let mut momentum: Vec<Vec<f32>> =
-        weights.iter().map(|values| vec![0.0; values.len()]).collect();
+    let mut momentum = weights.map(|_, values| vec![0.0; values.len()]);
     let batcher = Batcher::new(data, &input.mean, &input.std, input.size, augmentation)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(1);
@@ -65,9 +64,8 @@ pub fn train_with_sgd(
     let statistics = NormStatistics::Measured { rows: 0..BATCH };
     for step in 0..steps {
         let (images, labels) = batcher.batch(BATCH, &mut random);
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let (_, gradients) = program.gradients(
-            &references,
+            &weights,
             view(&images, input),
             &statistics,
             &mut |logits, gradient| {
@@ -76,17 +74,15 @@ pub fn train_with_sgd(
             false,
             scratch,
         );
-        let square: f32 =
-            gradients.parameters.iter().flatten().map(|gradient| gradient * gradient).sum();
+        let square: f32 = gradients.parameters.values().map(|gradient| gradient * gradient).sum();
         if !square.is_finite() {
             continue;
         }
         let shrink = (CLIP / square.sqrt().max(1e-12)).min(1.0);
         let progress = step as f32 / steps as f32;
         let rate = RATE * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos());
-        for ((weights, momentum), gradient) in
-            weights.iter_mut().zip(&mut momentum).zip(&gradients.parameters)
-        {
+        for ((id, weights), (_, momentum)) in weights.tensors_mut().zip(momentum.tensors_mut()) {
+            let gradient = gradients.parameters.get(id).unwrap_or_default();
             for ((weight, momentum), gradient) in weights.iter_mut().zip(momentum).zip(gradient) {
                 *momentum = MOMENTUM * *momentum + shrink * gradient + DECAY * *weight;
                 *weight -= rate * *momentum;
@@ -95,10 +91,9 @@ pub fn train_with_sgd(
     }
     let plain = Batcher::new(data, &input.mean, &input.std, input.size, Augmentation::None)?;
     let (images, _) = plain.range(0..MEASURED.min(data.len()));
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    for measured in program.statistics(&references, view(&images, input), scratch) {
-        weights[measured.mean.0] = measured.means;
-        weights[measured.variance.0] = measured.variances;
+    for measured in program.statistics(&weights, view(&images, input), scratch) {
+        weights.set(measured.mean, measured.means);
+        weights.set(measured.variance, measured.variances);
     }
     Ok(weights)
 }

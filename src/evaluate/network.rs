@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
     execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
-    graph::{Architecture, Tensor},
+    graph::{Architecture, Tensor, Weights},
     ops::{Array, Registry},
     predictor::InputConfig,
 };
@@ -37,7 +37,7 @@ pub enum EvaluateError {
 pub fn judge(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
@@ -49,7 +49,7 @@ pub fn judge(
 pub fn tally(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
@@ -69,11 +69,11 @@ pub fn tally(
 
 /// Runs a resolved architecture with its own running statistics over the first `limit` images of a
 /// data set, resized and normalised to what the network reads: logits, `[images, outputs]` row-major,
-/// and labels. `weights` are by parameter.
+/// and labels.
 pub fn logits(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
@@ -99,12 +99,11 @@ pub fn logits(
 /// All passes of a program, in parallel and put in order.
 fn fast(
     program: &Program,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     batcher: &Batcher,
     count: usize,
     [channels, height, width]: [usize; 3],
 ) -> (Vec<f32>, Vec<u16>) {
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let starts: Vec<usize> = (0..count).step_by(BATCH).collect();
     let scratches = Scratches::default();
     let pass = |start| {
@@ -112,7 +111,7 @@ fn fast(
         let batch = labels.len();
         let view = Images { batch, channels, height, width, data: &images };
         let logits =
-            |scratch: &mut _| program.logits(&references, view, &NormStatistics::Running, scratch);
+            |scratch: &mut _| program.logits(weights, view, &NormStatistics::Running, scratch);
         (scratches.with(logits), labels)
     };
     let passes: Vec<(Vec<f32>, Vec<u16>)> = starts.into_par_iter().map(pass).collect();
@@ -125,7 +124,7 @@ fn fast(
 fn slow(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     batcher: &Batcher,
     count: usize,
 ) -> Result<(Vec<f32>, Vec<u16>), EvaluateError> {
@@ -141,11 +140,11 @@ fn slow(
 }
 
 /// The first output of an architecture for one input of the given shape, by the reference executor
-/// on the CPU. `weights` are by parameter; empty ones count as missing.
+/// on the CPU.
 pub fn run_reference(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     shape: &[usize],
     input: &[f32],
 ) -> Result<Vec<f32>, ExecuteError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use crate::{
-    graph::{self, Architecture, NodeIndex, Operand},
+    graph::{self, Architecture, NodeIndex, Operand, Weights},
     kernels::Scratch,
     neural::{download, upload},
     ops::{Array, OperatorFamily, Registry},
@@ -54,10 +54,10 @@ impl Runner {
         matches!(self, Self::Kernels(_))
     }
 
-    /// Logits, `[batch, classes]` row-major. Weights are by parameter, as in [`Program`].
+    /// Logits, `[batch, classes]` row-major.
     pub fn logits(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         scratch: &mut Scratch,
@@ -79,7 +79,7 @@ impl Runner {
     /// way.
     pub fn statistics(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         scratch: &mut Scratch,
     ) -> Result<Vec<MeasuredStatistics>, ExecuteError> {
@@ -97,7 +97,7 @@ impl Runner {
     /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.
     pub fn activations(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         visit: &mut dyn FnMut(&[f32]),
@@ -131,7 +131,7 @@ impl Runner {
     /// zero before.
     pub fn gradients(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
@@ -167,7 +167,7 @@ impl Runner {
                 let gradients = Gradients {
                     parameters: weights
                         .iter()
-                        .map(|weight| weight.as_ref().and_then(gradient).unwrap_or_default())
+                        .map(|weight| weight.as_ref().and_then(gradient))
                         .collect(),
                     images: image_gradient.then(|| {
                         gradient(&input[0]).unwrap_or_else(|| vec![0.0; images.data.len()])

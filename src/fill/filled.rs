@@ -9,7 +9,7 @@ use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{consensus, judge, logits, mean_of},
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::{Architecture, DType, Origin, Parameter, ParameterId, Role},
+    graph::{Architecture, DType, Origin, Parameter, ParameterId, Role, Weights},
     onnx::{
         self, OnnxError,
         safetensors::Entry,
@@ -66,15 +66,13 @@ pub struct FilledNetwork {
     pub notices: Vec<String>,
 }
 
-/// The means of the weights of several networks of one architecture, by parameter.
-pub fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
-    let parameters = networks.first().map_or(0, |weights| weights.len());
-    let mean = |index: usize| {
-        let values: Vec<&[f32]> =
-            networks.iter().map(|weights| weights[index].as_slice()).collect();
+/// The means of the weights of several networks of one architecture.
+pub fn mean_weights(networks: &[&Weights]) -> Weights {
+    let Some(first) = networks.first() else { return Weights::default() };
+    first.map(|id, _| {
+        let values: Vec<&[f32]> = networks.iter().filter_map(|weights| weights.get(id)).collect();
         mean_of(&values)
-    };
-    (0..parameters).map(mean).collect()
+    })
 }
 
 /// Images whose labels nobody looks at.
@@ -90,7 +88,7 @@ pub enum Unlabelled<'a> {
 pub fn agreeing(
     architecture: &Architecture,
     registry: &Arc<Registry>,
-    networks: &[&[Vec<f32>]],
+    networks: &[&Weights],
     images: &Unlabelled,
 ) -> Result<usize, Failure> {
     let (logits, count): (Vec<Vec<f32>>, usize) = match images {
@@ -98,14 +96,13 @@ pub fn agreeing(
             let runner = Runner::new(architecture, registry);
             let [batch, channels, height, width] = images.shape;
             let view = Images { batch, channels, height, width, data: &images.data };
-            let of = |weights: &&[Vec<f32>]| {
-                let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+            let of = |weights: &&Weights| {
+                runner.logits(weights, view, &NormStatistics::Running, &mut Scratch::default())
             };
             (networks.iter().map(of).collect::<Result<_, _>>()?, batch)
         }
         Unlabelled::Data(data, input) => {
-            let of = |weights: &&[Vec<f32>]| {
+            let of = |weights: &&Weights| {
                 Ok(logits(architecture, registry, weights, data, input, UNLABELLED_IMAGES)?.0)
             };
             let logits = networks.iter().map(of).collect::<Result<_, Failure>>()?;
@@ -121,9 +118,9 @@ pub fn agreeing(
 pub fn recalibrated(
     architecture: &Architecture,
     registry: &Arc<Registry>,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     images: &CalibrationImages,
-) -> Result<Vec<Vec<f32>>, PredictorError> {
+) -> Result<Weights, PredictorError> {
     let mut prediction = Prediction::from_elsewhere(architecture, weights);
     calibrate(architecture, registry, &mut prediction, images)?;
     Ok(prediction.weights)
@@ -187,8 +184,8 @@ impl FilledNetwork {
         mut samples: Vec<Self>,
         images: &CalibrationImages,
     ) -> Result<Self, Failure> {
-        let weights: Vec<&[Vec<f32>]> =
-            samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();
+        let weights: Vec<&Weights> =
+            samples.iter().map(|sample| &sample.prediction.weights).collect();
         let mean = mean_weights(&weights);
         let Self { prediction, calibration, .. } = samples.swap_remove(0);
         let prediction = Prediction { weights: mean, ..prediction };
@@ -201,8 +198,8 @@ impl FilledNetwork {
         samples: &[Self],
         images: &Unlabelled,
     ) -> Result<usize, Failure> {
-        let weights: Vec<&[Vec<f32>]> =
-            samples.iter().map(|sample| sample.prediction.weights.as_slice()).collect();
+        let weights: Vec<&Weights> =
+            samples.iter().map(|sample| &sample.prediction.weights).collect();
         agreeing(&network.architecture, &network.registry, &weights, images)
     }
 
@@ -237,15 +234,15 @@ impl FilledNetwork {
     pub fn report(&self, network: &Network, provenance: Provenance) -> Result<Report, Failure> {
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
             let bytes = onnx::encode(&self.values(network, index)?, parameter.dtype.to_onnx());
+            let written = self.prediction.weights.get(ParameterId(index));
             Ok(TensorReport {
                 initializer: parameter.name.clone(),
-                state_dict: (!self.prediction.weights[index].is_empty())
-                    .then(|| network.names[index].clone()),
+                state_dict: written.map(|_| network.names[index].clone()),
                 shape: parameter.shape.clone(),
                 role: parameter.role(),
                 uses: parameter.slots.len(),
                 label: self.prediction.labels[index].clone(),
-                statistics: Statistics::of(&self.prediction.weights[index]),
+                statistics: written.and_then(Statistics::of),
                 sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
             })
         };
@@ -310,7 +307,7 @@ impl FilledNetwork {
     pub fn state_dict<'a>(&'a self, network: &'a Network) -> Vec<Entry<'a>> {
         let mut entries = Vec::new();
         for (index, parameter) in network.architecture.parameters.iter().enumerate() {
-            let written = !self.prediction.weights[index].is_empty()
+            let written = self.prediction.weights.get(ParameterId(index)).is_some()
                 || self.prediction.labels[index] == Filled::Kept;
             let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
             let dtype = match parameter.dtype {
@@ -351,12 +348,13 @@ impl FilledNetwork {
     /// The values of a parameter: the new ones, or those that the file keeps; empty where there are
     /// none.
     fn values(&self, network: &Network, index: usize) -> Result<Cow<'_, [f32]>, OnnxError> {
-        match self.prediction.weights[index].as_slice() {
-            [] => {
-                let kept = network.architecture.value_in(&network.model, ParameterId(index))?;
+        let id = ParameterId(index);
+        match self.prediction.weights.get(id) {
+            None => {
+                let kept = network.architecture.value_in(&network.model, id)?;
                 Ok(Cow::Owned(kept.map(|kept| kept.data).unwrap_or_default()))
             }
-            values => Ok(Cow::Borrowed(values)),
+            Some(values) => Ok(Cow::Borrowed(values)),
         }
     }
 
@@ -380,18 +378,17 @@ pub fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Weights by parameter, as what to splice into the file. Tensors that stay and whose data is in another
+/// Weights as what to splice into the file. Tensors that stay and whose data is in another
 /// file come along, since the result may stand in another folder.
-pub fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
+pub fn fills<'a>(network: &'a Network, weights: &'a Weights) -> Changes<'a> {
     let mut changes = Changes {
         list_as_inputs: network.model.ir_version() < 4,
         inline_external: true,
         ..Changes::default()
     };
-    for (parameter, values) in network.architecture.parameters.iter().zip(weights) {
-        let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
-            continue;
-        };
+    for (id, values) in weights.tensors() {
+        let parameter = &network.architecture.parameters[id.0];
+        let Some(shape) = parameter.shape.as_deref() else { continue };
         if !parameter.dtype.is_float() {
             continue;
         }

@@ -81,10 +81,9 @@ pub fn calibrate(
         data: images.data[..batch * channels * rows * columns].to_vec(),
     };
     let data = fit(&images, [height, width]);
-    let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
     let view = Images { batch, channels, height, width, data: &data };
     let runner = Runner::new(&measured, registry);
-    let statistics = match runner.statistics(&references, view, &mut Scratch::default()) {
+    let statistics = match runner.statistics(&prediction.weights, view, &mut Scratch::default()) {
         Ok(statistics) => statistics,
         Err(error) => return Ok(Some(error.to_string())),
     };
@@ -93,7 +92,7 @@ pub fn calibrate(
             [(measured.mean, measured.means), (measured.variance, measured.variances)]
         {
             if values.iter().all(|value| value.is_finite()) {
-                prediction.weights[id.0] = values;
+                prediction.weights.set(id, values);
                 prediction.labels[id.0] = Filled::Calibrated;
             }
         }

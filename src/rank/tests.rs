@@ -3,7 +3,7 @@ use approx::assert_relative_eq;
 use super::{blocks::blocks, *};
 use crate::{
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::Architecture,
+    graph::{Architecture, ParameterId, Role},
     onnx::Model,
     ops::{Registry, resolve},
     predictor::CalibrationImages,
@@ -103,7 +103,6 @@ fn blocks_in_turn_are_the_network() {
         let cut = blocks(&subject.architecture, &subject.live);
         assert!(cut.len() > 2, "{name}: {}", cut.len());
         let trunk = super::blocks::trunk(&subject.architecture, &subject.live).unwrap();
-        let weights: Vec<&[f32]> = subject.weights.iter().map(Vec::as_slice).collect();
         let scratch = &mut Scratch::default();
         let mut run = |architecture: &Architecture, data: &[f32]| {
             let shape = architecture.inputs[0].shape.clone().unwrap();
@@ -111,7 +110,7 @@ fn blocks_in_turn_are_the_network() {
             let images = Images { batch: 8, channels, height, width, data };
             let all = NormStatistics::Measured { rows: 0..8 };
             Runner::new(architecture, &Registry::standard())
-                .logits(&weights, images, &all, scratch)
+                .logits(&subject.weights, images, &all, scratch)
                 .unwrap()
         };
         let whole = run(&trunk, &probe.images.data);
@@ -156,8 +155,8 @@ fn synflow_does_not_depend_on_how_factors_are_split() {
     let subject = Subject::new(&architecture, &Registry::standard(), &probe);
     let synflow = scores().into_iter().find(|score| score.name() == "synflow").unwrap();
     let own = synflow.of(&subject).unwrap();
-    let absolute: Vec<Vec<f32>> =
-        subject.weights.iter().map(|values| values.iter().map(|it| it.abs()).collect()).collect();
+    let mut absolute = subject.weights.clone();
+    absolute.values_mut().for_each(|value| *value = value.abs());
     let ones = vec![1.0; 3 * 256];
     let images = Images { batch: 1, channels: 3, height: 16, width: 16, data: &ones };
     let (_, gradients) = subject
@@ -172,12 +171,11 @@ fn synflow_does_not_depend_on_how_factors_are_split() {
         )
         .unwrap();
     // Its non-linearities are ReLUs, which are linear here.
-    let total: f64 = architecture
-        .parameters
-        .iter()
-        .zip(absolute.iter().zip(&gradients.parameters))
-        .filter(|(parameter, _)| parameter.role() == Some(crate::graph::Role::Weight))
-        .flat_map(|(_, (weights, gradient))| weights.iter().zip(gradient))
+    let is_weight = |id: ParameterId| architecture.parameters[id.0].role() == Some(Role::Weight);
+    let total: f64 = absolute
+        .pairs(&gradients.parameters)
+        .filter(|(id, _)| is_weight(*id))
+        .flat_map(|(_, [weights, gradient])| weights.iter().zip(gradient))
         .map(|(weight, gradient)| f64::from(weight * gradient))
         .sum();
     assert_relative_eq!(own, total.ln(), max_relative = 1e-4);

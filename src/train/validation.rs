@@ -89,17 +89,15 @@ impl Validation {
             .map(|(graph, mut weights)| {
                 let scratch = &mut Scratch::default();
                 let all = NormStatistics::Measured { rows: 0..self.labels.len() };
-                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                let logits = graph.runner.logits(&references, view(&self.images), &all, scratch)?;
+                let logits = graph.runner.logits(&weights, view(&self.images), &all, scratch)?;
                 let batch = self.accuracy(&logits);
-                for measured in graph.runner.statistics(&references, view(&calibration), scratch)? {
-                    weights[measured.mean.0] = measured.means;
-                    weights[measured.variance.0] = measured.variances;
+                for measured in graph.runner.statistics(&weights, view(&calibration), scratch)? {
+                    weights.set(measured.mean, measured.means);
+                    weights.set(measured.variance, measured.variances);
                 }
-                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
                 let running = NormStatistics::Running;
                 let logits =
-                    graph.runner.logits(&references, view(&self.images), &running, scratch)?;
+                    graph.runner.logits(&weights, view(&self.images), &running, scratch)?;
                 Ok([self.accuracy(&logits), batch])
             })
             .collect::<Result<_, TrainError>>()?;

@@ -270,7 +270,7 @@ impl<'a> Nursery<'a> {
         let stored = Tensors::new(architecture, &weights, self.config.precision)
             .and_then(|tensors| Ok((tensors.weights(architecture)?, tensors)));
         let (weights, tensors) = stored.map_err(ZooError::Mismatch)?;
-        if !weights.iter().flatten().all(|value| value.is_finite()) {
+        if !weights.values().all(|value| value.is_finite()) {
             return Ok(None);
         }
         let score = trainee.judge(&weights, &self.judges);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    graph::Architecture,
+    graph::{Architecture, Weights},
     ops::Registry,
     predictor::{Predictor, calibrate},
 };
@@ -29,7 +29,7 @@ pub struct Imported {
 }
 
 /// Adds trained weights to a zoo, with their channels in the order of those that a predictor writes
-/// for the same graph (see [`align`]). `weights` are by parameter, row-major.
+/// for the same graph (see [`align`]).
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub fn import(
     zoo: &mut Zoo,
     architecture: &Architecture,
     registry: &Arc<Registry>,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     predictor: &Predictor,
     provenance: Provenance,
 ) -> Result<Imported, ZooError> {

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::{
     data::Dataset,
-    graph::Architecture,
+    graph::{Architecture, Weights},
     ops::Registry,
     predictor::{InputConfig, Predictor, bundled},
 };
@@ -63,12 +63,12 @@ impl Parent {
         Ok(())
     }
 
-    /// Weights by parameter; running statistics have their defaults.
+    /// Weights; running statistics have their defaults.
     pub(super) fn weights(
         &self,
         architecture: &Architecture,
         registry: &Registry,
-    ) -> Result<Vec<Vec<f32>>, ZooError> {
+    ) -> Result<Weights, ZooError> {
         Ok(self.predictor.predict(architecture, registry, |_| false)?.weights)
     }
 }

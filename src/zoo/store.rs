@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    graph::Architecture,
+    graph::{Architecture, Weights},
     onnx::{Model, atomic, sha256},
     ops::{Registry, resolve},
     predictor::InputConfig,
@@ -188,13 +188,13 @@ impl Zoo {
         }
     }
 
-    /// The weights of a record by parameter of its graph, row-major in their stored shapes; empty
-    /// for parameters that are not stored.
+    /// The weights of a record by parameter of its graph; absent for parameters that are not
+    /// stored.
     pub fn weights(
         &self,
         record: &Record,
         architecture: &Architecture,
-    ) -> Result<Vec<Vec<f32>>, ZooError> {
+    ) -> Result<Weights, ZooError> {
         self.tensors(record)?
             .weights(architecture)
             .map_err(|problem| ZooError::Damaged { path: self.path(record), problem })

@@ -7,7 +7,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use crate::ops::Registry;
+use crate::{graph::Weights, ops::Registry};
 
 use super::{
     Origin, Zoo, ZooError,
@@ -71,6 +71,6 @@ impl Zoo {
     }
 }
 
-fn count(weights: &[Vec<f32>]) -> u64 {
-    weights.iter().map(Vec::len).sum::<usize>() as u64
+fn count(weights: &Weights) -> u64 {
+    weights.tensors().map(|(_, values)| values.len()).sum::<usize>() as u64
 }

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use weightsmith::{
     device::{DeviceChoice, choose},
     encoder::{EncoderConfig, NodeFeatures},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     neural,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve},
@@ -57,7 +57,9 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         Estimate::new(&network, &jobs, &device).weights()
     });
     let mut compared = 0;
-    for (cpu, gpu) in on_cpu.iter().flatten().flatten().zip(on_gpu.iter().flatten().flatten()) {
+    for (cpu, gpu) in
+        on_cpu.iter().flat_map(Weights::values).zip(on_gpu.iter().flat_map(Weights::values))
+    {
         assert_abs_diff_eq!(cpu, gpu, epsilon = 1e-3);
         compared += 1;
     }

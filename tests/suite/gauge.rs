@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use weightsmith::{
     execute::{execute, upload_weights},
-    graph::{Architecture, ParameterId, Role, Tensor},
+    graph::{Architecture, ParameterId, Role, Tensor, Weights},
     onnx::{
         Model,
         safetensors::{Entry, write},
@@ -39,7 +39,7 @@ fn named(name: &str) -> Architecture {
 }
 
 /// Weights that keep the scale of activations, with nothing left at its default.
-fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<Vec<f32>> {
+fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Weights {
     let mut values = |low: f32, high: f32, count: usize| -> Vec<f32> {
         (0..count).map(|_| random.random_range(low..high)).collect()
     };
@@ -57,7 +57,7 @@ fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<V
         .collect()
 }
 
-fn logits(architecture: &Architecture, weights: &[Vec<f32>], random: &mut ChaCha8Rng) -> Vec<f32> {
+fn logits(architecture: &Architecture, weights: &Weights, random: &mut ChaCha8Rng) -> Vec<f32> {
     let shape = architecture.inputs[0].shape.clone().unwrap();
     let data = (0..shape.iter().product()).map(|_| random.random_range(-1.0..1.0)).collect();
     let device = Device::flex();
@@ -182,18 +182,18 @@ fn what_is_no_permutation_is_refused() {
     let problem = groups.permute(&weights, &twice).unwrap_err().to_string();
     assert!(problem.contains("permutations of"), "{problem}");
     let mut broken = weights.clone();
-    broken[0][0] = f32::NAN;
+    broken.get_mut(ParameterId(0)).unwrap()[0] = f32::NAN;
     let problem =
         align(&architecture, &Registry::standard(), &broken, &weights).unwrap_err().to_string();
     assert!(problem.contains("not finite"), "{problem}");
-    let problem = groups.permute(&weights[1..], &groups.identity()).unwrap_err().to_string();
+    let problem = groups.permute(&Weights::absent(1), &groups.identity()).unwrap_err().to_string();
     assert!(problem.contains("parameters"), "{problem}");
 }
 
 /// Networks that others trained, whose graphs the predictor can write.
 const TRAINED: [&str; 2] = ["resnet_2b", "cifar_base_kw"];
 
-fn trained(folder: &Path, name: &str) -> (PathBuf, Architecture, Vec<Vec<f32>>) {
+fn trained(folder: &Path, name: &str) -> (PathBuf, Architecture, Weights) {
     let path = folder.join(format!("{name}.onnx"));
     let model = Model::open(&path).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
@@ -268,12 +268,11 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
         cases.extend(TRAINED.map(|name| trained(&shared, name)));
     }
     for (graph, architecture, weights) in cases {
-        let store = |name: &str, weights: &[Vec<f32>]| {
-            let entries: Vec<Entry> = architecture
-                .parameters
-                .iter()
-                .zip(weights)
-                .map(|(parameter, values)| {
+        let store = |name: &str, weights: &Weights| {
+            let entries: Vec<Entry> = weights
+                .tensors()
+                .map(|(id, values)| {
+                    let parameter = &architecture.parameters[id.0];
                     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                     let shape = parameter.shape.clone().unwrap();
                     Entry::new(parameter.name.clone(), safetensors::Dtype::F32, shape, bytes)

@@ -7,7 +7,7 @@ use approx::assert_relative_eq;
 use burn::tensor::Device;
 use serde_json::Value;
 use weightsmith::{
-    graph::{Architecture, Role},
+    graph::{Architecture, ParameterId, Role},
     neural,
     onnx::Model,
     ops::{OperatorFamily, Registry, Response, Vocabulary, resolve},
@@ -113,7 +113,7 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
     let started =
         started(&smaller, unmet).predict(&architecture, &Registry::standard(), |_| false).unwrap();
     assert_eq!(started.stand_ins, []);
-    for (a, b) in started.weights.iter().flatten().zip(outside.weights.iter().flatten()) {
+    for (a, b) in started.weights.values().zip(outside.weights.values()) {
         assert_relative_eq!(*a, *b, epsilon = 1e-6);
     }
 }
@@ -233,7 +233,8 @@ fn layers_behind_a_stand_in_make_up_for_the_difference() {
             continue;
         }
         let factor = if layers == 0 { 1.0 } else { affine.factor };
-        for (own, other) in outside.weights[index].iter().zip(&plain.weights[index]) {
+        let [own, other] = [&outside, &plain].map(|it| it.weights.get(ParameterId(index)).unwrap());
+        for (own, other) in own.iter().zip(other) {
             assert_relative_eq!(own * factor, *other, epsilon = 1e-6, max_relative = 1e-4);
         }
         layers += 1;

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::{Architecture, Parameter, Role},
+    graph::{Architecture, Parameter, Role, Weights},
     onnx::Model,
     ops::{Registry, resolve},
     spaces::{NAMED, Named, named_table, plain_cnn, residual_network},
@@ -90,7 +90,7 @@ fn every_named_network_runs() {
     };
     for named in NAMED {
         let architecture = resolved(named);
-        let values: Vec<Vec<f32>> = architecture
+        let weights: Weights = architecture
             .parameters
             .iter()
             .map(|parameter| {
@@ -104,7 +104,6 @@ fn every_named_network_runs() {
                 }
             })
             .collect();
-        let weights: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
         let [channels, height, width] = named.input;
         let data = uniform(-1.0, 1.0, channels * height * width);
         let images = Images { batch: 1, channels, height, width, data: &data };

@@ -4,7 +4,7 @@ use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
     encoder::{EncoderConfig, NodeFeatures},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     neural,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve},
@@ -57,7 +57,7 @@ fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
     (features, plan)
 }
 
-fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Vec<Vec<f32>>> {
+fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Weights> {
     let device = Device::flex();
     let network = neural::with_values(empty(&device), values, &device);
     let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job::new(features, plan)).collect();
@@ -71,7 +71,7 @@ fn a_graph_gets_the_same_weights_alone_and_among_others() {
     let together = weights(&values, &graphs);
     for (index, graph) in graphs.into_iter().enumerate() {
         let alone = weights(&values, &[graph]);
-        for (a, b) in alone[0].iter().flatten().zip(together[index].iter().flatten()) {
+        for (a, b) in alone[0].values().zip(together[index].values()) {
             assert_abs_diff_eq!(a, b, epsilon = 1e-4);
         }
     }
@@ -89,8 +89,8 @@ fn the_surrogate_differentiates_a_loss_of_the_weights() {
     let estimate = Estimate::new(&network, &jobs, &device);
     let predicted = estimate.weights();
     // The gradient of Σ w² / 2 is w.
-    let loss = |weights: &[Vec<Vec<f32>>]| -> f64 {
-        weights.iter().flatten().flatten().map(|&w| 0.5 * f64::from(w) * f64::from(w)).sum()
+    let loss = |weights: &[Weights]| -> f64 {
+        weights.iter().flat_map(Weights::values).map(|&w| 0.5 * f64::from(w) * f64::from(w)).sum()
     };
     let total = estimate.surrogate(&predicted, &predicted, &device).unwrap();
     let gradient = neural::gradients(&network, &total.backward());

@@ -6,7 +6,7 @@ use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
     encoder::NodeFeatures,
-    graph::{Architecture, DimBindings},
+    graph::{Architecture, DimBindings, Weights},
     neural,
     onnx::Model,
     ops::{Registry, Vocabulary, resolve},
@@ -71,7 +71,7 @@ fn architecture() -> Architecture {
 fn draw(predictor: &Predictor, sampling: &Sampling) -> Vec<Vec<f32>> {
     let samples =
         predictor.sample(&architecture(), &Registry::standard(), |_| false, sampling).unwrap();
-    samples.into_iter().map(|sample| sample.weights.concat()).collect()
+    samples.into_iter().map(|sample| sample.weights.values().copied().collect()).collect()
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
@@ -93,7 +93,12 @@ fn a_denoiser_that_starts_from_a_one_pass_predictor_says_the_same_at_full_noise(
     let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     let of = |network: &Network, condition: Condition| {
         let job = Job { condition: Some(&condition), ..Job::new(&features, &plan) };
-        Estimate::new(network, &[job], &Device::flex()).weights().remove(0).concat()
+        Estimate::new(network, &[job], &Device::flex())
+            .weights()
+            .remove(0)
+            .values()
+            .copied()
+            .collect::<Vec<f32>>()
     };
     let before = of(&one_pass.network, Condition::full_noise(None, Vec::new()));
     let after = of(&network, Condition::full_noise(Some(1.0), Vec::new()));
@@ -208,9 +213,10 @@ fn the_conditioner_is_differentiated() {
         &Vocabulary::of(&Registry::standard()),
     );
     let plan = PatchPlan::new(&architecture, &features.nodes, None);
-    let state = |phase: f32| -> Vec<Vec<f32>> {
-        let tensor =
-            |&length: &usize| (0..length).map(|index| (index as f32 + phase).sin()).collect();
+    let state = |phase: f32| -> Weights {
+        let tensor = |&length: &usize| -> Vec<f32> {
+            (0..length).map(|index| (index as f32 + phase).sin()).collect()
+        };
         plan.lengths.iter().map(tensor).collect()
     };
     let noisy = Some(Noisy::new(&state(0.0), 0.7, state(1.0)));
@@ -235,7 +241,7 @@ fn the_conditioner_is_differentiated() {
         let values: Vec<f32> = values.iter().zip(&direction).map(|(v, g)| v + by * g).collect();
         let network = neural::with_values(empty(&config), &values, &plain);
         let weights = Estimate::new(&network, &[job], &plain).weights();
-        weights.iter().flatten().flatten().map(|&w| 0.5 * f64::from(w).powi(2)).sum()
+        weights.iter().flat_map(Weights::values).map(|&w| 0.5 * f64::from(w).powi(2)).sum()
     };
     let step = 1e-2;
     assert_relative_eq!((loss(step) - loss(-step)) / (2.0 * step), norm, max_relative = 2e-2);

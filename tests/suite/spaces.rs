@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use protobuf::Message;
 use weightsmith::{
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     onnx::Model,
     ops,
     spaces::{Activation, Family, Head, Norm, SampledGraph, Space, SpaceError, Split},
@@ -215,15 +215,15 @@ fn every_family_runs_and_most_of_them_at_other_sizes() {
             }
             assert!(resized.unwrap().unsupported.is_empty(), "{}", graph.name);
             let count = |shape: &[usize]| shape.iter().product::<usize>();
-            let weights: Vec<Vec<f32>> = architecture
+            let weights: Weights = architecture
                 .parameters
                 .iter()
                 .map(|parameter| {
                     let count = count(parameter.shape.as_deref().unwrap());
-                    (0..count).map(|index| 0.1 + 0.05 * (index as f32).sin()).collect()
+                    let value = |index| 0.1 + 0.05 * (index as f32).sin();
+                    (0..count).map(value).collect::<Vec<f32>>()
                 })
                 .collect();
-            let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
             let pixels: Vec<f32> =
                 (0..2 * 3 * size * size).map(|index| (index as f32 * 0.7).sin()).collect();
             let images = Images { batch: 2, channels: 3, height: size, width: size, data: &pixels };

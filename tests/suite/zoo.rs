@@ -19,7 +19,7 @@ use serde_json::Value;
 use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
-    graph::{Architecture, ParameterId},
+    graph::Architecture,
     observer::Silent,
     onnx::Model,
     ops::{Registry, resolve},
@@ -188,7 +188,7 @@ fn a_checkpoint_is_what_its_record_says() {
         for record in records {
             let (_, architecture) = zoo.graph(record, &Registry::standard()).unwrap();
             let weights = zoo.weights(record, &architecture).unwrap();
-            let count = weights.iter().map(Vec::len).sum::<usize>();
+            let count = weights.values().count();
             assert_eq!((record.fingerprint, record.parameters), (fingerprint, count as u64));
             assert_eq!(record.train.is_none(), record.step == 0);
             let lineage = record.lineage.as_ref().unwrap();
@@ -210,8 +210,10 @@ fn a_checkpoint_is_what_its_record_says() {
                     predictor.predict(&architecture, &Registry::standard(), |_| false).unwrap();
                 let images = predictor.calibration_images();
                 calibrate(&architecture, &Registry::standard(), &mut exported, &images).unwrap();
-                for (stored, exported) in weights.iter().zip(&exported.weights) {
-                    assert_abs_diff_eq!(stored[..], exported[..], epsilon = 1e-5);
+                for (stored, exported) in
+                    weights.by_parameter().zip(exported.weights.by_parameter())
+                {
+                    assert_abs_diff_eq!(stored.unwrap(), exported.unwrap(), epsilon = 1e-5);
                 }
             }
         }
@@ -271,9 +273,10 @@ fn an_exported_checkpoint_has_the_weights_of_the_zoo() {
     let mut architecture = Architecture::from_model(&model).unwrap();
     resolve(&mut architecture, &Registry::standard()).unwrap();
     let weights = zoo.weights(record, &architecture).unwrap();
-    for (index, values) in weights.iter().enumerate() {
-        let read = architecture.value_in(&model, ParameterId(index)).unwrap().unwrap();
-        assert_eq!(read.data, *values);
+    assert_eq!(weights.tensors().count(), architecture.parameters.len());
+    for (id, values) in weights.tensors() {
+        let read = architecture.value_in(&model, id).unwrap().unwrap();
+        assert_eq!(read.data, values);
     }
     let arguments = ["zoo", "export", &format!("{:016x}", record.fingerprint), "--zoo", &folder];
     let output = weightsmith(&[&arguments[..], &["--out", "x.onnx"]].concat());
@@ -298,7 +301,7 @@ fn a_shuffled_checkpoint_of_a_zoo_comes_back() {
             parent.predict(&architecture, &Registry::standard(), |_| false).unwrap().weights;
         let back = align(&architecture, &Registry::standard(), &moved, &gauge).unwrap();
         let near = |(own, other): (&f32, &f32)| (own - other).abs() <= 1e-4 * (1.0 + other.abs());
-        let pairs = back.weights.iter().flatten().zip(weights.iter().flatten());
+        let pairs = back.weights.values().zip(weights.values());
         let (same, all) = (pairs.clone().filter(|pair| near(*pair)).count(), pairs.count());
         assert!(same * 100 >= all * 95, "{same} of {all} values are back, step {}", record.step);
     }

@@ -10,7 +10,7 @@ use crate::{
         tally, with_noise,
     },
     fill::recalibrated,
-    graph::{Architecture, Role},
+    graph::{Architecture, ParameterId, Role, Weights},
     ops::Registry,
     predictor::{CalibrationImages, InputConfig},
 };
@@ -117,7 +117,7 @@ impl<'a> Jury<'a> {
     fn plain(
         &self,
         architecture: &Architecture,
-        weights: &[Vec<f32>],
+        weights: &Weights,
     ) -> Result<Verdict, EvaluateError> {
         let tally = tally(
             architecture,
@@ -155,8 +155,11 @@ impl<'a> Jury<'a> {
             let mut noisy = with_noise(weights, noise, seed);
             // A variance with noise may be none.
             for (index, parameter) in architecture.parameters.iter().enumerate() {
-                if parameter.role().is_some_and(Role::is_statistic) {
-                    noisy[index].clone_from(&weights[index]);
+                let id = ParameterId(index);
+                if let Some(values) = weights.get(id)
+                    && parameter.role().is_some_and(Role::is_statistic)
+                {
+                    noisy.set(id, values.to_vec());
                 }
             }
             let blurred = self.plain(architecture, &noisy)?;

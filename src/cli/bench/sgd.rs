@@ -15,7 +15,7 @@ use crate::{
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
     fill::{Network, fills},
-    graph::DimBindings,
+    graph::{DimBindings, Weights},
     onnx::{Model, atomic, splice},
 };
 
@@ -166,7 +166,7 @@ fn keep(
     folder: &Path,
     graph: &HeldOut,
     network: &Network,
-    weights: &[Vec<f32>],
+    weights: &Weights,
 ) -> Result<(), Failure> {
     let path = file_of(folder, &graph.name);
     let changes = fills(network, weights);

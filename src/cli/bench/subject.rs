@@ -11,7 +11,7 @@ use crate::{
     data::Dataset,
     evaluate::he_initialisation,
     fill::{FilledNetwork, Network, support_set},
-    graph::DimBindings,
+    graph::{DimBindings, Weights},
     onnx::{Model, sha256, splice},
     ops::Registry,
     predictor::{
@@ -64,7 +64,7 @@ enum Source {
 /// A network with weights, as it would be exported.
 pub(super) struct Candidate {
     pub(super) network: Network,
-    pub(super) weights: Vec<Vec<f32>>,
+    pub(super) weights: Weights,
 }
 
 /// What came of one graph.

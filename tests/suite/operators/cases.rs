@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Program, Scratch, execute},
-    graph::{self, Architecture},
+    graph::{self, Architecture, Weights},
     ops::{Array, Registry},
 };
 
@@ -151,7 +151,7 @@ fn programs_compute_what_tract_computes() {
             return Ok(());
         };
         let weights = stored(&model, &architecture)?;
-        let weights: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
+        let weights: Weights = weights.into_iter().map(|tensor| tensor.data).collect();
         let data = case.data();
         let [(shape, values)] = data.as_slice() else { return Err("takes no image".to_owned()) };
         let [batch, channels, ref area @ ..] = shape[..] else {

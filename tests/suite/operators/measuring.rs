@@ -4,7 +4,7 @@ use approx::assert_relative_eq;
 use burn::tensor::Device;
 use weightsmith::{
     execute::{Images, Program, Scratch, execute, measure},
-    graph::{Architecture, Tensor},
+    graph::{Architecture, Tensor, Weights},
     onnx::Model,
     ops::{Array, Registry, resolve_with_input},
     spaces::Space,
@@ -57,10 +57,10 @@ fn measured_statistics_normalise_their_own_batch() {
 
     // The fast programs measure the same.
     let program = Program::compile(&architecture, &Registry::standard()).unwrap();
-    let references: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
+    let weights: Weights = weights.into_iter().map(|tensor| tensor.data).collect();
     let &[batch, channels, height, width] = images.shape.as_slice() else { unreachable!() };
     let view = Images { batch, channels, height, width, data: &images.data };
-    let fast = program.statistics(&references, view, &mut Scratch::default());
+    let fast = program.statistics(&weights, view, &mut Scratch::default());
     assert_eq!(measured.len(), fast.len());
     for fast in fast {
         let slow = measured.iter().find(|slow| slow.mean == fast.mean).unwrap();

@@ -10,6 +10,7 @@ use crate::{
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
     fill::{Unlabelled, agreeing, mean_weights, recalibrated},
+    graph::Weights,
     predictor::{InputConfig, Predictor, Support},
 };
 
@@ -111,7 +112,7 @@ impl Bench<'_> {
     fn judge(
         &self,
         candidate: &Candidate,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         input: &InputConfig,
     ) -> Result<Judged, Failure> {
         let architecture = &candidate.network.architecture;
@@ -224,6 +225,6 @@ impl Drawn<'_> {
     }
 }
 
-fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a [Vec<f32>]> {
-    candidates.iter().map(|candidate| candidate.weights.as_slice()).collect()
+fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a Weights> {
+    candidates.iter().map(|candidate| &candidate.weights).collect()
 }
