@@ -16,7 +16,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
 }
 
 /// What `custom_operator` prints.
-fn check_custom_operator(text: &str) {
+pub fn check_custom_operator(text: &str) {
     let (stranger, trained) = text.split_once("trained on 80 networks").unwrap();
     assert!(stranger.contains("never met com.example::ScaledTanhConv"));
     assert!(!trained.contains("never met"));

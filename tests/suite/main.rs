@@ -21,6 +21,7 @@ mod mutated_files;
 mod named;
 mod natural_inputs;
 mod operators;
+mod outside;
 mod predictor;
 mod ranking;
 mod sampling;
