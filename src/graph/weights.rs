@@ -54,8 +54,8 @@ impl Weights {
 
     /// The tensors that are there, in the order of their parameters.
     pub fn tensors(&self) -> impl Iterator<Item = (ParameterId, &[f32])> {
-        let tensor = |(index, values): (usize, _)| Some((ParameterId(index), values?));
-        self.by_parameter().enumerate().filter_map(tensor)
+        let tensors = self.by_parameter().enumerate();
+        tensors.filter_map(|(index, values)| Some((ParameterId(index), values?)))
     }
 
     /// As [`Weights::tensors`], to be changed.
@@ -69,7 +69,7 @@ impl Weights {
         &'a self,
         other: &'a Self,
     ) -> impl Iterator<Item = (ParameterId, [&'a [f32]; 2])> {
-        self.tensors().filter_map(|(id, own)| {
+        self.tensors().filter_map(move |(id, own)| {
             let others = other.get(id).filter(|others| others.len() == own.len())?;
             Some((id, [own, others]))
         })

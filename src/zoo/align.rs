@@ -170,7 +170,7 @@ impl<'a> Matching<'a> {
                 }
                 let shape = self.groups.shape(parameter);
                 let [own, theirs] =
-                    [reference, &values].map(|values| rows(values, shape, along, group, size));
+                    [reference, &values[..]].map(|values| rows(values, shape, along, group, size));
                 let scale = self.scales[parameter.0] as f32;
                 let own: Vec<f32> = own.iter().map(|value| value * scale).collect();
                 let width = own.len() / size;
