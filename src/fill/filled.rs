@@ -63,6 +63,7 @@ fn images_of(path: &Path, split: Split, predictor: &Predictor) -> Result<Dataset
 pub struct FilledNetwork {
     prediction: Prediction,
     calibration: CalibrationSource,
+    /// What the user is to know.
     pub notices: Vec<String>,
 }
 

@@ -272,8 +272,8 @@ impl<'a> Subject<'a> {
             let predictor = self.probe.predictor.as_ref().ok_or(ScoreError::NeedsPredictor)?;
             let prediction = predictor.predict(&self.architecture, &self.registry, |_| false)?;
             let weights = prediction.weights;
-            let mut parameters = self.architecture.parameters.iter().zip(weights.by_parameter());
-            let missing = parameters.any(|(it, values)| {
+            let parameters = &self.architecture.parameters;
+            let missing = parameters.iter().zip(weights.by_parameter()).any(|(it, values)| {
                 values.is_none() && !it.slots.is_empty() && it.len() != Some(0)
             });
             if missing {
