@@ -301,8 +301,8 @@ fn a_shuffled_checkpoint_of_a_zoo_comes_back() {
             parent.predict(&architecture, &Registry::standard(), |_| false).unwrap().weights;
         let back = align(&architecture, &Registry::standard(), &moved, &gauge).unwrap();
         let near = |(own, other): (&f32, &f32)| (own - other).abs() <= 1e-4 * (1.0 + other.abs());
-        let pairs = back.weights.values().zip(weights.values());
-        let (same, all) = (pairs.clone().filter(|pair| near(*pair)).count(), pairs.count());
+        let near: Vec<bool> = back.weights.values().zip(weights.values()).map(near).collect();
+        let (same, all) = (near.iter().filter(|near| **near).count(), near.len());
         assert!(same * 100 >= all * 95, "{same} of {all} values are back, step {}", record.step);
     }
 }
