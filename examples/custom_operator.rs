@@ -23,12 +23,13 @@ use onnx_protobuf::{
 use protobuf::{Message, MessageField};
 use weightsmith::{
     data::{Augmentation, Batcher, Dataset, Split},
-    evaluate,
-    graph::{Architecture, Fact, Layout, Node, Role},
+    evaluate::judge,
+    fill::{FillOptions, Filled, Network, OpenOptions, SupportSet, fill},
+    graph::{Fact, Layout, Node, Role},
     observer::Silent,
     onnx::Model,
-    ops::{Array, Features, OpError, Operator, OperatorFamily, Registry, SlotRule, resolve},
-    predictor::{CalibrationImages, Prediction, Predictor, Steering, Support, bundled, calibrate},
+    ops::{Array, Features, OpError, Operator, OperatorFamily, Registry, SlotRule},
+    predictor::{CalibrationImages, Predictor, Steering, ValueSource, bundled},
     rank::{Judge, Probe, scores},
     train::{RunOptions, TrainConfig, train},
 };
@@ -140,70 +141,55 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir(&data)?;
     stripes::write(&data)?;
 
-    let graph = resolved(&registry, 12, 5)?;
+    let network = read(&registry, 12, 5)?;
     let stranger = bundled("cifar10", &Device::flex())?;
-    fill(&stranger, &registry, &graph)?;
+    print(&fill(&network, &stranger, &FillOptions::default())?);
 
     let trained = Predictor::load(&learn(&registry, folder.path(), &data)?, &Device::flex())?;
-    let prediction = fill(&trained, &registry, &graph)?;
-    assert!(prediction.stand_ins.is_empty());
-    let support = Dataset::open(&data, Split::Train)?.with_channels(3)?;
-    let test = Dataset::open(&data, Split::Test)?.with_channels(3)?;
-    let accuracy = |prediction: &Prediction| {
-        let input = &trained.config.input;
-        evaluate::judge(&graph, &registry, &prediction.weights, &test, input, 100)
-    };
-    let before = accuracy(&prediction)?;
-    let mut samples = [prediction];
+    let filled = fill(&network, &trained, &FillOptions::default())?;
+    print(&filled);
+    assert!(filled.report().stand_ins.is_empty());
     let steering = Steering { steps: 8, batch: 32, rate: 0.1, spread: 1.0 };
-    let kept = trained.steer(
-        &graph,
-        &registry,
-        &mut samples,
-        &Support::new(&support, steering),
-        [0, 0],
-    )?;
-    let after = accuracy(&samples[0])?;
+    let support = Some(SupportSet { data: data.clone(), steering });
+    let steered = fill(&network, &trained, &FillOptions { support, ..FillOptions::default() })?;
+    let test = Dataset::open(&data, Split::Test)?.with_channels(3)?;
+    let [before, after] = [&filled, &steered].map(|filled| {
+        let (weights, input) = (filled.networks()[0].weights(), &trained.config.input);
+        judge(&network.architecture, &registry, weights, &test, input, 100)
+    });
     println!(
-        "cross-entropy {:.3}, after {} steps towards labelled images {:.3}",
-        before.cross_entropy, kept[0], after.cross_entropy
+        "cross-entropy {:.3}, moved towards labelled images {:.3}",
+        before?.cross_entropy, after?.cross_entropy
     );
 
     rank(trained, &registry, &test)
 }
 
 /// A network of the operator, read with the registry that knows it.
-fn resolved(
-    registry: &Registry,
+fn read(
+    registry: &Arc<Registry>,
     channels: usize,
     window: usize,
-) -> Result<Architecture, Box<dyn Error>> {
-    let bytes = network(channels, window).write_to_bytes()?;
-    let mut architecture = Architecture::from_model(&Model::from_bytes("custom", bytes.into())?)?;
-    let resolution = resolve(&mut architecture, registry)?;
-    assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
-    Ok(architecture)
+) -> Result<Network, Box<dyn Error>> {
+    let bytes = model(channels, window).write_to_bytes()?;
+    let options = OpenOptions { registry: Arc::clone(registry), ..OpenOptions::default() };
+    let network = Network::resolved(Model::from_bytes("custom", bytes.into())?, &options)?;
+    assert_eq!(network.unsupported(), [""; 0]);
+    Ok(network)
 }
 
-/// Predicts all weights of a network and prints their sizes.
-fn fill(
-    predictor: &Predictor,
-    registry: &Arc<Registry>,
-    graph: &Architecture,
-) -> Result<Prediction, Box<dyn Error>> {
-    println!("predictor '{}'", predictor.config.name);
-    let mut prediction = predictor.predict(graph, registry, |_| false)?;
-    calibrate(graph, registry, &mut prediction, &predictor.calibration_images())?;
-    for stand_in in &prediction.stand_ins {
+/// What was written for every parameter.
+fn print(filled: &Filled) {
+    let report = filled.report();
+    println!("predictor '{}'", report.provenance.predictor);
+    for stand_in in &report.stand_ins {
         println!("note: {stand_in}");
     }
-    for (id, values) in prediction.weights.tensors() {
-        let parameter = &graph.parameters[id.0];
-        let square = values.iter().map(|value| value * value).sum::<f32>();
-        let size = (square / values.len() as f32).sqrt();
-        println!("predicted {:<13} {:>4} values of {size:.3}", parameter.name, values.len());
+    for tensor in &report.tensors {
+        assert_eq!(tensor.label, ValueSource::Predicted);
+        let deviation = tensor.statistics.map_or(0.0, |statistics| statistics.std);
+        println!("{:<13} {:?}, deviation {deviation:.3}", tensor.initializer, tensor.shape);
     }
-    Ok(prediction)
 }
 
 /// Trains a small predictor on a folder of graphs; returns its own folder.
@@ -211,7 +197,7 @@ fn learn(registry: &Arc<Registry>, folder: &Path, data: &Path) -> Result<PathBuf
     let graphs = folder.join("graphs");
     fs::create_dir_all(graphs.join("validation"))?;
     let save = |name: &str, channels, window| -> Result<(), Box<dyn Error>> {
-        Ok(fs::write(graphs.join(name), network(channels, window).write_to_bytes()?)?)
+        Ok(fs::write(graphs.join(name), model(channels, window).write_to_bytes()?)?)
     };
     for (channels, window) in [(8, 3), (8, 5), (12, 3), (16, 3)] {
         save(&format!("{channels}-{window}.onnx"), channels, window)?;
@@ -267,7 +253,7 @@ fn rank(
     wanted.retain(|score| ["flops", "snip", "predicted-loss"].contains(&score.name()));
     let judge = Judge { scores: wanted, probe, cache: None };
     for (channels, window) in [(8, 3), (16, 5)] {
-        let record = judge.judge(&resolved(registry, channels, window)?, registry)?;
+        let record = judge.judge(&read(registry, channels, window)?.architecture, registry)?;
         assert!(record.missing.is_empty(), "{:?}", record.missing);
         println!("{channels} channels, windows of {window}: {:.3?}", record.scores);
     }
@@ -276,7 +262,7 @@ fn rank(
 
 /// Two of the operators, a pooling and a classifier. Weights are listed as inputs without values; of
 /// operators that the reader does not know it tells them from images by names such as `.gamma`.
-fn network(channels: usize, window: usize) -> ModelProto {
+fn model(channels: usize, window: usize) -> ModelProto {
     let node = |op_type: &str, domain: &str, inputs: &[&str], output: &str| NodeProto {
         op_type: op_type.to_owned(),
         domain: domain.to_owned(),

@@ -1,6 +1,31 @@
-//! weightsmith reads a neural architecture as an ONNX graph and writes its weights.
+//! weightsmith reads a neural architecture as an ONNX graph and writes its weights without training it.
 //!
-//! The data's road, one module a station; a module imports only from those above it:
+//! ```no_run
+//! use burn::tensor::Device;
+//! use weightsmith::{
+//!     fill::{FillOptions, Network, fill},
+//!     predictor::bundled,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let network = Network::open("model.onnx")?;
+//! let predictor = bundled("diffusion", &Device::flex())?;
+//! let filled = fill(&network, &predictor, &FillOptions::default())?;
+//! println!("{:?}", filled.report().parameters);
+//! filled.write("out")?;
+//! # Ok(()) }
+//! ```
+//!
+//! This leaves `model.onnx` with its weights, the same weights as a PyTorch state dict
+//! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
+//!
+//! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
+//! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
+//! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
+//! - measuring: [`evaluate`], [`rank`], [`benchmark`];
+//! - the machine: [`device`], [`memory`].
+//!
+//! In the source they stand in the order of the data's road: each imports only from those above it.
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
@@ -42,6 +67,8 @@ pub mod evaluate;
 pub mod fill;
 /// Ranking architectures that nobody has trained.
 pub mod rank;
+/// How good predicted weights are on graphs that no training saw, beside what they are compared with.
+pub mod benchmark;
 /// Choosing a device at run time.
 pub mod device;
 /// The command line.

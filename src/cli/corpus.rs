@@ -12,7 +12,7 @@ use crate::{
     ops::Registry,
 };
 
-use super::{Common, Exit, Failure, bar, inspect::short, print, print_json};
+use super::{Common, Exit, Failure, bar, inspect::short, output, print, print_json};
 
 /// Generate and describe the graphs that predictors learn from and are judged by.
 #[derive(Debug, Args)]
@@ -144,9 +144,7 @@ impl Stats {
             corpus::splits().iter().map(count).collect::<Result<Vec<Statistics>, Failure>>()?;
         bar.finish_and_clear();
         if let Some(path) = &self.out {
-            let picture = corpus::picture(&splits);
-            atomic::write(path, |out| out.write_all(picture.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            output::write(path, &corpus::picture(&splits))?;
         }
         if common.json {
             return print_json(&self.json(&splits)).map(|()| Exit::Success);

@@ -1,13 +1,13 @@
 //! How many samples `predict` draws, how, and what it keeps of them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::fill::{FilledNetwork, Network, Unlabelled, validation_set};
-use crate::predictor::{CalibrationImages, Predictor, Sampling, Solver};
-
-use super::Failure;
+use crate::{
+    fill::{SamplingOptions, Selection},
+    predictor::Solver,
+};
 
 /// For predictors that denoise; others write one set of weights.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub struct DrawingArgs {
     steps: Option<u16>,
     /// How noise is taken off
     #[arg(long, value_enum, default_value_t)]
-    solver: Solver,
+    solver: SolverChoice,
     /// Quality to ask for, from 0 to 1 over the range of the zoo [default: 1]
     #[arg(long, value_name = "Q")]
     quality: Option<f32>,
@@ -43,53 +43,45 @@ pub struct DrawingArgs {
     pub(super) ensemble: bool,
 }
 
+/// A [`Solver`] by its name.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SolverChoice {
+    /// First order, deterministic (Song et al. 2021, *DDIM*); along straight lines, Euler's method.
+    #[default]
+    Ddim,
+    /// Second order, from the last two estimates (Lu et al. 2022, *DPM-Solver++(2M)*).
+    DpmPlusPlus,
+}
+
+impl From<SolverChoice> for Solver {
+    fn from(choice: SolverChoice) -> Self {
+        match choice {
+            SolverChoice::Ddim => Self::Ddim,
+            SolverChoice::DpmPlusPlus => Self::DpmPlusPlus,
+        }
+    }
+}
+
 impl DrawingArgs {
     /// What is drawn from a predictor.
-    pub(super) fn sampling(&self, predictor: &Predictor, seed: u64) -> Sampling {
-        let usual = predictor.sampling();
-        Sampling {
-            samples: self.samples.into(),
-            steps: self.steps.map_or(usual.steps, usize::from),
-            solver: self.solver,
-            quality: self.quality.or(usual.quality),
-            guidance: self.guidance,
-            temperature: self.temperature,
-            seed,
-            first: 0,
+    pub(super) fn sampling(&self) -> SamplingOptions {
+        SamplingOptions {
+            samples: Some(self.samples.into()),
+            steps: self.steps.map(usize::from),
+            solver: Some(self.solver.into()),
+            quality: self.quality,
+            guidance: Some(self.guidance),
+            temperature: Some(self.temperature),
         }
     }
 
-    /// Networks that are written, the ensemble apart.
-    pub(super) fn networks(&self) -> usize {
-        if self.average || self.select.is_some() { 1 } else { self.samples.into() }
-    }
-
-    /// What is kept of the samples, each with its number; the mean has none.
-    pub(super) fn choose(
-        &self,
-        network: &Network,
-        mut samples: Vec<FilledNetwork>,
-        predictor: &Predictor,
-        images: &CalibrationImages,
-        data: Option<&Path>,
-    ) -> Result<Vec<(Option<usize>, FilledNetwork)>, Failure> {
-        if self.average {
-            return Ok(vec![(None, FilledNetwork::average(network, samples, images)?)]);
+    /// What is kept of it.
+    pub(super) fn selection(&self) -> Selection {
+        match &self.select {
+            _ if self.average => Selection::Mean,
+            None => Selection::All,
+            Some(None) => Selection::Agreement,
+            Some(Some(data)) => Selection::MostAccurate(data.clone()),
         }
-        let Some(by) = &self.select else {
-            return Ok(samples.into_iter().enumerate().map(|(n, it)| (Some(n), it)).collect());
-        };
-        let best = match by {
-            None => {
-                let data = data.map(|path| validation_set(path, predictor)).transpose()?;
-                let unlabelled = match &data {
-                    Some(data) => Unlabelled::Data(data, &predictor.config.input),
-                    None => Unlabelled::Learned(images),
-                };
-                FilledNetwork::consensus(network, &samples, &unlabelled)?
-            }
-            Some(data) => FilledNetwork::most_accurate(network, &samples, predictor, data)?,
-        };
-        Ok(vec![(Some(best), samples.swap_remove(best))])
     }
 }

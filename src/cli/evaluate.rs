@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
 use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{judge, run_reference},
-    fill::{Network, transpose},
-    graph::{ParameterId, Weights},
+    fill::Network,
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
 };
@@ -70,8 +68,8 @@ impl Evaluate {
         let input = bundled(&self.predictor, &Device::flex())?.config.input;
         let data = Dataset::open(&self.data, self.split.into())?.with_channels(input.channels())?;
         let weights = match &self.weights {
-            None => stored_weights(&network)?,
-            Some(path) => state_dict_weights(&network, path)?,
+            None => network.stored_weights()?,
+            Some(path) => network.state_dict_weights(path)?,
         };
         if let Some(path) = &self.logits {
             write_logits(&network, &weights, &data, &input, path)?;
@@ -125,60 +123,4 @@ fn write_logits(
     });
     atomic::write(path, |out| out.write_all(result.to_string().as_bytes()))
         .map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// The weights that the file holds.
-pub(super) fn stored_weights(network: &Network) -> Result<Weights, Failure> {
-    let architecture = &network.architecture;
-    (0..architecture.parameters.len())
-        .map(|index| {
-            let value = architecture.value_in(&network.model, ParameterId(index))?;
-            let parameter = &architecture.parameters[index];
-            let missing = || {
-                format!(
-                    "{}: parameter '{}' has no value; fill the network with predict first",
-                    network.model.name(),
-                    parameter.name
-                )
-            };
-            Ok(value.ok_or_else(missing)?.data)
-        })
-        .collect()
-}
-
-/// The weights of a state dict, by the names that `predict` writes.
-fn state_dict_weights(network: &Network, path: &Path) -> Result<Weights, Failure> {
-    let refuse = |problem: String| Failure::from(format!("{}: {problem}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let mut weights = Weights::absent(network.architecture.parameters.len());
-    for (index, parameter) in network.architecture.parameters.iter().enumerate() {
-        let name = &network.names[index];
-        let tensor =
-            file.tensor(name).map_err(|_| refuse(format!("tensor '{name}' is missing")))?;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(refuse(format!("tensor '{name}' is not of 32-bit floats")));
-        }
-        let mut shape = parameter.shape.clone().unwrap_or_default();
-        let transposed = network.transposed(index);
-        if transposed {
-            shape.reverse();
-        }
-        if tensor.shape() != shape {
-            let own = tensor.shape();
-            return Err(refuse(format!(
-                "tensor '{name}' has shape {own:?}, the network asks for {shape:?}"
-            )));
-        }
-        let values: Vec<f32> = tensor
-            .data()
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&bytes| f32::from_le_bytes(bytes))
-            .collect();
-        let values = if transposed { transpose(&values, shape[0], shape[1]) } else { values };
-        weights.set(ParameterId(index), values);
-    }
-    Ok(weights)
 }

@@ -5,13 +5,13 @@
 mod bench;
 mod corpus;
 mod device;
-mod drawing;
 mod drawn;
 mod evaluate;
+mod flags;
 mod inspect;
 mod manual;
 mod network;
-mod plot;
+mod output;
 mod predict;
 mod progress;
 mod rank;
@@ -66,8 +66,11 @@ struct Common {
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     json: bool,
-    /// Seed of everything random
-    #[arg(long, global = true, default_value_t = 0)]
+    /// Seed of everything random [default: 0, or what a configuration says]
+    #[arg(long = "seed", value_name = "SEED", global = true)]
+    given_seed: Option<u64>,
+    /// The seed that was given, or 0.
+    #[arg(skip)]
     seed: u64,
     /// Say more (-v info, -vv debug); RUST_LOG overrides
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -109,7 +112,8 @@ enum Command {
 
 /// Parses the command line, runs the command, prints its error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.common.seed = cli.common.given_seed.unwrap_or_default();
     log_to_stderr(&cli.common);
     let result = match &cli.command {
         Command::Inspect(command) => command.run(&cli.common),

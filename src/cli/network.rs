@@ -1,12 +1,13 @@
 //! The network file that a command reads.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{fill::Network, graph::DimBindings, onnx::Model};
-
-use super::Failure;
+use crate::{
+    fill::{FillError, Network, OpenOptions},
+    graph::DimBindings,
+};
 
 /// The network a command reads.
 #[derive(Clone, Debug, Args)]
@@ -27,12 +28,8 @@ fn parse_dim(text: &str) -> Result<(String, usize), String> {
 
 impl NetworkArgs {
     /// Reads the file.
-    pub fn read(&self) -> Result<Network, Failure> {
-        Network::of(Model::open(&self.model)?, DimBindings::new(self.dims.iter().cloned()))
+    pub fn read(&self) -> Result<Network, FillError> {
+        let dims = DimBindings::new(self.dims.iter().cloned());
+        Network::open_with(&self.model, &OpenOptions { dims, ..OpenOptions::default() })
     }
-}
-
-/// The file name without its extension.
-pub fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

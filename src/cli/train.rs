@@ -36,9 +36,7 @@ pub struct Train {
 impl Train {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let mut config = TrainConfig::load(&self.config)?;
-        if common.seed != 0 {
-            config.seed = common.seed;
-        }
+        config.seed = common.given_seed.unwrap_or(config.seed);
         let (devices, device_name) = self.devices()?;
         tracing::info!("seed {}, device {device_name}", config.seed);
         let options = RunOptions {

@@ -1,21 +1,37 @@
-//! The main job: a graph is read, its weights are predicted, moved towards labelled images where there are
-//! any, calibrated and written, with a report that says of every tensor where it came from.
+//! The main job: a graph is read ([`Network::open`](crate::fill::Network::open)) and filled
+//! ([`fill`](crate::fill::fill())): its weights are predicted, moved towards labelled images where there
+//! are any, and calibrated. What comes of it is written, with a report that says of every tensor where
+//! it came from, and can be checked against its report and made again.
 
+mod checkpoint;
+mod error;
 mod filled;
+mod filled_network;
+mod images;
 mod network;
+mod options;
+mod outputs;
+mod provenance;
 mod report;
+mod reported;
+mod select;
+mod state_dict;
+mod verify;
+mod write;
 
-pub use filled::{
-    FilledNetwork, Unlabelled, agreeing, file_name, fills, mean_weights, recalibrated, support_set,
-    transpose, unlabelled, validation_set,
+pub use checkpoint::export_checkpoint;
+pub use error::FillError;
+pub use filled::{Filled, fill};
+pub use filled_network::{FilledNetwork, fills, recalibrated};
+pub use images::{support_set, unlabelled, validation_set};
+pub use network::{Network, OpenOptions};
+pub use options::{Calibration, FillOptions, SamplingOptions, SupportSet};
+pub use outputs::{Outputs, file_name, stem};
+pub use provenance::{Drawn, FileHash, Provenance, Steered, TOOL};
+pub use report::{Counts, Report, SCHEMA, Statistics, TensorReport};
+pub use reported::ReportedNetwork;
+pub use select::{Selection, Unlabelled, agreeing, mean_weights};
+pub use verify::{
+    Check, RecordedReport, RecordedTensor, RegenerateOptions, Verification, regenerate, verify,
 };
-pub use network::Network;
-pub use report::{
-    Counts, Drawn, FileHash, Provenance, Report, SCHEMA, Statistics, Steered, TensorReport,
-};
-
-/// What the tool calls itself in the files that it writes.
-pub const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
-
-/// Any error.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub use write::WriteOptions;

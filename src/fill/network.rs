@@ -1,9 +1,9 @@
 //! A network file, read and resolved.
 
-use std::sync::Arc;
+use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
-    graph::{Architecture, DimBindings, Layout, NodeIndex, Role},
+    graph::{Architecture, DimBindings, Layout, NodeIndex, ParameterId, Role, Weights},
     onnx::{
         Model,
         names::{Hints, state_dict_names},
@@ -11,10 +11,9 @@ use crate::{
     ops::{Registry, Resolution, resolve},
 };
 
-use super::Failure;
+use super::FillError;
 
 /// A file that was read and resolved.
-#[derive(Debug)]
 pub struct Network {
     /// The file.
     pub model: Model,
@@ -24,25 +23,69 @@ pub struct Network {
     pub resolution: Resolution,
     /// State-dict name of every parameter.
     pub names: Vec<String>,
-    /// The operators it was resolved with.
+    /// The operators that it was resolved with.
     pub registry: Arc<Registry>,
 }
 
+/// How a network is read.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Sizes of symbolic dimensions; those not given are 1.
+    pub dims: DimBindings,
+    /// The operators that are known.
+    pub registry: Arc<Registry>,
+}
+
+impl Default for OpenOptions {
+    /// Every symbolic dimension is 1, operators are those of this crate.
+    fn default() -> Self {
+        Self { dims: DimBindings::default(), registry: Registry::standard() }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions").field("dims", &self.dims).finish_non_exhaustive()
+    }
+}
+
 impl Network {
+    /// Reads a file. Symbolic dimensions are 1.
+    ///
+    /// ```
+    /// use weightsmith::fill::Network;
+    ///
+    /// let file = concat!(env!("CARGO_MANIFEST_DIR"), "/architectures/named/plain-cnn.onnx");
+    /// let network = Network::open(file)?;
+    /// assert!(network.unsupported().is_empty());
+    /// assert!(network.names.iter().all(|name| !name.is_empty()));
+    /// # Ok::<(), weightsmith::fill::FillError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is no ONNX model, or its graph is malformed. Operators that are merely
+    /// not supported are no error; see [`Network::unsupported`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FillError> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// As [`Network::open`], with sizes of symbolic dimensions and operators of the caller's.
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, FillError> {
+        Self::resolved(Model::open(path.as_ref())?, options)
+    }
+
     /// Resolves the graph of a model.
-    pub fn of(model: Model, dims: DimBindings) -> Result<Self, Failure> {
-        Self::with_registry(model, dims, Registry::standard())
+    pub fn of(model: Model, dims: DimBindings) -> Result<Self, FillError> {
+        Self::resolved(model, &OpenOptions { dims, ..OpenOptions::default() })
     }
 
     /// As [`Network::of`], with operators of the caller's.
-    pub fn with_registry(
-        model: Model,
-        dims: DimBindings,
-        registry: Arc<Registry>,
-    ) -> Result<Self, Failure> {
-        let mut architecture = Architecture::from_model_with(&model, dims)?;
+    pub fn resolved(model: Model, options: &OpenOptions) -> Result<Self, FillError> {
+        let registry = Arc::clone(&options.registry);
+        let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
         let resolution = resolve(&mut architecture, &registry)
-            .map_err(|error| format!("{}: {error}", model.name()))?;
+            .map_err(|source| FillError::Resolve { file: model.name().to_owned(), source })?;
         let hints: Vec<Hints> = architecture
             .parameters
             .iter()
@@ -88,5 +131,33 @@ impl Network {
             format!("{why} ({}{others})", self.architecture.describe(node))
         };
         kinds.into_iter().map(sentence).collect()
+    }
+
+    /// The weights that the file holds.
+    ///
+    /// # Errors
+    ///
+    /// A parameter has no value, or one that cannot be read.
+    pub fn stored_weights(&self) -> Result<Weights, FillError> {
+        let stored = |(index, name): (usize, &String)| {
+            let value = self.architecture.value_in(&self.model, ParameterId(index))?;
+            let value = value.ok_or_else(|| FillError::NoValue {
+                file: self.model.name().to_owned(),
+                parameter: name.clone(),
+            })?;
+            Ok(value.data)
+        };
+        let names = self.architecture.parameters.iter().map(|parameter| &parameter.name);
+        names.enumerate().map(stored).collect()
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("model", &self.model.name())
+            .field("parameters", &self.names)
+            .field("resolution", &self.resolution)
+            .finish_non_exhaustive()
     }
 }

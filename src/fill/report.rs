@@ -1,19 +1,22 @@
 //! `report.json`: what was done to every parameter, and where it came from.
 
-use std::fmt;
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    graph::{Architecture, Role},
-    predictor::{CalibrationSource, Filled, Prediction, Sampling, StandIn, Steering, Support},
+    graph::{Architecture, Parameter, ParameterId, Role},
+    onnx::{self, OnnxError, sha256},
+    predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
+
+use super::{FileHash, FilledNetwork, Provenance, outputs::file_name, provenance::metadata_name};
 
 /// Version of the report's schema.
 pub const SCHEMA: u32 = 1;
 
 /// The whole report.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -21,7 +24,7 @@ pub struct Report {
     pub provenance: Provenance,
     /// The file that was filled.
     pub input: FileHash,
-    /// The files that were written beside the report.
+    /// The files that were written beside the report; none before they are.
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
@@ -37,88 +40,54 @@ pub struct Report {
     pub tensors: Vec<TensorReport>,
 }
 
-/// Who wrote the weights.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Provenance {
-    /// `weightsmith` and its version.
-    pub tool: String,
-    /// Name of the predictor.
-    pub predictor: String,
-    /// SHA-256 of the predictor's two files.
-    pub predictor_hash: String,
-    /// Seed.
-    pub seed: u64,
-    /// How the weights were drawn, and which of the samples they are, where there could be several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drawn: Option<Drawn>,
-    /// How the weights were moved towards labelled images, if they were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steered: Option<Steered>,
-    /// Device.
-    pub device: String,
-    /// What the weights are.
-    pub weights: String,
-}
-
-/// One sample among others.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Drawn {
-    /// What was drawn.
-    pub sampling: Sampling,
-    /// Number of this sample; none for the mean of all.
-    pub sample: Option<usize>,
-}
-
-impl fmt::Display for Drawn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sampling { samples, steps, solver, quality, guidance, temperature, .. } = self.sampling;
-        match self.sample {
-            Some(sample) => write!(f, "sample {sample} of {samples}")?,
-            None => write!(f, "mean of {samples} samples")?,
-        }
-        write!(f, ", {steps} steps of {solver:?}, quality ")?;
-        match quality {
-            Some(quality) => write!(f, "{quality}")?,
-            None => write!(f, "any")?,
-        }
-        write!(f, ", guidance {guidance}, temperature {temperature}")
+impl Report {
+    /// On a network whose weights come from there.
+    pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
+        let FilledNetwork { network, prediction, calibration, notices } = filled;
+        let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
+            let weights = prediction.weights.get(ParameterId(index));
+            let bytes = onnx::encode(&filled.values(index)?, parameter.dtype.to_onnx());
+            Ok(TensorReport {
+                initializer: parameter.name.clone(),
+                state_dict: weights.map(|_| network.names[index].clone()),
+                shape: parameter.shape.clone(),
+                role: parameter.role(),
+                uses: parameter.slots.len(),
+                label: prediction.labels[index].clone(),
+                statistics: weights.and_then(Statistics::of),
+                sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
+            })
+        };
+        let parameters = network.architecture.parameters.iter().enumerate();
+        let tensors = parameters.map(tensor).collect::<Result<_, _>>()?;
+        Ok(Self {
+            schema: SCHEMA,
+            provenance,
+            input: FileHash {
+                name: file_name(Path::new(network.model.name())),
+                sha256: sha256(network.model.bytes()),
+            },
+            files: Vec::new(),
+            calibration: *calibration,
+            notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
+            stand_ins: prediction.stand_ins.clone(),
+            unsupported: network.unsupported(),
+            parameters: Counts::of(&network.architecture, prediction),
+            tensors,
+        })
     }
-}
 
-/// Towards what weights were moved.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Steered {
-    /// How.
-    pub steering: Steering,
-    /// Hash of the data set.
-    pub data_hash: String,
-}
-
-impl Steered {
-    /// Of a support set.
-    pub fn by(support: &Support) -> Self {
-        Self { steering: support.steering, data_hash: support.data.hash.clone() }
+    /// What stands of it in an ONNX file: names and values.
+    pub fn metadata(&self) -> Vec<(String, String)> {
+        let Counts { predicted, kept, default, calibrated, skipped } = self.parameters;
+        let counts = format!(
+            "predicted {predicted}, kept {kept}, default {default}, calibrated {calibrated}, skipped {skipped}"
+        );
+        let entries = self.provenance.always_in_metadata().into_iter();
+        let entries = entries.chain([("parameters", counts)]);
+        let entries = entries.chain(self.provenance.sometimes_in_metadata());
+        entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
-}
-
-impl fmt::Display for Steered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Steering { steps, batch, rate, spread } = self.steering;
-        write!(f, "{steps} steps of {batch} images at rate {rate}")?;
-        if spread != 1.0 {
-            write!(f, " times up to {spread}")?;
-        }
-        write!(f, ", data {}", self.data_hash)
-    }
-}
-
-/// A file and what is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileHash {
-    /// Name without its folder.
-    pub name: String,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
 }
 
 /// How many values got which label.
@@ -137,7 +106,7 @@ pub struct Counts {
 }
 
 /// One parameter.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct TensorReport {
     /// Name in the ONNX file.
     pub initializer: String,
@@ -151,7 +120,7 @@ pub struct TensorReport {
     pub uses: usize,
     /// How it got its values.
     #[serde(flatten)]
-    pub label: Filled,
+    pub label: ValueSource,
     /// What the values look like.
     pub statistics: Option<Statistics>,
     /// SHA-256 of its bytes in the ONNX file, in hexadecimal; not for tensors without values.
@@ -195,11 +164,11 @@ impl Counts {
         let mut counts = Self::default();
         for (parameter, label) in architecture.parameters.iter().zip(&prediction.labels) {
             let count = match label {
-                Filled::Predicted => &mut counts.predicted,
-                Filled::Kept => &mut counts.kept,
-                Filled::Default => &mut counts.default,
-                Filled::Calibrated => &mut counts.calibrated,
-                Filled::Skipped(_) => &mut counts.skipped,
+                ValueSource::Predicted => &mut counts.predicted,
+                ValueSource::Kept => &mut counts.kept,
+                ValueSource::Default => &mut counts.default,
+                ValueSource::Calibrated => &mut counts.calibrated,
+                ValueSource::Skipped(_) => &mut counts.skipped,
             };
             *count += parameter.len().unwrap_or(1);
         }

@@ -2,6 +2,7 @@
 //! PyTorch loaders accept the file and the same tensors give the same bytes.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::BTreeMap,
     fmt,
@@ -45,22 +46,33 @@ impl<'a> Entry<'a> {
         &self.name
     }
 
+    /// Type of its values.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Extents.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Its values, little-endian and row-major.
+    pub fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        Ok(match &self.data {
+            Data::Bytes(data) => Cow::Borrowed(data.as_slice()),
+            Data::Later(make) => Cow::Owned(make()?),
+        })
+    }
+
     fn length(&self) -> Option<usize> {
         let count = self.shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n))?;
         count.checked_mul(self.dtype.bitsize())?.checked_div(8)
     }
 
     fn write(&self, length: usize, out: &mut dyn Write) -> io::Result<()> {
-        let made;
-        let data = match &self.data {
-            Data::Bytes(data) => data,
-            Data::Later(make) => {
-                made = make()?;
-                &made
-            }
-        };
+        let data = self.bytes()?;
         match data.len() == length {
-            true => out.write_all(data),
+            true => out.write_all(&data),
             false => Err(self.invalid(&format!("has {} bytes, not {length}", data.len()))),
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     ops::Registry,
 };
 
-use super::{Filled, Prediction, Predictor, PredictorError};
+use super::{Prediction, Predictor, PredictorError, ValueSource};
 
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ pub fn calibrate(
         {
             if values.iter().all(|value| value.is_finite()) {
                 prediction.weights.set(id, values);
-                prediction.labels[id.0] = Filled::Calibrated;
+                prediction.labels[id.0] = ValueSource::Calibrated;
             }
         }
     }

@@ -14,10 +14,11 @@ use super::{Predictor, PredictorError, Sampling, StandIn, compensate::compensate
 /// Values estimated at a time, so that memory does not grow with the network.
 const CHUNK: usize = 1 << 22;
 
-/// How a parameter got its values.
+/// Where the values of a parameter come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "label", content = "reason")]
-pub enum Filled {
+#[non_exhaustive]
+pub enum ValueSource {
     /// Written by the predictor.
     Predicted,
     /// What the file held.
@@ -36,7 +37,7 @@ pub struct Prediction {
     /// The values; absent for parameters kept or skipped, as their labels say.
     pub weights: Weights,
     /// Labels by parameter.
-    pub labels: Vec<Filled>,
+    pub labels: Vec<ValueSource>,
     /// Operators of the graph that the predictor had to take for others.
     pub stand_ins: Vec<StandIn>,
 }
@@ -45,8 +46,8 @@ impl Prediction {
     /// Values of every parameter from elsewhere than a predictor, with statistics still to be measured.
     pub fn from_elsewhere(architecture: &Architecture, weights: Weights) -> Self {
         let label = |parameter: &Parameter| match parameter.role() {
-            Some(role) if role.is_statistic() => Filled::Default,
-            _ => Filled::Predicted,
+            Some(role) if role.is_statistic() => ValueSource::Default,
+            _ => ValueSource::Predicted,
         };
         let labels = architecture.parameters.iter().map(label).collect();
         Self { weights, labels, stand_ins: Vec::new() }
@@ -109,9 +110,9 @@ impl Predictor {
                 let id = ParameterId(index);
                 let label = match weights.get(id) {
                     None => without(parameter, || holds_value(id)),
-                    Some(_) => Filled::Predicted,
+                    Some(_) => ValueSource::Predicted,
                 };
-                if let (Filled::Default, Some(length)) = (&label, parameter.len()) {
+                if let (ValueSource::Default, Some(length)) = (&label, parameter.len()) {
                     let value = f32::from(parameter.role() == Some(Role::RunningVariance));
                     weights.set(id, vec![value; length]);
                 }
@@ -161,13 +162,13 @@ impl Predictor {
 }
 
 /// The label of a parameter that is not predicted.
-fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> Filled {
+fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> ValueSource {
     match (parameter.role(), parameter.len()) {
-        (Some(role), Some(_)) if role.is_statistic() => Filled::Default,
-        _ if holds_value() => Filled::Kept,
-        (_, None) => Filled::Skipped("its shape is not known".to_owned()),
-        (None, _) => Filled::Skipped("no known operator reads it".to_owned()),
-        _ => Filled::Skipped("its role is not predicted".to_owned()),
+        (Some(role), Some(_)) if role.is_statistic() => ValueSource::Default,
+        _ if holds_value() => ValueSource::Kept,
+        (_, None) => ValueSource::Skipped("its shape is not known".to_owned()),
+        (None, _) => ValueSource::Skipped("no known operator reads it".to_owned()),
+        _ => ValueSource::Skipped("its role is not predicted".to_owned()),
     }
 }
 
@@ -176,14 +177,14 @@ fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> Filled {
 pub fn expected(
     architecture: &Architecture,
     holds_value: impl Fn(ParameterId) -> bool,
-) -> Vec<Filled> {
+) -> Vec<ValueSource> {
     let plan = PatchPlan::new(architecture, &data_nodes(architecture), None);
     let label = |(index, parameter)| {
         let id = ParameterId(index);
         match plan.covers(id) {
-            true => Filled::Predicted,
+            true => ValueSource::Predicted,
             false => match without(parameter, || holds_value(id)) {
-                Filled::Default => Filled::Calibrated,
+                ValueSource::Default => ValueSource::Calibrated,
                 label => label,
             },
         }

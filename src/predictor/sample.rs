@@ -9,8 +9,9 @@ use crate::{encoder::NodeFeatures, graph::Weights, neural::normal, patches::Patc
 use super::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor};
 
 /// How noise is taken off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Solver {
     /// First order, deterministic (Song et al. 2021, *DDIM*); along straight lines, Euler's method.
     #[default]

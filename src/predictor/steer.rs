@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use indicatif::ProgressBar;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -20,10 +19,11 @@ use crate::{
         elementwise::{accumulate, dot},
         orthogonalise,
     },
+    observer::{Observer, Silent},
     ops::{Registry, resolve_with_input},
 };
 
-use super::{Filled, Prediction, Predictor, PredictorError};
+use super::{Prediction, Predictor, PredictorError, ValueSource};
 
 /// How weights are steered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,14 +47,14 @@ pub struct Support<'a> {
     pub data: &'a Dataset,
     /// How.
     pub steering: Steering,
-    /// Told of every step of every sample.
-    pub bar: ProgressBar,
+    /// Watches the steps of all samples.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl<'a> Support<'a> {
-    /// With a bar that nobody sees.
+    /// With steps that nobody watches.
     pub fn new(data: &'a Dataset, steering: Steering) -> Self {
-        Self { data, steering, bar: ProgressBar::hidden() }
+        Self { data, steering, observer: Arc::new(Silent) }
     }
 }
 
@@ -100,7 +100,7 @@ impl Predictor {
         support: &Support,
         [seed, first]: [u64; 2],
     ) -> Result<Vec<usize>, PredictorError> {
-        let Support { data, steering, bar } = support;
+        let Support { data, steering, observer } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
         let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
         if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
@@ -141,7 +141,7 @@ impl Predictor {
             calibration,
             shape: [channels, height, width],
             steering: *steering,
-            bar,
+            observer: observer.as_ref(),
             pass,
             scratches: Scratches::default(),
         };
@@ -151,10 +151,13 @@ impl Predictor {
             random.set_stream(sample);
             course.steer(of, steering.rate_of(seed, sample), random)
         };
-        match course.runner.is_lowered() {
+        observer.begin((steering.steps * samples.len()) as u64, 0);
+        let kept = match course.runner.is_lowered() {
             true => samples.par_iter_mut().enumerate().map(steer).collect(),
             false => samples.iter_mut().enumerate().map(steer).collect(),
-        }
+        };
+        observer.end();
+        kept
     }
 }
 
@@ -168,7 +171,7 @@ struct Course<'a> {
     /// Channels, height and width of images.
     shape: [usize; 3],
     steering: Steering,
-    bar: &'a ProgressBar,
+    observer: &'a dyn Observer,
     /// Support images of a pass.
     pass: usize,
     scratches: Scratches,
@@ -190,7 +193,7 @@ impl Course<'_> {
         for step in 0..=steps {
             let (images, labels) = self.batcher.batch(batch, &mut random);
             let (loss, gradient) = self.gradient(&prediction.weights, &images, &labels)?;
-            self.bar.inc(u64::from(step > 0));
+            self.observer.advance(u64::from(step > 0));
             if step == 0 {
                 worst = loss + TOLERANCE;
             }
@@ -211,7 +214,7 @@ impl Course<'_> {
             let rate = rate * (1.0 - step as f32 / steps as f32);
             for (id, gradient) in gradient.tensors() {
                 let parameter = &self.architecture.parameters[id.0];
-                let predicted = prediction.labels[id.0] == Filled::Predicted;
+                let predicted = prediction.labels[id.0] == ValueSource::Predicted;
                 if let Some(weights) = prediction.weights.get_mut(id)
                     && let Some(momentum) = momenta.get_mut(id)
                     && predicted

@@ -5,13 +5,16 @@
 mod aggregate;
 mod blocks;
 mod clear_path;
+mod evidence;
 mod fingerprint;
 mod judge;
 mod live;
 pub mod metrics;
+mod ranking;
 mod record;
 mod score;
 mod scores;
+mod setup;
 mod spectrum;
 mod subject;
 
@@ -19,9 +22,12 @@ mod subject;
 mod tests;
 
 pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
+pub use evidence::evidence;
 pub use fingerprint::{Fingerprints, fingerprint};
 pub use judge::{Judge, spread};
 pub use live::Live;
+pub use ranking::{RankedGraph, ranking};
 pub use record::{Cache, CacheError, Record};
 pub use score::{Score, ScoreError, scores};
+pub use setup::{ProbeOptions, ScoreSelection, SetupError};
 pub use subject::{Probe, Subject};

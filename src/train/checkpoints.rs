@@ -5,16 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use rand::{
-    Rng, SeedableRng,
-    seq::{IndexedRandom, SliceRandom},
-};
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    ops::Registry,
     predictor::Condition,
-    zoo::{Groups, Origin, Record, Zoo},
+    zoo::{Origin, Record, Zoo},
 };
 
 use super::{
@@ -30,7 +26,6 @@ const STREAM: u64 = 1 << 60;
 /// The zoo of a run.
 pub(super) struct Checkpoints {
     zoo: Zoo,
-    registry: Arc<Registry>,
     config: DenoisingConfig,
     seed: u64,
     /// Graphs of the space that the zoo has checkpoints of, by fingerprint.
@@ -76,8 +71,7 @@ impl Checkpoints {
         let at = |share: f64| accuracies[((accuracies.len() - 1) as f64 * share) as usize];
         let range = [at(TAIL), at(1.0 - TAIL)];
         let (config, seed) = (config.denoising.clone(), config.seed);
-        let registry = Arc::clone(&reader.registry);
-        Ok(Some(Self { zoo, registry, config, seed, graphs, usable, range }))
+        Ok(Some(Self { zoo, config, seed, graphs, usable, range }))
     }
 
     /// Accuracies on validation images that count as quality 0 and 1.
@@ -106,13 +100,7 @@ impl Checkpoints {
         random: &mut ChaCha8Rng,
     ) -> Result<Task, TrainError> {
         let graph = &self.graphs[&record.fingerprint];
-        let mut weights = self.zoo.weights(record, &graph.architecture)?;
-        if self.config.scrambled {
-            let groups = Groups::of(&graph.architecture, &self.registry);
-            let mut permutations = groups.identity();
-            permutations.iter_mut().for_each(|permutation| permutation.shuffle(random));
-            weights = groups.permute(&weights, &permutations)?;
-        }
+        let weights = self.zoo.weights(record, &graph.architecture)?;
         let told = random.random::<f32>() >= self.config.quality_dropout;
         let quality =
             record.validation.as_ref().filter(|_| told).map(|it| self.quality(it.accuracy));

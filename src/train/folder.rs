@@ -10,7 +10,7 @@ use crate::{
     graph::Architecture,
     onnx::Model,
     ops::{Registry, resolve},
-    predictor::{Filled, expected},
+    predictor::{ValueSource, expected},
 };
 
 use super::TrainError;
@@ -117,7 +117,7 @@ impl GraphFile {
         }
         let labels = expected(&architecture, |_| false);
         for (parameter, label) in architecture.parameters.iter().zip(labels) {
-            if let Filled::Skipped(why) = label {
+            if let ValueSource::Skipped(why) = label {
                 let name = &parameter.name;
                 let problem = format!("parameter '{name}' cannot be predicted: {why}");
                 return Err(mismatch(file, &problem));

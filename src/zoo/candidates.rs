@@ -10,7 +10,7 @@ use crate::{
     graph::Architecture,
     onnx::Model,
     ops::{Registry, resolve},
-    predictor::{Filled, expected},
+    predictor::{ValueSource, expected},
     spaces::{Space, Split},
 };
 
@@ -71,7 +71,8 @@ fn qualify(
     let model = Model::from_bytes(&graph.name, graph.onnx)?;
     let mut architecture = Architecture::from_model(&model)?;
     resolve(&mut architecture, registry)?;
-    let written = |label: &Filled| matches!(label, Filled::Predicted | Filled::Calibrated);
+    let written =
+        |label: &ValueSource| matches!(label, ValueSource::Predicted | ValueSource::Calibrated);
     let runs = Program::compile(&architecture, registry).is_ok();
     let complete = expected(&architecture, |_| false).iter().all(written);
     let fingerprint = architecture.fingerprint();

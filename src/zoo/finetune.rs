@@ -19,14 +19,14 @@ const RECENT: usize = 50;
 const PASS: usize = 100;
 
 /// Images that snapshots are judged on, normalised, NCHW.
-pub(super) struct Judges {
+pub(super) struct ValidationImages {
     pub images: Vec<f32>,
     pub labels: Vec<u16>,
 }
 
 /// What a network is trained with.
 #[derive(Clone, Copy)]
-pub(super) struct Lesson<'a> {
+pub(super) struct Setup<'a> {
     pub program: &'a Program,
     pub architecture: &'a Architecture,
     pub batcher: &'a Batcher<'a>,
@@ -42,8 +42,8 @@ pub(super) struct Lesson<'a> {
 /// A network in training. Batch normalisation takes its statistics from the parent's calibration
 /// batch, as it did when the parent was trained, so that the running statistics of a snapshot, which
 /// are measured on the same images, are those that its weights were trained with.
-pub(super) struct Trainee<'a> {
-    lesson: Lesson<'a>,
+pub(super) struct FineTuning<'a> {
+    setup: Setup<'a>,
     descent: Descent<'a>,
     random: ChaCha8Rng,
     weights: Weights,
@@ -51,19 +51,19 @@ pub(super) struct Trainee<'a> {
     scratch: Scratch,
 }
 
-impl<'a> Trainee<'a> {
+impl<'a> FineTuning<'a> {
     /// Starts from weights.
-    pub(super) fn new(lesson: Lesson<'a>, weights: Weights, random: ChaCha8Rng) -> Self {
-        let Lesson { architecture, training, steps, .. } = lesson;
+    pub(super) fn new(setup: Setup<'a>, weights: Weights, random: ChaCha8Rng) -> Self {
+        let Setup { architecture, training, steps, .. } = setup;
         let takes_statistics = architecture
             .order
             .iter()
             .any(|&node| architecture.dag[node].op_type == "BatchNormalization");
         Self {
             // Without statistics to take, the calibration batch would be work for nothing.
-            lesson: match takes_statistics {
-                true => lesson,
-                false => Lesson { calibration: &[], ..lesson },
+            setup: match takes_statistics {
+                true => setup,
+                false => Setup { calibration: &[], ..setup },
             },
             descent: Descent::new(training, architecture, steps),
             random,
@@ -92,7 +92,7 @@ impl<'a> Trainee<'a> {
 
     /// One step; `false` if loss or gradient are not finite, and then nothing has changed.
     pub(super) fn advance(&mut self) -> bool {
-        let Lesson { program, batcher, shape, calibration, training, .. } = self.lesson;
+        let Setup { program, batcher, shape, calibration, training, .. } = self.setup;
         let (mut images, labels) = batcher.batch(training.batch, &mut self.random);
         let count = labels.len();
         images.extend_from_slice(calibration);
@@ -126,7 +126,7 @@ impl<'a> Trainee<'a> {
     /// The weights with running statistics measured on the calibration batch.
     pub(super) fn snapshot(&mut self) -> Weights {
         let mut weights = self.weights.clone();
-        let Lesson { program, shape, calibration, .. } = self.lesson;
+        let Setup { program, shape, calibration, .. } = self.setup;
         if calibration.is_empty() {
             return weights;
         }
@@ -138,12 +138,16 @@ impl<'a> Trainee<'a> {
         weights
     }
 
-    /// Judges weights in inference mode; `None` if the loss is not finite.
-    pub(super) fn judge(&mut self, weights: &Weights, judges: &Judges) -> Option<Score> {
-        let Lesson { program, shape: shape @ [channels, size], .. } = self.lesson;
+    /// Evaluates weights in inference mode; `None` if the loss is not finite.
+    pub(super) fn judge(
+        &mut self,
+        weights: &Weights,
+        validation: &ValidationImages,
+    ) -> Option<Score> {
+        let Setup { program, shape: shape @ [channels, size], .. } = self.setup;
         let (mut loss, mut correct) = (0.0, 0);
-        let passes = judges.images.chunks(PASS * channels * size * size);
-        for (images, labels) in passes.zip(judges.labels.chunks(PASS)) {
+        let passes = validation.images.chunks(PASS * channels * size * size);
+        for (images, labels) in passes.zip(validation.labels.chunks(PASS)) {
             let images = view(images, shape);
             let running = NormStatistics::Running;
             let logits = program.logits(weights, images, &running, &mut self.scratch);
@@ -152,7 +156,7 @@ impl<'a> Trainee<'a> {
             loss += f64::from(outcome.loss) * labels.len() as f64;
             correct += outcome.correct;
         }
-        let count = judges.labels.len() as f64;
+        let count = validation.labels.len() as f64;
         let score = Score { loss: loss / count, accuracy: correct as f64 / count };
         score.loss.is_finite().then_some(score)
     }

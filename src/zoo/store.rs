@@ -13,7 +13,7 @@ use crate::{
     graph::{Architecture, Weights},
     onnx::{Model, atomic, sha256},
     ops::{Registry, resolve},
-    predictor::InputConfig,
+    predictor::{InputConfig, Predictor},
     spaces::Space,
 };
 
@@ -49,6 +49,22 @@ pub struct ZooHeader {
 }
 
 impl ZooHeader {
+    /// Of a zoo of networks from elsewhere, for the images and classes that a predictor's networks
+    /// know.
+    pub fn for_imports(name: String, predictor: &Predictor) -> Self {
+        let config = &predictor.config;
+        Self {
+            format_version: FORMAT_VERSION,
+            name,
+            space: config.training.space.clone(),
+            data_hash: config.training.data_hash.clone(),
+            classes: config.classes.clone(),
+            input: config.input.clone(),
+            precision: Precision::F32,
+            config: None,
+        }
+    }
+
     /// SHA-256 of the configuration, in hexadecimal.
     pub fn config_hash(&self) -> Option<String> {
         let json = serde_json::to_vec(self.config.as_ref()?).ok()?;
@@ -88,6 +104,24 @@ impl Zoo {
         };
         zoo.set_header(header.clone())?;
         Ok(zoo)
+    }
+
+    /// The records of the graph whose fingerprint, or of the checkpoint whose hash starts with a text of
+    /// at least four digits; none is an error.
+    pub fn find(&self, text: &str) -> Result<Vec<&Record>, ZooError> {
+        let is_meant = |record: &&Record| {
+            let graph = format!("{:016x}", record.fingerprint);
+            graph.starts_with(text) || record.tensors.starts_with(text)
+        };
+        let found: Vec<&Record> = self.records.iter().filter(is_meant).collect();
+        match text.len() < 4 || found.is_empty() {
+            false => Ok(found),
+            true => Err(ZooError::Mismatch(format!(
+                "no fingerprint or hash in {} starts with '{text}'; give at least four digits of one \
+                 (`weightsmith zoo list`)",
+                self.folder.display()
+            ))),
+        }
     }
 
     /// Whether there is a zoo in a folder.

@@ -15,6 +15,13 @@ fn run(name: &str, arguments: &[&str]) -> String {
     text
 }
 
+#[test]
+fn a_program_fills_a_network() {
+    let text = run("fill", &[]);
+    assert!(text.contains(" 0 skipped"), "{text}");
+    assert!(text.contains("weight"), "{text}");
+}
+
 /// What `custom_operator` prints.
 pub fn check_custom_operator(text: &str) {
     let (stranger, trained) = text.split_once("trained on 80 networks").unwrap();
@@ -27,7 +34,7 @@ pub fn check_custom_operator(text: &str) {
         let after = trained.split(before).nth(1).unwrap();
         after.split(|it: char| it != '.' && !it.is_ascii_digit()).next().unwrap().parse::<f32>()
     };
-    let steered = number("labelled images ").unwrap();
+    let steered = number("towards labelled images ").unwrap();
     assert!(steered < number("cross-entropy ").unwrap());
     assert_eq!(trained.matches("predicted-loss").count(), 2);
 }

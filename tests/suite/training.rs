@@ -18,7 +18,10 @@ use weightsmith::{
     train::{GraphFolder, RunOptions, TrainConfig, train},
 };
 
-use super::digits::write_idx;
+use super::{
+    cli::{json, weightsmith},
+    digits::write_idx,
+};
 
 /// A tiny run that logs every step; its folder. At higher rates differences in the last digit grow
 /// tenfold every ten steps, on any two devices.
@@ -98,6 +101,22 @@ fn training_on_wgpu_has_the_losses_of_flex_and_stops_growing() {
         println!("{half:.0} MiB after half of the steps, {end:.0} MiB at the end");
         assert!(end - half < 0.1 * half, "{half:.0} MiB became {end:.0} MiB");
     }
+}
+
+#[test]
+fn a_seed_of_zero_is_a_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, out) = config(folder.path(), "seeded", 1);
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("seed = 5\n{text}")).unwrap();
+    let config = config.display().to_string();
+    let seed = |further: &[&str]| {
+        let train = ["train", &config, "--device", "flex", "--json"];
+        let seed = json(&weightsmith(&[&train[..], further].concat()))["seed"].clone();
+        fs::remove_dir_all(&out).unwrap();
+        seed
+    };
+    assert_eq!([seed(&[]), seed(&["--seed", "0"]), seed(&["--seed", "7"])], [5, 0, 7]);
 }
 
 #[test]

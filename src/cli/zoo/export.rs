@@ -1,24 +1,20 @@
 //! `weightsmith zoo export`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::{
-    fill::{Network, fills},
+    fill::{Network, export_checkpoint},
     graph::DimBindings,
-    onnx::{
-        Model, atomic,
-        splice::{self, Changes},
-    },
+    onnx::Model,
     ops::Registry,
-    zoo::{Record, Tensors},
 };
 
 use super::{
-    super::{Common, Exit, Failure, print, print_json},
-    ZooArgs, matching,
+    super::{Common, Exit, Failure, output::Replace, print, print_json},
+    ZooArgs,
 };
 
 /// Write a checkpoint as an ONNX file with weights, and its tensors beside it.
@@ -35,12 +31,14 @@ pub(super) struct Export {
     /// Where it goes; the tensors go beside it as .safetensors
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 impl Export {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let zoo = self.zoo.open()?;
-        let records = matching(&zoo, &self.id)?;
+        let records = zoo.find(&self.id)?;
         let record = records[0];
         if records.iter().any(|other| other.tensors != record.tensors) {
             let count = records.len();
@@ -53,21 +51,8 @@ impl Export {
             None => zoo.graph(record, &Registry::standard())?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
-        let found = network.architecture.fingerprint();
-        if found != record.fingerprint {
-            return Err(format!(
-                "{} is graph {found:016x}; the checkpoint is of graph {:016x}",
-                network.model.name(),
-                record.fingerprint
-            )
-            .into());
-        }
-        let weights = zoo.weights(record, &network.architecture)?;
-        let changes = Changes { metadata: metadata(record), ..fills(&network, &weights) };
-        let tensors = self.out.with_extension("safetensors");
-        save(&tensors, &zoo.tensors(record)?)?;
-        atomic::write(&self.out, |out| splice::write(&network.model, &changes, out))
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
+        self.replace.vacant(&[&self.out, &self.out.with_extension("safetensors")])?;
+        let tensors = export_checkpoint(&zoo, record, &network, &self.out)?;
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -80,24 +65,4 @@ impl Export {
         }
         Ok(Exit::Success)
     }
-}
-
-fn save(path: &Path, tensors: &Tensors) -> Result<(), Failure> {
-    let written = atomic::write(path, |out| out.write_all(tensors.bytes()));
-    written.map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// Where the weights come from.
-fn metadata(record: &Record) -> Vec<(String, String)> {
-    let mut entries = vec![
-        ("weightsmith.tool", format!("weightsmith {}", env!("CARGO_PKG_VERSION"))),
-        ("weightsmith.tensors", record.tensors.clone()),
-        ("weightsmith.steps", record.step.to_string()),
-        ("weightsmith.licence", record.licence.clone()),
-    ];
-    if let Some(lineage) = &record.lineage {
-        entries.push(("weightsmith.predictor", lineage.predictor.clone()));
-        entries.push(("weightsmith.predictor_hash", lineage.hash.clone()));
-    }
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

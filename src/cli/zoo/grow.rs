@@ -28,9 +28,7 @@ pub(super) struct Grow {
 impl Grow {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let mut config = GrowConfig::load(&self.config)?;
-        if common.seed != 0 {
-            config.seed = common.seed;
-        }
+        config.seed = common.given_seed.unwrap_or(config.seed);
         let options = GrowOptions {
             registry: Registry::standard(),
             resume: self.resume,

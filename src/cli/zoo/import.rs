@@ -8,10 +8,8 @@ use serde_json::json;
 
 use crate::{
     fill::{Network, file_name},
-    graph::DimBindings,
-    onnx::Model,
     predictor::{BUNDLED, Predictor, bundled},
-    zoo::{FORMAT_VERSION, Foreign, Precision, Provenance, Wanted, Zoo, ZooHeader, import},
+    zoo::{Provenance, Zoo, ZooHeader, import},
 };
 
 use super::{
@@ -43,22 +41,11 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let network = Network::of(Model::open(&self.graph)?, DimBindings::default())?;
+        let network = Network::open(&self.graph)?;
         if let Some(problem) = network.unsupported().first() {
             return Err(format!("{}: {problem}", self.graph.display()).into());
         }
-        let parameters = &network.architecture.parameters;
-        let wanted: Vec<Wanted> = parameters
-            .iter()
-            .enumerate()
-            .map(|(index, parameter)| Wanted {
-                initializer: &parameter.name,
-                state_dict: &network.names[index],
-                transposed: network.transposed(index),
-                shape: parameter.shape.as_deref().unwrap_or_default(),
-            })
-            .collect();
-        let foreign = Foreign::read(&self.file, &wanted)?;
+        let foreign = network.foreign_weights(&self.file)?;
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let mut zoo = self.open_or_create(&predictor)?;
         let provenance = Provenance {
@@ -107,16 +94,7 @@ impl Import {
         if Zoo::is_at(folder) {
             return self.zoo.open();
         }
-        let header = ZooHeader {
-            format_version: FORMAT_VERSION,
-            name: file_name(folder),
-            space: predictor.config.training.space.clone(),
-            data_hash: predictor.config.training.data_hash.clone(),
-            classes: predictor.config.classes.clone(),
-            input: predictor.config.input.clone(),
-            precision: Precision::F32,
-            config: None,
-        };
+        let header = ZooHeader::for_imports(file_name(folder), predictor);
         Ok(Zoo::create(folder, &header)?)
     }
 }

@@ -1,0 +1,126 @@
+//! Why a network cannot be read, filled, written or checked.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    data::DataError, evaluate::EvaluateError, execute::ExecuteError, graph::ReadError,
+    onnx::OnnxError, ops::ResolveError, predictor::PredictorError, zoo::ZooError,
+};
+
+/// Why a network cannot be read, filled, written or checked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FillError {
+    /// A file that could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A result of an earlier run that nobody allowed to replace.
+    #[error("{}: exists already; overwrite it or choose another folder", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A result that would replace the network it is made from.
+    #[error("{}: is the input; choose another folder", path.display())]
+    IsInput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is no ONNX model, or of which none can be made.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// A model that could not be put together in memory.
+    #[error(transparent)]
+    Model(io::Error),
+    /// The graph of a file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The operators of a graph.
+    #[error("{file}: {source}")]
+    Resolve {
+        /// The file.
+        file: String,
+        /// What is wrong with which node.
+        source: ResolveError,
+    },
+    /// A network that was to hold weights.
+    #[error("{file}: parameter '{parameter}' has no value; fill the network with predict first")]
+    NoValue {
+        /// The file.
+        file: String,
+        /// Name of the parameter.
+        parameter: String,
+    },
+    /// A state dict that does not fit its network.
+    #[error("{}: {problem}", path.display())]
+    StateDict {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with which tensor.
+        problem: String,
+    },
+    /// A predictor, or a graph that does not fit it.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+    /// A data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Running a filled network.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// A filled network on a data set.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Samples none of which can be compared with the others.
+    #[error("no sample gives finite logits")]
+    NoFiniteLogits,
+    /// Sampling without samples.
+    #[error("nothing was drawn")]
+    NothingDrawn,
+    /// A report that nothing can be checked against.
+    #[error("{}: not a report that files can be checked against: {source}", path.display())]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with which field.
+        source: serde_json::Error,
+    },
+    /// A sample that was never drawn, by what its own report says.
+    #[error("the report names a sample beyond those that it says were drawn")]
+    NoSuchSample,
+    /// Statistics cannot be measured again without the images.
+    #[error("statistics were measured on a data set; name it")]
+    NeedsCalibrationData,
+    /// Weights cannot be moved again without the images.
+    #[error("weights were moved towards a data set; name it")]
+    NeedsSupportSet,
+    /// A checkpoint of a zoo.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
+    /// A checkpoint that belongs to another graph.
+    #[error("{file} is graph {found:016x}; the checkpoint is of graph {wanted:016x}")]
+    OtherGraph {
+        /// The file.
+        file: String,
+        /// Fingerprint of its graph.
+        found: u64,
+        /// Fingerprint of the checkpoint's graph.
+        wanted: u64,
+    },
+}
+
+impl FillError {
+    /// Names the file that could not be read or written.
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}

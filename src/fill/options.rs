@@ -1,0 +1,150 @@
+//! How a network is filled.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    observer::{Observer, Silent},
+    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver, Steering},
+};
+
+use super::{FillError, Selection, unlabelled};
+
+/// How a network is filled. By default as the predictor usually does: one sample, or its only set of
+/// weights, with statistics measured on the images that it learned.
+#[derive(Clone, Debug)]
+pub struct FillOptions {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How weights are drawn.
+    pub sampling: SamplingOptions,
+    /// What is kept of the samples.
+    pub selection: Selection,
+    /// Whether all networks are written as one, too, whose outputs are the means of theirs.
+    pub ensemble: bool,
+    /// What the statistics of batch normalisations are measured on.
+    pub calibration: Calibration,
+    /// Labelled images that weights are moved towards, if any.
+    pub support: Option<SupportSet>,
+    /// What the report calls the device that the predictor computes on; `None` for what
+    /// burn calls it, and `flex (CPU)` for the device that needs nothing but a processor.
+    pub device: Option<String>,
+    /// Watches the support steps of all samples.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for FillOptions {
+    /// As the predictor usually does, watched by nobody.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            sampling: SamplingOptions::default(),
+            selection: Selection::default(),
+            ensemble: false,
+            calibration: Calibration::default(),
+            support: None,
+            device: None,
+            observer: Arc::new(Silent),
+        }
+    }
+}
+
+/// How weights are drawn from a predictor that denoises; `None` for what it usually does. Any other
+/// predictor writes one set of weights and takes nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SamplingOptions {
+    /// Samples to draw, all in one batch.
+    pub samples: Option<usize>,
+    /// Denoising steps of a sample.
+    pub steps: Option<usize>,
+    /// How noise is taken off.
+    pub solver: Option<Solver>,
+    /// Quality to ask for, from 0 to 1 over the range of the zoo.
+    pub quality: Option<f32>,
+    /// How far to go beyond what was asked for, away from any quality.
+    pub guidance: Option<f32>,
+    /// Factor of what tells samples apart: 0 draws them alike.
+    pub temperature: Option<f32>,
+}
+
+impl SamplingOptions {
+    /// What a predictor is asked for.
+    pub fn of(&self, predictor: &Predictor, seed: u64) -> Sampling {
+        let usual = predictor.sampling();
+        Sampling {
+            samples: self.samples.unwrap_or(usual.samples),
+            steps: self.steps.unwrap_or(usual.steps),
+            solver: self.solver.unwrap_or(usual.solver),
+            quality: self.quality.or(usual.quality),
+            guidance: self.guidance.unwrap_or(usual.guidance),
+            temperature: self.temperature.unwrap_or(usual.temperature),
+            seed,
+            first: 0,
+        }
+    }
+}
+
+/// What the statistics of batch normalisations are measured on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Calibration {
+    /// The images that the predictor learned.
+    #[default]
+    Learned,
+    /// Unlabelled images of a data set, by path.
+    Data(PathBuf),
+}
+
+impl Calibration {
+    /// The images, and what a report says of them.
+    pub(super) fn images(
+        &self,
+        predictor: &Predictor,
+    ) -> Result<(CalibrationImages, CalibrationSource), FillError> {
+        Ok(match self {
+            Self::Learned => (predictor.calibration_images(), CalibrationSource::Learned),
+            Self::Data(path) => (unlabelled(path, predictor)?, CalibrationSource::Data),
+        })
+    }
+}
+
+/// Labelled images that weights are moved towards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SupportSet {
+    /// The data set, by path; its training images are taken.
+    pub data: PathBuf,
+    /// How.
+    pub steering: Steering,
+}
+
+impl FillOptions {
+    /// What the predictor is asked for.
+    pub fn sampling(&self, predictor: &Predictor) -> Sampling {
+        self.sampling.of(predictor, self.seed)
+    }
+
+    /// The data set whose images samples are to agree on, if there is one.
+    pub(super) fn agreement_data(&self) -> Option<&Path> {
+        match (&self.support, &self.calibration) {
+            (Some(support), _) => Some(&support.data),
+            (None, Calibration::Data(path)) => Some(path),
+            (None, Calibration::Learned) => None,
+        }
+    }
+
+    /// See [`FillOptions::device`].
+    pub(super) fn device_name(&self, predictor: &Predictor) -> String {
+        device_name(self.device.as_deref(), predictor)
+    }
+}
+
+/// The name that was given, or else that of the predictor's device.
+pub(super) fn device_name(given: Option<&str>, predictor: &Predictor) -> String {
+    match given {
+        Some(name) => name.to_owned(),
+        None if predictor.device == burn::tensor::Device::flex() => "flex (CPU)".to_owned(),
+        None => format!("{:?}", predictor.device),
+    }
+}

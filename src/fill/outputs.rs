@@ -1,0 +1,77 @@
+//! Where the files of a filled network go.
+
+use std::path::{Path, PathBuf};
+
+use super::{FillError, Network};
+
+/// The files that are written for a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outputs {
+    /// Network, state dict and report of every sample that is kept.
+    pub networks: Vec<[PathBuf; 3]>,
+    /// All of them as one.
+    pub ensemble: Option<PathBuf>,
+    /// The file that is filled, unless it was read from memory.
+    input: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// The files of a network of which so many samples are kept: `<stem>.onnx`, `<stem>.safetensors`
+    /// and `report.json`, of further samples `<stem>.1.onnx` and so on, and `<stem>.ensemble.onnx` if
+    /// there is to be one.
+    pub fn new(network: &Network, folder: &Path, samples: usize, ensemble: bool) -> Self {
+        let input = network.model.path();
+        let stem = stem(input.unwrap_or(Path::new(network.model.name())));
+        let of = |sample: usize| {
+            let number = if sample == 0 { String::new() } else { format!(".{sample}") };
+            [
+                format!("{stem}{number}.onnx"),
+                format!("{stem}{number}.safetensors"),
+                format!("report{number}.json"),
+            ]
+            .map(|name| folder.join(name))
+        };
+        Self {
+            networks: (0..samples).map(of).collect(),
+            ensemble: ensemble.then(|| folder.join(format!("{stem}.ensemble.onnx"))),
+            input: input.map(Path::to_owned),
+        }
+    }
+
+    /// All files, the ensemble last.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.networks.iter().flatten().chain(&self.ensemble)
+    }
+
+    /// Refuses to replace the input, and files that are there already unless they may be overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`FillError::IsInput`], [`FillError::Exists`], or the input is gone.
+    pub fn check(&self, overwrite: bool) -> Result<(), FillError> {
+        let input = match &self.input {
+            Some(input) => Some(input.canonicalize().map_err(FillError::at(input))?),
+            None => None,
+        };
+        for file in self.files() {
+            let path = || file.clone();
+            if input.is_some() && file.canonicalize().ok() == input {
+                return Err(FillError::IsInput { path: path() });
+            }
+            if file.exists() && !overwrite {
+                return Err(FillError::Exists { path: path() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a file without its folder.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The name of a file without its folder and extension.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}

@@ -1,0 +1,160 @@
+//! What is kept of several samples of one network.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    data::Dataset,
+    evaluate::{consensus, judge, logits, mean_of},
+    execute::{Images, NormStatistics, Runner, Scratch},
+    graph::Weights,
+    predictor::{CalibrationImages, InputConfig, Prediction, Predictor},
+};
+
+use super::{FillError, FilledNetwork, Network, validation_set};
+
+/// Labelled images that samples are chosen by.
+const VALIDATION_IMAGES: usize = 500;
+/// Images that samples are to agree on.
+const UNLABELLED_IMAGES: usize = 1000;
+
+/// What is kept of the samples that were drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selection {
+    /// All of them.
+    #[default]
+    All,
+    /// The one that agrees most with the others, without labels: on validation images of the data set
+    /// that weights were moved towards or statistics were measured on, where there is one, and on the
+    /// images that the predictor learned otherwise.
+    Agreement,
+    /// The one that gets most of the validation images of a data set right.
+    MostAccurate(PathBuf),
+    /// The mean of their weights.
+    Mean,
+}
+
+impl Selection {
+    /// How many networks are left of so many samples.
+    pub fn keeps(&self, samples: usize) -> usize {
+        match self {
+            Self::All => samples,
+            _ => 1,
+        }
+    }
+
+    /// What is kept, each with the number of its sample; the mean has none. `data` is the data set
+    /// whose images samples are to agree on.
+    pub(super) fn choose<'a>(
+        &self,
+        mut samples: Vec<FilledNetwork<'a>>,
+        predictor: &Predictor,
+        images: &CalibrationImages,
+        data: Option<&Path>,
+    ) -> Result<Vec<(Option<usize>, FilledNetwork<'a>)>, FillError> {
+        let best = match self {
+            Self::All => {
+                return Ok(samples.into_iter().enumerate().map(|(n, it)| (Some(n), it)).collect());
+            }
+            Self::Mean => return Ok(vec![(None, mean(samples, images)?)]),
+            Self::Agreement => {
+                let data = data.map(|path| validation_set(path, predictor)).transpose()?;
+                let unlabelled = match &data {
+                    Some(data) => Unlabelled::Data(data, &predictor.config.input),
+                    None => Unlabelled::Learned(images),
+                };
+                let Some(first) = samples.first() else { return Err(FillError::NothingDrawn) };
+                agreeing(first.network, &weights_of(&samples), &unlabelled)?
+            }
+            Self::MostAccurate(data) => {
+                most_accurate(&samples, &validation_set(data, predictor)?, &predictor.config.input)?
+            }
+        };
+        Ok(vec![(Some(best), samples.swap_remove(best))])
+    }
+}
+
+/// One network whose weights are the means of those of all samples, calibrated again.
+pub(super) fn mean<'a>(
+    mut samples: Vec<FilledNetwork<'a>>,
+    images: &CalibrationImages,
+) -> Result<FilledNetwork<'a>, FillError> {
+    let mean = mean_weights(&weights_of(&samples));
+    if samples.is_empty() {
+        return Err(FillError::NothingDrawn);
+    }
+    let FilledNetwork { network, prediction, calibration, .. } = samples.swap_remove(0);
+    let prediction = Prediction { weights: mean, ..prediction };
+    Ok(FilledNetwork::of(network, prediction, images, calibration)?)
+}
+
+/// The sample that gets most of the first images of a data set right; the first wins a tie.
+fn most_accurate(
+    samples: &[FilledNetwork],
+    data: &Dataset,
+    input: &InputConfig,
+) -> Result<usize, FillError> {
+    let mut best = (0, -1.0);
+    for (index, sample) in samples.iter().enumerate() {
+        let Network { architecture, registry, .. } = sample.network;
+        let scores =
+            judge(architecture, registry, sample.weights(), data, input, VALIDATION_IMAGES)?;
+        if scores.top1 > best.1 {
+            best = (index, scores.top1);
+        }
+    }
+    Ok(best.0)
+}
+
+fn weights_of<'a>(samples: &'a [FilledNetwork]) -> Vec<&'a Weights> {
+    samples.iter().map(FilledNetwork::weights).collect()
+}
+
+/// The means of the weights of several networks of one architecture.
+pub fn mean_weights(networks: &[&Weights]) -> Weights {
+    let Some(first) = networks.first() else { return Weights::default() };
+    first.map(|id, _| {
+        let values: Vec<&[f32]> = networks.iter().filter_map(|weights| weights.get(id)).collect();
+        mean_of(&values)
+    })
+}
+
+/// Images whose labels nobody looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Unlabelled<'a> {
+    /// Those that the predictor learned.
+    Learned(&'a CalibrationImages),
+    /// The first of a data set, made ready as a predictor wants them.
+    Data(&'a Dataset, &'a InputConfig),
+}
+
+/// Which of several networks of one architecture agrees most with the others on images; see
+/// [`consensus`].
+pub fn agreeing(
+    network: &Network,
+    networks: &[&Weights],
+    images: &Unlabelled,
+) -> Result<usize, FillError> {
+    let Network { architecture, registry, .. } = network;
+    let (logits, count): (Vec<Vec<f32>>, usize) = match images {
+        Unlabelled::Learned(images) => {
+            let runner = Runner::new(architecture, registry);
+            let [batch, channels, height, width] = images.shape;
+            let view = Images { batch, channels, height, width, data: &images.data };
+            let of = |weights: &&Weights| {
+                runner.logits(weights, view, &NormStatistics::Running, &mut Scratch::default())
+            };
+            (networks.iter().map(of).collect::<Result<_, _>>()?, batch)
+        }
+        Unlabelled::Data(data, input) => {
+            let of = |weights: &&Weights| {
+                Ok(logits(architecture, registry, weights, data, input, UNLABELLED_IMAGES)?.0)
+            };
+            let logits = networks.iter().map(of).collect::<Result<_, FillError>>()?;
+            (logits, data.len().min(UNLABELLED_IMAGES))
+        }
+    };
+    let members: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+    let classes = members.first().map_or(0, |logits| logits.len() / count.max(1));
+    consensus(&members, classes).ok_or(FillError::NoFiniteLogits)
+}
