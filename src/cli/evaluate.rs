@@ -10,6 +10,7 @@ use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{judge, run_reference},
     fill::Network,
+    graph::Weights,
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
 };
