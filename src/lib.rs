@@ -29,6 +29,9 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+mod bootstrap;
+mod file_error;
+mod svg;
 /// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
 /// The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
@@ -41,6 +44,7 @@ mod tensor_data;
 /// How much memory this process holds.
 pub mod memory;
 mod kernels;
+mod optimise;
 /// The operator table: everything about an operator lives in its own file.
 pub mod ops;
 /// The frozen graphs that predictors learn from and are judged by.
@@ -51,6 +55,8 @@ pub mod data;
 pub mod execute;
 /// Small neural building blocks and the flat view of their parameters.
 pub mod neural;
+/// Weights by parameter: random initialisation and distances.
+pub mod weights;
 /// Node features and the graph encoder that turns nodes into tokens.
 pub mod encoder;
 /// The map between tensors and the patches a predictor writes.
@@ -74,3 +80,5 @@ pub mod device;
 /// The command line.
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use file_error::FileError;

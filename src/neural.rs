@@ -119,6 +119,14 @@ pub fn tracked<M: Module>(module: &M) -> M {
 /// Standard deviation of what one value of a latent adds to a token at first.
 const LATENT: f32 = 0.1;
 
+/// Beginning of the names of output layers.
+pub(crate) const OUTPUTS: &str = "outputs.";
+
+/// Standard deviation of the starting values of an output layer that reads `rows` values.
+pub(crate) fn output_scale(rows: usize) -> f32 {
+    (rows as f32).powf(-0.5) * 0.5
+}
+
 /// Starting values: tables N(0, 1), matrices N(0, 1 / rows), output layers N(0, 1 / 4 rows), norms
 /// identity, biases, relation tables and what a conditioner adds zero, but for
 /// latents. Drawn in declaration order from ChaCha8.
@@ -137,8 +145,10 @@ pub fn initialise(entries: &[Entry], seed: u64) -> Vec<f32> {
             ("gamma", _) => out.extend(std::iter::repeat_n(1.0, entry.len())),
             (_, [_]) => out.extend(std::iter::repeat_n(0.0, entry.len())),
             ("weight", [rows, ..]) => {
-                let output = entry.name.starts_with("outputs.");
-                let scale = (*rows as f32).powf(-0.5) * if output { 0.5 } else { 1.0 };
+                let scale = match entry.name.starts_with(OUTPUTS) {
+                    true => output_scale(*rows),
+                    false => (*rows as f32).powf(-0.5),
+                };
                 out.extend((0..entry.len()).map(|_| scale * normal(&mut random)));
             }
             ("relations", _) => out.extend(std::iter::repeat_n(0.0, entry.len())),

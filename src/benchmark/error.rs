@@ -1,10 +1,10 @@
 //! What can go wrong with a benchmark.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{error::Error, path::PathBuf};
 
 use crate::{
-    corpus::CorpusError, data::DataError, evaluate::EvaluateError, onnx::OnnxError,
-    predictor::PredictorError, rank::CacheError, spaces::SpaceError, spaces::TableError,
+    FileError, corpus::CorpusError, data::DataError, evaluate::EvaluateError, onnx::OnnxError,
+    predictor::PredictorError, spaces::SpaceError, spaces::TableError,
 };
 
 /// Why a benchmark has no result.
@@ -12,13 +12,8 @@ use crate::{
 #[non_exhaustive]
 pub enum BenchmarkError {
     /// A file that cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// A file that is not what it is read as.
     #[error("{path}: {problem}")]
     File {
@@ -62,9 +57,6 @@ pub enum BenchmarkError {
     /// A public table of trained accuracies.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The cache of scores.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
 }
 
 impl BenchmarkError {

@@ -2,10 +2,11 @@
 
 use crate::{
     data::Dataset,
-    evaluate::{Corruption, EvaluateError, Reliability, SEVERITIES, he_initialisation, tally},
+    evaluate::{Corruption, EvaluateError, Reliability, SEVERITIES, tally},
     fill::{Network, recalibrated},
     graph::Weights,
     predictor::{CalibrationImages, InputConfig},
+    weights::he_initialisation,
 };
 
 use super::{Attempt, Axes, BenchmarkError, Candidate};

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
+    FileError,
     onnx::atomic,
     predictor::{InputConfig, Predictor},
 };
@@ -59,15 +60,11 @@ impl Export<'_> {
     /// Writes the graphs and `graphs.json`. A file in the way that is not the graph itself is an error,
     /// before anything is written, unless it is to be replaced.
     pub fn write(&self, folder: &Path) -> Result<GraphCard, BenchmarkError> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            |source| BenchmarkError::Io { path, source }
-        };
-        fs::create_dir_all(folder).map_err(io(folder))?;
+        fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let graphs: Vec<&HeldOut> = self.sets.iter().flat_map(|set| &set.graphs).collect();
         for graph in graphs.iter().filter(|_| !self.replace) {
             let path = file_of(folder, &graph.name);
-            if path.exists() && fs::read(&path).map_err(io(&path))? != graph.onnx {
+            if path.exists() && fs::read(&path).map_err(FileError::at(&path))? != graph.onnx {
                 let problem = "is another network than the graph; choose another folder, or add \
                                --force to replace it";
                 return Err(BenchmarkError::File { path, problem: problem.to_owned() });
@@ -75,7 +72,7 @@ impl Export<'_> {
         }
         for graph in &graphs {
             let path = file_of(folder, &graph.name);
-            atomic::write(&path, |out| out.write_all(&graph.onnx)).map_err(io(&path))?;
+            atomic::write(&path, |out| out.write_all(&graph.onnx)).map_err(FileError::at(&path))?;
         }
         let card = GraphCard {
             classes: self.like.config.classes.clone(),
@@ -85,7 +82,7 @@ impl Export<'_> {
             space: self.space.to_owned(),
         };
         let path = folder.join(CARD);
-        atomic::write_json(&path, &card.to_json()).map_err(io(&path))?;
+        atomic::write_json(&path, &card.to_json()).map_err(FileError::at(&path))?;
         Ok(card)
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    FileError,
     evaluate::{
         Comparison, Corruption, Diversity, Failures, Interval, Novelty, Reliability, Scores,
         Summary,
@@ -293,8 +294,7 @@ impl SplitResult {
 impl Outcome {
     /// Reads a result of this version's schema.
     pub fn load(path: &Path) -> Result<Self, BenchmarkError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| BenchmarkError::Io { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         Self::parse(&bytes)
             .map_err(|problem| BenchmarkError::File { path: path.to_owned(), problem })
     }

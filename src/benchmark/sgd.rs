@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    FileError,
     data::{Augmentation, Dataset},
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
@@ -71,8 +72,7 @@ impl SgdTable {
 
     /// Reads a table.
     pub fn load(path: &Path) -> Result<Self, BenchmarkError> {
-        let bytes = fs::read(path)
-            .map_err(|source| BenchmarkError::Io { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(FileError::at(path))?;
         let problem = |problem| BenchmarkError::File { path: path.to_owned(), problem };
         let value = serde_json::from_slice(&bytes)
             .map_err(|error| problem(format!("is no table of 'bench sgd': {error}")))?;
@@ -108,7 +108,9 @@ impl SgdTable {
         images: usize,
     ) -> Result<Self, BenchmarkError> {
         let table = match Self::load(path) {
-            Err(BenchmarkError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(BenchmarkError::Io(FileError { error, .. }))
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
                 return Ok(Self::new(data_hash.to_owned(), seed));
             }
             other => other?,
@@ -205,8 +207,8 @@ impl Sgd<'_> {
                     let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                     let curve = table.graphs.entry(graph.name.clone()).or_default();
                     curve.insert(epochs.to_string(), scores.into());
-                    atomic::write_json(out, &*table)
-                        .map_err(|source| BenchmarkError::Io { path: out.to_owned(), source })
+                    let written = atomic::write_json(out, &*table);
+                    written.map_err(|error| FileError::at(out)(error).into())
                 }
                 Err(error) => {
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,8 +228,7 @@ impl Sgd<'_> {
 
     fn prepare_folder(&self, jobs: &[(&HeldOut, usize)]) -> Result<(), BenchmarkError> {
         let Some(folder) = self.keep else { return Ok(()) };
-        fs::create_dir_all(folder)
-            .map_err(|source| BenchmarkError::Io { path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let kept = jobs.iter().filter(|(_, epochs)| self.is_longest(*epochs));
         match kept.map(|(graph, _)| file_of(folder, &graph.name)).find(|path| path.exists()) {
             None => Ok(()),
@@ -268,8 +269,8 @@ fn keep(
 ) -> Result<(), BenchmarkError> {
     let path = file_of(folder, &graph.name);
     let changes = fills(network, weights);
-    atomic::write(&path, |out| splice::write(&network.model, &changes, out))
-        .map_err(|source| BenchmarkError::Io { path, source })
+    let written = atomic::write(&path, |out| splice::write(&network.model, &changes, out));
+    Ok(written.map_err(FileError::at(&path))?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use bytes::Bytes;
 
 use crate::{
     data::Dataset,
-    evaluate::he_initialisation,
     fill::{FilledNetwork, Network, support_set},
     graph::Architecture,
     onnx::{sha256, splice},
@@ -19,6 +18,7 @@ use crate::{
         BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
         Support, bundled,
     },
+    weights::he_initialisation,
 };
 
 use super::{

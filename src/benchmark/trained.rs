@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::{
-    corpus,
+    FileError, corpus,
     ops::Registry,
     predictor::Seen,
     spaces::{Code, Space, Table},
@@ -65,8 +65,7 @@ impl TrainedNetworks {
     /// Reads a table. `reduced` builds one cell where a public benchmark stacks several; of held-out graphs
     /// those that `seen` knows are left out.
     pub fn open(path: &Path, reduced: bool, seen: Option<&Seen>) -> Result<Self, BenchmarkError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| BenchmarkError::Io { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         let problem = |problem| BenchmarkError::File { path: path.to_owned(), problem };
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| problem(format!("is no table: {error}")))?;

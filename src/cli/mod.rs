@@ -153,18 +153,11 @@ fn log_to_stderr(common: &Common) {
         .init();
 }
 
-/// The error and its causes, joined; a cause that its parent already prints is not repeated.
+/// The error and its causes, joined.
 fn one_line(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = cause.source();
-    }
-    line.replace('\n', " ")
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ").replace('\n', " ")
 }
 
 /// A flag that Ctrl-C sets, for work that stops at a good place. A second Ctrl-C does not wait.

@@ -33,6 +33,12 @@ impl Sketch {
         Self { hashes }
     }
 
+    /// The elements that the other does not have.
+    pub fn without(&self, other: &Self) -> Self {
+        let strange = |hash: &u64| other.hashes.binary_search(hash).is_err();
+        Self { hashes: self.hashes.iter().copied().filter(strange).collect() }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.hashes.len()
@@ -93,6 +99,7 @@ mod tests {
         assert!(Sketch::default().is_empty());
         let other: Sketch = (9_000..11_000).collect();
         assert_eq!(sketch.union(&other), (0..11_000).collect());
+        assert_eq!(sketch.without(&other), (0..9_000).collect());
     }
 
     #[test]

@@ -18,6 +18,7 @@ const BATCH: usize = 100;
 
 /// A network that could not be judged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// Network and data do not fit.
     #[error("{0}")]

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{graph::Weights, neural::normal, zoo::distance};
+use crate::{graph::Weights, neural::normal, weights::distance};
 
 /// Noise added to a reference, as parts of each tensor's root mean square.
 pub const NOISES: [f32; 6] = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8];

@@ -13,14 +13,15 @@ use super::MeasuredStatistics;
 
 /// A graph that could not be run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExecuteError {
     /// A node failed, or is not supported.
-    #[error("{node}: {source}")]
+    #[error("{node}: {problem}")]
     Node {
         /// The node.
         node: String,
         /// Why.
-        source: OpError,
+        problem: OpError,
     },
     /// A weight or an input that is needed and was not given.
     #[error("{node}: its input {input} has no value")]
@@ -146,7 +147,7 @@ impl Run<'_> {
     ) -> Result<Vec<Array>, ExecuteError> {
         let node = &self.architecture.dag[index];
         let name = || self.architecture.describe(index);
-        let failed = |source| ExecuteError::Node { node: name(), source };
+        let failed = |problem| ExecuteError::Node { node: name(), problem };
         let operator = self.registry.find(node).map_err(failed)?;
         let mut arguments: Vec<Option<Array>> =
             node.inputs.iter().map(|&operand| self.read(values, operand)).collect();

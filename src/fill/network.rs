@@ -85,7 +85,7 @@ impl Network {
         let registry = Arc::clone(&options.registry);
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
         let resolution = resolve(&mut architecture, &registry)
-            .map_err(|source| FillError::Resolve { file: model.name().to_owned(), source })?;
+            .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
         let hints: Vec<Hints> = architecture
             .parameters
             .iter()

@@ -5,6 +5,7 @@ use std::{borrow::Cow, io, path::Path};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
+    FileError,
     graph::{DType, ParameterId, Role, Weights},
     onnx::{self, OnnxError, safetensors::Entry},
     predictor::ValueSource,
@@ -76,7 +77,7 @@ impl Network {
     ///
     /// The file cannot be read, lacks a tensor, or has one of another shape or type.
     pub fn state_dict_weights(&self, path: &Path) -> Result<Weights, FillError> {
-        let bytes = std::fs::read(path).map_err(FillError::at(path))?;
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         let refuse = |problem| FillError::StateDict { path: path.to_owned(), problem };
         let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
         let indices = 0..self.architecture.parameters.len();

@@ -18,6 +18,7 @@ use super::{Prediction, Predictor, PredictorError, ValueSource};
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CalibrationSource {
     /// The batch that the predictor learned and carries.
     Learned,

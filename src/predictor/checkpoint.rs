@@ -1,23 +1,25 @@
 //! A trained predictor and its folder: `config.json` + `model.safetensors`.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use half::f16;
-use safetensors::{Dtype, SafeTensors};
-use sha2::{Digest, Sha256};
 
 use crate::{
+    FileError,
     encoder::NodeEncoder,
     neural::{self, Entry},
-    onnx::safetensors::{Entry as Stored, write as write_safetensors},
+    onnx::{
+        atomic,
+        safetensors::{Entry as Stored, write as write_safetensors},
+    },
     ops::Vocabulary,
 };
 
-use super::{FORMAT_VERSION, Network, PredictorConfig, PredictorError, Seen};
+use super::{
+    Network, PredictorConfig, PredictorError, Seen,
+    files::Files,
+    storage::{self, Tensor},
+};
 
 /// A trained predictor on a device.
 #[derive(Debug)]
@@ -34,129 +36,75 @@ pub struct Predictor {
     pub device: Device,
     /// What it was trained on, where that is recorded.
     pub seen: Seen,
-    /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal.
+    /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal. The former names the
+    /// hash of the predictor that this one builds on, if it does.
     pub hash: String,
 }
 
 impl Predictor {
-    /// Loads a folder.
+    /// Loads a folder. The predictor that it builds on, if it does, is looked for beside the folder and
+    /// then among the bundled ones.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, PredictorError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            match std::fs::read(&path) {
-                Ok(bytes) => Ok((path, bytes)),
-                Err(source) => Err(PredictorError::Io { path, source }),
-            }
-        };
-        let (config_path, config) = read("config.json")?;
-        let (model_path, model) = read("model.safetensors")?;
-        let mut predictor = Self::from_bytes([config_path, model_path], &config, &model, device)?;
-        predictor.seen = Seen::load(folder)?;
-        Ok(predictor)
+        Self::from_files(&Files::read(folder)?, device)
     }
 
-    /// Loads the contents of the two files; the paths are for errors.
-    pub fn from_bytes(
-        [config_path, model_path]: [PathBuf; 2],
-        config_bytes: &[u8],
-        model_bytes: &[u8],
-        device: &Device,
-    ) -> Result<Self, PredictorError> {
-        let in_config =
-            |problem: String| PredictorError::Checkpoint { path: config_path.clone(), problem };
-        let config: PredictorConfig =
-            serde_json::from_slice(config_bytes).map_err(|error| in_config(error.to_string()))?;
-        if config.format_version != FORMAT_VERSION {
-            return Err(in_config(format!(
-                "format_version {} is not {FORMAT_VERSION}; use the version of weightsmith that wrote it",
-                config.format_version
-            )));
-        }
+    pub(super) fn from_files(files: &Files, device: &Device) -> Result<Self, PredictorError> {
+        let config = files.config()?;
         let vocabulary = Vocabulary::from_names(config.vocabulary.clone());
         if vocabulary.hash() != config.vocabulary_hash {
-            return Err(in_config("vocabulary_hash does not match vocabulary".to_owned()));
+            return Err(files.misconfigured("vocabulary_hash does not match vocabulary".to_owned()));
         }
+        let base = config.base.as_ref().map(|base| files.base(base)).transpose()?;
         let network = Network::new(&config.network, &config.input, vocabulary.len(), device);
-        let values = read_values(&neural::entries(&network), model_bytes)
-            .map_err(|problem| PredictorError::Checkpoint { path: model_path, problem })?;
-        let network = neural::with_values(network, &values, device);
-        let hash = Sha256::new().chain_update(config_bytes).chain_update(model_bytes).finalize();
-        let (device, hash) = (device.clone(), hex(&hash));
-        let (node_encoder, seen) = (None, Seen::default());
-        Ok(Self { config, network, vocabulary, node_encoder, device, seen, hash })
+        let models: Vec<_> =
+            std::iter::once(files).chain(&base).map(Files::model).collect::<Result<_, _>>()?;
+        let values = storage::read(&neural::entries(&network), &models)?;
+        Ok(Self {
+            network: neural::with_values(network, &values, device),
+            config,
+            vocabulary,
+            node_encoder: None,
+            device: device.clone(),
+            seen: base.iter().fold(files.seen.clone(), |seen, base| seen.union(&base.seen)),
+            hash: files.hash(),
+        })
     }
 
-    /// Writes `config.json` and `model.safetensors` (half precision). Each file is replaced
-    /// atomically.
+    /// Writes `config.json` and `model.safetensors`, in half precision and whole: it builds on no
+    /// other predictor. Each file is replaced atomically.
     pub fn save(
         folder: &Path,
         config: &PredictorConfig,
         entries: &[Entry],
         values: &[f32],
     ) -> Result<(), PredictorError> {
-        let io = |path: PathBuf| move |source| PredictorError::Io { path, source };
-        std::fs::create_dir_all(folder).map_err(io(folder.to_owned()))?;
-        let mut start = 0;
-        let stored: Vec<Stored> = entries
-            .iter()
-            .map(|entry| {
-                let range = start..start + entry.len();
-                start = range.end;
-                let data = values[range].iter().flat_map(|&v| f16::from_f32(v).to_le_bytes());
-                Stored::new(entry.name.clone(), Dtype::F16, entry.shape.clone(), data.collect())
-            })
-            .collect();
-        let path = folder.join("model.safetensors");
-        crate::onnx::atomic::write(&path, |out| write_safetensors(out, &stored))
-            .map_err(io(path.clone()))?;
-        let mut json =
-            serde_json::to_vec_pretty(config).map_err(|error| PredictorError::Checkpoint {
-                path: folder.join("config.json"),
-                problem: error.to_string(),
-            })?;
-        json.push(b'\n');
-        let path = folder.join("config.json");
-        crate::onnx::atomic::write(&path, |out| out.write_all(&json)).map_err(io(path.clone()))
+        let tensors = split(entries, values).map(|(entry, values)| storage::half(entry, values));
+        write(folder, &PredictorConfig { base: None, ..config.clone() }, tensors.collect())
     }
 }
 
-/// The flat values of a module from a safetensors file; names and shapes must match exactly.
-fn read_values(entries: &[Entry], bytes: &[u8]) -> Result<Vec<f32>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    if file.len() != entries.len() {
-        return Err(format!(
-            "holds {} tensors, config.json asks for {}",
-            file.len(),
-            entries.len()
-        ));
-    }
-    let mut values = Vec::with_capacity(entries.iter().map(Entry::len).sum());
-    for entry in entries {
-        let name = &entry.name;
-        let tensor = file.tensor(name).map_err(|_| format!("tensor '{name}' is missing"))?;
-        if tensor.shape() != entry.shape {
-            return Err(format!(
-                "tensor '{name}' has shape {:?}, config.json asks for {:?}",
-                tensor.shape(),
-                entry.shape
-            ));
-        }
-        let data = tensor.data();
-        match tensor.dtype() {
-            Dtype::F16 => values.extend(
-                data.as_chunks::<2>().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()),
-            ),
-            Dtype::F32 => values
-                .extend(data.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
-            other => {
-                return Err(format!("tensor '{name}' has type {other:?}; F16 or F32 is needed"));
-            }
-        }
-    }
-    Ok(values)
+/// Writes the two files.
+pub(super) fn write(
+    folder: &Path,
+    config: &PredictorConfig,
+    tensors: Vec<Tensor>,
+) -> Result<(), PredictorError> {
+    std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
+    let path = folder.join("model.safetensors");
+    let stored: Vec<Stored> = tensors.into_iter().map(Stored::from).collect();
+    atomic::write(&path, |out| write_safetensors(out, &stored)).map_err(FileError::at(&path))?;
+    let path = folder.join("config.json");
+    Ok(atomic::write_json(&path, config).map_err(FileError::at(&path))?)
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Each entry with its values.
+pub(super) fn split<'a>(
+    entries: &'a [Entry],
+    mut values: &'a [f32],
+) -> impl Iterator<Item = (&'a Entry, &'a [f32])> {
+    entries.iter().map(move |entry| {
+        let (own, rest) = values.split_at(entry.len());
+        values = rest;
+        (entry, own)
+    })
 }

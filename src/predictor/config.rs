@@ -9,7 +9,11 @@ use crate::encoder::EncoderConfig;
 use super::DiffusionConfig;
 
 /// Version of the checkpoint format; a change that old readers would misread raises it.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version 2 may pack tensors and build on another predictor.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version that is read.
+pub(super) const OLDEST_FORMAT_VERSION: u32 = 1;
 
 /// The images a predictor's networks expect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +71,17 @@ pub struct Start {
     pub hash: String,
 }
 
+/// The predictor that another one builds on: tensors that a model does not hold are there, and what that
+/// one was trained on counts for both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Name of a folder beside the predictor's own, or of a bundled predictor.
+    pub name: String,
+    /// Its [`hash`](super::Predictor::hash).
+    pub hash: String,
+}
+
 /// How the predictor came to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +122,9 @@ pub struct PredictorConfig {
     pub format_version: u32,
     /// Short name, also the name of the bundled folder.
     pub name: String,
+    /// What it builds on; a predictor without stands for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// Operators the encoder knows, in the order of their embedding rows.
     pub vocabulary: Vec<String>,
     /// Hash of the vocabulary.

@@ -152,7 +152,7 @@ impl Predictor {
         registry: &Registry,
     ) -> Result<NodeFeatures, PredictorError> {
         let encoder = self.node_encoder.as_deref();
-        self.config.network.encoder.check(encoder).map_err(PredictorError::Mismatch)?;
+        self.config.network.encoder.check(encoder)?;
         let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
         Ok(match encoder {
             None => features,

@@ -2,7 +2,8 @@
 //! patch comes out; with a [`Conditioner`] it is a denoiser, which hears a [`Condition`] besides, and a
 //! [`Sampling`] says how weights are drawn from it. A [`Predictor`] is a
 //! trained network with its configuration, its operator vocabulary and the calibration batch it
-//! learned; it loads from a folder with `config.json` and `model.safetensors`.
+//! learned; it loads from a folder with `config.json` and `model.safetensors`, which may build on another
+//! predictor's.
 
 mod bundled;
 mod calibration;
@@ -10,30 +11,37 @@ mod checkpoint;
 mod compensate;
 mod config;
 mod diffusion;
+mod embedded;
 mod error;
+mod files;
 mod fill;
 mod forward;
 mod known;
 mod network;
 mod paint;
+mod placed;
+mod publish;
 mod sample;
 mod seen;
 mod start;
 mod steer;
+mod storage;
 
-pub use bundled::{BUNDLED, bundled};
+pub use bundled::bundled;
 pub use calibration::{CalibrationImages, CalibrationSource, calibrate, calibration_noise};
 pub use checkpoint::Predictor;
 pub use config::{
-    FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
+    Base, FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
 };
 pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading, Told};
+pub use embedded::BUNDLED;
 pub use error::PredictorError;
 pub use fill::{Prediction, ValueSource, expected};
-pub use forward::{Estimate, Job};
+pub use forward::Estimate;
 pub use known::StandIn;
 pub use network::Network;
 pub use paint::ByFilling;
+pub use placed::Job;
 pub use sample::{Sampling, Solver};
 pub use seen::Seen;
 pub use steer::{Steering, Support};

@@ -1,8 +1,9 @@
 //! What a predictor was trained on, as sketches beside its two files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{
+    FileError,
     data::{Dataset, Sketch},
     onnx::atomic,
 };
@@ -30,7 +31,7 @@ impl Seen {
             let path = folder.join(name);
             let bytes = match std::fs::read(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                bytes => bytes.map_err(io(&path))?,
+                bytes => bytes.map_err(FileError::at(&path))?,
             };
             let problem = |error: crate::data::NoSketch| PredictorError::Checkpoint {
                 path: path.clone(),
@@ -46,7 +47,8 @@ impl Seen {
         for (name, sketch) in [(GRAPHS, &self.graphs), (IMAGES, &self.images)] {
             if let Some(sketch) = sketch {
                 let path = folder.join(name);
-                atomic::write(&path, |out| out.write_all(&sketch.to_bytes())).map_err(io(&path))?;
+                atomic::write(&path, |out| out.write_all(&sketch.to_bytes()))
+                    .map_err(FileError::at(&path))?;
             }
         }
         Ok(())
@@ -70,13 +72,20 @@ impl Seen {
         }
     }
 
+    /// What this one was trained on and the other was not.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let rest = |a: &Option<Sketch>, b: &Option<Sketch>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.without(b)),
+            (one, _) => one.clone(),
+        };
+        Self {
+            graphs: rest(&self.graphs, &other.graphs),
+            images: rest(&self.images, &other.images),
+        }
+    }
+
     /// The sketch of a data set's images.
     pub fn images_of(data: &Dataset) -> Sketch {
         (0..data.len()).map(|index| data.image_hash(index)).collect()
     }
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PredictorError + use<> {
-    let path: PathBuf = path.to_owned();
-    move |source| PredictorError::Io { path, source }
 }

@@ -14,13 +14,10 @@ use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Parameter, Role, Weights},
-    kernels::{
-        cross_entropy,
-        elementwise::{accumulate, dot},
-        orthogonalise,
-    },
+    kernels::{cross_entropy, elementwise::accumulate},
     observer::{Observer, Silent},
     ops::{Registry, resolve_with_input},
+    optimise::{Muon, linear},
 };
 
 use super::{Prediction, Predictor, PredictorError, ValueSource};
@@ -74,11 +71,8 @@ impl Steering {
     }
 }
 
-const MOMENTUM: f32 = 0.6;
 /// The golden ratio, without its one.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
-/// Step of values outside matrices beside the rate.
-const VECTORS: f32 = 0.1;
 /// By how much, in nats, a step may leave the images less likely than those of the start were. What is
 /// lost in a step too long by a little is won back; what is lost in one that destroys the function is not.
 const TOLERANCE: f32 = 2.5;
@@ -211,16 +205,18 @@ impl Course<'_> {
             }
             before = Some(prediction.weights.clone());
             kept += 1;
-            let rate = rate * (1.0 - step as f32 / steps as f32);
+            let muon = Muon { rate: rate * linear(step as f32 / steps as f32) };
             for (id, gradient) in gradient.tensors() {
                 let parameter = &self.architecture.parameters[id.0];
-                let predicted = prediction.labels[id.0] == ValueSource::Predicted;
-                if let Some(weights) = prediction.weights.get_mut(id)
+                if prediction.labels[id.0] == ValueSource::Predicted
+                    && let Some(weights) = prediction.weights.get_mut(id)
                     && let Some(momentum) = momenta.get_mut(id)
-                    && predicted
                     && gradient.len() == weights.len()
                 {
-                    descend(parameter, weights, gradient, momentum, rate);
+                    match matrix(parameter) {
+                        Some(size) => muon.step_matrices(weights, momentum, gradient, size),
+                        None => muon.step_vector(weights, momentum, gradient),
+                    }
                 }
             }
         }
@@ -272,35 +268,6 @@ impl Course<'_> {
             }
         }
         Ok((loss, sum))
-    }
-}
-
-/// One step of one parameter.
-fn descend(
-    parameter: &Parameter,
-    weights: &mut [f32],
-    gradient: &[f32],
-    momentum: &mut [f32],
-    rate: f32,
-) {
-    for (momentum, gradient) in momentum.iter_mut().zip(gradient) {
-        *momentum = MOMENTUM * *momentum + gradient;
-    }
-    let ahead = momentum.iter().zip(gradient);
-    let mut update: Vec<f32> = ahead.map(|(ahead, own)| own + MOMENTUM * ahead).collect();
-    match matrix(parameter) {
-        Some([length, columns]) => {
-            update.chunks_mut(length).for_each(|matrix| orthogonalise(matrix, columns));
-            let (norm, own) = (dot(&update, &update).sqrt(), dot(weights, weights).sqrt());
-            let factor = if norm > 0.0 { rate * own / norm } else { 0.0 };
-            weights.iter_mut().zip(&update).for_each(|(weight, step)| *weight -= factor * step);
-        }
-        None => {
-            for (weight, step) in weights.iter_mut().zip(&update) {
-                let sign = if *step == 0.0 { 0.0 } else { step.signum() };
-                *weight -= VECTORS * rate * sign;
-            }
-        }
     }
 }
 

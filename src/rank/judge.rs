@@ -6,9 +6,9 @@ use std::{
     time::Instant,
 };
 
-use crate::{graph::Architecture, ops::Registry};
+use crate::{FileError, graph::Architecture, ops::Registry};
 
-use super::{Cache, CacheError, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
+use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
 
 /// Some scores, and what they probe graphs with.
 pub struct Judge {
@@ -32,7 +32,7 @@ impl Judge {
         &self,
         architecture: &Architecture,
         registry: &Arc<Registry>,
-    ) -> Result<Record, CacheError> {
+    ) -> Result<Record, FileError> {
         let start = Instant::now();
         let live = Live::of(architecture, registry);
         let prints = fingerprint(architecture, &live);

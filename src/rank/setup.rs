@@ -6,11 +6,12 @@ use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    FileError,
     data::{Augmentation, Batcher, DataError, Dataset, Split, user_cache},
     predictor::{CalibrationImages, Predictor, PredictorError, bundled},
 };
 
-use super::{AUTO, Aggregate, Cache, CacheError, Judge, Probe, scores};
+use super::{AUTO, Aggregate, Cache, Judge, Probe, scores};
 
 /// Why scores cannot be got ready.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +170,7 @@ impl Judge {
 
 impl Cache {
     /// The cache of a setting in a folder, so that no score of one is read for another.
-    pub fn of_setting(folder: &Path, setting: &str) -> Result<Self, CacheError> {
+    pub fn of_setting(folder: &Path, setting: &str) -> Result<Self, FileError> {
         let digest: [u8; 32] = Sha256::digest(setting).into();
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Self::open(&folder.join(format!("{name}.jsonl")))

@@ -10,16 +10,16 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    evaluate::he_initialisation,
     execute::{Gradients, Images, NormStatistics, Runner, Scratch},
     graph::{Architecture, Weights},
     kernels::cross_entropy,
     neural::normal,
     ops::{Registry, resolve_with_input},
     predictor::{CalibrationImages, Predictor},
+    weights::he_initialisation,
 };
 
-use super::{Live, ScoreError, scores::az::Features};
+use super::{Live, ScoreError, features::Features};
 
 /// What graphs are probed with.
 #[derive(Debug)]
@@ -258,10 +258,13 @@ impl<'a> Subject<'a> {
         self.gradients.get().ok_or(ScoreError::NotFinite)
     }
 
-    /// What AZ-NAS looks at.
-    pub(super) fn features(&self) -> Result<&Features, ScoreError> {
+    /// What AZ-NAS looks at, computed once.
+    pub(super) fn features(
+        &self,
+        compute: fn(&Self) -> Result<Features, ScoreError>,
+    ) -> Result<&Features, ScoreError> {
         if self.features.get().is_none() {
-            let _ = self.features.set(Features::of(self)?);
+            let _ = self.features.set(compute(self)?);
         }
         self.features.get().ok_or(ScoreError::NotFinite)
     }

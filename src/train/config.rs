@@ -150,6 +150,7 @@ impl Default for OptimiserConfig {
 /// What is done to training images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum AugmentationConfig {
     /// Nothing.
     None,

@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
+    FileError,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
     execute::Scratches,
@@ -115,7 +116,7 @@ impl<'a> Run<'a> {
         let registry = &options.registry;
         let vocabulary = Vocabulary::of(registry);
         let encoder = &config.network.encoder;
-        encoder.check(options.node_encoder.as_deref()).map_err(TrainError::Mismatch)?;
+        encoder.check(options.node_encoder.as_deref())?;
         let source = GraphSource::open(&config.space, registry)?;
         let channels = source.channels();
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
@@ -127,6 +128,7 @@ impl<'a> Run<'a> {
             InputConfig { mean: normalisation.mean.clone(), std: normalisation.std.clone(), size };
         let predictor = PredictorConfig {
             format_version: FORMAT_VERSION,
+            base: None,
             name: config.name.clone(),
             vocabulary: vocabulary.names().to_vec(),
             vocabulary_hash: vocabulary.hash(),
@@ -142,8 +144,7 @@ impl<'a> Run<'a> {
             },
         };
         let folder = &config.out;
-        std::fs::create_dir_all(folder)
-            .map_err(|source| TrainError::Io { path: folder.clone(), source })?;
+        std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let saved = state::load(folder, config)?;
         if saved.is_some() && !options.resume {
             return Err(TrainError::State {

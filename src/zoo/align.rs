@@ -8,6 +8,7 @@ use crate::{
     graph::{Architecture, ParameterId, Weights},
     kernels::gemm::{View, multiply},
     ops::Registry,
+    weights::distance,
 };
 
 use super::{Groups, ZooError, assignment::assign, groups::Moving};
@@ -58,18 +59,6 @@ pub fn align(
     let aligned = groups.permute(weights, &permutations)?;
     let (before, after) = (distance(weights, reference), distance(&aligned, reference));
     Ok(Aligned { weights: aligned, permutations, before, after })
-}
-
-/// ‖a − b‖ / ‖b‖ over the parameters that both have.
-pub fn distance(a: &Weights, b: &Weights) -> f64 {
-    let (mut apart, mut norm) = (0.0, 0.0);
-    for (_, [a, b]) in a.pairs(b) {
-        for (&a, &b) in a.iter().zip(b) {
-            apart += (f64::from(a) - f64::from(b)).powi(2);
-            norm += f64::from(b).powi(2);
-        }
-    }
-    if apart == 0.0 { 0.0 } else { (apart / norm).sqrt() }
 }
 
 /// Two networks, and what of them can be compared.

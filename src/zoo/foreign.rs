@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
+    FileError,
     graph::{Architecture, ParameterId, Tensor, Weights},
     onnx::Model,
 };
@@ -108,8 +109,7 @@ fn of_onnx(path: &Path) -> Result<BTreeMap<String, Tensor>, ZooError> {
 
 /// Tensors of floats; others, such as counters of batches, are no weights.
 fn of_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ZooError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| ZooError::Io { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(FileError::at(path))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| ZooError::Damaged {
         path: path.to_owned(),
         problem: format!("not a safetensors file: {error}"),

@@ -29,7 +29,7 @@ mod tests;
 mod verify;
 mod wire;
 
-pub use align::{Aligned, align, distance};
+pub use align::{Aligned, align};
 pub use config::{GrowConfig, Optimiser, ParentConfig, Schedule, Training};
 pub use error::ZooError;
 pub use foreign::{Foreign, Wanted};

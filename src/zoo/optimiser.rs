@@ -3,13 +3,10 @@
 use crate::{
     graph::{Architecture, Role, Weights},
     kernels::elementwise::dot,
+    optimise::{Adam, Sgd, clip},
 };
 
 use super::{Optimiser, Training};
-
-const MOMENTUM: f32 = 0.9;
-const BETA: [f32; 2] = [0.9, 0.999];
-const EPSILON: f32 = 1e-8;
 
 /// The state of an optimiser over weights by parameter.
 pub(super) struct Descent<'a> {
@@ -50,34 +47,21 @@ impl<'a> Descent<'a> {
         if !square.is_finite() {
             return false;
         }
-        let Training { schedule, rate, clip, weight_decay, .. } = *self.training;
-        let shrink = (clip / square.sqrt().max(1e-12)).min(1.0);
-        let rate = rate * schedule.factor(self.step, self.steps);
+        let training = self.training;
+        let scale = clip(square.sqrt(), training.clip);
+        let rate = training.rate * training.schedule.factor(self.step, self.steps);
         self.step += 1;
-        let power = self.step.min(i32::MAX as u64) as i32;
-        let correction = BETA.map(|beta| 1.0 - beta.powi(power));
         for (id, gradient) in gradient.tensors() {
             let Some(weights) = weights.get_mut(id) else { continue };
-            let keep = if self.decays[id.0] { 1.0 - rate * weight_decay } else { 1.0 };
+            let keep = if self.decays[id.0] { 1.0 - rate * training.weight_decay } else { 1.0 };
             let first = &mut self.first[id.0];
-            let gradient = gradient.iter().map(|gradient| shrink * gradient);
-            match self.training.optimiser {
+            match training.optimiser {
                 Optimiser::Sgd => {
-                    for ((weight, first), gradient) in weights.iter_mut().zip(first).zip(gradient) {
-                        *first = MOMENTUM * *first + gradient;
-                        *weight = keep * *weight - rate * *first;
-                    }
+                    Sgd { rate, scale, keep, penalty: None }.step(weights, first, gradient);
                 }
                 Optimiser::Adam => {
-                    let state = first.iter_mut().zip(&mut self.second[id.0]);
-                    for ((weight, (first, second)), gradient) in
-                        weights.iter_mut().zip(state).zip(gradient)
-                    {
-                        *first += (1.0 - BETA[0]) * (gradient - *first);
-                        *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
-                        let spread = (*second / correction[1]).sqrt() + EPSILON;
-                        *weight = keep * *weight - rate * (*first / correction[0]) / spread;
-                    }
+                    let adam = Adam::at(self.step, rate, scale).keeping(keep);
+                    adam.step(weights, first, &mut self.second[id.0], gradient);
                 }
             }
         }

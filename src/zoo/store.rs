@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    FileError,
     graph::{Architecture, Weights},
     onnx::{Model, atomic, sha256},
     ops::{Registry, resolve},
@@ -94,7 +95,7 @@ impl Zoo {
         }
         for part in [RECORDS, WEIGHTS] {
             let path = folder.join(part);
-            fs::create_dir_all(&path).map_err(|source| ZooError::Io { path, source })?;
+            fs::create_dir_all(&path).map_err(FileError::at(&path))?;
         }
         let mut zoo = Self {
             folder: folder.to_owned(),
@@ -132,7 +133,7 @@ impl Zoo {
     /// Reads the records of a zoo; tensor files are read when they are asked for.
     pub fn open(folder: &Path) -> Result<Self, ZooError> {
         let path = folder.join(HEADER);
-        let bytes = fs::read(&path).map_err(io(&path))?;
+        let bytes = fs::read(&path).map_err(FileError::at(&path))?;
         let damaged = |path: &Path, problem: String| {
             let path = path.to_owned();
             ZooError::Damaged { path, problem }
@@ -151,7 +152,7 @@ impl Zoo {
             let Some(named) = path.file_name().and_then(|name| record_file(name.to_str()?)) else {
                 continue;
             };
-            let bytes = fs::read(&path).map_err(io(&path))?;
+            let bytes = fs::read(&path).map_err(FileError::at(&path))?;
             let (fingerprint, records) =
                 wire::decode(bytes.into()).map_err(|problem| damaged(&path, problem))?;
             if fingerprint != named {
@@ -212,7 +213,7 @@ impl Zoo {
     /// The stored tensors of a record, checked against its hash.
     pub fn tensors(&self, record: &Record) -> Result<Tensors, ZooError> {
         let path = self.path(record);
-        let tensors = Tensors::from_bytes(fs::read(&path).map_err(io(&path))?);
+        let tensors = Tensors::from_bytes(fs::read(&path).map_err(FileError::at(&path))?);
         match tensors.sha256() == record.tensors {
             true => Ok(tensors),
             false => {
@@ -273,7 +274,8 @@ impl Zoo {
             }
             let path = self.path(&record);
             if !path.exists() {
-                atomic::write(&path, |out| out.write_all(tensors.bytes())).map_err(io(&path))?;
+                atomic::write(&path, |out| out.write_all(tensors.bytes()))
+                    .map_err(FileError::at(&path))?;
             }
             if !records.contains(&record) {
                 records.push(record);
@@ -281,7 +283,7 @@ impl Zoo {
         }
         let path = self.folder.join(RECORDS).join(format!("{fingerprint:016x}.pb"));
         let bytes = wire::encode(fingerprint, &records);
-        atomic::write(&path, |out| out.write_all(&bytes)).map_err(io(&path))?;
+        atomic::write(&path, |out| out.write_all(&bytes)).map_err(FileError::at(&path))?;
         self.insert(fingerprint, records);
         Ok(())
     }
@@ -303,9 +305,9 @@ impl Zoo {
     pub(super) fn set_header(&mut self, header: ZooHeader) -> Result<(), ZooError> {
         let path = self.folder.join(HEADER);
         let json = serde_json::to_vec_pretty(&header);
-        let mut json = json.map_err(|error| io(&path)(error.into()))?;
+        let mut json = json.map_err(|error| FileError::at(&path)(error.into()))?;
         json.push(b'\n');
-        atomic::write(&path, |out| out.write_all(&json)).map_err(io(&path))?;
+        atomic::write(&path, |out| out.write_all(&json)).map_err(FileError::at(&path))?;
         self.header = header;
         Ok(())
     }
@@ -316,7 +318,7 @@ impl Zoo {
             for path in files(&self.folder.join(part))? {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 if name.starts_with(".tmp") {
-                    fs::remove_file(&path).map_err(io(&path))?;
+                    fs::remove_file(&path).map_err(FileError::at(&path))?;
                 }
             }
         }
@@ -361,17 +363,12 @@ pub(super) fn tensor_file(sha256: &str) -> String {
 /// The files of a folder, sorted.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ZooError> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let entry = entry.map_err(io(folder))?;
-        if entry.file_type().map_err(io(&entry.path()))?.is_file() {
+    for entry in fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let entry = entry.map_err(FileError::at(folder))?;
+        if entry.file_type().map_err(FileError::at(&entry.path()))?.is_file() {
             paths.push(entry.path());
         }
     }
     paths.sort();
     Ok(paths)
-}
-
-fn io(path: &Path) -> impl FnOnce(io::Error) -> ZooError + use<> {
-    let path = path.to_owned();
-    move |source| ZooError::Io { path, source }
 }

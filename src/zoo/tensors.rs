@@ -16,6 +16,7 @@ use crate::{
 /// delicate, and always have single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Precision {
     /// Half precision.
     #[default]

@@ -19,7 +19,8 @@ use weightsmith::{
     ops::{Array, Registry, resolve},
     predictor::{bundled, calibrate},
     spaces::{Named, Space},
-    zoo::{Groups, Zoo, align, distance},
+    weights::distance,
+    zoo::{Groups, Zoo, align},
 };
 
 use super::{

@@ -19,6 +19,7 @@ use weightsmith::{
 pub fn config() -> PredictorConfig {
     let vocabulary = Vocabulary::of(&Registry::standard());
     PredictorConfig {
+        base: None,
         format_version: FORMAT_VERSION,
         name: "test".to_owned(),
         vocabulary_hash: vocabulary.hash(),

@@ -2,7 +2,6 @@
 //! ([`to_html`](super::Outcome::to_html)), points as a [`Plot`].
 
 mod diagram;
-mod escape;
 mod page;
 mod scatter;
 

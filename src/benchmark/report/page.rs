@@ -6,6 +6,7 @@ use crate::{
     evaluate::{Interval, Reliability},
     fill::Network,
     predictor::ByFilling,
+    svg::escape,
 };
 
 use super::super::{
@@ -13,7 +14,7 @@ use super::super::{
     PREDICTED, SplitResult,
 };
 
-use super::{diagram, escape::escape};
+use super::diagram;
 
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
@@ -97,7 +98,7 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     );
     write_methods(out, split);
     let mut rows: Vec<_> =
-        split.methods.iter().map(|method| (escape(&method.method), method.spread)).collect();
+        split.methods.iter().map(|method| (method.method.clone(), method.spread)).collect();
     if let Some(training) = &split.training {
         for trained in &training.trained {
             let values = split.graphs.iter().filter_map(|graph| graph.trained.get(&trained.epochs));
@@ -114,7 +115,7 @@ fn write_split(out: &mut String, split: &SplitResult, drawings: &BTreeMap<String
     let points: Vec<(f64, f64, String)> = split
         .graphs
         .iter()
-        .map(|graph| (graph.parameters as f64, predicted(graph), escape(&graph.name)))
+        .map(|graph| (graph.parameters as f64, predicted(graph), graph.name.clone()))
         .collect();
     let _ = writeln!(
         out,

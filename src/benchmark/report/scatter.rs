@@ -1,8 +1,6 @@
 //! A scatter plot as an SVG that stands by itself.
 
-use std::fmt::Write;
-
-use super::escape::escape;
+use crate::svg::{self, Anchor, Drawing};
 
 /// One graph.
 #[derive(Clone, Debug)]
@@ -36,72 +34,52 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 56.0;
+const FRONT: &str = "#d62728";
+
+/// Parts that grid lines divide a diagram into.
+const PARTS: u32 = 5;
 
 impl Plot {
     /// The plot as an SVG.
     pub fn svg(&self) -> String {
         let finite =
             || self.points.iter().filter(|point| point.x.is_finite() && point.y.is_finite());
-        let [x_range, y_range] = [range(finite().map(|it| it.x)), range(finite().map(|it| it.y))];
-        let place = |[low, high]: [f64; 2], value: f64| (value - low) / (high - low);
-        let x = |value| LEFT + place(x_range, value) * (WIDTH - LEFT - RIGHT);
-        let y = |value| HEIGHT - BOTTOM - place(y_range, value) * (HEIGHT - TOP - BOTTOM);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-             <text x=\"{LEFT}\" y=\"22\" font-size=\"15\">{}</text>\n",
-            escape(self.title)
-        );
-        // Writing to a String cannot fail.
-        for step in 0..=5 {
-            let at = |[low, high]: [f64; 2]| low + (high - low) * f64::from(step) / 5.0;
-            let (across, up) = (at(x_range), at(y_range));
-            let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
-            let _ = writeln!(
-                svg,
-                "<path d=\"M{0:.1} {TOP}V{bottom}M{LEFT} {1:.1}H{right}\" stroke=\"#dddddd\"/>\
-                 <text x=\"{0:.1}\" y=\"{2}\" text-anchor=\"middle\">{across:.2}</text>\
-                 <text x=\"{3}\" y=\"{4:.1}\" text-anchor=\"end\">{up:.2}</text>",
-                x(across),
-                y(up),
-                bottom + 18.0,
-                LEFT - 8.0,
-                y(up) + 4.0,
-            );
+        let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
+        let across = axis(finite().map(|point| point.x), [LEFT, right]);
+        let up = axis(finite().map(|point| point.y), [bottom, TOP]);
+        let mut out = Drawing::default();
+        out.background("#ffffff");
+        out.text([LEFT, 22.0], Anchor::Start, self.title, &[("font-size", "15")]);
+        let grid = [("stroke", "#dddddd")];
+        for part in 0..=PARTS {
+            let share = f64::from(part) / f64::from(PARTS);
+            let value = |axis: &svg::Axis| axis.from + (axis.to - axis.from) * share;
+            let (x, y) = (across.at(value(&across)), up.at(value(&up)));
+            out.line([x, TOP], [x, bottom], &grid);
+            out.line([LEFT, y], [right, y], &grid);
+            let label = |axis| format!("{:.2}", value(axis));
+            out.text([x, bottom + 18.0], Anchor::Middle, &label(&across), &[]);
+            out.text([LEFT - 8.0, y + 4.0], Anchor::End, &label(&up), &[]);
         }
-        let _ = writeln!(
-            svg,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
-             <text transform=\"translate(16 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-            (WIDTH + LEFT - RIGHT) / 2.0,
-            HEIGHT - 14.0,
-            escape(self.x),
-            (HEIGHT + TOP - BOTTOM) / 2.0,
-            escape(self.y),
-        );
-        let front: Vec<String> = finite()
-            .filter(|point| point.front)
-            .map(|point| format!("{:.1},{:.1}", x(point.x), y(point.y)))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"#d62728\"/>",
-            front.join(" ")
-        );
+        let below = [(LEFT + right) / 2.0, HEIGHT - 14.0];
+        out.text(below, Anchor::Middle, self.x, &[]);
+        out.upward_text([16.0, (TOP + bottom) / 2.0], self.y);
+        let at = |point: &Point| [across.at(point.x), up.at(point.y)];
+        let front = finite().filter(|point| point.front).map(at);
+        out.polyline(front, &[("fill", "none"), ("stroke", FRONT)]);
         for point in finite() {
-            let colour = if point.front { "#d62728" } else { "#2b6fd6" };
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.5\" fill=\"{colour}\" \
-                 fill-opacity=\"0.6\"><title>{}</title></circle>",
-                x(point.x),
-                y(point.y),
-                escape(&point.label)
-            );
+            let colour = if point.front { FRONT } else { "#2b6fd6" };
+            let style = [("fill", colour), ("fill-opacity", "0.6")];
+            out.with_tip(&point.label, |out| out.circle(at(point), 2.5, &style));
         }
-        svg + "</svg>\n"
+        out.document([WIDTH, HEIGHT], &[("font-family", "sans-serif"), ("font-size", "12")])
     }
+}
+
+/// From the smallest to the largest value, with some room if they are the same.
+fn axis(values: impl Iterator<Item = f64> + Clone, pixels: [f64; 2]) -> svg::Axis {
+    let [from, to] = range(values);
+    svg::Axis { from, to, pixels, logarithmic: false }
 }
 
 fn range(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {

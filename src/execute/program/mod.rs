@@ -13,14 +13,10 @@ use crate::{
 };
 
 use super::{
+    NotLowered,
     form::Extent,
     lower::{Instruction, Source, lower},
 };
-
-/// A part of the graph that has no kernel; run it with [`super::execute`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no fast kernel for {0}")]
-pub struct NotLowered(pub String);
 
 /// A batch of normalised images, NCHW.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use burn::{
 use crate::{
     neural::{gelu, linear, matrix, upload},
     patches::Family,
-    predictor::forward::Placed,
+    predictor::placed::Placed,
 };
 
 use super::{Condition, DiffusionConfig};

@@ -11,6 +11,7 @@ use crate::{
     rank::{
         Score, ScoreError, Subject,
         blocks::blocks,
+        features::Features,
         spectrum::{Symmetric, transposed},
         subject::random,
     },
@@ -38,21 +39,12 @@ impl Score for Component {
     }
 
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
-        (self.of)(subject.features()?)
+        (self.of)(subject.features(Features::of)?)
     }
 }
 
-/// What the blocks of a network do to Gaussian images.
-#[derive(Debug)]
-pub(in crate::rank) struct Features {
-    /// Entropy of the principal components of what each block returns.
-    entropies: Vec<f64>,
-    /// Largest singular value of each further block's mean Jacobian, estimated with random signs.
-    stretches: Vec<f64>,
-}
-
 impl Features {
-    pub fn of(subject: &Subject) -> Result<Self, ScoreError> {
+    fn of(subject: &Subject) -> Result<Self, ScoreError> {
         let blocks = blocks(&subject.architecture, &subject.live);
         let (mut entropies, mut stretches) = (Vec::new(), Vec::new());
         let mut shape = subject.input()?;

@@ -1,16 +1,35 @@
 //! The scores, a file for each idea.
 
-pub(super) mod az;
-pub(super) mod codes;
-pub(super) mod jacobian;
-pub(super) mod predicted;
-pub(super) mod saliency;
-pub(super) mod statics;
-pub(super) mod synflow;
-pub(super) mod zen;
-pub(super) mod zico;
+mod az;
+mod codes;
+mod jacobian;
+mod predicted;
+mod saliency;
+mod statics;
+mod synflow;
+mod zen;
+mod zico;
 
-use crate::graph::{Architecture, ParameterId, Role, Weights};
+use crate::{
+    graph::{Architecture, ParameterId, Role, Weights},
+    rank::Score,
+};
+
+/// Every score this crate knows.
+pub fn scores() -> Vec<Box<dyn Score>> {
+    let families: [Vec<Box<dyn Score>>; 9] = [
+        statics::scores(),
+        saliency::scores(),
+        synflow::scores(),
+        codes::scores(),
+        jacobian::scores(),
+        zen::scores(),
+        zico::scores(),
+        az::scores(),
+        predicted::scores(),
+    ];
+    families.into_iter().flatten().collect()
+}
 
 /// Weights of convolutions and linear maps with their gradients, tensor by tensor; those that no
 /// gradient reached are left out.

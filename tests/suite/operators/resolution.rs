@@ -272,7 +272,7 @@ fn malformed_nodes_are_errors_with_their_name() {
     let weight = || vec![weights("w", &[2, 4, 3, 3])];
     let wrong = error(with(node("Conv", &["x", "w"], "y"), "group", "two"), weight()).unwrap_err();
     assert_eq!(wrong.node, "node 'make y' (Conv)");
-    assert!(matches!(wrong.source, OpError::Attribute(_)), "{wrong}");
+    assert!(matches!(wrong.problem, OpError::Attribute(_)), "{wrong}");
     let (_, error) = graph(
         &[1, 4, 6, 6],
         vec![node("Conv", &["x", "w"], "y")],

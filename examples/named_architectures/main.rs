@@ -1,9 +1,11 @@
 //! Writes `architectures/named/*.onnx` and the table of them in `architectures/README.md`:
 //! `cargo run --release --example named_architectures`.
 
+mod table;
+
 use std::{fs, io, path::Path};
 
-use weightsmith::spaces::{NAMED, named_table};
+use weightsmith::spaces::NAMED;
 
 fn main() -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures");
@@ -19,5 +21,5 @@ fn main() -> io::Result<()> {
     let before = lines.iter().take_while(|line| !row(line)).count();
     let rows = lines.iter().skip(before).take_while(row).count();
     let (head, tail) = (lines[..before].concat(), lines[before + rows..].concat());
-    fs::write(readme, head + &named_table() + &tail)
+    fs::write(readme, head + &table::markdown() + &tail)
 }

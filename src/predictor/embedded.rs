@@ -1,0 +1,33 @@
+//! The files that travel inside the binary.
+
+/// A predictor's folder inside the binary.
+pub(super) struct Embedded {
+    pub name: &'static str,
+    pub config: &'static [u8],
+    pub model: &'static [u8],
+    /// `[graphs, images]`.
+    pub sketches: [&'static [u8]; 2],
+}
+
+macro_rules! file {
+    ($name:literal, $file:literal) => {
+        include_bytes!(concat!("../../predictors/", $name, "/", $file))
+    };
+}
+
+macro_rules! embedded {
+    ($name:literal) => {
+        Embedded {
+            name: $name,
+            config: file!($name, "config.json"),
+            model: file!($name, "model.safetensors"),
+            sketches: [file!($name, "graphs.sketch"), file!($name, "images.sketch")],
+        }
+    };
+}
+
+/// Names of the predictors embedded in the binary; the first is the default.
+pub const BUNDLED: [&str; 3] = [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].name];
+
+pub(super) const EMBEDDED: [Embedded; 3] =
+    [embedded!("diffusion"), embedded!("cifar10"), embedded!("mnist")];
