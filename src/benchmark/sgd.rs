@@ -208,7 +208,7 @@ impl Sgd<'_> {
                     let curve = table.graphs.entry(graph.name.clone()).or_default();
                     curve.insert(epochs.to_string(), scores.into());
                     let written = atomic::write_json(out, &*table);
-                    written.map_err(|error| FileError::at(out)(error).into())
+                    written.map_err(FileError::at(out))
                 }
                 Err(error) => {
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
