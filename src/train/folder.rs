@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    corpus,
+    FileError, corpus,
     graph::Architecture,
     onnx::Model,
     ops::{Registry, resolve},
@@ -136,10 +136,9 @@ impl GraphFile {
 }
 
 fn onnx_files(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let io = |source| TrainError::Io { path: folder.to_owned(), source };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
+    for entry in std::fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let path = entry.map_err(FileError::at(folder))?.path();
         if path.extension().is_some_and(|extension| extension == "onnx") {
             files.push(path);
         }
