@@ -1,15 +1,15 @@
-//! Weights by parameter of an architecture: their random initialisation, and how far two sets are apart.
+//! The weights of an architecture: their random initialisation, and how far two sets are apart.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    graph::{Architecture, Role},
+    graph::{Architecture, Role, Weights},
     neural::normal,
 };
 
 /// He initialisation (He et al. 2015): weights N(0, 2 / fan-in), norms identity, biases zero.
-pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Vec<Vec<f32>> {
+pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Weights {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let parameters = architecture.parameters.iter();
     parameters
@@ -30,9 +30,9 @@ pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Vec<Vec<f32>
 }
 
 /// ‖a − b‖ / ‖b‖ over the parameters that both have.
-pub fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
+pub fn distance(a: &Weights, b: &Weights) -> f64 {
     let (mut apart, mut norm) = (0.0, 0.0);
-    for (a, b) in a.iter().zip(b).filter(|(a, b)| a.len() == b.len()) {
+    for (_, [a, b]) in a.pairs(b) {
         for (&a, &b) in a.iter().zip(b) {
             apart += (f64::from(a) - f64::from(b)).powi(2);
             norm += f64::from(b).powi(2);

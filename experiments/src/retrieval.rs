@@ -7,8 +7,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     benchmark::Baseline,
-    graph::{Architecture, Parameter, Role},
+    graph::{Architecture, Parameter, Role, Weights},
     neural::normal,
+    ops::Registry,
     predictor::Prediction,
     zoo::{Origin, Record, Zoo},
 };
@@ -71,7 +72,7 @@ impl Retrieval {
             if matches!(record.origin, Origin::File(_)) {
                 continue;
             }
-            let (_, architecture) = zoo.graph(record)?;
+            let (_, architecture) = zoo.graph(record, &Registry::standard())?;
             let descriptor = Descriptor::of(&architecture);
             graphs.push(Known { architecture, descriptor, record: record.clone() });
         }
@@ -101,7 +102,7 @@ impl Baseline for Retrieval {
             .map(|known| Ok((known, self.zoo.weights(&known.record, &known.architecture)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut weights = Vec::with_capacity(architecture.parameters.len());
+        let mut weights: Vec<Vec<f32>> = Vec::with_capacity(architecture.parameters.len());
         for parameter in &architecture.parameters {
             let mut mean = vec![0.0; parameter.len().unwrap_or(0)];
             for (known, weights) in &sources {
@@ -117,7 +118,7 @@ impl Baseline for Retrieval {
             }
             weights.push(mean);
         }
-        Ok(Prediction::from_elsewhere(architecture, weights))
+        Ok(Prediction::from_elsewhere(architecture, weights.into_iter().collect()))
     }
 }
 
@@ -158,7 +159,7 @@ fn fit(
     architecture: &Architecture,
     parameter: &Parameter,
     source: &Architecture,
-    weights: &[Vec<f32>],
+    weights: &Weights,
 ) -> Vec<f32> {
     let length = parameter.len().unwrap_or(0);
     let usual = match parameter.role() {
@@ -169,10 +170,10 @@ fn fit(
         return vec![usual; length];
     };
     let window = |shape: &[usize]| shape.iter().skip(2).product::<usize>() as f64;
-    let fits = |(index, other): &(usize, &Parameter)| {
+    let fits = |(values, other): &(&[f32], &Parameter)| {
         let same_groups = |of: &Parameter| of.slots.first().is_some_and(|slot| slot.groups > 1);
         other.role() == parameter.role()
-            && weights.get(*index).is_some_and(|values| Some(values.len()) == other.len())
+            && Some(values.len()) == other.len()
             && other.shape.as_ref().is_some_and(|other| other.len() == shape.len())
             && same_groups(other) == same_groups(parameter)
     };
@@ -181,8 +182,9 @@ fn fit(
         let windows = other.shape.as_ref().map_or(0.0, |other| window(other).ln());
         (depth(source, other) - own).abs() + 0.5 * (windows - window(shape).ln()).abs()
     };
-    let candidates = source.parameters.iter().enumerate().filter(fits);
-    let Some((index, best)) = candidates.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)))
+    let candidates = weights.tensors().map(|(id, values)| (values, &source.parameters[id.0]));
+    let candidates = candidates.filter(fits);
+    let Some((values, best)) = candidates.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)))
     else {
         return vec![usual; length];
     };
@@ -194,7 +196,7 @@ fn fit(
         Role::Weight => (other.fan_in.max(1) as f32 / slot.fan_in.max(1) as f32).sqrt(),
         _ => 1.0,
     };
-    tiled(&weights[index], from, shape).into_iter().map(|value| scale * value).collect()
+    tiled(values, from, shape).into_iter().map(|value| scale * value).collect()
 }
 
 /// A tensor at another shape of as many axes: the first two axes are cropped or repeated, further ones

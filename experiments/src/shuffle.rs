@@ -6,7 +6,7 @@ use clap::Args;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
-    ops::registry,
+    ops::Registry,
     zoo::{Groups, Record, Tensors, Zoo},
 };
 
@@ -48,9 +48,10 @@ fn shuffled(
     record: &Record,
     random: &mut ChaCha8Rng,
 ) -> Result<(Record, Tensors), Failure> {
-    let (_, architecture) = zoo.graph(record)?;
+    let registry = Registry::standard();
+    let (_, architecture) = zoo.graph(record, &registry)?;
     let weights = zoo.weights(record, &architecture)?;
-    let groups = Groups::of(&architecture, registry());
+    let groups = Groups::of(&architecture, &registry);
     let mut permutations = groups.identity();
     permutations.iter_mut().for_each(|permutation| permutation.shuffle(random));
     let weights = groups.permute(&weights, &permutations)?;

@@ -17,6 +17,7 @@ use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
     observer::Silent,
+    ops::Registry,
     train::{RunOptions, TrainConfig, train},
     zoo::{GrowConfig, GrowOptions, Zoo, grow},
 };
@@ -47,6 +48,7 @@ impl Workplace {
         );
         fs::write(place.path("zoo.toml"), text).unwrap();
         let options = GrowOptions {
+            registry: Registry::standard(),
             resume: false,
             jobs: 2,
             stop: Arc::new(AtomicBool::new(false)),
@@ -81,6 +83,7 @@ impl Workplace {
         let config = self.path(&format!("{name}.toml"));
         fs::write(&config, text).unwrap();
         let options = RunOptions {
+            registry: Registry::standard(),
             devices: vec![Device::flex()],
             resume: false,
             command: "a test".to_owned(),
@@ -161,11 +164,14 @@ fn a_shuffled_zoo_computes_the_same_with_other_weights() {
     let data = data.with_channels(input.channels()).unwrap();
     assert_eq!(zoo.records().len(), shuffled.records().len());
     for (own, other) in zoo.records().iter().zip(shuffled.records()) {
-        let (_, architecture) = zoo.graph(own).unwrap();
+        let (_, architecture) = zoo.graph(own, &Registry::standard()).unwrap();
         let [a, b] = [(&zoo, own), (&shuffled, other)]
             .map(|(zoo, record)| zoo.weights(record, &architecture).unwrap());
         assert_ne!(a, b);
-        let of = |weights| judge(&architecture, weights, &data, input, 20).unwrap().cross_entropy;
+        let registry = Registry::standard();
+        let of = |weights| {
+            judge(&architecture, &registry, weights, &data, input, 20).unwrap().cross_entropy
+        };
         assert_abs_diff_eq!(of(&a), of(&b), epsilon = 1e-3);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{fill::Network, onnx::Model};
+use crate::{fill::Network, graph::Weights, onnx::Model};
 
 use super::{BenchmarkError, HeldOut, held_out::resolved};
 
@@ -11,8 +11,8 @@ use super::{BenchmarkError, HeldOut, held_out::resolved};
 pub struct Candidate {
     /// The file.
     pub network: Network,
-    /// By parameter.
-    pub weights: Vec<Vec<f32>>,
+    /// The weights that it holds.
+    pub weights: Weights,
 }
 
 /// What came of filling one graph.

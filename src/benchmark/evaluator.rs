@@ -3,8 +3,8 @@
 use crate::{
     data::Dataset,
     evaluate::{Corruption, EvaluateError, Reliability, SEVERITIES, tally},
-    fill::recalibrated,
-    graph::Architecture,
+    fill::{Network, recalibrated},
+    graph::Weights,
     predictor::{CalibrationImages, InputConfig},
     weights::he_initialisation,
 };
@@ -71,9 +71,7 @@ impl<'a> Evaluator<'a> {
 
     /// Clean images only. A network that cannot be evaluated gets none right.
     pub fn evaluate_clean(&self, attempt: &Attempt) -> Evaluation {
-        self.evaluate_by(attempt, |candidate| {
-            self.on_clean(&candidate.network.architecture, &candidate.weights)
-        })
+        self.evaluate_by(attempt, |candidate| self.on_clean(&candidate.network, &candidate.weights))
     }
 
     fn evaluate_by(
@@ -96,22 +94,24 @@ impl<'a> Evaluator<'a> {
 
     fn on_all(&self, candidate: &Candidate) -> Result<Evaluation, EvaluateError> {
         let Candidate { network, weights } = candidate;
-        let architecture = &network.architecture;
-        let mut evaluation = self.on_clean(architecture, weights)?;
+        let Network { architecture, registry, .. } = network;
+        let mut evaluation = self.on_clean(network, weights)?;
         for (kind, images) in &self.corrupted {
-            let scores = tally(architecture, weights, images, self.input, usize::MAX)?.scores();
+            let tally = tally(architecture, registry, weights, images, self.input, usize::MAX)?;
+            let scores = tally.scores();
             evaluation.axes.corrupted.entry(*kind).or_default().push(scores.top1);
         }
         Ok(evaluation)
     }
 
-    /// Weights of a resolved architecture, by parameter, on the clean images.
+    /// Weights of a network on the clean images.
     pub fn on_clean(
         &self,
-        architecture: &Architecture,
-        weights: &[Vec<f32>],
+        network: &Network,
+        weights: &Weights,
     ) -> Result<Evaluation, EvaluateError> {
-        let tally = tally(architecture, weights, self.clean, self.input, self.limit)?;
+        let Network { architecture, registry, .. } = network;
+        let tally = tally(architecture, registry, weights, self.clean, self.input, self.limit)?;
         Ok(Evaluation {
             axes: Axes::of(tally.scores()),
             reliability: tally.reliability().to_vec(),
@@ -123,14 +123,14 @@ impl<'a> Evaluator<'a> {
     /// measured on them.
     pub fn he(
         &self,
-        architecture: &Architecture,
+        network: &Network,
         seed: u64,
         calibration: Option<&CalibrationImages>,
     ) -> Result<Evaluation, BenchmarkError> {
-        let mut weights = he_initialisation(architecture, seed);
+        let mut weights = he_initialisation(&network.architecture, seed);
         if let Some(images) = calibration {
-            weights = recalibrated(architecture, weights, images)?;
+            weights = recalibrated(network, weights, images)?;
         }
-        Ok(self.on_clean(architecture, &weights)?)
+        Ok(self.on_clean(network, &weights)?)
     }
 }

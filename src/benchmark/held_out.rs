@@ -7,7 +7,7 @@ use crate::{
     fill::Network,
     graph::DimBindings,
     onnx::Model,
-    ops::{Summary, registry},
+    ops::{Registry, Summary},
     spaces::{SampledGraph, Space, Split, Style},
 };
 
@@ -56,7 +56,7 @@ pub fn held_out(
         return Ok(vec![HeldOutSet { split: "test".into(), space: space.name.clone(), graphs }]);
     }
     let set = |split: &String| {
-        let graphs = corpus::load(split)?.into_iter().take(count as usize);
+        let graphs = corpus::load(split, &Registry::standard())?.into_iter().take(count as usize);
         let graphs = graphs.map(HeldOut::of_corpus).collect::<Result<_, BenchmarkError>>()?;
         Ok(HeldOutSet { split: split.clone(), space: "corpus".to_owned(), graphs })
     };
@@ -71,7 +71,7 @@ impl HeldOut {
 
     fn of_corpus(graph: CorpusGraph) -> Result<Self, BenchmarkError> {
         let network = read(&graph.name, graph.onnx.clone())?;
-        let summary = Summary::of(&network.architecture, registry()).total;
+        let summary = Summary::of(&network.architecture, &network.registry).total;
         Ok(Self {
             name: graph.name,
             seed: graph.seed.unwrap_or_default(),

@@ -19,9 +19,8 @@ pub(super) fn novelty(
     seed: u64,
 ) -> Result<Option<Novelty>, EvaluateError> {
     let Candidate { network, weights } = reference;
-    let architecture = &network.architecture;
     let Ok(candidate) = &attempt.candidate else { return Ok(None) };
-    let own = evaluator.on_clean(architecture, weights)?;
+    let own = evaluator.on_clean(network, weights)?;
     if evaluation.wrong.len() != own.wrong.len() {
         return Ok(None);
     }
@@ -29,12 +28,12 @@ pub(super) fn novelty(
     for noise in NOISES {
         let mut noisy = with_noise(weights, noise, seed);
         // A variance with noise may be none.
-        for (index, parameter) in architecture.parameters.iter().enumerate() {
-            if parameter.role().is_some_and(Role::is_statistic) {
-                noisy[index].clone_from(&weights[index]);
+        for (id, values) in weights.tensors() {
+            if network.architecture.parameters[id.0].role().is_some_and(Role::is_statistic) {
+                noisy.set(id, values.to_vec());
             }
         }
-        let blurred = evaluator.on_clean(architecture, &noisy)?;
+        let blurred = evaluator.on_clean(network, &noisy)?;
         let overlap = error_overlap(&blurred.wrong, &own.wrong);
         curve.push(NoisyReference { noise, top1: blurred.axes.scores.top1, overlap });
     }

@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     observer::Observer,
-    ops::registry,
     rank::{Aggregate, Judge, Record, metrics::Agreement, spread},
 };
 
@@ -78,7 +77,7 @@ impl ScoreTest<'_> {
         observer.begin(self.trained.networks.len() as u64, 0);
         let score = |network: &TrainedNetwork| {
             let resolved = read(&network.name, network.onnx())?;
-            let record = self.judge.judge(&resolved.architecture, registry())?;
+            let record = self.judge.judge(&resolved.architecture, &resolved.registry)?;
             observer.advance(1);
             Ok(record)
         };

@@ -17,9 +17,9 @@ use crate::{
     evaluate::{Scores, judge, train_with_sgd},
     execute::Program,
     fill::{Network, fills},
+    graph::Weights,
     observer::Observer,
     onnx::{atomic, splice},
-    ops::registry,
     predictor::InputConfig,
 };
 
@@ -245,14 +245,14 @@ impl Sgd<'_> {
         let network = graph.network()?;
         let architecture = &network.architecture;
         let program =
-            Program::compile(architecture, registry()).map_err(BenchmarkError::network)?;
+            Program::compile(architecture, &network.registry).map_err(BenchmarkError::network)?;
         let augmentation = match input.channels() {
             1 => Augmentation::Shift,
             _ => Augmentation::Standard,
         };
         let weights =
             train_with_sgd(architecture, &program, train, input, augmentation, epochs, seed)?;
-        let scores = judge(architecture, &weights, test, input, images)?;
+        let scores = judge(architecture, &network.registry, &weights, test, input, images)?;
         if let Some(folder) = self.keep.filter(|_| self.is_longest(epochs)) {
             keep(folder, graph, &network, &weights)?;
         }
@@ -265,7 +265,7 @@ fn keep(
     folder: &Path,
     graph: &HeldOut,
     network: &Network,
-    weights: &[Vec<f32>],
+    weights: &Weights,
 ) -> Result<(), BenchmarkError> {
     let path = file_of(folder, &graph.name);
     let changes = fills(network, weights);

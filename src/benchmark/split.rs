@@ -106,7 +106,7 @@ impl Protocol<'_> {
 
     fn graph(&self, graph: &HeldOut) -> Result<GraphEvaluation, BenchmarkError> {
         let attempt = self.subject.attempt(graph)?;
-        let architecture = graph.network()?.architecture;
+        let network = graph.network()?;
         let images = self.subject.reference().calibration_images();
         let predicted = self.evaluator.evaluate(&attempt);
         let reference = self.references.map(|folder| file_of(folder, &graph.name));
@@ -129,7 +129,7 @@ impl Protocol<'_> {
             .filter(|wrong| !wrong.is_empty())
             .collect();
         let diversity = Diversity::of(&mistakes);
-        let he = |images| self.evaluator.he(&architecture, graph.seed, images);
+        let he = |images| self.evaluator.he(&network, graph.seed, images);
         let mut methods = BTreeMap::from([
             (PREDICTED.to_owned(), predicted),
             (HE.to_owned(), he(None)?),

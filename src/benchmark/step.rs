@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{onnx::Model, predictor::NetworkConfig, train::StepFixture};
+use crate::{onnx::Model, ops::Registry, predictor::NetworkConfig, train::StepFixture};
 
 use super::BenchmarkError;
 
@@ -38,8 +38,9 @@ impl StepTiming {
         let model = Model::open(path)?;
         // The bundled CIFAR-10 predictor's.
         let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
-        let mut fixture = StepFixture::new(&model, size, batch, &config, kernels)
-            .map_err(BenchmarkError::network)?;
+        let mut fixture =
+            StepFixture::new(&model, &Registry::standard(), size, batch, &config, kernels)
+                .map_err(BenchmarkError::network)?;
         let mut step = || fixture.step().map_err(BenchmarkError::network);
         step()?;
         let mut seconds = Vec::with_capacity(repeat);

@@ -14,7 +14,6 @@ use crate::{
     fill::{FilledNetwork, Network, support_set},
     graph::Architecture,
     onnx::{sha256, splice},
-    ops::registry,
     predictor::{
         BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
         Support, bundled,
@@ -296,7 +295,7 @@ impl Subject {
         let mut start = [start.map_err(BenchmarkError::Network)?];
         if let Some(support) = support {
             let stream = [sampling.seed, 0];
-            predictor.steer(architecture, registry(), &mut start, support, stream)?;
+            predictor.steer(architecture, &network.registry, &mut start, support, stream)?;
         }
         let finish = |prediction| Ok(FilledNetwork::of(network, prediction, &images, source)?);
         start.into_iter().map(finish).collect()

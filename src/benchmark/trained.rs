@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     FileError, corpus,
+    ops::Registry,
     predictor::Seen,
     spaces::{Code, Space, Table},
 };
@@ -112,7 +113,7 @@ impl TrainedNetworks {
         let mut networks = Vec::new();
         let held_out_splits = corpus::splits().iter();
         for split in held_out_splits.filter(|split| !matches!(**split, "train" | "validation")) {
-            let graphs = corpus::load(split)?.into_iter();
+            let graphs = corpus::load(split, &Registry::standard())?.into_iter();
             networks.extend(graphs.filter_map(|it| network(it.name, it.fingerprint, it.onnx)));
         }
         let sampled = trained.names().filter(|name| name.starts_with("cifar10-")).count();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     graph::{Node, Role},
-    ops::{FamilySummary, Summary, registry},
+    ops::{FamilySummary, Summary},
     predictor::ByFilling,
 };
 
@@ -37,7 +37,7 @@ impl Inspect {
         }
         if let Some(path) = &self.svg {
             let svg = architecture
-                .to_svg(&ByFilling::new(architecture, registry()))
+                .to_svg(&ByFilling::new(architecture, &network.registry))
                 .map_err(|error| format!("{}: {error}; --dot draws it", model.name()))?;
             output::write(path, &svg)?;
         }

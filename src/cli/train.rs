@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
+    ops::Registry,
     train::{RunOptions, TrainConfig, train},
 };
 
@@ -39,6 +40,7 @@ impl Train {
         let (devices, device_name) = self.devices()?;
         tracing::info!("seed {}, device {device_name}", config.seed);
         let options = RunOptions {
+            registry: Registry::standard(),
             devices,
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),

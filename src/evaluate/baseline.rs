@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
     execute::{Images, NormStatistics, Program, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     kernels::cross_entropy,
     optimise::{Sgd, clip, cosine},
     predictor::InputConfig,
@@ -32,10 +32,9 @@ pub fn train_with_sgd(
     augmentation: Augmentation,
     epochs: usize,
     seed: u64,
-) -> Result<Vec<Vec<f32>>, DataError> {
+) -> Result<Weights, DataError> {
     let mut weights = he_initialisation(architecture, seed);
-    let mut momentum: Vec<Vec<f32>> =
-        weights.iter().map(|values| vec![0.0; values.len()]).collect();
+    let mut momentum = weights.map(|_, values| vec![0.0; values.len()]);
     let batcher = Batcher::new(data, &input.mean, &input.std, input.size, augmentation)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(1);
@@ -44,9 +43,8 @@ pub fn train_with_sgd(
     let statistics = NormStatistics::Measured { rows: 0..BATCH };
     for step in 0..steps {
         let (images, labels) = batcher.batch(BATCH, &mut random);
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let (_, gradients) = program.gradients(
-            &references,
+            &weights,
             view(&images, input),
             &statistics,
             &mut |logits, gradient| {
@@ -55,8 +53,7 @@ pub fn train_with_sgd(
             false,
             scratch,
         );
-        let square: f32 =
-            gradients.parameters.iter().flatten().map(|gradient| gradient * gradient).sum();
+        let square: f32 = gradients.parameters.values().map(|gradient| gradient * gradient).sum();
         if !square.is_finite() {
             continue;
         }
@@ -66,18 +63,15 @@ pub fn train_with_sgd(
             keep: 1.0,
             penalty: Some(DECAY),
         };
-        for ((weights, momentum), gradient) in
-            weights.iter_mut().zip(&mut momentum).zip(&gradients.parameters)
-        {
-            sgd.step(weights, momentum, gradient);
+        for ((id, weights), (_, momentum)) in weights.tensors_mut().zip(momentum.tensors_mut()) {
+            sgd.step(weights, momentum, gradients.parameters.get(id).unwrap_or_default());
         }
     }
     let plain = Batcher::new(data, &input.mean, &input.std, input.size, Augmentation::None)?;
     let (images, _) = plain.range(0..MEASURED.min(data.len()));
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-    for measured in program.statistics(&references, view(&images, input), scratch) {
-        weights[measured.mean.0] = measured.means;
-        weights[measured.variance.0] = measured.variances;
+    for measured in program.statistics(&weights, view(&images, input), scratch) {
+        weights.set(measured.mean, measured.means);
+        weights.set(measured.variance, measured.variances);
     }
     Ok(weights)
 }

@@ -1,6 +1,6 @@
 //! The operator table. Everything about an operator (opset history, shape rule, parameter slots,
 //! node features, execution, fast kernel) lives in one place, in the file of its family;
-//! vocabulary, support matrix and documentation derive from [`registry`].
+//! vocabulary, support matrix and documentation derive from the [`Registry`].
 
 mod activation;
 mod array;
@@ -39,7 +39,7 @@ pub use error::OpError;
 pub use family::OperatorFamily;
 pub(crate) use norm::batch_statistics;
 pub use operator::{Features, Operator, Passage, SlotRule, infer};
-pub use registry::{NEWEST_OPSET, Registry, registry};
+pub use registry::{NEWEST_OPSET, Registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
 pub use response::{Affine, Response};
 pub use summary::{FamilySummary, Summary};

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{
     encoder::{NodeBatch, NodeFeatures},
+    graph::Weights,
     neural::{download, padded, upload},
     patches::{Family, Span},
 };
@@ -106,17 +107,18 @@ impl Estimate {
         Self { lengths, groups }
     }
 
-    /// The weights the patches stand for: one vector per parameter of each architecture, empty
-    /// for parameters that are not predicted.
-    pub fn weights(&self) -> Vec<Vec<Vec<f32>>> {
-        let zeros =
-            |lengths: &Vec<usize>| lengths.iter().map(|&length| vec![0.0; length]).collect();
-        let mut weights: Vec<Vec<Vec<f32>>> = self.lengths.iter().map(zeros).collect();
+    /// The weights of each architecture that the patches stand for; absent for parameters that are
+    /// not predicted.
+    pub fn weights(&self) -> Vec<Weights> {
+        let zeros = |lengths: &Vec<usize>| Weights::zeros(lengths);
+        let mut weights: Vec<Weights> = self.lengths.iter().map(zeros).collect();
         for group in &self.groups {
             let [rows, columns] = group.family.patch();
             let predicted = download(group.predicted.clone());
             for ((job, span), patch) in group.spans.iter().zip(predicted.chunks(rows * columns)) {
-                span.scatter(patch, columns, &mut weights[*job][span.parameter.0]);
+                if let Some(tensor) = weights[*job].get_mut(span.parameter) {
+                    span.scatter(patch, columns, tensor);
+                }
             }
         }
         weights
@@ -127,8 +129,8 @@ impl Estimate {
     /// another device, or outside any autodiff graph, than the predictor. `None` without patches.
     pub fn surrogate(
         self,
-        weights: &[Vec<Vec<f32>>],
-        gradients: &[Vec<Vec<f32>>],
+        weights: &[Weights],
+        gradients: &[Weights],
         device: &Device,
     ) -> Option<Tensor<1>> {
         let mut total: Option<Tensor<1>> = None;
@@ -138,10 +140,10 @@ impl Estimate {
             let [rows, _] = group.predicted.dims();
             let mut gradient = vec![0.0; rows * area];
             for ((job, span), patch) in group.spans.iter().zip(gradient.chunks_mut(area)) {
-                let (weights, gradients) = (&weights[*job], &gradients[*job]);
-                let index = span.parameter.0;
-                if !gradients[index].is_empty() {
-                    span.gather(&weights[index], &gradients[index], columns, patch);
+                let [weights, gradients] =
+                    [weights, gradients].map(|of| of[*job].get(span.parameter));
+                if let (Some(weights), Some(gradients)) = (weights, gradients) {
+                    span.gather(weights, gradients, columns, patch);
                 }
             }
             let gradient: Tensor<2> = upload(gradient, [rows, area], device);

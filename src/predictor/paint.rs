@@ -8,20 +8,20 @@ use crate::{
 use super::{ValueSource, expected};
 
 /// Nodes in the colours of their families, parameters in those of how any predictor will fill them.
-pub struct ByFilling {
-    registry: &'static Registry,
+pub struct ByFilling<'a> {
+    registry: &'a Registry,
     labels: Vec<ValueSource>,
 }
 
-impl ByFilling {
+impl<'a> ByFilling<'a> {
     /// Of a resolved architecture.
-    pub fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
+    pub fn new(architecture: &Architecture, registry: &'a Registry) -> Self {
         let labels = expected(architecture, |id| architecture.holds_value(id));
         Self { registry, labels }
     }
 }
 
-impl Paint for ByFilling {
+impl Paint for ByFilling<'_> {
     fn node(&self, node: &Node) -> Option<Ink> {
         let ink = |name, colour| Some(Ink { name, colour });
         match self.registry.find(node).ok().map(Operator::family)? {

@@ -1,6 +1,10 @@
 //! Scores for many graphs: on several threads, one graph at a time each, from a cache where it can.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use crate::{FileError, graph::Architecture, ops::Registry};
 
@@ -27,7 +31,7 @@ impl Judge {
     pub fn judge(
         &self,
         architecture: &Architecture,
-        registry: &'static Registry,
+        registry: &Arc<Registry>,
     ) -> Result<Record, FileError> {
         let start = Instant::now();
         let live = Live::of(architecture, registry);

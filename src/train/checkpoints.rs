@@ -54,7 +54,7 @@ impl Checkpoints {
                 continue;
             };
             if let Entry::Vacant(vacant) = graphs.entry(record.fingerprint) {
-                let (model, architecture) = zoo.graph(record)?;
+                let (model, architecture) = zoo.graph(record, &reader.registry)?;
                 let graph = PreparedGraph::resolved(model.name(), architecture, size, reader)?;
                 vacant.insert(Arc::new(graph));
             }

@@ -14,7 +14,8 @@ use super::TrainError;
 pub struct TrainConfig {
     /// Name of the predictor.
     pub name: String,
-    /// Search space: a file, or the name of a built-in one.
+    /// Search space: a file, or the name of a built-in one; or a folder of graphs, see
+    /// [`GraphFolder`](super::GraphFolder).
     pub space: String,
     /// Data set, by path relative to the working directory.
     pub data: PathBuf,
@@ -33,7 +34,8 @@ pub struct TrainConfig {
     /// Images per graph.
     #[serde(default = "sixty_four")]
     pub batch: usize,
-    /// Distinct graphs drawn from the space; they recur in random order.
+    /// Distinct graphs drawn from the space; they recur in random order. Of a folder, all files or
+    /// the first so many.
     #[serde(default = "sixteen_thousand")]
     pub graphs: usize,
     /// L2 penalty on predicted weights (GHN-3).

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     data::Batcher,
     execute::{Images, NormStatistics, Program, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     kernels::cross_entropy,
 };
 
@@ -46,14 +46,14 @@ pub(super) struct FineTuning<'a> {
     setup: Setup<'a>,
     descent: Descent<'a>,
     random: ChaCha8Rng,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     recent: VecDeque<Score>,
     scratch: Scratch,
 }
 
 impl<'a> FineTuning<'a> {
-    /// Starts from weights by parameter.
-    pub(super) fn new(setup: Setup<'a>, weights: Vec<Vec<f32>>, random: ChaCha8Rng) -> Self {
+    /// Starts from weights.
+    pub(super) fn new(setup: Setup<'a>, weights: Weights, random: ChaCha8Rng) -> Self {
         let Setup { architecture, training, steps, .. } = setup;
         let takes_statistics = architecture
             .order
@@ -98,11 +98,10 @@ impl<'a> FineTuning<'a> {
         images.extend_from_slice(calibration);
         let view = view(&images, shape);
         let rows = if view.batch > count { count..view.batch } else { 0..count };
-        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let mut correct = 0;
         let (smoothing, classes) = (training.label_smoothing, program.classes());
         let (loss, gradients) = program.gradients(
-            &references,
+            &self.weights,
             view,
             &NormStatistics::Measured { rows },
             &mut |logits, gradient| {
@@ -125,35 +124,33 @@ impl<'a> FineTuning<'a> {
     }
 
     /// The weights with running statistics measured on the calibration batch.
-    pub(super) fn snapshot(&mut self) -> Vec<Vec<f32>> {
+    pub(super) fn snapshot(&mut self) -> Weights {
         let mut weights = self.weights.clone();
         let Setup { program, shape, calibration, .. } = self.setup;
         if calibration.is_empty() {
             return weights;
         }
-        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let images = view(calibration, shape);
-        for measured in program.statistics(&references, images, &mut self.scratch) {
-            weights[measured.mean.0] = measured.means;
-            weights[measured.variance.0] = measured.variances;
+        for measured in program.statistics(&self.weights, images, &mut self.scratch) {
+            weights.set(measured.mean, measured.means);
+            weights.set(measured.variance, measured.variances);
         }
         weights
     }
 
-    /// ValidationImages weights in inference mode; `None` if the loss is not finite.
+    /// Evaluates weights in inference mode; `None` if the loss is not finite.
     pub(super) fn judge(
         &mut self,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         validation: &ValidationImages,
     ) -> Option<Score> {
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let Setup { program, shape: shape @ [channels, size], .. } = self.setup;
         let (mut loss, mut correct) = (0.0, 0);
         let passes = validation.images.chunks(PASS * channels * size * size);
         for (images, labels) in passes.zip(validation.labels.chunks(PASS)) {
             let images = view(images, shape);
             let running = NormStatistics::Running;
-            let logits = program.logits(&references, images, &running, &mut self.scratch);
+            let logits = program.logits(weights, images, &running, &mut self.scratch);
             let mut gradient = vec![0.0; logits.len()];
             let outcome = cross_entropy(&logits, labels, 0.0, &mut gradient, program.classes());
             loss += f64::from(outcome.loss) * labels.len() as f64;

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     FileError,
-    graph::{Architecture, ParameterId, Tensor},
+    graph::{Architecture, ParameterId, Tensor, Weights},
     onnx::Model,
 };
 
@@ -29,11 +29,11 @@ pub struct Wanted<'a> {
     pub shape: &'a [usize],
 }
 
-/// Weights by parameter.
+/// Weights of another program.
 #[derive(Clone, Debug)]
 pub struct Foreign {
-    /// Row-major, in the shapes of the graph.
-    pub weights: Vec<Vec<f32>>,
+    /// Of every parameter of the graph.
+    pub weights: Weights,
     /// Tensors of the file that no parameter asks for.
     pub unused: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl Foreign {
         let mut tensors = if onnx { of_onnx(path)? } else { of_safetensors(path)? };
         let reversed = stored_reversed(&tensors, wanted).unwrap_or(!onnx);
         let mut used = BTreeSet::new();
-        let mut weights = Vec::with_capacity(wanted.len());
+        let mut weights: Vec<Vec<f32>> = Vec::with_capacity(wanted.len());
         for it in wanted {
             let shared = it.initializer == it.state_dict;
             let names = [(it.initializer, shared && reversed), (it.state_dict, true)];
@@ -81,7 +81,7 @@ impl Foreign {
             used.insert(name);
         }
         tensors.retain(|name, _| !used.contains(name.as_str()));
-        Ok(Self { weights, unused: tensors.into_keys().collect() })
+        Ok(Self { weights: weights.into_iter().collect(), unused: tensors.into_keys().collect() })
     }
 }
 

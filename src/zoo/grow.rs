@@ -18,7 +18,7 @@ use crate::{
     graph::Architecture,
     observer::Observer,
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::InputConfig,
     spaces::Space,
 };
@@ -33,6 +33,8 @@ use super::{
 /// How a zoo is grown.
 #[derive(Clone, Debug)]
 pub struct GrowOptions {
+    /// Operators of the graphs that are grown.
+    pub registry: Arc<Registry>,
     /// Whether to go on with a zoo that is there; without it, a folder that holds one is an error.
     pub resume: bool,
     /// Graphs that are trained side by side, one on a core. Does not change the result.
@@ -61,10 +63,10 @@ pub struct Grown {
 /// Grows a zoo. The same configuration gives the same bytes, however often it is interrupted:
 /// finished graphs are left as they are, unfinished ones are begun anew.
 pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooError> {
-    let growth = Growth::new(config)?;
+    let growth = Growth::new(config, &options.registry)?;
     let zoo = growth.zoo(options.resume)?;
     let largest = config.largest_macs.unwrap_or(u64::MAX);
-    let all = candidates(&growth.space, config.graphs, largest)?;
+    let all = candidates(&growth.space, &options.registry, config.graphs, largest)?;
     let open: Vec<Candidate> =
         all.iter().copied().filter(|candidate| !zoo.holds(candidate.fingerprint)).collect();
     options.observer.begin(all.len() as u64, (all.len() - open.len()) as u64);
@@ -113,6 +115,7 @@ struct Snapshots {
 /// Everything that graphs are fine-tuned with.
 struct Growth<'a> {
     config: &'a GrowConfig,
+    registry: &'a Registry,
     space: Space,
     data: Dataset,
     validation: ValidationImages,
@@ -122,7 +125,7 @@ struct Growth<'a> {
 }
 
 impl<'a> Growth<'a> {
-    fn new(config: &'a GrowConfig) -> Result<Self, ZooError> {
+    fn new(config: &'a GrowConfig, registry: &'a Registry) -> Result<Self, ZooError> {
         let space = Space::load(&config.space)?;
         let [channels, size, width] = space.input;
         if size != width {
@@ -143,7 +146,7 @@ impl<'a> Growth<'a> {
         let plain = Batcher::new(&held_out, &input.mean, &input.std, size, Augmentation::None)?;
         let (images, labels) = plain.range(0..config.validation_images);
         let validation = ValidationImages { images, labels };
-        Ok(Self { config, space, data, validation, parents, input })
+        Ok(Self { config, registry, space, data, validation, parents, input })
     }
 
     /// The zoo to grow in, new or as it was left.
@@ -189,8 +192,8 @@ impl<'a> Growth<'a> {
         let sampled = self.space.sample(seed)?;
         let model = Model::from_bytes(&sampled.name, sampled.onnx)?;
         let mut architecture = Architecture::from_model(&model)?;
-        resolve(&mut architecture, registry())?;
-        let program = Program::compile(&architecture, registry())
+        resolve(&mut architecture, self.registry)?;
+        let program = Program::compile(&architecture, self.registry)
             .map_err(|error| ZooError::Mismatch(format!("{}: {error}", sampled.name)))?;
         let Self { config, input, .. } = self;
         let batcher = Batcher::new(
@@ -215,7 +218,8 @@ impl<'a> Growth<'a> {
             // Which images a network meets depends on its seed, its parent and the step only.
             let mut random = ChaCha8Rng::seed_from_u64(config.seed);
             random.set_stream((position as u64) << 32 | seed);
-            let mut run = FineTuning::new(setup, parent.weights(&architecture)?, random);
+            let mut run =
+                FineTuning::new(setup, parent.weights(&architecture, self.registry)?, random);
             for (taken, &step) in parent.finetune.iter().enumerate() {
                 let mut healthy = true;
                 while healthy && run.step() < step {
@@ -266,7 +270,7 @@ impl<'a> Growth<'a> {
         let stored = Tensors::new(architecture, &weights, self.config.precision)
             .and_then(|tensors| Ok((tensors.weights(architecture)?, tensors)));
         let (weights, tensors) = stored.map_err(ZooError::Mismatch)?;
-        if !weights.iter().flatten().all(|value| value.is_finite()) {
+        if !weights.values().all(|value| value.is_finite()) {
             return Ok(None);
         }
         let score = run.judge(&weights, &self.validation);

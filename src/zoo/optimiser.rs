@@ -1,7 +1,7 @@
 //! Descending from a network's weights.
 
 use crate::{
-    graph::{Architecture, Role},
+    graph::{Architecture, Role, Weights},
     kernels::elementwise::dot,
     optimise::{Adam, Sgd, clip},
 };
@@ -40,10 +40,10 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// One step against the gradient, whose empty parts are zero. A gradient that is not finite
+    /// One step against the gradient, zero where it is absent. A gradient that is not finite
     /// changes nothing and returns `false`.
-    pub(super) fn descend(&mut self, weights: &mut [Vec<f32>], gradient: &[Vec<f32>]) -> bool {
-        let square: f32 = gradient.iter().map(|gradient| dot(gradient, gradient)).sum();
+    pub(super) fn descend(&mut self, weights: &mut Weights, gradient: &Weights) -> bool {
+        let square: f32 = gradient.tensors().map(|(_, gradient)| dot(gradient, gradient)).sum();
         if !square.is_finite() {
             return false;
         }
@@ -51,16 +51,17 @@ impl<'a> Descent<'a> {
         let scale = clip(square.sqrt(), training.clip);
         let rate = training.rate * training.schedule.factor(self.step, self.steps);
         self.step += 1;
-        for (index, (weights, gradient)) in weights.iter_mut().zip(gradient).enumerate() {
-            let keep = if self.decays[index] { 1.0 - rate * training.weight_decay } else { 1.0 };
-            let first = &mut self.first[index];
+        for (id, gradient) in gradient.tensors() {
+            let Some(weights) = weights.get_mut(id) else { continue };
+            let keep = if self.decays[id.0] { 1.0 - rate * training.weight_decay } else { 1.0 };
+            let first = &mut self.first[id.0];
             match training.optimiser {
                 Optimiser::Sgd => {
                     Sgd { rate, scale, keep, penalty: None }.step(weights, first, gradient);
                 }
                 Optimiser::Adam => {
                     let adam = Adam::at(self.step, rate, scale).keeping(keep);
-                    adam.step(weights, first, &mut self.second[index], gradient);
+                    adam.step(weights, first, &mut self.second[id.0], gradient);
                 }
             }
         }
@@ -97,16 +98,17 @@ mod tests {
             let training =
                 Training { optimiser, rate, schedule: Schedule::Cosine, ..Training::default() };
             let mut descent = Descent::new(&training, &vector(3), 500);
-            let mut weights = vec![vec![1.0, -2.0, 0.5]];
+            let of = |values: Vec<f32>| -> Weights { [values].into_iter().collect() };
+            let mut weights = of(vec![1.0, -2.0, 0.5]);
             for _ in 0..500 {
-                let gradient = vec![weights[0].iter().map(|value| 2.0 * value).collect()];
+                let gradient = of(weights.values().map(|value| 2.0 * value).collect());
                 assert!(descent.descend(&mut weights, &gradient));
             }
-            for &value in &weights[0] {
+            for &value in weights.values() {
                 assert_abs_diff_eq!(value, 0.0, epsilon = 1e-2);
             }
             let before = weights.clone();
-            assert!(!descent.descend(&mut weights, &[vec![f32::NAN; 3]]));
+            assert!(!descent.descend(&mut weights, &of(vec![f32::NAN; 3])));
             assert_eq!(weights, before);
         }
     }

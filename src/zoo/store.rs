@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     FileError,
-    graph::Architecture,
+    graph::{Architecture, Weights},
     onnx::{Model, atomic, sha256},
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::{InputConfig, Predictor},
     spaces::Space,
 };
@@ -223,13 +223,13 @@ impl Zoo {
         }
     }
 
-    /// The weights of a record by parameter of its graph, row-major in their stored shapes; empty
-    /// for parameters that are not stored.
+    /// The weights of a record by parameter of its graph; absent for parameters that are not
+    /// stored.
     pub fn weights(
         &self,
         record: &Record,
         architecture: &Architecture,
-    ) -> Result<Vec<Vec<f32>>, ZooError> {
+    ) -> Result<Weights, ZooError> {
         self.tensors(record)?
             .weights(architecture)
             .map_err(|problem| ZooError::Damaged { path: self.path(record), problem })
@@ -237,11 +237,15 @@ impl Zoo {
 
     /// The graph of a record, drawn again from its space, without weights. Graphs that somebody
     /// brought have to be brought again.
-    pub fn graph(&self, record: &Record) -> Result<(Model, Architecture), ZooError> {
+    pub fn graph(
+        &self,
+        record: &Record,
+        registry: &Registry,
+    ) -> Result<(Model, Architecture), ZooError> {
         match &record.origin {
             Origin::Space { space, seed } => {
                 let sampled = Space::load(space)?.sample(*seed)?;
-                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record)
+                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record, registry)
             }
             Origin::File(name) => Err(ZooError::Mismatch(format!(
                 "graph {:016x} came from the file '{name}'; give that file",
@@ -328,9 +332,13 @@ impl Zoo {
 }
 
 /// The graph of a file, which must be that of a record.
-pub(super) fn read(model: Model, record: &Record) -> Result<(Model, Architecture), ZooError> {
+pub(super) fn read(
+    model: Model,
+    record: &Record,
+    registry: &Registry,
+) -> Result<(Model, Architecture), ZooError> {
     let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
+    resolve(&mut architecture, registry)?;
     let (found, wanted) = (architecture.fingerprint(), record.fingerprint);
     match found == wanted {
         true => Ok((model, architecture)),

@@ -19,10 +19,10 @@ use serde_json::Value;
 use weightsmith::{
     data::{Dataset, Split},
     evaluate::judge,
-    graph::{Architecture, ParameterId},
+    graph::Architecture,
     observer::Silent,
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::{Predictor, calibrate},
     train::{RunOptions, TrainConfig, train},
     zoo::{Groups, GrowConfig, GrowOptions, Grown, Zoo, ZooError, align, grow},
@@ -54,6 +54,7 @@ impl Farm {
         );
         fs::write(farm.path("parent.toml"), text).unwrap();
         let options = RunOptions {
+            registry: Registry::standard(),
             devices: vec![Device::flex()],
             resume: false,
             command: "a test".to_owned(),
@@ -86,6 +87,7 @@ impl Farm {
 
     fn grow(&self, config: &Path, resume: bool, stop: bool) -> Result<Grown, ZooError> {
         let options = GrowOptions {
+            registry: Registry::standard(),
             resume,
             jobs: 2,
             stop: Arc::new(AtomicBool::new(stop)),
@@ -184,23 +186,34 @@ fn a_checkpoint_is_what_its_record_says() {
         let records = zoo.of_graph(fingerprint);
         assert_eq!(records.iter().map(|record| record.step).collect::<Vec<_>>(), [0, 4, 40]);
         for record in records {
-            let (_, architecture) = zoo.graph(record).unwrap();
+            let (_, architecture) = zoo.graph(record, &Registry::standard()).unwrap();
             let weights = zoo.weights(record, &architecture).unwrap();
-            let count = weights.iter().map(Vec::len).sum::<usize>();
+            let count = weights.values().count();
             assert_eq!((record.fingerprint, record.parameters), (fingerprint, count as u64));
             assert_eq!(record.train.is_none(), record.step == 0);
             let lineage = record.lineage.as_ref().unwrap();
             assert_eq!(lineage.hash, predictor.hash);
-            let scores = judge(&architecture, &weights, &held_out, &header.input, 500).unwrap();
+            let scores = judge(
+                &architecture,
+                &Registry::standard(),
+                &weights,
+                &held_out,
+                &header.input,
+                500,
+            )
+            .unwrap();
             let validation = record.validation.unwrap();
             assert_abs_diff_eq!(scores.top1, validation.accuracy, epsilon = 1e-9);
             assert_abs_diff_eq!(scores.cross_entropy, validation.loss, epsilon = 1e-4);
             if record.step == 0 {
-                let mut exported = predictor.predict(&architecture, registry(), |_| false).unwrap();
+                let mut exported =
+                    predictor.predict(&architecture, &Registry::standard(), |_| false).unwrap();
                 let images = predictor.calibration_images();
-                calibrate(&architecture, registry(), &mut exported, &images).unwrap();
-                for (stored, exported) in weights.iter().zip(&exported.weights) {
-                    assert_abs_diff_eq!(stored[..], exported[..], epsilon = 1e-5);
+                calibrate(&architecture, &Registry::standard(), &mut exported, &images).unwrap();
+                for (stored, exported) in
+                    weights.by_parameter().zip(exported.weights.by_parameter())
+                {
+                    assert_abs_diff_eq!(stored.unwrap(), exported.unwrap(), epsilon = 1e-5);
                 }
             }
         }
@@ -258,11 +271,12 @@ fn an_exported_checkpoint_has_the_weights_of_the_zoo() {
     );
     let model = Model::open(&out).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let weights = zoo.weights(record, &architecture).unwrap();
-    for (index, values) in weights.iter().enumerate() {
-        let read = architecture.value_in(&model, ParameterId(index)).unwrap().unwrap();
-        assert_eq!(read.data, *values);
+    assert_eq!(weights.tensors().count(), architecture.parameters.len());
+    for (id, values) in weights.tensors() {
+        let read = architecture.value_in(&model, id).unwrap().unwrap();
+        assert_eq!(read.data, values);
     }
     // A network in the way stays.
     fs::write(&out, "another network").unwrap();
@@ -281,18 +295,19 @@ fn a_shuffled_checkpoint_of_a_zoo_comes_back() {
     let parent = Predictor::load(&farm.path("run/predictor"), &Device::flex()).unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(0);
     for record in zoo.records() {
-        let (_, architecture) = zoo.graph(record).unwrap();
+        let (_, architecture) = zoo.graph(record, &Registry::standard()).unwrap();
         let weights = zoo.weights(record, &architecture).unwrap();
-        let groups = Groups::of(&architecture, registry());
+        let groups = Groups::of(&architecture, &Registry::standard());
         let mut permutations = groups.identity();
         permutations.iter_mut().for_each(|permutation| permutation.shuffle(&mut random));
         let moved = groups.permute(&weights, &permutations).unwrap();
         // The gauge is that of the parent's prediction, not of the checkpoint itself.
-        let gauge = parent.predict(&architecture, registry(), |_| false).unwrap().weights;
-        let back = align(&architecture, registry(), &moved, &gauge).unwrap();
+        let gauge =
+            parent.predict(&architecture, &Registry::standard(), |_| false).unwrap().weights;
+        let back = align(&architecture, &Registry::standard(), &moved, &gauge).unwrap();
         let near = |(own, other): (&f32, &f32)| (own - other).abs() <= 1e-4 * (1.0 + other.abs());
-        let pairs = back.weights.iter().flatten().zip(weights.iter().flatten());
-        let (same, all) = (pairs.clone().filter(|pair| near(*pair)).count(), pairs.count());
+        let near: Vec<bool> = back.weights.values().zip(weights.values()).map(near).collect();
+        let (same, all) = (near.iter().filter(|near| **near).count(), near.len());
         assert!(same * 100 >= all * 95, "{same} of {all} values are back, step {}", record.step);
     }
 }

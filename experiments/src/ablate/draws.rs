@@ -9,7 +9,8 @@ use weightsmith::{
     benchmark::{Attempt, Candidate, HeldOut, Subject},
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
-    fill::{Unlabelled, agreeing, recalibrated},
+    fill::{Unlabelled, agreeing, mean_weights, recalibrated},
+    graph::Weights,
     predictor::{InputConfig, Predictor, Support},
 };
 
@@ -107,11 +108,13 @@ impl Ablation<'_> {
     fn evaluate(
         &self,
         candidate: &Candidate,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         input: &InputConfig,
     ) -> Result<Evaluated, Failure> {
         let architecture = &candidate.network.architecture;
-        let (rows, labels) = logits(architecture, weights, self.test, input, self.config.images)?;
+        let registry = &candidate.network.registry;
+        let images = self.config.images;
+        let (rows, labels) = logits(architecture, registry, weights, self.test, input, images)?;
         self.tally(rows, &labels)
     }
 
@@ -188,8 +191,8 @@ impl Drawn<'_> {
     fn agreeing(&self, draw: &[usize], images: &Unlabelled) -> usize {
         let (sound, candidates) = self.sound(draw);
         let weights = weights_of(&candidates);
-        let architecture = candidates.first().map(|it| &it.network.architecture);
-        let chosen = architecture.and_then(|it| agreeing(it, &weights, images).ok());
+        let network = candidates.first().map(|it| &it.network);
+        let chosen = network.and_then(|it| agreeing(it, &weights, images).ok());
         chosen.map_or(draw[0], |chosen| sound[chosen])
     }
 
@@ -206,22 +209,11 @@ impl Drawn<'_> {
         let Some(first) = candidates.first() else { return Ok(0.0) };
         let mean = mean_weights(&weights_of(&candidates));
         let images = self.predictor.calibration_images();
-        let mean = recalibrated(&first.network.architecture, mean, &images)?;
+        let mean = recalibrated(&first.network, mean, &images)?;
         Ok(ablation.evaluate(first, &mean, &self.predictor.config.input)?.top1)
     }
 }
 
-fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a [Vec<f32>]> {
-    candidates.iter().map(|candidate| candidate.weights.as_slice()).collect()
-}
-
-/// The means of the weights of several networks of one architecture, by parameter.
-fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
-    let parameters = networks.first().map_or(0, |weights| weights.len());
-    let mean = |index: usize| {
-        let values: Vec<&[f32]> =
-            networks.iter().map(|weights| weights[index].as_slice()).collect();
-        mean_of(&values)
-    };
-    (0..parameters).map(mean).collect()
+fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a Weights> {
+    candidates.iter().map(|candidate| &candidate.weights).collect()
 }

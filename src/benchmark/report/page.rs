@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
     evaluate::{Interval, Reliability},
-    ops::registry,
+    fill::Network,
     predictor::ByFilling,
     svg::escape,
 };
@@ -79,8 +79,8 @@ fn drawings(
     for result in outcome.splits.iter().flat_map(worst) {
         let mut graphs = sets.iter().flat_map(|set| &set.graphs);
         let Some(graph) = graphs.find(|graph| graph.name == result.name) else { continue };
-        let architecture = graph.network()?.architecture;
-        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, registry())) {
+        let Network { architecture, registry, .. } = graph.network()?;
+        if let Ok(svg) = architecture.to_svg(&ByFilling::new(&architecture, &registry)) {
             drawings.insert(graph.name.clone(), svg);
         }
     }

@@ -15,7 +15,6 @@ use crate::{
     benchmark::report::{Plot, Point},
     fill::{Network, stem},
     onnx::safetensors as st,
-    ops::registry,
     rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
 };
 
@@ -114,7 +113,7 @@ impl Rank {
         if let Some(folder) = &self.evidence {
             self.write_evidence(folder, &network, &judge.probe)?;
         }
-        Ok(judge.judge(&network.architecture, registry())?)
+        Ok(judge.judge(&network.architecture, &network.registry)?)
     }
 
     /// Writes `<folder>/<stem of the graph>.safetensors`, unless something else is there.
@@ -124,7 +123,7 @@ impl Rank {
         network: &Network,
         probe: &Probe,
     ) -> Result<(), Failure> {
-        let subject = Subject::new(&network.architecture, registry(), probe);
+        let subject = Subject::new(&network.architecture, &network.registry, probe);
         let mut bytes = Vec::new();
         st::write(&mut bytes, &evidence(&subject)?)?;
         fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;

@@ -9,6 +9,7 @@ use crate::{
     fill::{Network, export_checkpoint},
     graph::DimBindings,
     onnx::Model,
+    ops::Registry,
 };
 
 use super::{
@@ -47,7 +48,7 @@ impl Export {
         }
         let model = match &self.graph {
             Some(path) => Model::open(path)?,
-            None => zoo.graph(record)?.0,
+            None => zoo.graph(record, &Registry::standard())?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
         self.replace.vacant(&[&self.out, &self.out.with_extension("safetensors")])?;

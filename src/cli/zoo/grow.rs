@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::zoo::{GrowConfig, GrowOptions, grow};
+use crate::{
+    ops::Registry,
+    zoo::{GrowConfig, GrowOptions, grow},
+};
 
 use super::super::{Common, Exit, Failure, interrupt, print, print_json, progress::watch};
 
@@ -27,6 +30,7 @@ impl Grow {
         let mut config = GrowConfig::load(&self.config)?;
         config.seed = common.given_seed.unwrap_or(config.seed);
         let options = GrowOptions {
+            registry: Registry::standard(),
             resume: self.resume,
             jobs: self.jobs.unwrap_or_else(rayon::current_num_threads),
             stop: interrupt()?,

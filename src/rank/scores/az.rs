@@ -46,7 +46,6 @@ impl Score for Component {
 impl Features {
     fn of(subject: &Subject) -> Result<Self, ScoreError> {
         let blocks = blocks(&subject.architecture, &subject.live);
-        let weights: Vec<&[f32]> = subject.weights.iter().map(Vec::as_slice).collect();
         let (mut entropies, mut stretches) = (Vec::new(), Vec::new());
         let mut shape = subject.input()?;
         let mut data = subject.noise("az images")?;
@@ -55,7 +54,7 @@ impl Features {
         let mut draws = random(subject.probe.seed, "az signs");
         let scratch = &mut subject.scratch.borrow_mut();
         for (index, block) in blocks.iter().enumerate() {
-            let runner = Runner::new(block, subject.registry);
+            let runner = Runner::new(block, &subject.registry);
             let [channels, height, width] = shape;
             let images = Images { batch, channels, height, width, data: &data };
             let output = block.outputs.first().and_then(|(_, output)| block.fact(*output)?.shape);
@@ -63,7 +62,7 @@ impl Features {
             let mut signs: Vec<f32> = Vec::new();
             let mut returned = Vec::new();
             if index == 0 {
-                returned = runner.logits(&weights, images, &all, scratch)?;
+                returned = runner.logits(&subject.weights, images, &all, scratch)?;
             } else {
                 let loss = &mut |values: &[f32], seeds: &mut [f32]| {
                     returned = values.to_vec();
@@ -73,7 +72,7 @@ impl Features {
                     0.0
                 };
                 let (_, gradients) =
-                    runner.gradients(&weights, images, &all, loss, true, scratch)?;
+                    runner.gradients(&subject.weights, images, &all, loss, true, scratch)?;
                 let gradient = gradients.images.unwrap_or_default();
                 stretches.push(stretch(&gradient, shape, &signs, [c, h, w]));
             }

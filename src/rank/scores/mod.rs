@@ -11,7 +11,7 @@ mod zen;
 mod zico;
 
 use crate::{
-    graph::{Architecture, Role},
+    graph::{Architecture, ParameterId, Role, Weights},
     rank::Score,
 };
 
@@ -35,20 +35,17 @@ pub fn scores() -> Vec<Box<dyn Score>> {
 /// gradient reached are left out.
 fn weighted<'a>(
     architecture: &'a Architecture,
-    weights: &'a [Vec<f32>],
-    gradients: &'a [Vec<f32>],
-) -> impl Iterator<Item = (&'a [f32], &'a [f32])> {
-    let tensors = architecture.parameters.iter().zip(weights).zip(gradients);
-    tensors.filter_map(|((parameter, weights), gradient)| {
-        let counts = parameter.role() == Some(Role::Weight) && !gradient.is_empty();
-        counts.then_some((weights.as_slice(), gradient.as_slice()))
-    })
+    weights: &'a Weights,
+    gradients: &'a Weights,
+) -> impl Iterator<Item = [&'a [f32]; 2]> {
+    let counts = |id: ParameterId| architecture.parameters[id.0].role() == Some(Role::Weight);
+    weights.pairs(gradients).filter(move |(id, _)| counts(*id)).map(|(_, tensors)| tensors)
 }
 
 /// Σ |weight · gradient|.
-fn saliency(architecture: &Architecture, weights: &[Vec<f32>], gradients: &[Vec<f32>]) -> f64 {
+fn saliency(architecture: &Architecture, weights: &Weights, gradients: &Weights) -> f64 {
     weighted(architecture, weights, gradients)
-        .flat_map(|(weights, gradient)| weights.iter().zip(gradient))
+        .flat_map(|[weights, gradient]| weights.iter().zip(gradient))
         .map(|(weight, gradient)| (f64::from(*weight) * f64::from(*gradient)).abs())
         .sum()
 }
