@@ -97,7 +97,7 @@ mod tests {
         let mut codes = Vec::new();
         pack(&row, scale, 3, &mut codes);
         // 4, 5, 3, 7, 1, 6, 2, 4 from the least significant bit of the first byte on.
-        assert_eq!(codes, [0b11_101_100, 0b0_001_111_0, 0b100_010_11]);
+        assert_eq!(codes, [0b1110_1100, 0b0001_1110, 0b1000_1011]);
         let mut bytes = Vec::new();
         pack(&row, scale, 8, &mut bytes);
         assert_eq!(bytes, [128, 129, 127, 131, 125, 130, 126, 128]);

@@ -96,7 +96,9 @@ impl<'a> ModelFile<'a> {
         let rows = entry.shape.first().copied().unwrap_or(1);
         let columns = entry.len() / rows.max(1);
         let bits = match *tensor.shape() {
-            [own, bytes] if own == rows && rows > 0 && columns > 0 && columns % GROUP == 0 => {
+            [own, bytes]
+                if own == rows && rows > 0 && columns > 0 && columns.is_multiple_of(GROUP) =>
+            {
                 let bits = bytes / (columns / GROUP);
                 (bits * (columns / GROUP) == bytes && (2..=8).contains(&bits)).then_some(bits)
             }

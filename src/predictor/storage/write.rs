@@ -43,7 +43,7 @@ pub(in super::super) fn half(entry: &Entry, values: &[f32]) -> Tensor {
 pub(in super::super) fn compact(entry: &Entry, values: &[f32]) -> Option<Vec<Tensor>> {
     let rows = entry.shape.first().copied().unwrap_or(1);
     let columns = entry.len() / rows.max(1);
-    if columns < FEWEST_COLUMNS || columns % GROUP != 0 || entry.shape.len() < 2 {
+    if columns < FEWEST_COLUMNS || !columns.is_multiple_of(GROUP) || entry.shape.len() < 2 {
         return Some(vec![half(entry, values)]);
     }
     let bits = bits(&entry.name, rows, values);
