@@ -36,7 +36,7 @@ fn steered_weights_fit_the_support_set_better() {
     let folder = tempfile::tempdir().unwrap();
     let data = support(folder.path());
     let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
-    let steering = Steering { steps: 6, batch: 150, ..Steering::default() };
+    let steering = Steering { steps: 12, batch: 150, ..Steering::default() };
     for name in ["plain-cnn", "resnet-20"] {
         let (architecture, start) = predicted(name, &predictor);
         let loss = |mut prediction: Prediction| {
