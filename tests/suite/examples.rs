@@ -31,7 +31,7 @@ pub fn check_custom_operator(text: &str) {
         assert!(stranger.contains(name) && trained.contains(name), "{name}");
     }
     let number = |before: &str| {
-        let after = trained.split(before).nth(1).unwrap();
+        let after = stranger.split(before).nth(1).unwrap();
         after.split(|it: char| it != '.' && !it.is_ascii_digit()).next().unwrap().parse::<f32>()
     };
     let steered = number("towards labelled images ").unwrap();

@@ -39,8 +39,16 @@ fn manifest(root: &Path) -> toml::Table {
         [workspace]
     };
     manifest.insert("dependencies".to_owned(), dependencies.into());
-    manifest.insert("profile".to_owned(), own["profile"].clone());
+    manifest.insert("profile".to_owned(), profile(own["profile"].clone()));
     manifest
+}
+
+/// The profile of this crate, for what both depend on. This crate itself is compiled once more, because
+/// it is no member of the new crate's workspace; that is to be quick, not fast code.
+fn profile(mut profile: toml::Value) -> toml::Value {
+    let packages = profile["release"]["package"].as_table_mut().unwrap();
+    packages.insert("weightsmith".to_owned(), toml::toml! { opt-level = 1 }.into());
+    profile
 }
 
 #[test]
