@@ -6,7 +6,9 @@ use std::{path::Path, time::Duration};
 
 use burn::tensor::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
-use weightsmith::{memory, onnx::Model, predictor::NetworkConfig, train::StepFixture};
+use weightsmith::{
+    memory, onnx::Model, ops::Registry, predictor::NetworkConfig, train::StepFixture,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,7 +25,9 @@ fn arch_step(criterion: &mut Criterion) {
         for size in [16, 32] {
             // Heads that flatten their images, and tables of positions, fit one size only.
             let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
-            let Ok(mut fixture) = StepFixture::new(&model, size, BATCH, &config, true) else {
+            let Ok(mut fixture) =
+                StepFixture::new(&model, &Registry::standard(), size, BATCH, &config, true)
+            else {
                 continue;
             };
             let predictor = fixture.predictor(&Device::flex());

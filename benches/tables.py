@@ -46,6 +46,10 @@ def result(name):
     return json.loads((RESULTS / f"transfer-{name}.json").read_text())
 
 
+def experiment(name):
+    return json.loads((ROOT / f"experiments/graph-worth/{name}.json").read_text())
+
+
 def percent(share):
     return f"{100 * share:.1f}"
 
@@ -147,9 +151,9 @@ def text(results):
     trained = [results["cifar10"]["splits"][0] | {"split": "cifar10"}, *corpus["splits"]]
     count = sum(split["training"]["graphs"] for split in trained if split.get("training"))
     refused = len(corpus["guard"]["graphs_refused"])
-    (of_positions,) = result("positions")["splits"]
+    (of_positions,) = experiment("positions")["splits"]
     positions = method(of_positions, "mlp-positions")
-    (of_early,) = result("equal-budget")["splits"]
+    (of_early,) = experiment("equal-budget")["splits"]
     early = {
         "predicted": method(of_early, "predicted")["top1"]["mean"],
         "mlp": method(of_early, "equal-budget-mlp")["top1"]["mean"],
@@ -201,7 +205,7 @@ baseline. On `id` the graph transformer leads by {lead(corpus["splits"][0])} poi
 
 The lead is largest where the wiring says what no node can know by itself. If the MLP also reads the depth and degree of
 each node, which come from the graph, it reaches {percent(positions["top1"]["mean"])} % on `id`. Early in training the graph is worth nothing yet:
-after 7,500 steps from scratch ([`benches/configs`](../benches/configs)), accuracy is {percent(early["predicted"])} % with the graph and
+after 7,500 steps from scratch ([`experiments/graph-worth`](../experiments/graph-worth)), accuracy is {percent(early["predicted"])} % with the graph and
 {percent(early["mlp"])} % without.
 
 ### Reproduction

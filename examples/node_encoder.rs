@@ -5,10 +5,11 @@
 //! from the graph. A small predictor is trained with it for a minute, on drawings of stripes in ten
 //! directions, and then asked for the weights of a graph whose nodes are all ten times as slow.
 
+mod stripes;
+
 use std::{
     collections::HashMap,
     error::Error,
-    f32::consts::PI,
     fs,
     path::Path,
     sync::{
@@ -25,7 +26,7 @@ use weightsmith::{
     graph::{Architecture, Fact, NodeIndex, Tensor},
     observer::Silent,
     onnx::Model,
-    ops::{Array, Registry, registry, resolve},
+    ops::{Array, Registry, resolve},
     predictor::Predictor,
     spaces::Space,
     train::{RunOptions, TrainConfig, train},
@@ -112,6 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = TrainConfig::load(&recipe(folder.path())?)?;
     let stop = Arc::new(AtomicBool::new(false));
     let options = RunOptions {
+        registry: Registry::standard(),
         devices: vec![Device::flex()],
         resume: false,
         command: "the node_encoder example".to_owned(),
@@ -133,13 +135,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let graph = Space::load("tiny")?.sample(0)?;
     let mut architecture = Architecture::from_model(&Model::from_bytes("tiny", graph.onnx)?)?;
-    resolve(&mut architecture, registry())?;
+    resolve(&mut architecture, &Registry::standard())?;
     let mut predictor = Predictor::load(&outcome.predictor, &Device::flex())?;
-    let refusal = predictor.predict(&architecture, registry(), |_| false).unwrap_err();
+    let refusal = predictor.predict(&architecture, &Registry::standard(), |_| false).unwrap_err();
     println!("without the node encoder: {refusal}");
     let mut weights = |latency: Latency| -> Result<Vec<f32>, Box<dyn Error>> {
         predictor.node_encoder = Some(Arc::new(latency));
-        Ok(predictor.predict(&architecture, registry(), |_| false)?.weights.concat())
+        let prediction = predictor.predict(&architecture, &Registry::standard(), |_| false)?;
+        Ok(prediction.weights.values().copied().collect())
     };
     let (usual, slow) = (weights(Latency::times(1.0))?, weights(Latency::times(10.0))?);
     let size = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -156,7 +159,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn recipe(folder: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
     let data = folder.join("stripes");
     fs::create_dir(&data)?;
-    write_stripes(&data)?;
+    stripes::write(&data)?;
     let config = folder.join("train.toml");
     let text = format!(
         "name = \"latency\"\nspace = \"tiny\"\ndata = {data:?}\nout = {:?}\nmeta_batch = 8\n\
@@ -169,30 +172,4 @@ fn recipe(folder: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
     );
     fs::write(&config, text)?;
     Ok(config)
-}
-
-/// Stripes of 16 × 16 pixels in ten directions, at random phases and widths, in the IDX format of
-/// MNIST.
-fn write_stripes(folder: &Path) -> Result<(), Box<dyn Error>> {
-    const SIDE: usize = 16;
-    for (part, count) in [("train", 4000_usize), ("t10k", 500)] {
-        let mut images = [[0, 0, 8, 3].as_slice(), &(count as u32).to_be_bytes()].concat();
-        images.extend([SIDE as u32; 2].iter().flat_map(|side| side.to_be_bytes()));
-        let mut labels = [[0, 0, 8, 1].as_slice(), &(count as u32).to_be_bytes()].concat();
-        for index in 0..count {
-            // Multiples of irrational numbers fill the unit interval evenly.
-            let unit = |step: f32| (index as f32 * step).fract();
-            let (phase, width) = (2.0 * PI * unit(0.618_034), 0.6 + 0.6 * unit(0.414_214));
-            let (sin, cos) = (PI * (index % 10) as f32 / 10.0).sin_cos();
-            for pixel in 0..SIDE * SIDE {
-                let (row, column) = ((pixel / SIDE) as f32, (pixel % SIDE) as f32);
-                let wave = ((row * cos + column * sin) * width + phase).sin();
-                images.push((127.5 + 120.0 * wave) as u8);
-            }
-            labels.push((index % 10) as u8);
-        }
-        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images)?;
-        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels)?;
-    }
-    Ok(())
 }

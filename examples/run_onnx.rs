@@ -13,7 +13,7 @@ use weightsmith::{
     execute::execute,
     graph::{Architecture, ParameterId, Tensor},
     onnx::Model,
-    ops::{Array, registry, resolve_with_input},
+    ops::{Array, Registry, resolve_with_input},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect::<Result<Vec<Tensor>, _>>()?;
     let shape = data.first().map_or(&[][..], |first| &first.shape);
-    let resolution = resolve_with_input(&mut architecture, shape, registry())?;
+    let resolution = resolve_with_input(&mut architecture, shape, &Registry::standard())?;
     if let Some(unsupported) = resolution.unsupported.first() {
         return Err(
             format!("{}: {}", architecture.describe(unsupported.node), unsupported.why).into()
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     let inputs: Vec<Array> = data.iter().map(|tensor| Array::upload(tensor, &device)).collect();
-    let outputs = execute(&architecture, registry(), &weights, &inputs, &device)?;
+    let outputs = execute(&architecture, &Registry::standard(), &weights, &inputs, &device)?;
     let bytes: Vec<Vec<u8>> = outputs
         .iter()
         .map(|output| output.download().iter().flat_map(|value| value.to_le_bytes()).collect())

@@ -22,53 +22,63 @@
 //! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
 //! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
-//! - measuring: [`evaluate`], [`rank`];
+//! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
 //!
 //! In the source they stand in the order of the data's road: each imports only from those above it.
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-/// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
+mod bootstrap;
+mod file_error;
+mod svg;
+// ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
-/// The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
+// The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
 pub mod graph;
-/// Search spaces: seeded generators of architectures, as weightless ONNX.
+// Search spaces: seeded generators of architectures, as weightless ONNX.
 pub mod spaces;
-/// What long work tells whoever watches it.
+// What long work tells whoever watches it.
 pub mod observer;
 mod tensor_data;
-/// How much memory this process holds.
+// How much memory this process holds.
 pub mod memory;
 mod kernels;
-/// The operator table: everything about an operator lives in its own file.
+mod optimise;
+// The operator table: everything about an operator lives in its own file.
 pub mod ops;
-/// The frozen graphs that predictors learn from and are judged by.
+// The frozen graphs that predictors learn from and are judged by.
 pub mod corpus;
-/// Image datasets by path: formats, cache, normalisation, splits.
+// Image datasets by path: formats, cache, normalisation, splits.
 pub mod data;
-/// Running an architecture with given weights, differentiable in the weights.
+// Running an architecture with given weights, differentiable in the weights.
 pub mod execute;
-/// Small neural building blocks and the flat view of their parameters.
+// Small neural building blocks and the flat view of their parameters.
 pub mod neural;
-/// Node features and the graph encoder that turns nodes into tokens.
+// Weights by parameter: random initialisation and distances.
+pub mod weights;
+// Node features and the graph encoder that turns nodes into tokens.
 pub mod encoder;
-/// The map between tensors and the patches a predictor writes.
+// The map between tensors and the patches a predictor writes.
 pub mod patches;
-/// Predictors of weights, their checkpoints and baselines.
+// Predictors of weights, their checkpoints and baselines.
 pub mod predictor;
-/// Checkpoints of many graphs, grown from the weights of predictors.
+// Checkpoints of many graphs, grown from the weights of predictors.
 pub mod zoo;
-/// Training a predictor through the task loss of the networks it predicts.
+// Training a predictor through the task loss of the networks it predicts.
 pub mod train;
-/// Judging weights: accuracy, cross-entropy, calibration.
+// Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
-/// The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
+// The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
 pub mod fill;
-/// Ranking architectures that nobody has trained.
+// Ranking architectures that nobody has trained.
 pub mod rank;
-/// Choosing a device at run time.
+// How good predicted weights are on graphs that no training saw, beside what they are compared with.
+pub mod benchmark;
+// Choosing a device at run time.
 pub mod device;
-/// The command line.
+// The command line.
 #[cfg(feature = "cli")]
 pub mod cli;
+
+pub use file_error::FileError;

@@ -9,9 +9,10 @@ use serde_json::json;
 use crate::{
     corpus::{self, CorpusGraph, MEASURES, Statistics},
     onnx::atomic,
+    ops::Registry,
 };
 
-use super::{Common, Exit, Failure, bar, inspect::short, print, print_json};
+use super::{Common, Exit, Failure, bar, inspect::short, output, print, print_json};
 
 /// Generate and describe the graphs that predictors learn from and are judged by.
 #[derive(Debug, Args)]
@@ -75,7 +76,7 @@ impl Generate {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let stored = if self.check { self.stored()? } else { Vec::new() };
         let bar = bar(graphs()?, common);
-        let splits = corpus::generate(&|graphs| bar.inc(graphs as u64))?;
+        let splits = corpus::generate(&Registry::standard(), &|graphs| bar.inc(graphs as u64))?;
         bar.finish_and_clear();
         let results: Result<Vec<SplitResult>, Failure> = if self.check {
             let pairs = splits.iter().zip(&stored);
@@ -134,15 +135,16 @@ fn compare(
 impl Stats {
     fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let bar = bar(graphs()?, common);
-        let count =
-            |split: &&str| Ok(Statistics::of(split, &corpus::load(split)?, &|| bar.inc(1))?);
+        let registry = Registry::standard();
+        let count = |split: &&str| {
+            let graphs = corpus::load(split, &registry)?;
+            Ok(Statistics::of(split, &graphs, &registry, &|| bar.inc(1))?)
+        };
         let splits =
             corpus::splits().iter().map(count).collect::<Result<Vec<Statistics>, Failure>>()?;
         bar.finish_and_clear();
         if let Some(path) = &self.out {
-            let picture = corpus::picture(&splits);
-            atomic::write(path, |out| out.write_all(picture.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            output::write(path, &corpus::picture(&splits))?;
         }
         if common.json {
             return print_json(&self.json(&splits)).map(|()| Exit::Success);

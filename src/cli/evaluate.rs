@@ -10,6 +10,7 @@ use crate::{
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::{judge, run_reference},
     fill::Network,
+    graph::Weights,
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
 };
@@ -75,8 +76,9 @@ impl Evaluate {
             write_logits(&network, &weights, &data, &input, path)?;
         }
         let limit = self.limit.unwrap_or(usize::MAX);
-        let scores = judge(&network.architecture, &weights, &data, &input, limit)
-            .map_err(|error| format!("{}: {error}", network.model.name()))?;
+        let scores =
+            judge(&network.architecture, &network.registry, &weights, &data, &input, limit)
+                .map_err(|error| format!("{}: {error}", network.model.name()))?;
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -105,7 +107,7 @@ impl Evaluate {
 /// Runs the reference executor on the first image.
 fn write_logits(
     network: &Network,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     path: &Path,
@@ -115,7 +117,7 @@ fn write_logits(
     let shape = shape.filter(|shape| shape.len() == 4).ok_or("the network does not read images")?;
     let (image, _) =
         Batcher::new(data, &input.mean, &input.std, shape[2], Augmentation::None)?.range(0..1);
-    let logits = run_reference(architecture, weights, &shape, &image)?;
+    let logits = run_reference(architecture, &network.registry, weights, &shape, &image)?;
     let result = json!({
         "input": { "shape": shape, "values": image },
         "output": { "shape": [1, logits.len()], "values": logits },

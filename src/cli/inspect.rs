@@ -7,11 +7,11 @@ use serde_json::json;
 
 use crate::{
     graph::{Node, Role},
-    onnx::atomic,
-    ops::{FamilySummary, Summary, registry},
+    ops::{FamilySummary, Summary},
+    predictor::ByFilling,
 };
 
-use super::{Common, Exit, Failure, drawing::ByFilling, network::NetworkArgs, print, print_json};
+use super::{Common, Exit, Failure, network::NetworkArgs, output, print, print_json};
 
 /// Read a graph: operators, shapes, parameters, and what is not supported.
 #[derive(Debug, Args)]
@@ -33,15 +33,13 @@ impl Inspect {
         if let Some(path) = &self.dot {
             let known = |node: &Node| network.registry.get(&node.domain, &node.op_type).is_some();
             let dot = architecture.to_dot(known);
-            atomic::write(path, |out| out.write_all(dot.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            output::write(path, &dot)?;
         }
         if let Some(path) = &self.svg {
             let svg = architecture
-                .to_svg(&ByFilling::new(architecture, registry()))
+                .to_svg(&ByFilling::new(architecture, &network.registry))
                 .map_err(|error| format!("{}: {error}; --dot draws it", model.name()))?;
-            atomic::write(path, |out| out.write_all(svg.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            output::write(path, &svg)?;
         }
         let summary = Summary::of(architecture, &network.registry);
         let unsupported = network.unsupported();

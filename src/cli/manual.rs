@@ -40,7 +40,8 @@ pub(super) struct Manual {
 
 impl Manual {
     pub(super) fn run(&self, _common: &Common) -> Result<Exit, Failure> {
-        let mut command = Cli::command();
+        let without_help = |command: Command| command.disable_help_subcommand(true);
+        let mut command = without_help(Cli::command()).mut_subcommands(without_help);
         command.build();
         let written = match self.out.extension() {
             Some(extension) if extension == "md" => {
@@ -77,7 +78,7 @@ fn markdown(command: &Command) -> String {
 
 /// The visible commands that do something, in the order of `--help`.
 fn leaves(command: &Command) -> Vec<&Command> {
-    let visible = |it: &&Command| !it.is_hide_set() && it.get_name() != "help";
+    let visible = |it: &&Command| !it.is_hide_set();
     let further: Vec<&Command> = command.get_subcommands().filter(visible).collect();
     match further.is_empty() {
         true => vec![command],

@@ -5,14 +5,13 @@
 mod bench;
 mod corpus;
 mod device;
-mod drawing;
 mod drawn;
 mod evaluate;
 mod flags;
 mod inspect;
 mod manual;
 mod network;
-mod plot;
+mod output;
 mod predict;
 mod progress;
 mod rank;
@@ -67,8 +66,11 @@ struct Common {
     /// Print the result as one JSON object
     #[arg(long, global = true)]
     json: bool,
-    /// Seed of everything random
-    #[arg(long, global = true, default_value_t = 0)]
+    /// Seed of everything random [default: 0, or what a configuration says]
+    #[arg(long = "seed", value_name = "SEED", global = true)]
+    given_seed: Option<u64>,
+    /// The seed that was given, or 0.
+    #[arg(skip)]
     seed: u64,
     /// Say more (-v info, -vv debug); RUST_LOG overrides
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -110,7 +112,8 @@ enum Command {
 
 /// Parses the command line, runs the command, prints its error.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.common.seed = cli.common.given_seed.unwrap_or_default();
     log_to_stderr(&cli.common);
     let result = match &cli.command {
         Command::Inspect(command) => command.run(&cli.common),
@@ -150,18 +153,11 @@ fn log_to_stderr(common: &Common) {
         .init();
 }
 
-/// The error and its causes, joined; a cause that its parent already prints is not repeated.
+/// The error and its causes, joined.
 fn one_line(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = cause.source();
-    }
-    line.replace('\n', " ")
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ").replace('\n', " ")
 }
 
 /// A flag that Ctrl-C sets, for work that stops at a good place. A second Ctrl-C does not wait.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
+    ops::Registry,
     train::{RunOptions, TrainConfig, train},
 };
 
@@ -35,12 +36,11 @@ pub struct Train {
 impl Train {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let mut config = TrainConfig::load(&self.config)?;
-        if common.seed != 0 {
-            config.seed = common.seed;
-        }
+        config.seed = common.given_seed.unwrap_or(config.seed);
         let (devices, device_name) = self.devices()?;
         tracing::info!("seed {}, device {device_name}", config.seed);
         let options = RunOptions {
+            registry: Registry::standard(),
             devices,
             resume: self.resume,
             command: format!("weightsmith train {}", self.config.display()),

@@ -4,6 +4,7 @@ use crate::{graph::ReadError, onnx::OnnxError, ops::ResolveError, spaces::SpaceE
 
 /// Why a split cannot be read or generated.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CorpusError {
     /// No split of that name.
     #[error("corpus split '{split}' is none of {known}")]

@@ -10,9 +10,12 @@ use super::{
     recipe::{Recipe, Source, SpaceSource, named},
     resolved,
 };
+use crate::ops::Registry;
+
 /// Draws all splits, in order: their names and their graphs, without those whose seeds are enough.
 /// `drawn` is told the number of graphs whenever some are ready.
 pub fn generate(
+    registry: &Registry,
     drawn: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<(&'static str, Vec<CorpusGraph>)>, CorpusError> {
     let mut seen = HashSet::new();
@@ -22,7 +25,7 @@ pub fn generate(
                 let graphs: Vec<_> = named(input)
                     .map(|named| {
                         let onnx = Bytes::from(named.onnx());
-                        let fingerprint = resolved(named.name, &onnx)?.fingerprint();
+                        let fingerprint = resolved(named.name, &onnx, registry)?.fingerprint();
                         let name = named.name.to_owned();
                         Ok(CorpusGraph { name, seed: None, style: None, fingerprint, onnx })
                     })
@@ -31,7 +34,7 @@ pub fn generate(
                 drawn(graphs.len());
                 graphs
             }
-            Source::Space(source) => sample(split.name, &source, &mut seen, drawn)?,
+            Source::Space(source) => sample(split.name, &source, registry, &mut seen, drawn)?,
         };
         Ok((split.name, graphs))
     };
@@ -42,6 +45,7 @@ pub fn generate(
 fn sample(
     split: &'static str,
     source: &SpaceSource,
+    registry: &Registry,
     seen: &mut HashSet<u64>,
     drawn: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<CorpusGraph>, CorpusError> {
@@ -58,7 +62,7 @@ fn sample(
             .into_par_iter()
             .map(|seed| {
                 let graph = space.sample(seed)?;
-                let fingerprint = resolved(&graph.name, &graph.onnx)?.fingerprint();
+                let fingerprint = resolved(&graph.name, &graph.onnx, registry)?.fingerprint();
                 let onnx = if source.seeds_only { Bytes::new() } else { graph.onnx };
                 let (seed, style) = (Some(seed), Some(graph.style));
                 drawn(1);

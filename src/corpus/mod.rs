@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use crate::{
     graph::Architecture,
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     spaces::{self, Space, Style},
 };
 
@@ -78,7 +78,7 @@ pub fn splits() -> &'static [&'static str] {
 
 /// The graphs of a split, in an order that stays. Those of `train` are drawn anew from their seeds,
 /// which takes seconds.
-pub fn load(split: &str) -> Result<Vec<CorpusGraph>, CorpusError> {
+pub fn load(split: &str, registry: &Registry) -> Result<Vec<CorpusGraph>, CorpusError> {
     let split = find(split)?;
     let graphs = record::unpack(split.name, split.archs)?;
     let Source::Space(source) = Recipe::parse(split.name, split.recipe)?.source else {
@@ -90,7 +90,7 @@ pub fn load(split: &str) -> Result<Vec<CorpusGraph>, CorpusError> {
     let space = source.space()?;
     let draw = |graph: CorpusGraph| {
         let drawn = space.sample(graph.seed.unwrap_or_default())?;
-        match resolved(&drawn.name, &drawn.onnx)?.fingerprint() == graph.fingerprint {
+        match resolved(&drawn.name, &drawn.onnx, registry)?.fingerprint() == graph.fingerprint {
             true => Ok(CorpusGraph { onnx: drawn.onnx, ..graph }),
             false => Err(CorpusError::Drifted { split: split.name, graph: graph.name }),
         }
@@ -116,12 +116,12 @@ pub fn held_out() -> Result<HashSet<u64>, CorpusError> {
 
 /// The graphs of [`held_out`], and those of the first 500 validation and 500 test seeds of a space:
 /// what must not be learned from where graphs are drawn from that space.
-pub fn held_out_with(space: &Space) -> Result<HashSet<u64>, CorpusError> {
+pub fn held_out_with(space: &Space, registry: &Registry) -> Result<HashSet<u64>, CorpusError> {
     let splits = [spaces::Split::Validation, spaces::Split::Test];
     let seeds: Vec<u64> = splits.into_iter().flat_map(|split| split.seeds(500)).collect();
     let fingerprint = |seed| {
         let drawn = space.sample(seed)?;
-        Ok(resolved(&drawn.name, &drawn.onnx)?.fingerprint())
+        Ok(resolved(&drawn.name, &drawn.onnx, registry)?.fingerprint())
     };
     let mut fingerprints = held_out()?;
     let of_space: Result<HashSet<u64>, CorpusError> =
@@ -138,9 +138,9 @@ fn find(name: &str) -> Result<&'static Split, CorpusError> {
 }
 
 /// The graph of a file, resolved.
-fn resolved(name: &str, onnx: &Bytes) -> Result<Architecture, CorpusError> {
+fn resolved(name: &str, onnx: &Bytes, registry: &Registry) -> Result<Architecture, CorpusError> {
     let model = Model::from_bytes(name, onnx.clone())?;
     let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
+    resolve(&mut architecture, registry)?;
     Ok(architecture)
 }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
+use crate::svg::{self, Anchor, Drawing};
+
 use super::statistics::{MEASURES, Measure, Statistics};
 
 const MARGIN: f64 = 20.0;
@@ -19,139 +21,125 @@ const BETWEEN: f64 = 96.0;
 const WIDTH: f64 = MARGIN + LABELS + MEASURES.len() as f64 * (COLUMN + GAP);
 const BARS: &str = "#2b6fd6";
 const REFERENCE: &str = "#d9d9d9";
+const SMALL: [(&str, &str); 1] = [("font-size", "11")];
 
 /// Draws splits, each over the histograms of the last one.
 pub fn picture(splits: &[Statistics]) -> String {
-    let mut body = String::new();
+    let mut out = Drawing::default();
+    out.background("white");
     let histograms = HEADER + splits.len() as f64 * ROW;
     for (column, measure) in MEASURES.into_iter().enumerate() {
         let left = MARGIN + LABELS + column as f64 * (COLUMN + GAP);
-        Panel { left, measure, axis: Axis::over(splits, measure) }.draw(&mut body, splits);
+        Panel::over(splits, measure, left).draw(&mut out, splits);
     }
     for (row, split) in splits.iter().enumerate() {
         let y = HEADER + (row as f64 + 0.75) * ROW;
-        text(&mut body, [MARGIN + LABELS - 14.0, y - 6.0], "end", &split.split);
+        out.text([MARGIN + LABELS - 14.0, y - 6.0], Anchor::End, &split.split, &[]);
         let count = format!("{} graphs", grouped(split.sizes.len() as u64));
-        small(&mut body, [MARGIN + LABELS - 14.0, y + 8.0], "end", &count);
+        out.text([MARGIN + LABELS - 14.0, y + 8.0], Anchor::End, &count, &SMALL);
     }
-    let height = operators(&mut body, splits, histograms + BETWEEN) + MARGIN;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" \
-         font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\">\n\
-         <rect width=\"{WIDTH:.0}\" height=\"{height:.0}\" fill=\"white\"/>\n{body}</svg>\n"
-    )
+    let height = operators(&mut out, splits, histograms + BETWEEN) + MARGIN;
+    let style = [("font-family", "sans-serif"), ("font-size", "13"), ("fill", "#222")];
+    out.document([WIDTH, height], &style)
 }
 
-/// A logarithmic axis.
-struct Axis {
-    low: f64,
-    high: f64,
+/// The histograms of one measure, one under the other.
+struct Panel {
+    measure: Measure,
+    axis: svg::Axis,
 }
 
-impl Axis {
-    fn over(splits: &[Statistics], measure: Measure) -> Self {
+impl Panel {
+    /// On a logarithmic axis that holds all values.
+    fn over(splits: &[Statistics], measure: Measure, left: f64) -> Self {
         let values = splits.iter().flat_map(|split| &split.sizes).map(measure.of);
         let (mut low, mut high) = (f64::MAX, 1.0f64);
         for value in values {
             low = low.min(value.max(1) as f64);
             high = high.max(value as f64);
         }
-        Self { low: low.min(high).log10(), high: high.log10().max(low.min(high).log10() + 0.1) }
+        let from = low.min(high);
+        let to = high.max(from * 10f64.powf(0.1));
+        let pixels = [left, left + COLUMN];
+        Self { measure, axis: svg::Axis { from, to, pixels, logarithmic: true } }
     }
 
-    /// From 0 to 1.
-    fn place(&self, value: u64) -> f64 {
-        let value = (value.max(1) as f64).log10();
-        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    fn at(&self, value: u64) -> f64 {
+        let [left, right] = self.axis.pixels;
+        self.axis.at(value as f64).clamp(left, right)
     }
 
-    /// Round values along it, few enough to be labelled.
-    fn ticks(&self) -> impl Iterator<Item = u64> {
-        let steps: &[u64] = if self.high - self.low > 2.5 { &[1] } else { &[1, 2, 5] };
-        let (low, high) = (self.low, self.high);
-        let decades = (low.floor() as u32)..=(high.ceil() as u32);
-        decades
-            .flat_map(move |decade| steps.iter().map(move |step| step * 10u64.pow(decade)))
-            .filter(move |&tick| (low..=high).contains(&(tick as f64).log10()))
+    /// Round values along the axis, few enough to be labelled.
+    fn ticks(&self) -> Vec<f64> {
+        match (self.axis.to / self.axis.from).log10() > 2.5 {
+            true => self.axis.decades(&[1.0]),
+            false => self.axis.ticks(),
+        }
     }
 
     /// The share of graphs in each bin.
-    fn histogram(&self, split: &Statistics, measure: Measure) -> [f64; BINS] {
+    fn histogram(&self, split: &Statistics) -> [f64; BINS] {
         let mut bins = [0.0; BINS];
         for size in &split.sizes {
-            let bin = (self.place((measure.of)(size)) * BINS as f64) as usize;
+            let share = (self.at((self.measure.of)(size)) - self.axis.pixels[0]) / COLUMN;
+            let bin = (share * BINS as f64) as usize;
             bins[bin.min(BINS - 1)] += 1.0 / split.sizes.len() as f64;
         }
         bins
     }
-}
 
-/// The histograms of one measure, one under the other.
-struct Panel {
-    left: f64,
-    measure: Measure,
-    axis: Axis,
-}
-
-impl Panel {
-    fn draw(&self, out: &mut String, splits: &[Statistics]) {
+    fn draw(&self, out: &mut Drawing, splits: &[Statistics]) {
         let bottom = HEADER + splits.len() as f64 * ROW;
-        text(out, [self.left + COLUMN / 2.0, HEADER - 18.0], "middle", self.measure.name);
-        for tick in self.axis.ticks() {
-            let x = self.left + self.axis.place(tick) * COLUMN;
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                out,
-                "<path d=\"M{x:.1} {HEADER}V{bottom:.1}\" stroke=\"#eee\" fill=\"none\"/>"
-            );
-            small(out, [x, bottom + 16.0], "middle", &short(tick));
+        let [left, right] = self.axis.pixels;
+        let above = [(left + right) / 2.0, HEADER - 18.0];
+        out.text(above, Anchor::Middle, self.measure.name, &[]);
+        for tick in self.ticks() {
+            let x = self.axis.at(tick);
+            out.line([x, HEADER], [x, bottom], &[("stroke", "#eee")]);
+            out.text([x, bottom + 16.0], Anchor::Middle, &short(tick as u64), &SMALL);
         }
-        let reference = splits.last().map(|split| self.axis.histogram(split, self.measure));
+        let reference = splits.last().map(|split| self.histogram(split));
         for (row, split) in splits.iter().enumerate() {
             let base = HEADER + (row as f64 + 1.0) * ROW;
-            let bins = self.axis.histogram(split, self.measure);
+            let bins = self.histogram(split);
             if let Some(reference) = reference {
-                self.bars(out, base, &reference, REFERENCE, 1.0);
+                self.bars(out, base, &reference, [("fill", REFERENCE), ("fill-opacity", "1")]);
             }
             if row + 1 < splits.len() {
-                self.bars(out, base, &bins, BARS, 0.75);
+                self.bars(out, base, &bins, [("fill", BARS), ("fill-opacity", "0.75")]);
             }
-            let _ = writeln!(
-                out,
-                "<path d=\"M{:.1} {base:.1}h{COLUMN}\" stroke=\"#999\" fill=\"none\"/>",
-                self.left
-            );
+            out.line([left, base], [right, base], &[("stroke", "#999")]);
             let median = split.quantile(self.measure, 0.5);
-            let x = self.left + self.axis.place(median) * COLUMN;
-            let _ = writeln!(
-                out,
-                "<path d=\"M{x:.1} {base:.1}v-{:.1}\" stroke=\"#222\" stroke-dasharray=\"2 2\" \
-                 fill=\"none\"/>",
-                ROW - 12.0
-            );
-            let anchor = if self.axis.place(median) > 0.8 { "end" } else { "start" };
-            let beside = if anchor == "end" { -4.0 } else { 4.0 };
-            small(out, [x + beside, base - ROW + 19.0], anchor, &short(median));
+            let x = self.at(median);
+            let dashed = [("stroke", "#222"), ("stroke-dasharray", "2 2")];
+            out.line([x, base], [x, base - ROW + 12.0], &dashed);
+            let (anchor, beside) = match x > left + 0.8 * COLUMN {
+                true => (Anchor::End, -4.0),
+                false => (Anchor::Start, 4.0),
+            };
+            out.text([x + beside, base - ROW + 19.0], anchor, &short(median), &SMALL);
         }
     }
 
-    fn bars(&self, out: &mut String, base: f64, bins: &[f64], colour: &str, opacity: f64) {
+    fn bars(&self, out: &mut Drawing, base: f64, bins: &[f64], style: [(&str, &str); 2]) {
         let most = bins.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let width = COLUMN / BINS as f64;
         let mut path = String::new();
         for (bin, share) in bins.iter().enumerate().filter(|(_, share)| **share > 0.0) {
             let height = (ROW - 14.0) * share / most;
-            let x = self.left + bin as f64 * width;
+            let x = self.axis.pixels[0] + bin as f64 * width;
             let (top, inner) = (base - height, width - 0.6);
+            // Writing to a String cannot fail.
             let _ = write!(path, "M{x:.1} {base:.1}V{top:.1}h{inner:.1}V{base:.1}Z");
         }
-        let _ = writeln!(out, "<path d=\"{path}\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>");
+        out.path(&path, &style);
     }
 }
 
 /// The table of operators from `top` on; returns where it ends.
-fn operators(out: &mut String, splits: &[Statistics], top: f64) -> f64 {
-    text(out, [MARGIN, top - 40.0], "start", "Share of graphs (%) in which an operator occurs");
+fn operators(out: &mut Drawing, splits: &[Statistics], top: f64) -> f64 {
+    let heading = "Share of graphs (%) in which an operator occurs";
+    out.text([MARGIN, top - 40.0], Anchor::Start, heading, &[]);
     let names: BTreeSet<&String> = splits.iter().flat_map(|split| split.operators.keys()).collect();
     let mut names: Vec<&String> = names.into_iter().collect();
     let common = |name: &str| splits.last().map_or(0.0, |split| split.share(name));
@@ -159,44 +147,28 @@ fn operators(out: &mut String, splits: &[Statistics], top: f64) -> f64 {
     let [width, height] = CELL;
     for (column, split) in splits.iter().enumerate() {
         let x = MARGIN + LABELS + (column as f64 + 0.5) * width;
-        small(out, [x, top - 8.0], "middle", &split.split);
+        out.text([x, top - 8.0], Anchor::Middle, &split.split, &SMALL);
     }
     for (row, name) in names.iter().enumerate() {
         let y = top + row as f64 * height;
-        small(out, [MARGIN + LABELS - 14.0, y + height - 4.5], "end", name);
+        out.text([MARGIN + LABELS - 14.0, y + height - 4.5], Anchor::End, name, &SMALL);
         for (column, split) in splits.iter().enumerate() {
             let share = split.share(name);
             if share == 0.0 {
                 continue;
             }
             let x = MARGIN + LABELS + column as f64 * width;
-            let _ = writeln!(
-                out,
-                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{BARS}\" \
-                 fill-opacity=\"{:.2}\"/>",
-                width - 1.0,
-                height - 1.0,
-                0.08 + 0.62 * share
-            );
+            let opacity = format!("{:.2}", 0.08 + 0.62 * share);
+            let style = [("fill", BARS), ("fill-opacity", &*opacity)];
+            out.rect([x, y], [width - 1.0, height - 1.0], &style);
             let percent = match 100.0 * share {
-                percent if percent < 1.0 => "&lt; 1".to_owned(),
+                percent if percent < 1.0 => "< 1".to_owned(),
                 percent => format!("{percent:.0}"),
             };
-            small(out, [x + width / 2.0, y + height - 4.5], "middle", &percent);
+            out.text([x + width / 2.0, y + height - 4.5], Anchor::Middle, &percent, &SMALL);
         }
     }
     top + names.len() as f64 * height
-}
-
-fn text(out: &mut String, [x, y]: [f64; 2], anchor: &str, text: &str) {
-    let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
-}
-
-fn small(out: &mut String, [x, y]: [f64; 2], anchor: &str, text: &str) {
-    let _ = writeln!(
-        out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"11\">{text}</text>"
-    );
 }
 
 /// A number in three digits or so.

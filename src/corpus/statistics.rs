@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{CorpusError, CorpusGraph, resolved};
-use crate::ops::{Summary, registry};
+use crate::ops::{Registry, Summary};
 
 /// The sizes of one graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,10 +54,11 @@ impl Statistics {
     pub fn of(
         split: &str,
         graphs: &[CorpusGraph],
+        registry: &Registry,
         counted: &(dyn Fn() + Sync),
     ) -> Result<Self, CorpusError> {
         let count = |graph: &CorpusGraph| {
-            let summary = Summary::of(&resolved(&graph.name, &graph.onnx)?, registry());
+            let summary = Summary::of(&resolved(&graph.name, &graph.onnx, registry)?, registry);
             counted();
             Ok(summary)
         };

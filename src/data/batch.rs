@@ -10,6 +10,7 @@ use super::{DataError, Dataset, resize::Resize};
 /// Random changes of training images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Augmentation {
     /// None.
     #[default]

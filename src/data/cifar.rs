@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Split,
-    decode::{Decoded, Images, index},
+    decoded::{Decoded, Images, index},
 };
 
 const PIXELS: usize = 3 * 32 * 32;

@@ -1,43 +1,8 @@
-use std::{fmt, path::Path};
+//! Labelled images in memory.
 
 use sha2::{Digest, Sha256};
 
-use super::{Cache, DataError, decode::decode, source::Source};
-
-/// A part of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// Images to train on. Excludes [`Split::Val`].
-    Train,
-    /// Images for model selection: the dataset's own, or else a fixed random 10 % (at most 5,000)
-    /// of the training images.
-    Val,
-    /// Images for final judgement.
-    Test,
-}
-
-impl Split {
-    pub(super) const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
-
-    /// Name of the split, and of its folder in an image folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Val => "val",
-            Self::Test => "test",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|split| split.name() == name)
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
+use super::DataError;
 
 /// Labelled images of one size, in a fixed random order: any prefix is a fair sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,28 +33,6 @@ pub struct Normalisation {
 }
 
 impl Dataset {
-    /// Opens a split of the dataset at `path`, decoding it only if the user's [`Cache`] does not
-    /// hold it yet.
-    pub fn open(path: &Path, split: Split) -> Result<Self, DataError> {
-        Self::open_with(path, split, &Cache::of_user())
-    }
-
-    /// Like [`Dataset::open`], with a given cache.
-    pub fn open_with(path: &Path, split: Split, cache: &Cache) -> Result<Self, DataError> {
-        let source = Source::new(path)?;
-        if let Some(found) = cache.load(source.key(), split) {
-            return Ok(found);
-        }
-        let mut wanted = None;
-        for (part, dataset) in decode(&source)?.into_splits() {
-            cache.store(source.key(), part, &dataset);
-            if part == split {
-                wanted = Some(dataset);
-            }
-        }
-        wanted.ok_or_else(|| DataError::NoSplit { path: path.to_owned(), split })
-    }
-
     /// Puts a dataset together and hashes it. `pixels` holds one image of `shape` (channels,
     /// height, width) per label.
     pub(crate) fn new(

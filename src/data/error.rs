@@ -1,18 +1,16 @@
 use std::path::PathBuf;
 
+use crate::FileError;
+
 use super::Split;
 
 /// Why a dataset could not be opened or used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The path, or a file below it, could not be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Nothing under the path looks like a dataset.
     #[error(
         "{path}: no dataset found; expected CIFAR-10 binary files (data_batch_1.bin), IDX files \

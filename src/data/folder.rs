@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     DataError, Split,
-    decode::{Decoded, Images, MAX_PIXELS, MAX_SIDE, index},
+    decoded::{Decoded, Images, MAX_PIXELS, MAX_SIDE, index},
     source::Source,
 };
 

@@ -4,7 +4,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::{
     Split,
-    decode::{Decoded, Images, MAX_SIDE, index},
+    decoded::{Decoded, Images, MAX_SIDE, index},
     source::{MAX_FILE, read_limited},
 };
 

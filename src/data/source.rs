@@ -11,6 +11,8 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::{bufread::XzDecoder, stream};
 use sha2::{Digest, Sha256};
 
+use crate::FileError;
+
 use super::DataError;
 
 /// Largest file within a dataset.
@@ -37,8 +39,7 @@ pub struct Source {
 impl Source {
     /// Lists a folder, or finds an archive.
     pub fn new(path: &Path) -> Result<Self, DataError> {
-        let fail = |source| DataError::Io { path: path.to_owned(), source };
-        let canonical = path.canonicalize().map_err(fail)?;
+        let canonical = path.canonicalize().map_err(FileError::at(path))?;
         let mut hasher = Sha256::new();
         hasher.update(canonical.as_os_str().as_encoded_bytes());
         let mut files = None;
@@ -101,8 +102,7 @@ impl Source {
         wanted: impl Fn(&str) -> bool,
         mut sink: impl FnMut(&str, Vec<u8>) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
-        let stream = decompressed(&self.path)
-            .map_err(|source| DataError::Io { path: self.path.clone(), source })?;
+        let stream = decompressed(&self.path).map_err(FileError::at(&self.path))?;
         let mut archive = tar::Archive::new(Guard { stream, left: MAX_ARCHIVE, ended: false });
         let mut place = "start of the archive".to_owned();
         let mut long_name = None;
@@ -168,9 +168,8 @@ fn walk(
     depth: usize,
     found: &mut Vec<(String, PathBuf)>,
 ) -> Result<(), DataError> {
-    let fail = |source| DataError::Io { path: folder.to_owned(), source };
-    for entry in fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
+    for entry in fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let entry = entry.map_err(FileError::at(folder))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with('.') {
@@ -184,7 +183,8 @@ fn walk(
             }
         } else if path.is_file() {
             if found.len() >= MAX_FILES {
-                return Err(fail(io::Error::other(format!("more than {MAX_FILES} files"))));
+                let error = io::Error::other(format!("more than {MAX_FILES} files"));
+                return Err(FileError { path: folder.to_owned(), error }.into());
             }
             found.push((name, path));
         }
@@ -193,8 +193,7 @@ fn walk(
 }
 
 fn stamp(hasher: &mut Sha256, name: &str, file: &Path) -> Result<(), DataError> {
-    let fail = |source| DataError::Io { path: file.to_owned(), source };
-    let metadata = fs::metadata(file).map_err(fail)?;
+    let metadata = fs::metadata(file).map_err(FileError::at(file))?;
     let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     hasher.update((name.len() as u64).to_le_bytes());
     hasher.update(name);

@@ -4,11 +4,13 @@
 //! Knyazev et al. 2023, *GHN-3*). A [`NodeEncoder`] of another crate adds features of its own.
 
 mod batch;
+mod config;
 mod features;
 mod node_encoder;
 mod transformer;
 
 pub use batch::NodeBatch;
+pub use config::EncoderConfig;
 pub use features::{NUMERIC, NodeFeatures, data_nodes};
-pub use node_encoder::NodeEncoder;
-pub use transformer::{EncoderConfig, GraphEncoder};
+pub use node_encoder::{NodeEncoder, OtherFeatures};
+pub use transformer::GraphEncoder;

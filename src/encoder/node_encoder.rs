@@ -30,21 +30,34 @@ pub trait NodeEncoder: Debug + Send + Sync {
     );
 }
 
+/// A node encoder that gives other features than a predictor reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the predictor reads further node features ({}), its node encoder gives others ({})",
+    list(.wanted),
+    list(.given)
+)]
+pub struct OtherFeatures {
+    /// What the predictor reads.
+    pub wanted: Vec<String>,
+    /// What the node encoder gives.
+    pub given: Vec<String>,
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
 impl EncoderConfig {
-    /// Whether a node encoder, or none, gives the features that are asked for; otherwise a sentence
-    /// about what is missing.
-    pub fn check(&self, encoder: Option<&dyn NodeEncoder>) -> Result<(), String> {
+    /// Whether a node encoder, or none, gives the features that are asked for.
+    pub fn check(&self, encoder: Option<&dyn NodeEncoder>) -> Result<(), OtherFeatures> {
         let given = encoder.map(NodeEncoder::names).unwrap_or_default();
         if given == self.further {
             return Ok(());
         }
-        let list = |names: &[String]| match names {
-            [] => "none".to_owned(),
-            names => names.join(", "),
-        };
-        let (wanted, given) = (list(&self.further), list(&given));
-        Err(format!(
-            "the predictor reads further node features ({wanted}), its node encoder gives others ({given})"
-        ))
+        Err(OtherFeatures { wanted: self.further.clone(), given })
     }
 }

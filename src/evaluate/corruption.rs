@@ -22,6 +22,7 @@ const SIDE: f32 = 32.0;
 /// A kind of corruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Corruption {
     /// Normal noise on every value.
     GaussianNoise,

@@ -5,6 +5,7 @@ const BINS: usize = 15;
 
 /// Why logits could not be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MetricsError {
     /// The logits are not one row of `classes` values for each label.
     #[error("{logits} logits for {labels} images of {classes} classes")]

@@ -14,7 +14,7 @@ mod resampling;
 mod summary;
 mod worth;
 
-pub use baseline::{he_initialisation, train_with_sgd};
+pub use baseline::train_with_sgd;
 pub use corruption::{Corruption, SEVERITIES};
 pub use diversity::Diversity;
 pub use failure::Failures;

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use crate::{
     data::{Augmentation, Batcher, DataError, Dataset},
     execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
-    graph::{Architecture, Tensor},
-    ops::{Array, registry},
+    graph::{Architecture, Tensor, Weights},
+    ops::{Array, Registry},
     predictor::InputConfig,
 };
 
@@ -18,6 +18,7 @@ const BATCH: usize = 100;
 
 /// A network that could not be judged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// Network and data do not fit.
     #[error("{0}")]
@@ -36,25 +37,27 @@ pub enum EvaluateError {
 /// Scores of [`tally`].
 pub fn judge(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Registry,
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
 ) -> Result<Scores, EvaluateError> {
-    Ok(tally(architecture, weights, data, input, limit)?.scores())
+    Ok(tally(architecture, registry, weights, data, input, limit)?.scores())
 }
 
 /// Judges what [`logits`] says of the first `limit` images of a data set.
 pub fn tally(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Registry,
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
 ) -> Result<Tally, EvaluateError> {
     let classes = data.classes.len();
     let mut tally = Tally::new(classes);
-    let (rows, labels) = logits(architecture, weights, data, input, limit)?;
+    let (rows, labels) = logits(architecture, registry, weights, data, input, limit)?;
     if rows.len() != labels.len() * classes {
         let own = rows.len() / labels.len().max(1);
         return Err(EvaluateError::Mismatch(format!(
@@ -67,10 +70,11 @@ pub fn tally(
 
 /// Runs a resolved architecture with its own running statistics over the first `limit` images of a
 /// data set, resized and normalised to what the network reads: logits, `[images, outputs]` row-major,
-/// and labels. `weights` are by parameter.
+/// and labels.
 pub fn logits(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Registry,
+    weights: &Weights,
     data: &Dataset,
     input: &InputConfig,
     limit: usize,
@@ -87,21 +91,20 @@ pub fn logits(
     }
     let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
     let count = limit.min(data.len());
-    match Program::compile(architecture, registry()) {
+    match Program::compile(architecture, registry) {
         Ok(program) => Ok(fast(&program, weights, &batcher, count, [channels, height, width])),
-        Err(_) => slow(architecture, weights, &batcher, count),
+        Err(_) => slow(architecture, registry, weights, &batcher, count),
     }
 }
 
 /// All passes of a program, in parallel and put in order.
 fn fast(
     program: &Program,
-    weights: &[Vec<f32>],
+    weights: &Weights,
     batcher: &Batcher,
     count: usize,
     [channels, height, width]: [usize; 3],
 ) -> (Vec<f32>, Vec<u16>) {
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let starts: Vec<usize> = (0..count).step_by(BATCH).collect();
     let scratches = Scratches::default();
     let pass = |start| {
@@ -109,7 +112,7 @@ fn fast(
         let batch = labels.len();
         let view = Images { batch, channels, height, width, data: &images };
         let logits =
-            |scratch: &mut _| program.logits(&references, view, &NormStatistics::Running, scratch);
+            |scratch: &mut _| program.logits(weights, view, &NormStatistics::Running, scratch);
         (scratches.with(logits), labels)
     };
     let passes: Vec<(Vec<f32>, Vec<u16>)> = starts.into_par_iter().map(pass).collect();
@@ -121,7 +124,8 @@ fn fast(
 /// size written into its reshapes.
 fn slow(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Registry,
+    weights: &Weights,
     batcher: &Batcher,
     count: usize,
 ) -> Result<(Vec<f32>, Vec<u16>), EvaluateError> {
@@ -130,17 +134,18 @@ fn slow(
     let (mut logits, mut labels) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (image, label) = batcher.range(index..index + 1);
-        logits.extend(run_reference(architecture, weights, &shape, &image)?);
+        logits.extend(run_reference(architecture, registry, weights, &shape, &image)?);
         labels.extend(label);
     }
     Ok((logits, labels))
 }
 
 /// The first output of an architecture for one input of the given shape, by the reference executor
-/// on the CPU. `weights` are by parameter; empty ones count as missing.
+/// on the CPU.
 pub fn run_reference(
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Registry,
+    weights: &Weights,
     shape: &[usize],
     input: &[f32],
 ) -> Result<Vec<f32>, ExecuteError> {
@@ -148,6 +153,6 @@ pub fn run_reference(
     let weights = upload_weights(architecture, weights, &device);
     let input = Tensor { shape: shape.to_vec(), data: input.to_vec() };
     let input = Array::upload(&input, &device);
-    let outputs = execute(architecture, registry(), &weights, &[input], &device)?;
+    let outputs = execute(architecture, registry, &weights, &[input], &device)?;
     Ok(outputs.first().map(Array::download).unwrap_or_default())
 }

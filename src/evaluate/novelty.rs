@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{neural::normal, zoo::distance};
+use crate::{graph::Weights, neural::normal, weights::distance};
 
 /// Noise added to a reference, as parts of each tensor's root mean square.
 pub const NOISES: [f32; 6] = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8];
@@ -29,23 +29,21 @@ pub fn disagreement(wrong: &[bool], other: &[bool]) -> f64 {
 }
 
 /// ‖weights − reference‖ / ‖reference‖ over all tensors that both have; `None` where they do not fit.
-pub fn relative_distance(weights: &[Vec<f32>], reference: &[Vec<f32>]) -> Option<f64> {
-    if weights.len() != reference.len() {
-        return None;
-    }
-    let fit = weights.iter().zip(reference).all(|(own, other)| own.len() == other.len());
+pub fn relative_distance(weights: &Weights, reference: &Weights) -> Option<f64> {
+    let lengths =
+        |of: &Weights| of.by_parameter().map(|it| it.map(<[f32]>::len)).collect::<Vec<_>>();
+    let fit = lengths(weights) == lengths(reference);
     fit.then(|| distance(weights, reference))
 }
 
 /// A reference with normal noise of `noise` times the root mean square of every tensor.
-pub fn with_noise(reference: &[Vec<f32>], noise: f32, seed: u64) -> Vec<Vec<f32>> {
+pub fn with_noise(reference: &Weights, noise: f32, seed: u64) -> Weights {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let blur = |tensor: &Vec<f32>| {
+    reference.map(|_, tensor| {
         let square: f32 = tensor.iter().map(|value| value * value).sum();
         let scale = noise * (square / tensor.len().max(1) as f32).sqrt();
         tensor.iter().map(|value| value + scale * normal(&mut random)).collect()
-    };
-    reference.iter().map(blur).collect()
+    })
 }
 
 /// A reference at one level of noise.
@@ -116,13 +114,13 @@ mod tests {
 
     #[test]
     fn noise_is_as_far_as_it_says() {
-        let reference = vec![vec![0.5; 4000], vec![-2.0; 4000]];
+        let reference: Weights = [vec![0.5; 4000], vec![-2.0; 4000]].into_iter().collect();
         for noise in NOISES {
             let noisy = with_noise(&reference, noise, 3);
             let distance = relative_distance(&noisy, &reference).unwrap();
             assert_abs_diff_eq!(distance, f64::from(noise), epsilon = 0.05 * f64::from(noise));
         }
-        assert_eq!(relative_distance(&reference[..1], &reference), None);
+        assert_eq!(relative_distance(&Weights::absent(2), &reference), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap;
+
 /// Resamples of an interval and of a test that is not exact.
 const RESAMPLES: usize = 10_000;
 /// Up to this many differences all sign patterns are tried.
@@ -28,15 +30,10 @@ impl Interval {
             return Self::default();
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut means: Vec<f64> = (0..RESAMPLES)
-            .map(|_| {
-                let drawn = (0..count).map(|_| values[random.random_range(0..count)]);
-                drawn.sum::<f64>() / count as f64
-            })
-            .collect();
-        means.sort_by(f64::total_cmp);
-        let at = |share: f64| means[(share * (RESAMPLES - 1) as f64).round() as usize];
-        Self { mean: values.iter().sum::<f64>() / count as f64, low: at(0.025), high: at(0.975) }
+        let mean =
+            |drawn: &[usize]| drawn.iter().map(|&index| values[index]).sum::<f64>() / count as f64;
+        let [low, high] = bootstrap::interval(count, RESAMPLES, &mut random, mean);
+        Self { mean: values.iter().sum::<f64>() / count as f64, low, high }
     }
 }
 

@@ -9,11 +9,13 @@
 mod form;
 mod fuse;
 mod lower;
+mod not_lowered;
 mod program;
 mod reference;
 mod runner;
 
-pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, NotLowered, Program};
+pub use not_lowered::NotLowered;
+pub use program::{Gradients, Images, MeasuredStatistics, NormStatistics, Program};
 pub use reference::{ExecuteError, execute, measure, upload_weights};
 pub use runner::Runner;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Device;
 
 use crate::{
-    graph::{Architecture, Node, NodeIndex, Operand, Parameter, Tensor},
+    graph::{Architecture, Node, NodeIndex, Operand, Parameter, Tensor, Weights},
     ops::{Array, OpError, Registry, batch_statistics, infer},
 };
 
@@ -13,14 +13,15 @@ use super::MeasuredStatistics;
 
 /// A graph that could not be run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExecuteError {
     /// A node failed, or is not supported.
-    #[error("{node}: {source}")]
+    #[error("{node}: {problem}")]
     Node {
         /// The node.
         node: String,
         /// Why.
-        source: OpError,
+        problem: OpError,
     },
     /// A weight or an input that is needed and was not given.
     #[error("{node}: its input {input} has no value")]
@@ -43,18 +44,17 @@ pub enum ExecuteError {
     },
 }
 
-/// Uploads one slice of values per parameter; empty ones count as missing.
+/// Uploads the weights that are there.
 pub fn upload_weights(
     architecture: &Architecture,
-    weights: &[impl AsRef<[f32]>],
+    weights: &Weights,
     device: &Device,
 ) -> Vec<Option<Array>> {
-    let upload = |(values, parameter): (_, &Parameter)| {
-        let data: &[f32] = AsRef::as_ref(values);
-        let shape = parameter.shape.clone().filter(|_| !data.is_empty())?;
-        Some(Array::upload(&Tensor { shape, data: data.to_vec() }, device))
+    let upload = |(values, parameter): (Option<&[f32]>, &Parameter)| {
+        let (data, shape) = (values?.to_vec(), parameter.shape.clone()?);
+        Some(Array::upload(&Tensor { shape, data }, device))
     };
-    weights.iter().zip(&architecture.parameters).map(upload).collect()
+    weights.by_parameter().zip(&architecture.parameters).map(upload).collect()
 }
 
 /// Runs an architecture in inference mode. `weights` are by parameter and may track gradients;
@@ -147,7 +147,7 @@ impl Run<'_> {
     ) -> Result<Vec<Array>, ExecuteError> {
         let node = &self.architecture.dag[index];
         let name = || self.architecture.describe(index);
-        let failed = |source| ExecuteError::Node { node: name(), source };
+        let failed = |problem| ExecuteError::Node { node: name(), problem };
         let operator = self.registry.find(node).map_err(failed)?;
         let mut arguments: Vec<Option<Array>> =
             node.inputs.iter().map(|&operand| self.read(values, operand)).collect();

@@ -1,9 +1,11 @@
 //! A network made ready to run in batches, by whatever runs it fastest.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 
 use crate::{
-    graph::{self, Architecture, NodeIndex, Operand},
+    graph::{self, Architecture, NodeIndex, Operand, Weights},
     kernels::Scratch,
     neural::{download, upload},
     ops::{Array, OperatorFamily, Registry},
@@ -26,13 +28,13 @@ pub enum Runner {
         /// The architecture.
         architecture: Box<Architecture>,
         /// Its operators.
-        registry: &'static Registry,
+        registry: Arc<Registry>,
     },
 }
 
 impl Runner {
     /// Prepares an architecture.
-    pub fn new(architecture: &Architecture, registry: &'static Registry) -> Self {
+    pub fn new(architecture: &Architecture, registry: &Arc<Registry>) -> Self {
         match Program::compile(architecture, registry) {
             Ok(program) => Self::Kernels(program),
             Err(_) => Self::without_kernels(architecture, registry),
@@ -40,8 +42,11 @@ impl Runner {
     }
 
     /// Prepares an architecture to run on burn, kernels or not: what kernels are measured against.
-    pub fn without_kernels(architecture: &Architecture, registry: &'static Registry) -> Self {
-        Self::Reference { architecture: Box::new(architecture.clone()), registry }
+    pub fn without_kernels(architecture: &Architecture, registry: &Arc<Registry>) -> Self {
+        Self::Reference {
+            architecture: Box::new(architecture.clone()),
+            registry: Arc::clone(registry),
+        }
     }
 
     /// Whether every operator has a kernel.
@@ -49,10 +54,10 @@ impl Runner {
         matches!(self, Self::Kernels(_))
     }
 
-    /// Logits, `[batch, classes]` row-major. Weights are by parameter, as in [`Program`].
+    /// Logits, `[batch, classes]` row-major.
     pub fn logits(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         scratch: &mut Scratch,
@@ -74,7 +79,7 @@ impl Runner {
     /// way.
     pub fn statistics(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         scratch: &mut Scratch,
     ) -> Result<Vec<MeasuredStatistics>, ExecuteError> {
@@ -92,7 +97,7 @@ impl Runner {
     /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.
     pub fn activations(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         visit: &mut dyn FnMut(&[f32]),
@@ -126,7 +131,7 @@ impl Runner {
     /// zero before.
     pub fn gradients(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
@@ -162,7 +167,7 @@ impl Runner {
                 let gradients = Gradients {
                     parameters: weights
                         .iter()
-                        .map(|weight| weight.as_ref().and_then(gradient).unwrap_or_default())
+                        .map(|weight| weight.as_ref().and_then(gradient))
                         .collect(),
                     images: image_gradient.then(|| {
                         gradient(&input[0]).unwrap_or_else(|| vec![0.0; images.data.len()])

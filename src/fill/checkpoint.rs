@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    FileError,
     onnx::{
         atomic,
         splice::{self, Changes},
@@ -32,9 +33,9 @@ pub fn export_checkpoint(
     let changes = Changes { metadata: metadata(record), ..fills(network, &weights) };
     let tensors = zoo.tensors(record)?;
     let beside = path.with_extension("safetensors");
-    atomic::write(&beside, |out| out.write_all(tensors.bytes())).map_err(FillError::at(&beside))?;
+    atomic::write(&beside, |out| out.write_all(tensors.bytes())).map_err(FileError::at(&beside))?;
     atomic::write(path, |out| splice::write(&network.model, &changes, out))
-        .map_err(FillError::at(path))?;
+        .map_err(FileError::at(path))?;
     Ok(beside)
 }
 

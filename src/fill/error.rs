@@ -1,12 +1,9 @@
 //! Why a network cannot be read, filled, written or checked.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 use crate::{
-    data::DataError, evaluate::EvaluateError, execute::ExecuteError, graph::ReadError,
+    FileError, data::DataError, evaluate::EvaluateError, execute::ExecuteError, graph::ReadError,
     onnx::OnnxError, ops::ResolveError, predictor::PredictorError, zoo::ZooError,
 };
 
@@ -15,13 +12,8 @@ use crate::{
 #[non_exhaustive]
 pub enum FillError {
     /// A file that could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A result of an earlier run that nobody allowed to replace.
     #[error("{}: exists already; overwrite it or choose another folder", path.display())]
     Exists {
@@ -44,12 +36,12 @@ pub enum FillError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The operators of a graph.
-    #[error("{file}: {source}")]
+    #[error("{file}: {problem}")]
     Resolve {
         /// The file.
         file: String,
         /// What is wrong with which node.
-        source: ResolveError,
+        problem: ResolveError,
     },
     /// A network that was to hold weights.
     #[error("{file}: parameter '{parameter}' has no value; fill the network with predict first")]
@@ -86,12 +78,12 @@ pub enum FillError {
     #[error("nothing was drawn")]
     NothingDrawn,
     /// A report that nothing can be checked against.
-    #[error("{}: not a report that files can be checked against: {source}", path.display())]
+    #[error("{}: not a report that files can be checked against: {problem}", path.display())]
     Report {
         /// The file.
         path: PathBuf,
         /// What is wrong with which field.
-        source: serde_json::Error,
+        problem: serde_json::Error,
     },
     /// A sample that was never drawn, by what its own report says.
     #[error("the report names a sample beyond those that it says were drawn")]
@@ -115,12 +107,4 @@ pub enum FillError {
         /// Fingerprint of the checkpoint's graph.
         wanted: u64,
     },
-}
-
-impl FillError {
-    /// Names the file that could not be read or written.
-    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
-    }
 }

@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::{
-    graph::{Architecture, Origin, ParameterId},
+    graph::{Origin, ParameterId, Weights},
     onnx::{
         OnnxError,
         splice::{Changes, Fill},
     },
-    ops::registry,
     predictor::{
         CalibrationImages, CalibrationSource, Prediction, Predictor, PredictorError, Sampling,
         Support, ValueSource, calibrate,
@@ -50,7 +49,8 @@ impl<'a> FilledNetwork<'a> {
         let mut kept = Vec::new();
         if let Some(support) = support {
             let stream = [sampling.seed, sampling.first as u64];
-            kept = predictor.steer(architecture, registry(), &mut samples, support, stream)?;
+            kept =
+                predictor.steer(architecture, &network.registry, &mut samples, support, stream)?;
         }
         let finish = |prediction| Self::of(network, prediction, images, source);
         let mut filled: Vec<Self> =
@@ -72,7 +72,7 @@ impl<'a> FilledNetwork<'a> {
         images: &CalibrationImages,
         source: CalibrationSource,
     ) -> Result<Self, PredictorError> {
-        let problem = calibrate(&network.architecture, registry(), &mut prediction, images)?;
+        let problem = calibrate(&network.architecture, &network.registry, &mut prediction, images)?;
         let measured = prediction.labels.contains(&ValueSource::Calibrated);
         let calibration = if measured { source } else { CalibrationSource::None };
         let notices = problem.map(|problem| {
@@ -81,9 +81,9 @@ impl<'a> FilledNetwork<'a> {
         Ok(Self { network, prediction, calibration, notices: notices.into_iter().collect() })
     }
 
-    /// The weights by parameter, row-major; empty for parameters that keep what the file holds, and
-    /// for those that have no value.
-    pub fn weights(&self) -> &[Vec<f32>] {
+    /// The weights; absent for parameters that keep what the file holds, and for those that have no
+    /// value.
+    pub fn weights(&self) -> &Weights {
         &self.prediction.weights
     }
 
@@ -96,28 +96,28 @@ impl<'a> FilledNetwork<'a> {
     /// none.
     pub(super) fn values(&self, index: usize) -> Result<Cow<'_, [f32]>, OnnxError> {
         let Network { architecture, model, .. } = self.network;
-        match self.prediction.weights[index].as_slice() {
-            [] => {
-                let kept = architecture.value_in(model, ParameterId(index))?;
+        let id = ParameterId(index);
+        match self.prediction.weights.get(id) {
+            None => {
+                let kept = architecture.value_in(model, id)?;
                 Ok(Cow::Owned(kept.map(|kept| kept.data).unwrap_or_default()))
             }
-            values => Ok(Cow::Borrowed(values)),
+            Some(values) => Ok(Cow::Borrowed(values)),
         }
     }
 }
 
-/// Weights by parameter, as what to splice into the file. Tensors that stay and whose data is in another
+/// Weights as what to splice into the file. Tensors that stay and whose data is in another
 /// file come along, since the result may stand in another folder.
-pub fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
+pub fn fills<'a>(network: &'a Network, weights: &'a Weights) -> Changes<'a> {
     let mut changes = Changes {
         list_as_inputs: network.model.ir_version() < 4,
         inline_external: true,
         ..Changes::default()
     };
-    for (parameter, values) in network.architecture.parameters.iter().zip(weights) {
-        let Some(shape) = parameter.shape.as_deref().filter(|_| !values.is_empty()) else {
-            continue;
-        };
+    for (id, values) in weights.tensors() {
+        let parameter = &network.architecture.parameters[id.0];
+        let Some(shape) = parameter.shape.as_deref() else { continue };
         if !parameter.dtype.is_float() {
             continue;
         }
@@ -132,11 +132,11 @@ pub fn fills<'a>(network: &'a Network, weights: &'a [Vec<f32>]) -> Changes<'a> {
 
 /// Weights with batch-normalisation statistics measured on images.
 pub fn recalibrated(
-    architecture: &Architecture,
-    weights: Vec<Vec<f32>>,
+    network: &Network,
+    weights: Weights,
     images: &CalibrationImages,
-) -> Result<Vec<Vec<f32>>, PredictorError> {
-    let mut prediction = Prediction::from_elsewhere(architecture, weights);
-    calibrate(architecture, registry(), &mut prediction, images)?;
+) -> Result<Weights, PredictorError> {
+    let mut prediction = Prediction::from_elsewhere(&network.architecture, weights);
+    calibrate(&network.architecture, &network.registry, &mut prediction, images)?;
     Ok(prediction.weights)
 }

@@ -1,13 +1,9 @@
 //! A network file, read and resolved.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, LazyLock},
-};
+use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
-    graph::{Architecture, DimBindings, Layout, NodeIndex, ParameterId, Role},
+    graph::{Architecture, DimBindings, Layout, NodeIndex, ParameterId, Role, Weights},
     onnx::{
         Model,
         names::{Hints, state_dict_names},
@@ -43,7 +39,7 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     /// Every symbolic dimension is 1, operators are those of this crate.
     fn default() -> Self {
-        Self { dims: DimBindings::default(), registry: standard() }
+        Self { dims: DimBindings::default(), registry: Registry::standard() }
     }
 }
 
@@ -51,13 +47,6 @@ impl fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenOptions").field("dims", &self.dims).finish_non_exhaustive()
     }
-}
-
-/// The operators of this crate.
-fn standard() -> Arc<Registry> {
-    static STANDARD: LazyLock<Arc<Registry>> =
-        LazyLock::new(|| Arc::new(Registry::with(Vec::new())));
-    Arc::clone(&STANDARD)
 }
 
 impl Network {
@@ -96,7 +85,7 @@ impl Network {
         let registry = Arc::clone(&options.registry);
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
         let resolution = resolve(&mut architecture, &registry)
-            .map_err(|source| FillError::Resolve { file: model.name().to_owned(), source })?;
+            .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
         let hints: Vec<Hints> = architecture
             .parameters
             .iter()
@@ -144,12 +133,12 @@ impl Network {
         kinds.into_iter().map(sentence).collect()
     }
 
-    /// The weights that the file holds, by parameter, row-major.
+    /// The weights that the file holds.
     ///
     /// # Errors
     ///
     /// A parameter has no value, or one that cannot be read.
-    pub fn stored_weights(&self) -> Result<Vec<Vec<f32>>, FillError> {
+    pub fn stored_weights(&self) -> Result<Weights, FillError> {
         let stored = |(index, name): (usize, &String)| {
             let value = self.architecture.value_in(&self.model, ParameterId(index))?;
             let value = value.ok_or_else(|| FillError::NoValue {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::FileError;
+
 use super::{FillError, Network};
 
 /// The files that are written for a network.
@@ -50,7 +52,7 @@ impl Outputs {
     /// [`FillError::IsInput`], [`FillError::Exists`], or the input is gone.
     pub fn check(&self, overwrite: bool) -> Result<(), FillError> {
         let input = match &self.input {
-            Some(input) => Some(input.canonicalize().map_err(FillError::at(input))?),
+            Some(input) => Some(input.canonicalize().map_err(FileError::at(input))?),
             None => None,
         };
         for file in self.files() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
-    graph::{Architecture, Parameter, Role},
+    graph::{Architecture, Parameter, ParameterId, Role},
     onnx::{self, OnnxError, sha256},
     predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
@@ -45,16 +45,16 @@ impl Report {
     pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices } = filled;
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
-            let weights = &prediction.weights[index];
+            let weights = prediction.weights.get(ParameterId(index));
             let bytes = onnx::encode(&filled.values(index)?, parameter.dtype.to_onnx());
             Ok(TensorReport {
                 initializer: parameter.name.clone(),
-                state_dict: (!weights.is_empty()).then(|| network.names[index].clone()),
+                state_dict: weights.map(|_| network.names[index].clone()),
                 shape: parameter.shape.clone(),
                 role: parameter.role(),
                 uses: parameter.slots.len(),
                 label: prediction.labels[index].clone(),
-                statistics: Statistics::of(weights),
+                statistics: weights.and_then(Statistics::of),
                 sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
             })
         };

@@ -2,10 +2,13 @@
 
 use std::io::Write;
 
-use crate::onnx::{
-    OnnxError,
-    safetensors::Entry,
-    splice::{self, Changes},
+use crate::{
+    graph::Weights,
+    onnx::{
+        OnnxError,
+        safetensors::Entry,
+        splice::{self, Changes},
+    },
 };
 
 use super::{FillError, FilledNetwork, Provenance, Report};
@@ -31,8 +34,8 @@ impl<'a> ReportedNetwork<'a> {
         &self.report
     }
 
-    /// The weights by parameter; see [`FilledNetwork::weights`].
-    pub fn weights(&self) -> &[Vec<f32>] {
+    /// The weights; see [`FilledNetwork::weights`].
+    pub fn weights(&self) -> &Weights {
         self.filled.weights()
     }
 

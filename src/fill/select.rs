@@ -6,12 +6,11 @@ use crate::{
     data::Dataset,
     evaluate::{consensus, judge, logits, mean_of},
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::Architecture,
-    ops::registry,
+    graph::Weights,
     predictor::{CalibrationImages, InputConfig, Prediction, Predictor},
 };
 
-use super::{FillError, FilledNetwork, validation_set};
+use super::{FillError, FilledNetwork, Network, validation_set};
 
 /// Labelled images that samples are chosen by.
 const VALIDATION_IMAGES: usize = 500;
@@ -65,7 +64,7 @@ impl Selection {
                     None => Unlabelled::Learned(images),
                 };
                 let Some(first) = samples.first() else { return Err(FillError::NothingDrawn) };
-                agreeing(&first.network.architecture, &weights_of(&samples), &unlabelled)?
+                agreeing(first.network, &weights_of(&samples), &unlabelled)?
             }
             Self::MostAccurate(data) => {
                 most_accurate(&samples, &validation_set(data, predictor)?, &predictor.config.input)?
@@ -97,8 +96,9 @@ fn most_accurate(
 ) -> Result<usize, FillError> {
     let mut best = (0, -1.0);
     for (index, sample) in samples.iter().enumerate() {
-        let architecture = &sample.network.architecture;
-        let scores = judge(architecture, sample.weights(), data, input, VALIDATION_IMAGES)?;
+        let Network { architecture, registry, .. } = sample.network;
+        let scores =
+            judge(architecture, registry, sample.weights(), data, input, VALIDATION_IMAGES)?;
         if scores.top1 > best.1 {
             best = (index, scores.top1);
         }
@@ -106,19 +106,17 @@ fn most_accurate(
     Ok(best.0)
 }
 
-fn weights_of<'a>(samples: &'a [FilledNetwork]) -> Vec<&'a [Vec<f32>]> {
+fn weights_of<'a>(samples: &'a [FilledNetwork]) -> Vec<&'a Weights> {
     samples.iter().map(FilledNetwork::weights).collect()
 }
 
-/// The means of the weights of several networks of one architecture, by parameter.
-pub fn mean_weights(networks: &[&[Vec<f32>]]) -> Vec<Vec<f32>> {
-    let parameters = networks.first().map_or(0, |weights| weights.len());
-    let mean = |index: usize| {
-        let values: Vec<&[f32]> =
-            networks.iter().map(|weights| weights[index].as_slice()).collect();
+/// The means of the weights of several networks of one architecture.
+pub fn mean_weights(networks: &[&Weights]) -> Weights {
+    let Some(first) = networks.first() else { return Weights::default() };
+    first.map(|id, _| {
+        let values: Vec<&[f32]> = networks.iter().filter_map(|weights| weights.get(id)).collect();
         mean_of(&values)
-    };
-    (0..parameters).map(mean).collect()
+    })
 }
 
 /// Images whose labels nobody looks at.
@@ -133,24 +131,24 @@ pub enum Unlabelled<'a> {
 /// Which of several networks of one architecture agrees most with the others on images; see
 /// [`consensus`].
 pub fn agreeing(
-    architecture: &Architecture,
-    networks: &[&[Vec<f32>]],
+    network: &Network,
+    networks: &[&Weights],
     images: &Unlabelled,
 ) -> Result<usize, FillError> {
+    let Network { architecture, registry, .. } = network;
     let (logits, count): (Vec<Vec<f32>>, usize) = match images {
         Unlabelled::Learned(images) => {
-            let runner = Runner::new(architecture, registry());
+            let runner = Runner::new(architecture, registry);
             let [batch, channels, height, width] = images.shape;
             let view = Images { batch, channels, height, width, data: &images.data };
-            let of = |weights: &&[Vec<f32>]| {
-                let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                runner.logits(&weights, view, &NormStatistics::Running, &mut Scratch::default())
+            let of = |weights: &&Weights| {
+                runner.logits(weights, view, &NormStatistics::Running, &mut Scratch::default())
             };
             (networks.iter().map(of).collect::<Result<_, _>>()?, batch)
         }
         Unlabelled::Data(data, input) => {
-            let of = |weights: &&[Vec<f32>]| {
-                Ok(logits(architecture, weights, data, input, UNLABELLED_IMAGES)?.0)
+            let of = |weights: &&Weights| {
+                Ok(logits(architecture, registry, weights, data, input, UNLABELLED_IMAGES)?.0)
             };
             let logits = networks.iter().map(of).collect::<Result<_, FillError>>()?;
             (logits, data.len().min(UNLABELLED_IMAGES))

@@ -5,7 +5,8 @@ use std::{borrow::Cow, io, path::Path};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
-    graph::{DType, Role},
+    FileError,
+    graph::{DType, ParameterId, Role, Weights},
     onnx::{self, OnnxError, safetensors::Entry},
     predictor::ValueSource,
 };
@@ -17,7 +18,7 @@ impl FilledNetwork<'_> {
     pub fn state_dict(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
         for (index, parameter) in self.network.architecture.parameters.iter().enumerate() {
-            let written = !self.prediction.weights[index].is_empty()
+            let written = self.prediction.weights.get(ParameterId(index)).is_some()
                 || self.prediction.labels[index] == ValueSource::Kept;
             let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
             let dtype = match parameter.dtype {
@@ -69,14 +70,14 @@ impl FilledNetwork<'_> {
 }
 
 impl Network {
-    /// The weights of a state dict by parameter, row-major, in the shapes of the graph. The file is
+    /// The weights of a state dict, in the shapes of the graph. The file is
     /// one that was written with the network: its tensors have the names of [`Network::names`].
     ///
     /// # Errors
     ///
     /// The file cannot be read, lacks a tensor, or has one of another shape or type.
-    pub fn state_dict_weights(&self, path: &Path) -> Result<Vec<Vec<f32>>, FillError> {
-        let bytes = std::fs::read(path).map_err(FillError::at(path))?;
+    pub fn state_dict_weights(&self, path: &Path) -> Result<Weights, FillError> {
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         let refuse = |problem| FillError::StateDict { path: path.to_owned(), problem };
         let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
         let indices = 0..self.architecture.parameters.len();

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::onnx::{Sha256Writer, atomic, safetensors as st};
+use crate::{
+    FileError,
+    onnx::{Sha256Writer, atomic, safetensors as st},
+};
 
 use super::{FileHash, FillError, Filled, Outputs, ReportedNetwork, file_name};
 
@@ -37,7 +40,7 @@ impl Filled<'_> {
         let folder = folder.as_ref();
         let outputs = Outputs::new(self.network, folder, self.networks().len(), self.ensemble);
         outputs.check(options.overwrite)?;
-        std::fs::create_dir_all(folder).map_err(FillError::at(folder))?;
+        std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         for (network, files) in self.networks().iter().zip(&outputs.networks) {
             write_network(network, files)?;
         }
@@ -62,7 +65,8 @@ fn write_network(
         serde_json::to_writer_pretty(&mut *out, &recorded)?;
         out.write_all(b"\n")
     };
-    atomic::write(report, json).map_err(FillError::at(report))
+    atomic::write(report, json).map_err(FileError::at(report))?;
+    Ok(())
 }
 
 /// Writes a file; its name and the SHA-256 of its content.
@@ -77,6 +81,6 @@ fn hashed(
         sha256 = out.finish();
         Ok(())
     });
-    written.map_err(FillError::at(path))?;
+    written.map_err(FileError::at(path))?;
     Ok(FileHash { name: file_name(path), sha256 })
 }

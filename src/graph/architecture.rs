@@ -83,6 +83,7 @@ pub enum Origin {
 /// What a parameter does for the node that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Role {
     /// Kernel or matrix of a linear map.
     Weight,

@@ -9,6 +9,7 @@ mod draw;
 mod fingerprint;
 mod read;
 mod tensor;
+mod weights;
 
 pub use architecture::{
     Architecture, Edge, Layout, Node, NodeIndex, Operand, Origin, Parameter, ParameterId, Role,
@@ -19,3 +20,4 @@ pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};
 pub use read::{DimBindings, ReadError};
 pub use tensor::{Constant, DType, Fact, Tensor};
+pub use weights::Weights;

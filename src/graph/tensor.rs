@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Element type of a tensor, `onnx.proto` `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DType {
     /// 32-bit float.
     F32,

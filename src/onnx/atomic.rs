@@ -22,6 +22,13 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     Ok(())
 }
 
+/// Writes a value as indented JSON, as [`write()`] does.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    write(path, |out| out.write_all(&text))
+}
+
 /// Temporary files are private; results are as readable as any new file.
 #[cfg(unix)]
 fn set_permissions(file: &tempfile::NamedTempFile) -> io::Result<()> {

@@ -194,13 +194,11 @@ fn path(stack: &[Frame]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::wire::put_bytes, *};
+    use super::{super::MessageWriter, *};
 
     fn wrap(numbers: &[u64], message: &[u8]) -> Vec<u8> {
         numbers.iter().rev().fold(message.to_vec(), |inner, &number| {
-            let mut out = Vec::new();
-            put_bytes(number, &inner, &mut out);
-            out
+            MessageWriter::of(|message| message.field(number, inner))
         })
     }
 

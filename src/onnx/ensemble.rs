@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Model, OnnxError,
+    MessageWriter, Model, OnnxError,
     messages::ValueInfoProto,
     rename::{
         INITIALIZER, INPUT, NODE, OUTPUT, QUANTIZATION, SPARSE_INITIALIZER, Scope, VALUE_INFO,
@@ -16,7 +16,8 @@ use super::{
     },
     splice::{self, Changes},
     tensor::encode,
-    wire::{Field, fields, payloads, put_bytes, put_header, put_int},
+    value_info,
+    wire::{Field, fields, payloads},
 };
 
 /// Fields of a model.
@@ -45,7 +46,7 @@ pub fn write(model: &Model, members: &[Changes], out: &mut dyn Write) -> io::Res
         let problem = "an ensemble needs at least one member";
         return Err(io::Error::other(ensemble.refuse(problem.to_owned())));
     }
-    let mut graph = Vec::new();
+    let mut graph = MessageWriter::default();
     let (mut first, mut rest) = (Vec::new(), 0);
     for (number, changes) in members.iter().enumerate() {
         let mut bytes = Vec::new();
@@ -57,7 +58,7 @@ pub fn write(model: &Model, members: &[Changes], out: &mut dyn Write) -> io::Res
             rest = others.map(|field| field.whole.len()).sum();
             first = bytes;
         }
-        if graph.len() + rest > LARGEST - MEANS {
+        if graph.bytes().len() + rest > LARGEST - MEANS {
             let problem = "with the weights of its members it takes more than the 2 GiB of a protobuf message; take fewer";
             return Err(io::Error::other(ensemble.refuse(problem.to_owned())));
         }
@@ -68,10 +69,9 @@ pub fn write(model: &Model, members: &[Changes], out: &mut dyn Write) -> io::Res
             out.write_all(field.whole)?;
             continue;
         }
-        let mut header = Vec::new();
-        put_header(GRAPH, graph.len(), &mut header);
-        out.write_all(&header)?;
-        out.write_all(&graph)?;
+        let graph = graph.bytes();
+        out.write_all(&MessageWriter::of(|out| out.header(GRAPH, graph.len())))?;
+        out.write_all(graph)?;
     }
     Ok(())
 }
@@ -132,12 +132,17 @@ impl<'a> Ensemble<'a> {
     }
 
     /// Appends a member's copy of the graph. What is there once, the first one brings.
-    fn member(&self, number: usize, graph: &[u8], out: &mut Vec<u8>) -> Result<(), OnnxError> {
+    fn member(
+        &self,
+        number: usize,
+        graph: &[u8],
+        out: &mut MessageWriter,
+    ) -> Result<(), OnnxError> {
         let scope = self.scope(number, graph)?;
         for field in fields(graph).map_while(Result::ok) {
             let Some(paths) = names(field.number).filter(|_| field.kind == 2) else {
                 if number == 0 {
-                    out.extend_from_slice(field.whole);
+                    out.copy(field.whole);
                 }
                 continue;
             };
@@ -150,8 +155,8 @@ impl<'a> Ensemble<'a> {
             match field.number {
                 INPUT | VALUE_INFO | QUANTIZATION if shared && number > 0 => {}
                 OUTPUT if number > 0 => {}
-                OUTPUT => out.extend_from_slice(field.whole),
-                same => put_bytes(same, &scope.renamed(field.payload, paths), out),
+                OUTPUT => out.copy(field.whole),
+                same => out.field(same, scope.renamed(field.payload, paths)),
             }
         }
         Ok(())
@@ -201,27 +206,30 @@ impl<'a> Ensemble<'a> {
     }
 
     /// Appends the nodes that average: a chain of sums per output and a product.
-    fn means(&self, members: usize, out: &mut Vec<u8>) {
+    fn means(&self, members: usize, out: &mut MessageWriter) {
         for (name, data_type) in &self.outputs {
             let of = |member: usize| format!("{}{name}", prefix(member));
             let mut total = of(0);
             for member in 1..members {
                 let sum = format!("ensemble/sum{member}/{name}");
-                put_bytes(NODE, &node("Add", &[&total, &of(member)], &sum, &sum, false), out);
+                out.message(NODE, |it| node(it, "Add", &[&total, &of(member)], &sum, &sum, false));
                 total = sum;
             }
             let share = format!("ensemble/share/{name}");
-            let mut tensor = Vec::new();
-            put_int(2, *data_type as u64, &mut tensor);
-            put_bytes(8, share.as_bytes(), &mut tensor);
             // The type was checked when the outputs were listed.
             let value = encode(&[1.0 / members as f32], *data_type).unwrap_or_default();
-            put_bytes(9, &value, &mut tensor);
-            put_bytes(INITIALIZER, &tensor, out);
+            out.message(INITIALIZER, |tensor| {
+                tensor.int(2, *data_type as u64);
+                tensor.field(8, &share);
+                tensor.field(9, value);
+            });
             let mean = format!("ensemble/mean/{name}");
-            put_bytes(NODE, &node("Mul", &[&total, &share], name, &mean, self.opset < 7), out);
+            let broadcast = self.opset < 7;
+            out.message(NODE, |it| node(it, "Mul", &[&total, &share], name, &mean, broadcast));
             if self.model.ir_version() < 4 {
-                put_bytes(INPUT, &number_info(&share, *data_type), out);
+                // Which demands that initializers are graph inputs, too.
+                let data_type = *data_type as u64;
+                out.message(INPUT, |info| value_info(info, &share, data_type, None, &[]));
             }
         }
     }
@@ -236,33 +244,25 @@ fn refuse(model: &Model, problem: &str) -> OnnxError {
 }
 
 /// A node of the default domain. Before opset 7, a number is broadcast by an attribute.
-fn node(operator: &str, inputs: &[&str], output: &str, name: &str, broadcast: bool) -> Vec<u8> {
-    let mut out = Vec::new();
-    inputs.iter().for_each(|input| put_bytes(1, input.as_bytes(), &mut out));
-    put_bytes(2, output.as_bytes(), &mut out);
-    put_bytes(3, name.as_bytes(), &mut out);
-    put_bytes(4, operator.as_bytes(), &mut out);
+fn node(
+    out: &mut MessageWriter,
+    operator: &str,
+    inputs: &[&str],
+    output: &str,
+    name: &str,
+    broadcast: bool,
+) {
+    inputs.iter().for_each(|input| out.field(1, input));
+    out.field(2, output);
+    out.field(3, name);
+    out.field(4, operator);
     if broadcast {
-        let mut attribute = Vec::new();
-        put_bytes(1, b"broadcast", &mut attribute);
-        put_int(3, 1, &mut attribute);
-        put_int(20, 2, &mut attribute);
-        put_bytes(5, &attribute, &mut out);
+        out.message(5, |attribute| {
+            attribute.field(1, "broadcast");
+            attribute.int(3, 1);
+            attribute.int(20, 2);
+        });
     }
-    out
-}
-
-/// The declaration of a number as a graph input, as IR versions below 4 demand of initializers.
-fn number_info(name: &str, data_type: i32) -> Vec<u8> {
-    let mut tensor = Vec::new();
-    put_int(1, data_type as u64, &mut tensor);
-    put_bytes(2, &[], &mut tensor);
-    let mut kind = Vec::new();
-    put_bytes(1, &tensor, &mut kind);
-    let mut out = Vec::new();
-    put_bytes(1, name.as_bytes(), &mut out);
-    put_bytes(2, &kind, &mut out);
-    out
 }
 
 #[cfg(test)]
@@ -270,9 +270,7 @@ mod tests {
     use super::*;
 
     fn nested(number: u64, message: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_bytes(number, message, &mut out);
-        out
+        MessageWriter::of(|out| out.field(number, message))
     }
 
     fn value(name: &str) -> Vec<u8> {
@@ -296,7 +294,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_copied_says_why() {
-        let relu = |input: &str, output: &str| (NODE, node("Relu", &[input], output, "r", false));
+        let relu = |input: &str, output: &str| {
+            (NODE, MessageWriter::of(|out| node(out, "Relu", &[input], output, "r", false)))
+        };
         let fine = model(&[relu("x", "y"), (INPUT, value("x"))], "y");
         assert!(problem(&fine, 0).contains("at least one member"));
         let undefined = model(&[relu("w", "y"), (INPUT, value("x"))], "y");

@@ -1,18 +1,14 @@
 //! What can be wrong with a file.
 
-use std::path::PathBuf;
+use crate::FileError;
 
 /// A file that cannot be read as ONNX, or not written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OnnxError {
     /// The system refused.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The bytes are not an ONNX model.
     #[error("{file}: not an ONNX model: {problem}")]
     NotOnnx {

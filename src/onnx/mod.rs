@@ -12,7 +12,9 @@ mod model;
 mod rename;
 mod signature;
 mod tensor;
+mod value_info;
 mod wire;
+mod writer;
 
 pub mod atomic;
 pub mod ensemble;
@@ -28,3 +30,5 @@ pub(crate) use signature::belongs;
 pub use signature::{Belongs, Saved};
 pub(crate) use tensor::shape;
 pub use tensor::{Values, encode};
+pub(crate) use value_info::value_info;
+pub(crate) use writer::MessageWriter;

@@ -9,6 +9,8 @@ use std::{
 use bytes::Bytes;
 use prost::Message;
 
+use crate::FileError;
+
 use super::{
     OnnxError,
     check::check,
@@ -39,11 +41,10 @@ pub struct Model {
 impl Model {
     /// Reads a file.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
-        let io = |source| OnnxError::Io { path: path.to_owned(), source };
         let name = path.display().to_string();
         let refuse =
             |problem: &str| OnnxError::NotOnnx { file: name.clone(), problem: problem.to_owned() };
-        let metadata = std::fs::metadata(path).map_err(io)?;
+        let metadata = std::fs::metadata(path).map_err(FileError::at(path))?;
         if metadata.is_dir() {
             return Err(refuse("it is a directory"));
         }
@@ -53,8 +54,8 @@ impl Model {
         let mut bytes = Vec::new();
         if metadata.len() <= LARGEST {
             bytes.reserve_exact(metadata.len() as usize + 1);
-            let file = File::open(path).map_err(io)?;
-            file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+            let file = File::open(path).map_err(FileError::at(path))?;
+            file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(FileError::at(path))?;
         }
         if metadata.len().max(bytes.len() as u64) > LARGEST {
             return Err(refuse("it is larger than 2 GiB; keep weights in external data"));

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use super::wire::{fields, payloads, put_bytes};
+use super::{
+    MessageWriter,
+    wire::{fields, payloads},
+};
 
 /// `GraphProto.node`
 pub const NODE: u64 = 1;
@@ -47,21 +50,21 @@ pub struct Scope<'a> {
 impl Scope<'_> {
     /// A message with the strings at some paths renamed.
     pub fn renamed(&self, message: &[u8], paths: &[&[u64]]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(message.len() + 64);
-        for field in fields(message).map_while(Result::ok) {
-            let inner: Vec<&[u64]> = paths
-                .iter()
-                .filter_map(|path| path.split_first())
-                .filter(|&(&first, _)| first == field.number && field.kind == 2)
-                .map(|(_, rest)| rest)
-                .collect();
-            match inner.as_slice() {
-                [] => out.extend_from_slice(field.whole),
-                [[], ..] => put_bytes(field.number, &self.name(field.payload), &mut out),
-                deeper => put_bytes(field.number, &self.renamed(field.payload, deeper), &mut out),
+        MessageWriter::of(|out| {
+            for field in fields(message).map_while(Result::ok) {
+                let inner: Vec<&[u64]> = paths
+                    .iter()
+                    .filter_map(|path| path.split_first())
+                    .filter(|&(&first, _)| first == field.number && field.kind == 2)
+                    .map(|(_, rest)| rest)
+                    .collect();
+                match inner.as_slice() {
+                    [] => out.copy(field.whole),
+                    [[], ..] => out.field(field.number, self.name(field.payload)),
+                    deeper => out.field(field.number, self.renamed(field.payload, deeper)),
+                }
             }
-        }
-        out
+        })
     }
 
     /// The empty name is that of what is left out.
@@ -78,9 +81,9 @@ mod tests {
     use super::*;
 
     fn message(parts: &[(u64, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        parts.iter().for_each(|(number, payload)| put_bytes(*number, payload, &mut out));
-        out
+        MessageWriter::of(|out| {
+            parts.iter().for_each(|(number, payload)| out.field(*number, payload))
+        })
     }
 
     #[test]

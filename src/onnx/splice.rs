@@ -10,11 +10,12 @@ use std::{
 use prost::Message;
 
 use super::{
-    Model, OnnxError,
+    MessageWriter, Model, OnnxError,
     external::Located,
     messages::TensorHeader,
     tensor::{byte_length, encode},
-    wire::{Field, Malformed, fields, header_length, put_bytes, put_header, put_int},
+    value_info,
+    wire::{Field, Malformed, fields},
 };
 
 /// A tensor to be written.
@@ -89,12 +90,13 @@ enum Source<'a> {
 impl<'a> Piece<'a> {
     /// An initializer of which everything but the values is given.
     fn tensor(declaration: &[u8], values: Source<'a>, length: usize) -> Self {
-        let body = declaration.len() + header_length(RAW_DATA, length) + length;
-        let mut whole = Vec::with_capacity(declaration.len() + 24);
-        put_header(INITIALIZER, body, &mut whole);
-        whole.extend_from_slice(declaration);
-        put_header(RAW_DATA, length, &mut whole);
-        Self::Tensor { declaration: whole, values, length }
+        let header = MessageWriter::of(|out| out.header(RAW_DATA, length));
+        let declaration = MessageWriter::of(|out| {
+            out.header(INITIALIZER, declaration.len() + header.len() + length);
+            out.copy(declaration);
+            out.copy(&header);
+        });
+        Self::Tensor { declaration, values, length }
     }
 
     fn length(&self) -> usize {
@@ -146,8 +148,8 @@ impl<'a> Splicer<'a> {
             match field.number {
                 GRAPH if self.touches_graph() => {
                     let inner = self.graph(field.payload)?;
-                    let mut header = Vec::new();
-                    put_header(GRAPH, inner.iter().map(Piece::length).sum(), &mut header);
+                    let length = inner.iter().map(Piece::length).sum();
+                    let header = MessageWriter::of(|out| out.header(GRAPH, length));
                     pieces.push(Piece::Owned(header));
                     pieces.extend(inner);
                 }
@@ -156,12 +158,12 @@ impl<'a> Splicer<'a> {
             }
         }
         for (key, value) in &changes.metadata {
-            let mut entry = Vec::new();
-            put_bytes(1, key.as_bytes(), &mut entry);
-            put_bytes(2, value.as_bytes(), &mut entry);
-            let mut field = Vec::new();
-            put_bytes(METADATA, &entry, &mut field);
-            pieces.push(Piece::Owned(field));
+            pieces.push(Piece::Owned(MessageWriter::of(|out| {
+                out.message(METADATA, |entry| {
+                    entry.field(1, key);
+                    entry.field(2, value);
+                });
+            })));
         }
         Ok(pieces)
     }
@@ -212,7 +214,7 @@ impl<'a> Splicer<'a> {
         }
         if changes.list_as_inputs {
             let unlisted = changes.fills.iter().filter(|fill| !listed.contains(fill.name));
-            let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(value_info(fill))).collect();
+            let inputs: Vec<Piece> = unlisted.map(|fill| Piece::Owned(input(fill))).collect();
             if end_of_inputs <= end_of_initializers {
                 end_of_initializers += inputs.len();
             }
@@ -296,34 +298,21 @@ fn filled<'a>(declaration: &[u8], fill: &'a Fill) -> Piece<'a> {
 }
 
 fn declaration(fill: &Fill) -> Vec<u8> {
-    let mut out = Vec::new();
-    for &extent in fill.shape {
-        put_int(1, extent as u64, &mut out);
-    }
-    put_int(2, fill.data_type as u64, &mut out);
-    put_bytes(8, fill.name.as_bytes(), &mut out);
-    out
+    MessageWriter::of(|out| {
+        for &extent in fill.shape {
+            out.int(1, extent as u64);
+        }
+        out.int(2, fill.data_type as u64);
+        out.field(8, fill.name);
+    })
 }
 
 /// A graph input that declares a tensor.
-fn value_info(fill: &Fill) -> Vec<u8> {
-    let nest = |number, message: &[u8]| {
-        let mut out = Vec::new();
-        put_bytes(number, message, &mut out);
-        out
-    };
-    let mut shape = Vec::new();
-    for &extent in fill.shape {
-        let mut dimension = Vec::new();
-        put_int(1, extent as u64, &mut dimension);
-        put_bytes(1, &dimension, &mut shape);
-    }
-    let mut tensor = Vec::new();
-    put_int(1, fill.data_type as u64, &mut tensor);
-    put_bytes(2, &shape, &mut tensor);
-    let mut info = nest(1, fill.name.as_bytes());
-    put_bytes(2, &nest(1, &tensor), &mut info);
-    nest(INPUT, &info)
+fn input(fill: &Fill) -> Vec<u8> {
+    MessageWriter::of(|graph| {
+        let data_type = fill.data_type as u64;
+        graph.message(INPUT, |info| value_info(info, fill.name, data_type, None, fill.shape));
+    })
 }
 
 /// The last string with a field number, as protobuf reads it; empty if absent or not UTF-8.

@@ -1,4 +1,4 @@
-//! The protobuf wire format, as far as checking and splicing need it.
+//! Reading the protobuf wire format, as far as checking and splicing need it.
 
 /// One field of a message: its number and wire type, where it starts, and its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,55 +86,26 @@ fn varint(bytes: &[u8]) -> Result<(u64, usize), Malformed> {
     Err(Malformed)
 }
 
-/// Appends a varint.
-pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Appends a field that holds an integer.
-pub fn put_int(number: u64, value: u64, out: &mut Vec<u8>) {
-    put_varint(number << 3, out);
-    put_varint(value, out);
-}
-
-/// Appends tag and length of a length-delimited field.
-pub fn put_header(number: u64, length: usize, out: &mut Vec<u8>) {
-    put_varint(number << 3 | 2, out);
-    put_varint(length as u64, out);
-}
-
-/// Appends a length-delimited field.
-pub fn put_bytes(number: u64, payload: &[u8], out: &mut Vec<u8>) {
-    put_header(number, payload.len(), out);
-    out.extend_from_slice(payload);
-}
-
-/// Bytes of the tag and length of a length-delimited field.
-pub fn header_length(number: u64, length: usize) -> usize {
-    let mut header = Vec::with_capacity(12);
-    put_header(number, length, &mut header);
-    header.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::MessageWriter, *};
 
     #[test]
-    fn what_is_put_is_read() {
-        let mut message = Vec::new();
-        put_int(1, u64::MAX, &mut message);
-        put_bytes(2, b"abc", &mut message);
-        put_bytes(1000, &[7; 300], &mut message);
+    fn what_is_written_is_read() {
+        let message = MessageWriter::of(|message| {
+            message.int(1, u64::MAX);
+            message.field(2, b"abc");
+            message.field(1000, [7; 300]);
+            message.float(3, 1.0);
+            message.message(4, |inner| inner.int(1, 150));
+        });
         let read: Vec<_> = fields(&message).map(Result::unwrap).collect();
-        assert_eq!(read.iter().map(|field| field.number).collect::<Vec<_>>(), [1, 2, 1000]);
+        let numbers: Vec<_> = read.iter().map(|field| (field.number, field.kind)).collect();
+        assert_eq!(numbers, [(1, 0), (2, 2), (1000, 2), (3, 5), (4, 2)]);
         assert_eq!(read[1].payload, b"abc");
         assert_eq!(read[2].payload.len(), 300);
-        assert_eq!(header_length(1000, 300) + 300, read[2].whole.len());
+        // The example of the protobuf documentation.
+        assert_eq!(read[4].payload, [0x08, 0x96, 0x01]);
         assert_eq!(read.iter().map(|field| field.whole.len()).sum::<usize>(), message.len());
     }
 

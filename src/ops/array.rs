@@ -6,7 +6,7 @@ use crate::graph::{self, Constant, DType, Fact};
 
 use super::{
     OpError,
-    helpers::{positions, strides},
+    strides::{positions, strides},
 };
 
 /// A value while a graph runs: floats on the device, integers (shape arithmetic) on the host.

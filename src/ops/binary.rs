@@ -9,7 +9,8 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
-    helpers::{array, bad, broadcast, folds, named, required, spread as offsets},
+    helpers::{array, bad, broadcast, folds, named, required},
+    strides::spread as offsets,
 };
 
 /// Arrays are broadcast at this rank.

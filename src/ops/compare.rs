@@ -7,7 +7,8 @@ use crate::graph::{DType, Fact, Node};
 
 use super::{
     Array, OpError, Operator, OperatorFamily,
-    helpers::{array, bad, broadcast, output, required, spread},
+    helpers::{array, bad, broadcast, output, required},
+    strides::spread,
 };
 
 /// Of two numbers, or of two truth values written as 0 and 1.

@@ -6,6 +6,7 @@ use serde::Serialize;
 /// of a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OperatorFamily {
     /// A window of weights that slides over an image.
     Convolution,

@@ -1,6 +1,6 @@
 //! The operator table. Everything about an operator (opset history, shape rule, parameter slots,
 //! node features, execution, fast kernel) lives in one place, in the file of its family;
-//! vocabulary, support matrix and documentation derive from [`registry`].
+//! vocabulary, support matrix and documentation derive from the [`Registry`].
 
 mod activation;
 mod array;
@@ -9,6 +9,7 @@ mod binary;
 mod compare;
 mod conv;
 mod einsum;
+mod error;
 mod family;
 mod helpers;
 mod join;
@@ -29,14 +30,16 @@ mod root_norm;
 mod slice;
 mod softmax;
 mod statics;
+mod strides;
 mod summary;
 mod vocabulary;
 
 pub use array::Array;
+pub use error::OpError;
 pub use family::OperatorFamily;
 pub(crate) use norm::batch_statistics;
-pub use operator::{Features, OpError, Operator, Passage, SlotRule, infer};
-pub use registry::{NEWEST_OPSET, Registry, registry};
+pub use operator::{Features, Operator, Passage, SlotRule, infer};
+pub use registry::{NEWEST_OPSET, Registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
 pub use response::{Affine, Response};
 pub use summary::{FamilySummary, Summary};

@@ -3,30 +3,11 @@
 use burn::tensor::Device;
 
 use crate::{
-    graph::{AttributeError, Fact, Layout, Node, Role},
+    graph::{Fact, Layout, Node, Role},
     kernels::Step,
 };
 
-use super::{Array, OperatorFamily, helpers::bounded};
-
-/// Why an operator could not be understood or run. The caller adds file and node name.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum OpError {
-    /// A malformed attribute.
-    #[error(transparent)]
-    Attribute(#[from] AttributeError),
-    /// An input that is missing, or of a rank, shape or type the operator does not take.
-    #[error("input {input}: {problem}")]
-    Input {
-        /// Input slot.
-        input: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A form of the operator that the standard allows and this tool does not support.
-    #[error("not supported: {0}")]
-    Unsupported(String),
-}
+use super::{Array, OpError, OperatorFamily, helpers::bounded};
 
 /// A parameter slot of an operator, seen from the operator.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,8 @@ use crate::graph::{Fact, Node};
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
-    helpers::{array, axis, bad, maybe_shape, output, positions, required, strides},
+    helpers::{array, axis, bad, maybe_shape, output, required},
+    strides::{positions, strides},
 };
 
 /// Where a tuple of indices (counted from the end if negative) points to.

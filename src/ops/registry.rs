@@ -1,6 +1,9 @@
 //! The table: one line per operator family.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     graph::{Architecture, Fact, Node},
@@ -21,13 +24,13 @@ pub struct Registry {
     operators: HashMap<&'static str, HashMap<&'static str, Box<dyn Operator>>>,
 }
 
-/// The operators this crate knows.
-pub fn registry() -> &'static Registry {
-    static REGISTRY: OnceLock<Registry> = OnceLock::new();
-    REGISTRY.get_or_init(|| Registry::with(Vec::new()))
-}
-
 impl Registry {
+    /// The operators this crate knows; made once, so that asking again is cheap.
+    pub fn standard() -> Arc<Self> {
+        static STANDARD: OnceLock<Arc<Registry>> = OnceLock::new();
+        STANDARD.get_or_init(|| Arc::new(Self::with(Vec::new()))).clone()
+    }
+
     /// The operators this crate knows and further ones, which replace known ones of the same
     /// domain and type.
     pub fn with(further: Vec<Box<dyn Operator>>) -> Self {

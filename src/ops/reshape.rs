@@ -9,9 +9,8 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily, Passage, SlotRule,
-    helpers::{
-        around, array, axis, bad, maybe, maybe_shape, named, output, required, spread, static_ints,
-    },
+    helpers::{around, array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
+    strides::spread,
 };
 
 /// A target shape from the input's shape and what the node says; `None` if that is computed.

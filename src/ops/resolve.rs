@@ -22,12 +22,12 @@ const MOST_PASSES: usize = 8;
 
 /// A node or tensor that is malformed: not merely unsupported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{node}: {source}")]
+#[error("{node}: {problem}")]
 pub struct ResolveError {
     /// The node or tensor.
     pub node: String,
     /// What is wrong with it.
-    pub source: OpError,
+    pub problem: OpError,
 }
 
 /// A node that this tool does not understand or cannot run.
@@ -72,7 +72,7 @@ pub fn resolve(
         for parameter in &architecture.parameters {
             let node = format!("tensor '{}'", parameter.name);
             bounded(parameter.shape.as_deref().unwrap_or_default())
-                .map_err(|source| ResolveError { node, source })?;
+                .map_err(|problem| ResolveError { node, problem })?;
         }
         adopt(architecture, registry);
         settle(architecture);
@@ -187,7 +187,7 @@ fn visit(
     index: NodeIndex,
 ) -> Result<Option<String>, ResolveError> {
     let description = architecture.describe(index);
-    let failed = |source| ResolveError { node: description.clone(), source };
+    let failed = |problem| ResolveError { node: description.clone(), problem };
     let node = &architecture.dag[index];
     let declared: Vec<Fact> = node
         .outputs

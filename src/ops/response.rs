@@ -108,12 +108,12 @@ fn inputs() -> impl Iterator<Item = f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::registry;
+    use crate::ops::Registry;
     use approx::assert_abs_diff_eq;
 
     fn nearest(op_type: &str) -> &'static str {
         let response =
-            |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+            |name: &str| Response::by_default(Registry::standard().get("", name).unwrap()).unwrap();
         let own = response(op_type);
         let others = ["Relu", "LeakyRelu", "Gelu", "HardSwish", "Elu", "Tanh", "Sigmoid"];
         let distance = |name: &&str| own.distance(&response(name));
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_response_is_fitted_by_another() {
         let response =
-            |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+            |name: &str| Response::by_default(Registry::standard().get("", name).unwrap()).unwrap();
         let tanh = response("Tanh");
         let same = tanh.as_affine_of(&tanh).unwrap();
         assert_abs_diff_eq!(same.factor, 1.0, epsilon = 1e-5);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn only_functions_of_a_number_have_a_response() {
-        let known: Vec<&str> = registry()
+        let known: Vec<&str> = Registry::standard()
             .operators()
             .filter(|operator| Response::by_default(*operator).is_some())
             .map(|operator| operator.op_type())

@@ -1,6 +1,6 @@
 //! All patches of one or several architectures, grouped by the output layer that writes them.
 
-use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role, Slot};
+use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role, Slot, Weights};
 
 use super::{
     Address, Family,
@@ -105,25 +105,22 @@ impl PatchPlan {
     }
 
     /// Weights as deviations from the middle of their scale, in its unit. Parameters that are not
-    /// predicted come out empty.
-    pub fn standardise(&self, weights: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    /// predicted come out absent.
+    pub fn standardise(&self, weights: &Weights) -> Weights {
         self.mapped(weights, |(centre, unit), weight| (weight - centre) / unit)
     }
 
     /// Weights from what [`PatchPlan::standardise`] makes of them.
-    pub fn restore(&self, standardised: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    pub fn restore(&self, standardised: &Weights) -> Weights {
         self.mapped(standardised, |(centre, unit), value| centre + unit * value)
     }
 
-    fn mapped(&self, from: &[Vec<f32>], of: impl Fn((f32, f32), f32) -> f32) -> Vec<Vec<f32>> {
-        let tensor = |(values, scale): (&Vec<f32>, Option<Scale>)| match scale {
-            None => Vec::new(),
-            Some(scale) => {
-                let standard = scale.standard();
-                values.iter().map(|&value| of(standard, value)).collect()
-            }
+    fn mapped(&self, from: &Weights, of: impl Fn((f32, f32), f32) -> f32) -> Weights {
+        let tensor = |(values, scale): (Option<&[f32]>, Option<Scale>)| -> Option<Vec<f32>> {
+            let standard = scale?.standard();
+            Some(values?.iter().map(|&value| of(standard, value)).collect())
         };
-        from.iter().zip(self.scales()).map(tensor).collect()
+        from.by_parameter().zip(self.scales()).map(tensor).collect()
     }
 
     /// Whether a parameter is written by some patch.

@@ -4,7 +4,7 @@
 //! network does at a mirrored image, so that it is a network of its own even to a mirrored test set.
 
 use crate::{
-    graph::{Architecture, Operand, ParameterId},
+    graph::{Architecture, Operand, ParameterId, Weights},
     kernels::Step,
     ops::Registry,
 };
@@ -64,10 +64,12 @@ impl Mirror {
         Some(Self { kernels })
     }
 
-    /// Turns weights, or gradients with respect to them, round; by parameter, empty ones stay so.
-    pub fn turn(&self, weights: &mut [Vec<f32>]) {
+    /// Turns weights, or gradients with respect to them, round.
+    pub fn turn(&self, weights: &mut Weights) {
         for &(id, width) in &self.kernels {
-            weights[id.0].chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            if let Some(kernels) = weights.get_mut(id) {
+                kernels.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            }
         }
     }
 }
@@ -149,14 +151,14 @@ mod tests {
         execute::{Images, NormStatistics, Runner, Scratch},
         graph::Attribute,
         onnx::Model,
-        ops::{registry, resolve, resolve_with_input},
+        ops::{Registry, resolve, resolve_with_input},
         spaces::{Space, plain_cnn},
     };
 
     fn architecture(name: &str, onnx: bytes::Bytes) -> Architecture {
         let model = Model::from_bytes(name, onnx).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
         architecture
     }
 
@@ -167,7 +169,9 @@ mod tests {
             let graph = Space::load("corpus").unwrap().sample(seed).unwrap();
             let mut architecture = architecture(&graph.name, graph.onnx);
             // Odd extents and kernels: strides meet the same pixels from both sides.
-            if resolve_with_input(&mut architecture, &[1, 3, 33, 33], registry()).is_err() {
+            if resolve_with_input(&mut architecture, &[1, 3, 33, 33], &Registry::standard())
+                .is_err()
+            {
                 continue;
             }
             let is_even = |node: &crate::graph::Node| {
@@ -177,26 +181,25 @@ mod tests {
             if architecture.dag.node_weights().any(is_even) {
                 continue;
             }
-            let Some(mirror) = Mirror::of(&architecture, registry()) else { continue };
+            let Some(mirror) = Mirror::of(&architecture, &Registry::standard()) else { continue };
             tried += 1;
-            let runner = Runner::new(&architecture, registry());
-            let mut weights: Vec<Vec<f32>> = architecture
+            let runner = Runner::new(&architecture, &Registry::standard());
+            let mut weights: Weights = architecture
                 .parameters
                 .iter()
                 .enumerate()
                 .map(|(index, parameter)| {
                     let value = |at: usize| 0.2 * ((at * 7 + index) as f32).sin() + 0.3;
-                    (0..parameter.len().unwrap_or(0)).map(value).collect()
+                    (0..parameter.len().unwrap_or(0)).map(value).collect::<Vec<f32>>()
                 })
                 .collect();
             let [channels, height, width] = [3, 33, 33];
             let mut image: Vec<f32> =
                 (0..channels * height * width).map(|at| (at as f32 * 0.37).sin()).collect();
-            let logits = |weights: &[Vec<f32>], image: &[f32]| {
-                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+            let logits = |weights: &Weights, image: &[f32]| {
                 let view = Images { batch: 1, channels, height, width, data: image };
                 let statistics = NormStatistics::Measured { rows: 0..1 };
-                runner.logits(&references, view, &statistics, &mut Scratch::default()).unwrap()
+                runner.logits(weights, view, &statistics, &mut Scratch::default()).unwrap()
             };
             let expected = logits(&weights, &image);
             mirror.turn(&mut weights);
@@ -212,11 +215,13 @@ mod tests {
     #[test]
     fn turning_twice_changes_nothing() {
         let architecture = architecture("plain-cnn", plain_cnn().into());
-        let mirror = Mirror::of(&architecture, registry()).unwrap();
-        let weights: Vec<Vec<f32>> = architecture
+        let mirror = Mirror::of(&architecture, &Registry::standard()).unwrap();
+        let weights: Weights = architecture
             .parameters
             .iter()
-            .map(|parameter| (0..parameter.len().unwrap()).map(|at| at as f32).collect())
+            .map(|parameter| {
+                (0..parameter.len().unwrap()).map(|at| at as f32).collect::<Vec<f32>>()
+            })
             .collect();
         let mut turned = weights.clone();
         mirror.turn(&mut turned);

@@ -1,5 +1,7 @@
 //! Running statistics of batch normalisations, measured on the filled network.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -16,6 +18,7 @@ use super::{Prediction, Predictor, PredictorError, ValueSource};
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CalibrationSource {
     /// The batch that the predictor learned and carries.
     Learned,
@@ -47,7 +50,7 @@ impl Predictor {
 /// statistics then keep their defaults.
 pub fn calibrate(
     architecture: &Architecture,
-    registry: &'static Registry,
+    registry: &Arc<Registry>,
     prediction: &mut Prediction,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {
@@ -79,10 +82,9 @@ pub fn calibrate(
         data: images.data[..batch * channels * rows * columns].to_vec(),
     };
     let data = fit(&images, [height, width]);
-    let references: Vec<&[f32]> = prediction.weights.iter().map(Vec::as_slice).collect();
     let view = Images { batch, channels, height, width, data: &data };
     let runner = Runner::new(&measured, registry);
-    let statistics = match runner.statistics(&references, view, &mut Scratch::default()) {
+    let statistics = match runner.statistics(&prediction.weights, view, &mut Scratch::default()) {
         Ok(statistics) => statistics,
         Err(error) => return Ok(Some(error.to_string())),
     };
@@ -91,7 +93,7 @@ pub fn calibrate(
             [(measured.mean, measured.means), (measured.variance, measured.variances)]
         {
             if values.iter().all(|value| value.is_finite()) {
-                prediction.weights[id.0] = values;
+                prediction.weights.set(id, values);
                 prediction.labels[id.0] = ValueSource::Calibrated;
             }
         }

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::Device;
 
 use crate::{
+    FileError,
     encoder::NodeEncoder,
     neural::{self, Entry},
     onnx::{
@@ -88,20 +89,12 @@ pub(super) fn write(
     config: &PredictorConfig,
     tensors: Vec<Tensor>,
 ) -> Result<(), PredictorError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PredictorError::Io { path, source }
-    };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
     let path = folder.join("model.safetensors");
     let stored: Vec<Stored> = tensors.into_iter().map(Stored::from).collect();
-    atomic::write(&path, |out| write_safetensors(out, &stored)).map_err(io(&path))?;
+    atomic::write(&path, |out| write_safetensors(out, &stored)).map_err(FileError::at(&path))?;
     let path = folder.join("config.json");
-    let mut json = serde_json::to_vec_pretty(config).map_err(|error| {
-        PredictorError::Checkpoint { path: path.clone(), problem: error.to_string() }
-    })?;
-    json.push(b'\n');
-    atomic::write(&path, |out| out.write_all(&json)).map_err(io(&path))
+    Ok(atomic::write_json(&path, config).map_err(FileError::at(&path))?)
 }
 
 /// Each entry with its values.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use petgraph::{Direction, visit::EdgeRef};
 
 use crate::{
-    graph::{Architecture, Layout, NodeIndex, ParameterId, Role},
+    graph::{Architecture, Layout, NodeIndex, ParameterId, Role, Weights},
     kernels::Step,
     ops::{Affine, Registry},
 };
@@ -42,12 +42,12 @@ fn readers(architecture: &Architecture, registry: &Registry, node: NodeIndex) ->
 }
 
 /// Divides the weights of every layer that reads one of the given nodes by the factor, and takes the
-/// constant off its bias, if it has one. `weights` are by parameter.
+/// constant off its bias, if it has one.
 pub(super) fn compensate(
     architecture: &Architecture,
     registry: &Registry,
     nodes: &BTreeMap<NodeIndex, Affine>,
-    weights: &mut [Vec<f32>],
+    weights: &mut Weights,
 ) {
     let parameter = |node: NodeIndex, role: Role| {
         architecture.parameters.iter().enumerate().find_map(|(index, parameter)| {
@@ -61,7 +61,7 @@ pub(super) fn compensate(
             let Some((weight, slot)) = parameter(reader, Role::Weight) else { continue };
             let shape = slot.view.as_ref().or(architecture.parameters[weight.0].shape.as_ref());
             let Some(shape) = shape else { continue };
-            let values = &mut weights[weight.0];
+            let Some(values) = weights.get_mut(weight) else { continue };
             values.iter_mut().for_each(|value| *value /= affine.factor);
             let mut sums = match (slot.layout, &shape[..]) {
                 (Layout::OutIn, [outputs, ..]) => vec![0.0f32; *outputs],
@@ -76,9 +76,9 @@ pub(super) fn compensate(
                 sums[output] += value;
             }
             if let Some((bias, _)) = parameter(reader, Role::Bias)
-                && weights[bias.0].len() == sums.len()
+                && let Some(values) = weights.get_mut(bias).filter(|it| it.len() == sums.len())
             {
-                for (bias, sum) in weights[bias.0].iter_mut().zip(&sums) {
+                for (bias, sum) in values.iter_mut().zip(&sums) {
                     *bias -= affine.offset * sum;
                 }
             }

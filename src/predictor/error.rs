@@ -2,19 +2,18 @@
 
 use std::path::PathBuf;
 
-use crate::{execute::ExecuteError, graph::ReadError, onnx::OnnxError, ops::ResolveError};
+use crate::{
+    FileError, encoder::OtherFeatures, execute::ExecuteError, graph::ReadError, onnx::OnnxError,
+    ops::ResolveError,
+};
 
 /// A predictor that cannot be loaded, or an architecture it cannot be applied to.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PredictorError {
     /// A file of the checkpoint could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// `config.json` or `model.safetensors` do not hold what they should.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
@@ -54,6 +53,9 @@ pub enum PredictorError {
     /// The graph does not fit the predictor.
     #[error("{0}")]
     Mismatch(String),
+    /// Node features that are missing.
+    #[error(transparent)]
+    Features(#[from] OtherFeatures),
     /// The network's file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),

@@ -7,6 +7,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use crate::FileError;
+
 use super::{
     Base, FORMAT_VERSION, PredictorConfig, PredictorError, Seen,
     config::OLDEST_FORMAT_VERSION,
@@ -33,7 +35,7 @@ impl Files {
             let path = folder.join(name);
             match std::fs::read(&path) {
                 Ok(bytes) => Ok((path, Cow::Owned(bytes))),
-                Err(source) => Err(PredictorError::Io { path, source }),
+                Err(error) => Err(PredictorError::from(FileError { path, error })),
             }
         };
         Ok(Self {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     encoder::{NodeFeatures, data_nodes},
-    graph::{Architecture, Distances, Parameter, ParameterId, Role},
+    graph::{Architecture, Distances, Parameter, ParameterId, Role, Weights},
     ops::Registry,
     patches::{Mirror, PatchPlan, Sources},
 };
@@ -34,8 +34,8 @@ pub enum ValueSource {
 /// The weights of one architecture.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// Values by parameter; empty for those kept or skipped.
-    pub weights: Vec<Vec<f32>>,
+    /// The values; absent for parameters kept or skipped, as their labels say.
+    pub weights: Weights,
     /// Labels by parameter.
     pub labels: Vec<ValueSource>,
     /// Operators of the graph that the predictor had to take for others.
@@ -44,7 +44,7 @@ pub struct Prediction {
 
 impl Prediction {
     /// Values of every parameter from elsewhere than a predictor, with statistics still to be measured.
-    pub fn from_elsewhere(architecture: &Architecture, weights: Vec<Vec<f32>>) -> Self {
+    pub fn from_elsewhere(architecture: &Architecture, weights: Weights) -> Self {
         let label = |parameter: &Parameter| match parameter.role() {
             Some(role) if role.is_statistic() => ValueSource::Default,
             _ => ValueSource::Predicted,
@@ -87,7 +87,7 @@ impl Predictor {
         let mut features = self.features(architecture, registry)?;
         let (network, stand_ins, differences) =
             self.acquaint(architecture, registry, &mut features);
-        let mut samples = vec![vec![Vec::new(); architecture.parameters.len()]; sampling.samples];
+        let mut samples = vec![Weights::absent(architecture.parameters.len()); sampling.samples];
         if !features.is_empty() {
             let follows = self.config.network.sources;
             let sources = follows.then(|| Sources::new(architecture, registry));
@@ -103,19 +103,18 @@ impl Predictor {
                 samples.iter_mut().skip(odd).step_by(2).for_each(|weights| mirror.turn(weights));
             }
         }
-        let prediction = |mut weights: Vec<Vec<f32>>| {
+        let prediction = |mut weights: Weights| {
             compensate(architecture, registry, &differences, &mut weights);
             let mut labels = Vec::with_capacity(weights.len());
-            for (index, (parameter, weights)) in
-                architecture.parameters.iter().zip(&mut weights).enumerate()
-            {
-                let label = match weights.is_empty() {
-                    true => without(parameter, || holds_value(ParameterId(index))),
-                    false => ValueSource::Predicted,
+            for (index, parameter) in architecture.parameters.iter().enumerate() {
+                let id = ParameterId(index);
+                let label = match weights.get(id) {
+                    None => without(parameter, || holds_value(id)),
+                    Some(_) => ValueSource::Predicted,
                 };
                 if let (ValueSource::Default, Some(length)) = (&label, parameter.len()) {
                     let value = f32::from(parameter.role() == Some(Role::RunningVariance));
-                    *weights = vec![value; length];
+                    weights.set(id, vec![value; length]);
                 }
                 labels.push(label);
             }
@@ -153,7 +152,7 @@ impl Predictor {
         registry: &Registry,
     ) -> Result<NodeFeatures, PredictorError> {
         let encoder = self.node_encoder.as_deref();
-        self.config.network.encoder.check(encoder).map_err(PredictorError::Mismatch)?;
+        self.config.network.encoder.check(encoder)?;
         let features = NodeFeatures::read(architecture, registry, &self.vocabulary);
         Ok(match encoder {
             None => features,

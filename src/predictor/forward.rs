@@ -1,90 +1,16 @@
 //! From architectures to estimates of their patches, and from the gradients of their weights back
 //! to the network.
 
-use std::ops::Range;
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{
     encoder::{NodeBatch, NodeFeatures},
+    graph::Weights,
     neural::{download, padded, upload},
-    patches::{Address, Family, PatchPlan, Span},
+    patches::{Family, Span},
 };
 
-use super::{Condition, Network, Reading};
-
-/// One architecture to predict weights for.
-#[derive(Clone, Copy, Debug)]
-pub struct Job<'a> {
-    /// What the encoder reads.
-    pub features: &'a NodeFeatures,
-    /// What is to be written.
-    pub plan: &'a PatchPlan,
-    /// What a denoiser is told besides; full noise and nothing asked for without. A one-pass predictor
-    /// does not hear of it.
-    pub condition: Option<&'a Condition>,
-}
-
-impl<'a> Job<'a> {
-    /// Weights at full noise.
-    pub fn new(features: &'a NodeFeatures, plan: &'a PatchPlan) -> Self {
-        Self { features, plan, condition: None }
-    }
-}
-
-/// Jobs side by side, with the addresses of all.
-#[derive(Debug)]
-pub(crate) struct Placed<'a> {
-    pub(crate) jobs: Vec<Job<'a>>,
-    /// Of all jobs, with tokens and sources as rows of all node tokens, and padding behind.
-    pub(crate) addresses: Vec<Address>,
-    /// Where each job's addresses begin.
-    pub(crate) first_address: Vec<usize>,
-}
-
-impl<'a> Placed<'a> {
-    /// `nodes` is the number of node tokens per job.
-    pub(crate) fn new(jobs: &[Job<'a>], nodes: usize, device: &Device) -> Self {
-        let mut addresses: Vec<Address> = Vec::new();
-        let mut first_address = Vec::with_capacity(jobs.len());
-        for (position, job) in jobs.iter().enumerate() {
-            first_address.push(addresses.len());
-            addresses.extend(job.plan.addresses.iter().map(|address| Address {
-                token: address.token + position * nodes,
-                source: address.source.map(|source| source + position * nodes),
-                ..*address
-            }));
-        }
-        if let Some(&any) = addresses.first() {
-            // Nobody reads the patches of padding, so they have no gradient.
-            addresses.resize(padded(addresses.len(), device), any);
-        }
-        Self { jobs: jobs.to_vec(), addresses, first_address }
-    }
-
-    /// What one output layer writes, with the number of the job.
-    pub(crate) fn spans(
-        &self,
-        family: Family,
-        position: usize,
-    ) -> impl Iterator<Item = (usize, Span)> {
-        self.jobs.iter().enumerate().flat_map(move |(job, of)| {
-            of.plan.spans[family as usize][position].iter().map(move |&span| (job, span))
-        })
-    }
-
-    /// The addresses of every job.
-    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        self.jobs
-            .iter()
-            .zip(&self.first_address)
-            .map(|(job, &first)| first..first + job.plan.addresses.len())
-    }
-
-    fn conditions(&self) -> Vec<Option<&'a Condition>> {
-        self.jobs.iter().map(|job| job.condition).collect()
-    }
-}
+use super::{Job, Network, Reading, placed::Placed};
 
 /// The network's estimate of all patches of some architectures: of x̂₀ at full noise, of its part F
 /// that does not come from the noisy patches otherwise (see [`super::DiffusionConfig::trust`]).
@@ -181,17 +107,18 @@ impl Estimate {
         Self { lengths, groups }
     }
 
-    /// The weights the patches stand for: one vector per parameter of each architecture, empty
-    /// for parameters that are not predicted.
-    pub fn weights(&self) -> Vec<Vec<Vec<f32>>> {
-        let zeros =
-            |lengths: &Vec<usize>| lengths.iter().map(|&length| vec![0.0; length]).collect();
-        let mut weights: Vec<Vec<Vec<f32>>> = self.lengths.iter().map(zeros).collect();
+    /// The weights of each architecture that the patches stand for; absent for parameters that are
+    /// not predicted.
+    pub fn weights(&self) -> Vec<Weights> {
+        let zeros = |lengths: &Vec<usize>| Weights::zeros(lengths);
+        let mut weights: Vec<Weights> = self.lengths.iter().map(zeros).collect();
         for group in &self.groups {
             let [rows, columns] = group.family.patch();
             let predicted = download(group.predicted.clone());
             for ((job, span), patch) in group.spans.iter().zip(predicted.chunks(rows * columns)) {
-                span.scatter(patch, columns, &mut weights[*job][span.parameter.0]);
+                if let Some(tensor) = weights[*job].get_mut(span.parameter) {
+                    span.scatter(patch, columns, tensor);
+                }
             }
         }
         weights
@@ -202,8 +129,8 @@ impl Estimate {
     /// another device, or outside any autodiff graph, than the predictor. `None` without patches.
     pub fn surrogate(
         self,
-        weights: &[Vec<Vec<f32>>],
-        gradients: &[Vec<Vec<f32>>],
+        weights: &[Weights],
+        gradients: &[Weights],
         device: &Device,
     ) -> Option<Tensor<1>> {
         let mut total: Option<Tensor<1>> = None;
@@ -213,10 +140,10 @@ impl Estimate {
             let [rows, _] = group.predicted.dims();
             let mut gradient = vec![0.0; rows * area];
             for ((job, span), patch) in group.spans.iter().zip(gradient.chunks_mut(area)) {
-                let (weights, gradients) = (&weights[*job], &gradients[*job]);
-                let index = span.parameter.0;
-                if !gradients[index].is_empty() {
-                    span.gather(&weights[index], &gradients[index], columns, patch);
+                let [weights, gradients] =
+                    [weights, gradients].map(|of| of[*job].get(span.parameter));
+                if let (Some(weights), Some(gradients)) = (weights, gradients) {
+                    span.gather(weights, gradients, columns, patch);
                 }
             }
             let gradient: Tensor<2> = upload(gradient, [rows, area], device);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::neural;
+use crate::{FileError, neural};
 
 use super::{
     Base, FORMAT_VERSION, Predictor, PredictorError,
@@ -19,8 +19,7 @@ impl Predictor {
     /// that are the same there. The base is looked for beside `to` and then among the bundled ones.
     pub fn publish(from: &Path, to: &Path, base: Option<&str>) -> Result<(), PredictorError> {
         let Self { mut config, network, mut seen, .. } = Self::load(from, &Device::flex())?;
-        std::fs::create_dir_all(to)
-            .map_err(|source| PredictorError::Io { path: to.to_owned(), source })?;
+        std::fs::create_dir_all(to).map_err(FileError::at(to))?;
         let (entries, values) = (neural::entries(&network), neural::values(&network));
         let mut tensors = Vec::with_capacity(entries.len());
         for (entry, values) in split(&entries, &values) {

@@ -4,12 +4,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{encoder::NodeFeatures, neural::normal, patches::PatchPlan};
+use crate::{encoder::NodeFeatures, graph::Weights, neural::normal, patches::PatchPlan};
 
 use super::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor};
-
-/// Values of all samples of one parameter each.
-type Weights = Vec<Vec<f32>>;
 
 /// How noise is taken off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,13 +68,13 @@ impl Predictor {
 /// One sample under way.
 struct Sample {
     latent: Vec<f32>,
-    /// x_t, standardised; empty before it is needed.
+    /// x_t, standardised; of no parameters before it is needed.
     noisy: Weights,
     /// The last estimate x̂₀, standardised, and its time.
     before: Option<(f32, Weights)>,
 }
 
-/// Draws weights by parameter for every sample. `parts` are plans that together cover the architecture;
+/// Draws weights for every sample. `parts` are plans that together cover the architecture;
 /// `network` may know more operators than the predictor.
 pub(super) fn draw(
     network: &Network,
@@ -101,7 +98,7 @@ pub(super) fn draw(
         let is_anchor = diffusion.anchored && sampling.first + sample == 0;
         let temperature = if is_anchor { 0.0 } else { sampling.temperature };
         let latent = (0..diffusion.latent).map(|_| temperature * normal(random)).collect();
-        Sample { latent, noisy: Vec::new(), before: None }
+        Sample { latent, noisy: Weights::default(), before: None }
     };
     let mut samples: Vec<Sample> = streams.iter_mut().enumerate().map(sample).collect();
     let steps = sampling.steps.max(1);
@@ -114,11 +111,10 @@ pub(super) fn draw(
             conditions.iter().map(job).collect()
         };
         let parts: Vec<Vec<Job>> = parts.iter().map(jobs).collect();
-        let mut weights: Vec<Weights> = vec![vec![Vec::new(); lengths.len()]; samples.len()];
+        let mut weights = vec![Weights::absent(lengths.len()); samples.len()];
         Estimate::in_parts(network, &features, &parts, device, |estimate| {
             for (all, part) in weights.iter_mut().zip(estimate.weights()) {
-                let written = part.into_iter().enumerate().filter(|(_, values)| !values.is_empty());
-                written.for_each(|(index, values)| all[index] = values);
+                all.take_over(part);
             }
         });
         weights
@@ -130,8 +126,8 @@ pub(super) fn draw(
         weights = estimate(&samples, time, sampling.quality);
         if sampling.guidance != 0.0 {
             let unasked = estimate(&samples, time, None);
-            let unasked = unasked.iter().flatten().flatten();
-            for (weight, unasked) in weights.iter_mut().flatten().flatten().zip(unasked) {
+            let unasked = unasked.iter().flat_map(Weights::values);
+            for (weight, unasked) in weights.iter_mut().flat_map(Weights::values_mut).zip(unasked) {
                 *weight += sampling.guidance * (*weight - unasked);
             }
         }
@@ -140,12 +136,14 @@ pub(super) fn draw(
         }
         for ((sample, weights), random) in samples.iter_mut().zip(&mut weights).zip(&mut streams) {
             if step == 0 {
-                let noise = |&length: &usize| (0..length).map(|_| normal(random)).collect();
+                let noise =
+                    |&length: &usize| -> Vec<f32> { (0..length).map(|_| normal(random)).collect() };
                 sample.noisy = lengths.iter().map(noise).collect();
             }
             let mut estimate = whole(parts, weights, PatchPlan::standardise);
             let (trust, signal) = (diffusion.trust(time), diffusion.process.signal(time));
-            for (estimate, noisy) in estimate.iter_mut().zip(&sample.noisy) {
+            for (id, estimate) in estimate.tensors_mut() {
+                let noisy = sample.noisy.get(id).unwrap_or_default();
                 for (value, noisy) in estimate.iter_mut().zip(noisy) {
                     *value += trust * (noisy - signal * *value);
                 }
@@ -187,8 +185,9 @@ impl Sample {
                 (log_ratio(time) - log_ratio(*earlier), log_ratio(next) - log_ratio(time));
             if last.is_finite() && last > 0.0 { now / (2.0 * last) } else { 0.0 }
         });
-        for (index, (noisy, estimate)) in self.noisy.iter_mut().zip(&estimate).enumerate() {
-            let before = before.map(|(_, before)| &before[index]);
+        for (id, noisy) in self.noisy.tensors_mut() {
+            let Some(estimate) = estimate.get(id) else { continue };
+            let before = before.and_then(|(_, before)| before.get(id));
             for (position, (noisy, &value)) in noisy.iter_mut().zip(estimate).enumerate() {
                 let slope = before.map_or(0.0, |before| value - before[position]);
                 *noisy = shrink * *noisy + gain * (value + further * slope);
@@ -212,12 +211,9 @@ fn lengths(parts: &[PatchPlan]) -> Vec<usize> {
 fn whole(
     parts: &[PatchPlan],
     weights: &Weights,
-    of: impl Fn(&PatchPlan, &[Vec<f32>]) -> Weights,
+    of: impl Fn(&PatchPlan, &Weights) -> Weights,
 ) -> Weights {
-    let mut all = vec![Vec::new(); weights.len()];
-    for plan in parts {
-        let part = of(plan, weights).into_iter().enumerate();
-        part.filter(|(_, values)| !values.is_empty()).for_each(|(index, of)| all[index] = of);
-    }
+    let mut all = Weights::absent(weights.len());
+    parts.iter().for_each(|plan| all.take_over(of(plan, weights)));
     all
 }

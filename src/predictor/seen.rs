@@ -1,8 +1,9 @@
 //! What a predictor was trained on, as sketches beside its two files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{
+    FileError,
     data::{Dataset, Sketch},
     onnx::atomic,
 };
@@ -30,7 +31,7 @@ impl Seen {
             let path = folder.join(name);
             let bytes = match std::fs::read(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                bytes => bytes.map_err(io(&path))?,
+                bytes => bytes.map_err(FileError::at(&path))?,
             };
             let problem = |error: crate::data::NoSketch| PredictorError::Checkpoint {
                 path: path.clone(),
@@ -46,7 +47,8 @@ impl Seen {
         for (name, sketch) in [(GRAPHS, &self.graphs), (IMAGES, &self.images)] {
             if let Some(sketch) = sketch {
                 let path = folder.join(name);
-                atomic::write(&path, |out| out.write_all(&sketch.to_bytes())).map_err(io(&path))?;
+                atomic::write(&path, |out| out.write_all(&sketch.to_bytes()))
+                    .map_err(FileError::at(&path))?;
             }
         }
         Ok(())
@@ -86,9 +88,4 @@ impl Seen {
     pub fn images_of(data: &Dataset) -> Sketch {
         (0..data.len()).map(|index| data.image_hash(index)).collect()
     }
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> PredictorError + use<> {
-    let path: PathBuf = path.to_owned();
-    move |source| PredictorError::Io { path, source }
 }

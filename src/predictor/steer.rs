@@ -13,14 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
-    graph::{Architecture, Parameter, Role},
-    kernels::{
-        cross_entropy,
-        elementwise::{accumulate, dot},
-        orthogonalise,
-    },
+    graph::{Architecture, Parameter, Role, Weights},
+    kernels::{cross_entropy, elementwise::accumulate},
     observer::{Observer, Silent},
     ops::{Registry, resolve_with_input},
+    optimise::{Muon, linear},
 };
 
 use super::{Prediction, Predictor, PredictorError, ValueSource};
@@ -74,11 +71,8 @@ impl Steering {
     }
 }
 
-const MOMENTUM: f32 = 0.6;
 /// The golden ratio, without its one.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
-/// Step of values outside matrices beside the rate.
-const VECTORS: f32 = 0.1;
 /// By how much, in nats, a step may leave the images less likely than those of the start were. What is
 /// lost in a step too long by a little is won back; what is lost in one that destroys the function is not.
 const TOLERANCE: f32 = 2.5;
@@ -95,7 +89,7 @@ impl Predictor {
     pub fn steer(
         &self,
         architecture: &Architecture,
-        registry: &'static Registry,
+        registry: &Arc<Registry>,
         samples: &mut [Prediction],
         support: &Support,
         [seed, first]: [u64; 2],
@@ -185,8 +179,7 @@ impl Course<'_> {
         mut random: ChaCha8Rng,
     ) -> Result<usize, PredictorError> {
         let Steering { steps, batch, .. } = self.steering;
-        let mut momenta: Vec<Vec<f32>> =
-            prediction.weights.iter().map(|weights| vec![0.0; weights.len()]).collect();
+        let mut momenta = prediction.weights.map(|_, weights| vec![0.0; weights.len()]);
         let mut before = None;
         let mut worst = f32::INFINITY;
         let mut kept = 0;
@@ -198,12 +191,12 @@ impl Course<'_> {
             if step == 0 {
                 worst = loss + TOLERANCE;
             }
-            if loss > worst || gradient.iter().flatten().any(|value| !value.is_finite()) {
+            if loss > worst || gradient.values().any(|value| !value.is_finite()) {
                 if let Some(weights) = before.take() {
                     prediction.weights = weights;
                     kept -= 1;
                 }
-                momenta.iter_mut().for_each(|momentum| momentum.fill(0.0));
+                momenta.values_mut().for_each(|momentum| *momentum = 0.0);
                 rate /= 2.0;
                 continue;
             }
@@ -212,14 +205,18 @@ impl Course<'_> {
             }
             before = Some(prediction.weights.clone());
             kept += 1;
-            let rate = rate * (1.0 - step as f32 / steps as f32);
-            for (index, gradient) in gradient.iter().enumerate() {
-                let parameter = &self.architecture.parameters[index];
-                let weights = &mut prediction.weights[index];
-                if prediction.labels[index] == ValueSource::Predicted
+            let muon = Muon { rate: rate * linear(step as f32 / steps as f32) };
+            for (id, gradient) in gradient.tensors() {
+                let parameter = &self.architecture.parameters[id.0];
+                if prediction.labels[id.0] == ValueSource::Predicted
+                    && let Some(weights) = prediction.weights.get_mut(id)
+                    && let Some(momentum) = momenta.get_mut(id)
                     && gradient.len() == weights.len()
                 {
-                    descend(parameter, weights, gradient, &mut momenta[index], rate);
+                    match matrix(parameter) {
+                        Some(size) => muon.step_matrices(weights, momentum, gradient, size),
+                        None => muon.step_vector(weights, momentum, gradient),
+                    }
                 }
             }
         }
@@ -229,11 +226,10 @@ impl Course<'_> {
     /// The mean cross-entropy and its gradient by parameter, a few images at a time.
     fn gradient(
         &self,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         images: &[f32],
         labels: &[u16],
-    ) -> Result<(f32, Vec<Vec<f32>>), PredictorError> {
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    ) -> Result<(f32, Weights), PredictorError> {
         let [channels, height, width] = self.shape;
         let length = channels * height * width;
         let part = |scratch: &mut Scratch, (images, own): (&[f32], &[u16])| {
@@ -242,7 +238,7 @@ impl Course<'_> {
             let rows = if self.calibration.is_empty() { 0..batch } else { own.len()..batch };
             let share = own.len() as f32 / labels.len() as f32;
             let result = self.runner.gradients(
-                &references,
+                weights,
                 Images { batch, channels, height, width, data: &data },
                 &NormStatistics::Measured { rows },
                 &mut |logits, gradient| {
@@ -259,7 +255,7 @@ impl Course<'_> {
         let parts: Vec<_> =
             images.chunks(self.pass * length).zip(labels.chunks(self.pass)).collect();
         let part = |it| self.scratches.with(|scratch| part(scratch, it));
-        let parts: Vec<(f32, Vec<Vec<f32>>)> = match self.runner.is_lowered() {
+        let parts: Vec<(f32, Weights)> = match self.runner.is_lowered() {
             true => parts.into_par_iter().map(part).collect::<Result<_, _>>()?,
             false => parts.into_iter().map(part).collect::<Result<_, _>>()?,
         };
@@ -267,38 +263,11 @@ impl Course<'_> {
         let (mut loss, mut sum) = parts.next().unwrap_or_default();
         for (share, part) in parts {
             loss += share;
-            sum.iter_mut().zip(&part).for_each(|(sum, part)| accumulate(part, sum));
-        }
-        Ok((loss, sum))
-    }
-}
-
-/// One step of one parameter.
-fn descend(
-    parameter: &Parameter,
-    weights: &mut [f32],
-    gradient: &[f32],
-    momentum: &mut [f32],
-    rate: f32,
-) {
-    for (momentum, gradient) in momentum.iter_mut().zip(gradient) {
-        *momentum = MOMENTUM * *momentum + gradient;
-    }
-    let ahead = momentum.iter().zip(gradient);
-    let mut update: Vec<f32> = ahead.map(|(ahead, own)| own + MOMENTUM * ahead).collect();
-    match matrix(parameter) {
-        Some([length, columns]) => {
-            update.chunks_mut(length).for_each(|matrix| orthogonalise(matrix, columns));
-            let (norm, own) = (dot(&update, &update).sqrt(), dot(weights, weights).sqrt());
-            let factor = if norm > 0.0 { rate * own / norm } else { 0.0 };
-            weights.iter_mut().zip(&update).for_each(|(weight, step)| *weight -= factor * step);
-        }
-        None => {
-            for (weight, step) in weights.iter_mut().zip(&update) {
-                let sign = if *step == 0.0 { 0.0 } else { step.signum() };
-                *weight -= VECTORS * rate * sign;
+            for (id, sum) in sum.tensors_mut() {
+                accumulate(part.get(id).unwrap_or_default(), sum);
             }
         }
+        Ok((loss, sum))
     }
 }
 

@@ -35,6 +35,7 @@ pub const TIED: f64 = 1.0 / 6.0;
 /// How scores become one ranking.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Aggregate {
     /// One criterion after the other, until few pairs are tied; see [`AUTO`].
     InOrder(Vec<Criterion>),

@@ -1,10 +1,14 @@
 //! Scores for many graphs: on several threads, one graph at a time each, from a cache where it can.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
-use crate::{graph::Architecture, ops::Registry};
+use crate::{FileError, graph::Architecture, ops::Registry};
 
-use super::{Cache, CacheError, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
+use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
 
 /// Some scores, and what they probe graphs with.
 pub struct Judge {
@@ -27,8 +31,8 @@ impl Judge {
     pub fn judge(
         &self,
         architecture: &Architecture,
-        registry: &'static Registry,
-    ) -> Result<Record, CacheError> {
+        registry: &Arc<Registry>,
+    ) -> Result<Record, FileError> {
         let start = Instant::now();
         let live = Live::of(architecture, registry);
         let prints = fingerprint(architecture, &live);

@@ -4,6 +4,8 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap;
+
 /// Resamples of an interval.
 const RESAMPLES: usize = 300;
 
@@ -35,27 +37,17 @@ impl Agreement {
     /// of a list gets those of the largest values in `list`: the scores, or what orders equal ones.
     pub fn of(scores: &[f64], list: &[f64], accuracies: &[f64], random: &mut impl Rng) -> Self {
         let top = top_tenth(accuracies);
-        let pick = |values: &[f64], of: &[usize]| of.iter().map(|&at| values[at]).collect();
-        let (best_scores, best): (Vec<f64>, Vec<f64>) =
-            (pick(scores, &top), pick(accuracies, &top));
-        let mut resampled: Vec<f64> = Vec::new();
-        if !scores.is_empty() {
-            resampled.extend((0..RESAMPLES).map(|_| {
-                let drawn: Vec<usize> =
-                    scores.iter().map(|_| random.random_range(0..scores.len())).collect();
-                let (x, y): (Vec<f64>, Vec<f64>) = (pick(scores, &drawn), pick(accuracies, &drawn));
-                kendall(&x, &y)
-            }));
-        }
-        resampled.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let at = share * resampled.len().saturating_sub(1) as f64;
-            resampled.get(at.round() as usize).copied().unwrap_or_default()
+        let pick = |values: &[f64], of: &[usize]| -> Vec<f64> {
+            of.iter().map(|&at| values[at]).collect()
         };
+        let (best_scores, best) = (pick(scores, &top), pick(accuracies, &top));
+        let interval = bootstrap::interval(scores.len(), RESAMPLES, random, |drawn| {
+            kendall(&pick(scores, drawn), &pick(accuracies, drawn))
+        });
         Self {
             graphs: scores.len(),
             kendall: kendall(scores, accuracies),
-            interval: [quantile(0.025), quantile(0.975)],
+            interval,
             spearman: spearman(scores, accuracies),
             top_kendall: kendall(&best_scores, &best),
             top_spearman: spearman(&best_scores, &best),

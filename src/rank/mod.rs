@@ -5,23 +5,33 @@
 mod aggregate;
 mod blocks;
 mod clear_path;
-mod fingerprint;
+mod error;
+mod evidence;
+mod features;
 mod judge;
 mod live;
 pub mod metrics;
+mod ranking;
 mod record;
 mod score;
 mod scores;
+mod setup;
 mod spectrum;
+mod structure;
 mod subject;
 
 #[cfg(test)]
 mod tests;
 
 pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
-pub use fingerprint::{Fingerprints, fingerprint};
+pub use error::ScoreError;
+pub use evidence::evidence;
 pub use judge::{Judge, spread};
 pub use live::Live;
-pub use record::{Cache, CacheError, Record};
-pub use score::{Score, ScoreError, scores};
+pub use ranking::{RankedGraph, ranking};
+pub use record::{Cache, Record};
+pub use score::Score;
+pub use scores::scores;
+pub use setup::{ProbeOptions, ScoreSelection, SetupError};
+pub use structure::{Fingerprints, fingerprint};
 pub use subject::{Probe, Subject};

@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::FileError;
 
 /// The scores of one graph, independent of any other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,14 +34,6 @@ pub struct Record {
     pub seconds: f64,
 }
 
-/// A cache that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}")]
-pub struct CacheError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 /// Records in a file, one JSON object a line, appended as soon as they are known. What a killed run
 /// left half written is passed over.
 #[derive(Debug)]
@@ -51,18 +45,18 @@ pub struct Cache {
 
 impl Cache {
     /// Opens or creates a file.
-    pub fn open(path: &Path) -> Result<Self, CacheError> {
-        let refused = |source| CacheError { path: path.to_owned(), source };
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(refused)?;
+            fs::create_dir_all(folder).map_err(FileError::at(path))?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(refused)?;
-        let text = fs::read(path).map_err(refused)?;
+        let file =
+            OpenOptions::new().create(true).append(true).open(path).map_err(FileError::at(path))?;
+        let text = fs::read(path).map_err(FileError::at(path))?;
         let records = text.split(|byte| *byte == b'\n');
         let records = records.filter_map(|line| serde_json::from_slice::<Record>(line).ok());
         let known = records.map(|record| (record.exact.clone(), record)).collect();
         if text.last().is_some_and(|byte| *byte != b'\n') {
-            (&file).write_all(b"\n").map_err(refused)?;
+            (&file).write_all(b"\n").map_err(FileError::at(path))?;
         }
         Ok(Self { path: path.to_owned(), known, file: Mutex::new(file) })
     }
@@ -73,13 +67,13 @@ impl Cache {
     }
 
     /// Keeps a record.
-    pub fn put(&self, record: &Record) -> Result<(), CacheError> {
-        let refused = |source| CacheError { path: self.path.clone(), source };
-        let mut line = serde_json::to_vec(record).map_err(|error| refused(error.into()))?;
+    pub fn put(&self, record: &Record) -> Result<(), FileError> {
+        let mut line =
+            serde_json::to_vec(record).map_err(|error| FileError::at(&self.path)(error.into()))?;
         line.push(b'\n');
         // One write: lines of several threads, or processes, do not mix.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(refused)
+        file.write_all(&line).map_err(FileError::at(&self.path))
     }
 }
 

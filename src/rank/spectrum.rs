@@ -1,5 +1,7 @@
 //! The little linear algebra that scores need, on dense symmetric matrices in double precision.
 
+use nalgebra::DMatrix;
+
 /// A symmetric matrix, row-major.
 #[derive(Clone, Debug)]
 pub(super) struct Symmetric {
@@ -21,103 +23,21 @@ impl Symmetric {
         Self { size, values }
     }
 
-    /// Eigenvalues in ascending order: Householder's tridiagonal form, then implicit QL. Those that
-    /// do not converge in 60 sweeps, which finite matrices do, are as they then are.
-    pub fn eigenvalues(mut self) -> Vec<f64> {
-        let (mut diagonal, mut beside) = self.tridiagonal();
-        ql(&mut diagonal, &mut beside);
-        diagonal.sort_by(f64::total_cmp);
-        diagonal
+    /// Eigenvalues in ascending order; of a matrix with values that are not finite, as many NaN.
+    pub fn eigenvalues(self) -> Vec<f64> {
+        let Self { size, values } = self;
+        if size == 0 || !values.iter().all(|value| value.is_finite()) {
+            return vec![f64::NAN; size];
+        }
+        let matrix = DMatrix::from_vec(size, size, values);
+        let mut eigenvalues: Vec<f64> = matrix.symmetric_eigenvalues().iter().copied().collect();
+        eigenvalues.sort_by(f64::total_cmp);
+        eigenvalues
     }
 
     /// Logarithm of the determinant's absolute value; −∞ for a singular matrix.
     pub fn log_determinant(self) -> f64 {
         self.eigenvalues().iter().map(|value| value.abs().ln()).sum()
-    }
-
-    fn tridiagonal(&mut self) -> (Vec<f64>, Vec<f64>) {
-        let n = self.size;
-        let a = &mut self.values;
-        let mut beside = vec![0.0; n];
-        for k in 0..n.saturating_sub(2) {
-            // Reflects column k below its subdiagonal onto the subdiagonal.
-            let norm = (k + 1..n).map(|i| a[i * n + k].powi(2)).sum::<f64>().sqrt();
-            let head = a[(k + 1) * n + k];
-            let alpha = if head > 0.0 { -norm } else { norm };
-            let square = norm * norm - head * alpha;
-            beside[k + 1] = alpha;
-            if square <= f64::MIN_POSITIVE {
-                beside[k + 1] = head;
-                continue;
-            }
-            let mut v: Vec<f64> = (0..n).map(|i| if i > k { a[i * n + k] } else { 0.0 }).collect();
-            v[k + 1] -= alpha;
-            let mut p: Vec<f64> = (0..n)
-                .map(|i| {
-                    if i > k {
-                        dot(&a[i * n + k + 1..(i + 1) * n], &v[k + 1..]) / square
-                    } else {
-                        0.0
-                    }
-                })
-                .collect();
-            let half = dot(&v, &p) / (2.0 * square);
-            p.iter_mut().zip(&v).for_each(|(p, v)| *p -= half * v);
-            for i in k + 1..n {
-                for j in k + 1..n {
-                    a[i * n + j] -= v[i] * p[j] + p[i] * v[j];
-                }
-            }
-        }
-        if n > 1 {
-            beside[n - 1] = a[(n - 1) * n + n - 2];
-        }
-        ((0..n).map(|i| a[i * n + i]).collect(), beside)
-    }
-}
-
-/// Eigenvalues of a tridiagonal matrix; `e[i]` stands between `d[i − 1]` and `d[i]`.
-fn ql(d: &mut [f64], e: &mut [f64]) {
-    let n = d.len();
-    e.rotate_left(1.min(n));
-    if let Some(last) = e.last_mut() {
-        *last = 0.0;
-    }
-    for l in 0..n {
-        for _ in 0..60 {
-            let small = |m: usize| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs());
-            let m = (l..n - 1).find(|&m| small(m)).unwrap_or(n - 1);
-            if m == l {
-                break;
-            }
-            let g = (d[l + 1] - d[l]) / (2.0 * e[l]);
-            let r = g.hypot(1.0);
-            let mut g = d[m] - d[l] + e[l] / (g + r.copysign(g));
-            let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
-            let mut whole = true;
-            for i in (l..m).rev() {
-                let (f, b) = (s * e[i], c * e[i]);
-                let r = f.hypot(g);
-                e[i + 1] = r;
-                if r == 0.0 {
-                    d[i + 1] -= p;
-                    e[m] = 0.0;
-                    whole = false;
-                    break;
-                }
-                (s, c) = (f / r, g / r);
-                g = d[i + 1] - p;
-                let r = (d[i] - g) * s + 2.0 * c * b;
-                p = s * r;
-                d[i + 1] = g + p;
-                g = c * r - b;
-            }
-            if whole {
-                d[l] -= p;
-                e[l] = g;
-                e[m] = 0.0;
-            }
-        }
     }
 }
 

@@ -1,22 +1,25 @@
 //! A graph under judgement: what scores share, computed once.
 
-use std::cell::{OnceCell, RefCell};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    evaluate::he_initialisation,
     execute::{Gradients, Images, NormStatistics, Runner, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     kernels::cross_entropy,
     neural::normal,
     ops::{Registry, resolve_with_input},
     predictor::{CalibrationImages, Predictor},
+    weights::he_initialisation,
 };
 
-use super::{Live, ScoreError, scores::az::Features};
+use super::{Live, ScoreError, features::Features};
 
 /// What graphs are probed with.
 #[derive(Debug)]
@@ -41,11 +44,11 @@ pub struct Subject<'a> {
     /// The graph at the size of the probe; at its own where it does not run at that.
     pub architecture: Architecture,
     /// Its operators.
-    pub registry: &'static Registry,
+    pub registry: Arc<Registry>,
     /// What it is probed with.
     pub probe: &'a Probe,
-    /// He initialisation, by parameter.
-    pub weights: Vec<Vec<f32>>,
+    /// He initialisation.
+    pub weights: Weights,
     pub(super) scratch: RefCell<Scratch>,
     /// At the size of the file.
     whole: &'a Architecture,
@@ -53,8 +56,8 @@ pub struct Subject<'a> {
     sharp: OnceCell<Box<Subject<'a>>>,
     runner: OnceCell<Runner>,
     images: OnceCell<Option<CalibrationImages>>,
-    gradients: OnceCell<Vec<Vec<f32>>>,
-    predicted: OnceCell<Vec<Vec<f32>>>,
+    gradients: OnceCell<Weights>,
+    predicted: OnceCell<Weights>,
     features: OnceCell<Features>,
 }
 
@@ -68,11 +71,7 @@ pub(super) fn random(seed: u64, name: &str) -> ChaCha8Rng {
 
 impl<'a> Subject<'a> {
     /// Takes a resolved architecture.
-    pub fn new(
-        architecture: &'a Architecture,
-        registry: &'static Registry,
-        probe: &'a Probe,
-    ) -> Self {
+    pub fn new(architecture: &'a Architecture, registry: &Arc<Registry>, probe: &'a Probe) -> Self {
         let live = Live::of(architecture, registry);
         let weights = he_initialisation(architecture, probe.seed);
         Self::at(architecture, registry, probe, &probe.images, live, weights)
@@ -81,11 +80,11 @@ impl<'a> Subject<'a> {
     /// Reads images of this size.
     fn at(
         whole: &'a Architecture,
-        registry: &'static Registry,
+        registry: &Arc<Registry>,
         probe: &'a Probe,
         given: &'a CalibrationImages,
         live: Live,
-        weights: Vec<Vec<f32>>,
+        weights: Weights,
     ) -> Self {
         let [_, _, height, width] = given.shape;
         let mut sized = whole.clone();
@@ -100,7 +99,7 @@ impl<'a> Subject<'a> {
             live,
             weights,
             architecture: sized,
-            registry,
+            registry: Arc::clone(registry),
             probe,
             scratch: RefCell::default(),
             whole,
@@ -119,13 +118,13 @@ impl<'a> Subject<'a> {
         self.sharp.get_or_init(|| {
             let (live, weights) = (self.live.clone(), self.weights.clone());
             let given = &self.probe.sharp_images;
-            Box::new(Self::at(self.whole, self.registry, self.probe, given, live, weights))
+            Box::new(Self::at(self.whole, &self.registry, self.probe, given, live, weights))
         })
     }
 
     /// The whole network.
     pub(super) fn runner(&self) -> &Runner {
-        self.runner.get_or_init(|| Runner::new(&self.architecture, self.registry))
+        self.runner.get_or_init(|| Runner::new(&self.architecture, &self.registry))
     }
 
     /// Channels, height and width of what the graph reads.
@@ -201,12 +200,12 @@ impl<'a> Subject<'a> {
     pub(super) fn forward(
         &self,
         runner: &Runner,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         images: Images,
     ) -> Result<Vec<f32>, ScoreError> {
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let scratch = &mut self.scratch.borrow_mut();
-        Ok(runner.logits(&slices(weights), images, &all, scratch)?)
+        Ok(runner.logits(weights, images, &all, scratch)?)
     }
 
     /// What every non-linearity returns at random weights.
@@ -217,32 +216,30 @@ impl<'a> Subject<'a> {
     ) -> Result<(), ScoreError> {
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let scratch = &mut self.scratch.borrow_mut();
-        let weights = slices(&self.weights);
-        Ok(self.runner().activations(&weights, images, &all, visit, scratch)?)
+        Ok(self.runner().activations(&self.weights, images, &all, visit, scratch)?)
     }
 
     /// Value and gradients of a function of the logits, batch normalisations on the statistics of
     /// the batch.
     pub(super) fn differentiate(
         &self,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         images: Images,
         loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
         image_gradient: bool,
     ) -> Result<(f32, Gradients), ScoreError> {
         let all = NormStatistics::Measured { rows: 0..images.batch };
-        let (runner, weights) = (self.runner(), slices(weights));
         let scratch = &mut self.scratch.borrow_mut();
-        Ok(runner.gradients(&weights, images, &all, loss, image_gradient, scratch)?)
+        Ok(self.runner().gradients(weights, images, &all, loss, image_gradient, scratch)?)
     }
 
-    /// The cross-entropy and its gradient by parameter.
+    /// The cross-entropy and its gradient.
     pub(super) fn cross_entropy(
         &self,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         images: Images,
         labels: &[u16],
-    ) -> Result<(f32, Vec<Vec<f32>>), ScoreError> {
+    ) -> Result<(f32, Weights), ScoreError> {
         let classes = self.classes()?;
         let loss = &mut |logits: &[f32], seeds: &mut [f32]| {
             cross_entropy(logits, labels, 0.0, seeds, classes).loss
@@ -251,43 +248,42 @@ impl<'a> Subject<'a> {
         Ok((value, gradients.parameters))
     }
 
-    /// Gradient of the cross-entropy of the probe at random weights, by parameter.
-    pub(super) fn backward(&self) -> Result<&[Vec<f32>], ScoreError> {
+    /// Gradient of the cross-entropy of the probe at random weights.
+    pub(super) fn backward(&self) -> Result<&Weights, ScoreError> {
         if self.gradients.get().is_none() {
             let (_, gradients) =
                 self.cross_entropy(&self.weights, self.images()?, &self.labels()?)?;
             let _ = self.gradients.set(gradients);
         }
-        Ok(self.gradients.get().map(Vec::as_slice).unwrap_or_default())
+        self.gradients.get().ok_or(ScoreError::NotFinite)
     }
 
-    /// What AZ-NAS looks at.
-    pub(super) fn features(&self) -> Result<&Features, ScoreError> {
+    /// What AZ-NAS looks at, computed once.
+    pub(super) fn features(
+        &self,
+        compute: fn(&Self) -> Result<Features, ScoreError>,
+    ) -> Result<&Features, ScoreError> {
         if self.features.get().is_none() {
-            let _ = self.features.set(Features::of(self)?);
+            let _ = self.features.set(compute(self)?);
         }
         self.features.get().ok_or(ScoreError::NotFinite)
     }
 
-    /// What the predictor writes, by parameter.
-    pub(super) fn predicted(&self) -> Result<&[Vec<f32>], ScoreError> {
+    /// What the predictor writes.
+    pub(super) fn predicted(&self) -> Result<&Weights, ScoreError> {
         if self.predicted.get().is_none() {
             let predictor = self.probe.predictor.as_ref().ok_or(ScoreError::NeedsPredictor)?;
-            let prediction = predictor.predict(&self.architecture, self.registry, |_| false)?;
-            let mut weights = prediction.weights;
-            let missing = self.architecture.parameters.iter().zip(&weights).any(|(it, values)| {
-                values.is_empty() && !it.slots.is_empty() && it.len() != Some(0)
+            let prediction = predictor.predict(&self.architecture, &self.registry, |_| false)?;
+            let weights = prediction.weights;
+            let parameters = &self.architecture.parameters;
+            let missing = parameters.iter().zip(weights.by_parameter()).any(|(it, values)| {
+                values.is_none() && !it.slots.is_empty() && it.len() != Some(0)
             });
             if missing {
                 return Err(ScoreError::Unfit("not every weight is predicted".to_owned()));
             }
-            weights.iter_mut().for_each(Vec::shrink_to_fit);
             let _ = self.predicted.set(weights);
         }
-        Ok(self.predicted.get().map(Vec::as_slice).unwrap_or_default())
+        self.predicted.get().ok_or(ScoreError::NotFinite)
     }
-}
-
-fn slices(weights: &[Vec<f32>]) -> Vec<&[f32]> {
-    weights.iter().map(Vec::as_slice).collect()
 }

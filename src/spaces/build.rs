@@ -4,43 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::encode;
-
-/// One attribute of a node.
-#[derive(Clone, Debug)]
-pub(super) enum Attribute {
-    Int(i64),
-    Float(f32),
-    String(&'static str),
-    Ints(Vec<i64>),
-}
-
-/// One operator.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub name: String,
-    pub op_type: &'static str,
-    pub inputs: Vec<String>,
-    pub outputs: Vec<String>,
-    pub attributes: Vec<(&'static str, Attribute)>,
-}
-
-/// A tensor to be learned, listed as a graph input.
-#[derive(Clone, Debug)]
-pub(super) struct Parameter {
-    pub name: String,
-    pub shape: Vec<usize>,
-}
-
-/// What [`encode::model`] writes. The input is `input`, the output `logits`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Graph {
-    pub name: String,
-    pub input: Vec<usize>,
-    pub classes: usize,
-    pub nodes: Vec<Node>,
-    pub parameters: Vec<Parameter>,
-}
+use super::{
+    encode,
+    graph::{Attribute, Graph, Node, Parameter},
+};
 
 /// An intermediate result `[N, channels, height, width]`, or `[N, channels]` after flattening.
 #[derive(Clone, Debug)]
@@ -79,6 +46,7 @@ pub struct Conv {
 /// Pooling windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Pool {
     /// The largest value.
     Max,
@@ -89,6 +57,7 @@ pub enum Pool {
 /// Elementwise non-linearities, named as in a space's TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Activation {
     /// `Relu`
     Relu,

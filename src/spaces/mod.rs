@@ -8,6 +8,7 @@ mod cell;
 mod derive;
 mod draw;
 mod encode;
+mod graph;
 mod named;
 mod plan;
 mod sample;
@@ -17,7 +18,7 @@ mod tables;
 mod tokens;
 
 pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
-pub use named::{NAMED, Named, Published, plain_cnn, residual_network, table as named_table};
+pub use named::{NAMED, Named, Published, plain_cnn, residual_network};
 pub use plan::{Down, Family, Head, Norm};
 pub use sample::{SampledGraph, Style};
 pub use space::{Bounds, FamilyRule, Space, SpaceError, Stem, Widths};

@@ -11,6 +11,7 @@ use super::{
 /// What the stages of a network are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Family {
     /// Chains of convolution, normalisation, activation.
     Plain,
@@ -74,6 +75,7 @@ impl Family {
 /// Normalisation of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Norm {
     /// `BatchNormalization`
     Batch,
@@ -100,6 +102,7 @@ pub enum Down {
 /// What follows the last stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Head {
     /// Global average pool and a linear map.
     Linear,

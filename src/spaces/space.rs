@@ -28,16 +28,17 @@ const LIMIT: usize = 4096;
 
 /// Why a space cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpaceError {
     /// Neither an embedded space nor a file.
-    #[error("search space '{name}' is neither one of {known} nor a readable file: {source}")]
+    #[error("search space '{name}' is neither one of {known} nor a readable file: {problem}")]
     Missing {
         /// What was asked for.
         name: String,
         /// Names of the embedded spaces.
         known: String,
         /// Why the file could not be read.
-        source: std::io::Error,
+        problem: std::io::Error,
     },
     /// Not the TOML of a space.
     #[error("search space '{name}': {problem}")]
@@ -338,9 +339,9 @@ fn text(name: &str) -> Result<Cow<'static, str>, SpaceError> {
     if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
         return Ok(Cow::Borrowed(text));
     }
-    fs::read_to_string(PathBuf::from(name)).map(Cow::Owned).map_err(|source| {
+    fs::read_to_string(PathBuf::from(name)).map(Cow::Owned).map_err(|problem| {
         let known = EMBEDDED.map(|(known, _)| format!("'{known}'")).join(", ");
-        SpaceError::Missing { name: name.to_owned(), known, source }
+        SpaceError::Missing { name: name.to_owned(), known, problem }
     })
 }
 

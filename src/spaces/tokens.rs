@@ -2,7 +2,8 @@
 //! spelled as PyTorch's exporter spells them.
 
 use super::{
-    build::{Activation, Attribute, GraphBuilder, Value},
+    build::{Activation, GraphBuilder, Value},
+    graph::Attribute,
     plan::{Attention, Projection, Scale},
 };
 

@@ -5,16 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use rand::{
-    Rng, SeedableRng,
-    seq::{IndexedRandom, SliceRandom},
-};
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    ops::registry,
     predictor::Condition,
-    zoo::{Groups, Origin, Record, Zoo},
+    zoo::{Origin, Record, Zoo},
 };
 
 use super::{
@@ -58,7 +54,7 @@ impl Checkpoints {
                 continue;
             };
             if let Entry::Vacant(vacant) = graphs.entry(record.fingerprint) {
-                let (model, architecture) = zoo.graph(record)?;
+                let (model, architecture) = zoo.graph(record, &reader.registry)?;
                 let graph = PreparedGraph::resolved(model.name(), architecture, size, reader)?;
                 vacant.insert(Arc::new(graph));
             }
@@ -104,13 +100,7 @@ impl Checkpoints {
         random: &mut ChaCha8Rng,
     ) -> Result<Task, TrainError> {
         let graph = &self.graphs[&record.fingerprint];
-        let mut weights = self.zoo.weights(record, &graph.architecture)?;
-        if self.config.scrambled {
-            let groups = Groups::of(&graph.architecture, registry());
-            let mut permutations = groups.identity();
-            permutations.iter_mut().for_each(|permutation| permutation.shuffle(random));
-            weights = groups.permute(&weights, &permutations)?;
-        }
+        let weights = self.zoo.weights(record, &graph.architecture)?;
         let told = random.random::<f32>() >= self.config.quality_dropout;
         let quality =
             record.validation.as_ref().filter(|_| told).map(|it| self.quality(it.accuracy));

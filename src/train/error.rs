@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use crate::{
-    corpus::CorpusError, data::DataError, execute::ExecuteError, graph::ReadError, onnx::OnnxError,
-    ops::ResolveError, predictor::PredictorError, spaces::SpaceError, zoo::ZooError,
+    FileError, corpus::CorpusError, data::DataError, encoder::OtherFeatures, execute::ExecuteError,
+    graph::ReadError, onnx::OnnxError, ops::ResolveError, predictor::PredictorError,
+    spaces::SpaceError, zoo::ZooError,
 };
 
 /// Why a training run could not start or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The configuration.
     #[error("{}: {problem}", path.display())]
@@ -27,16 +29,14 @@ pub enum TrainError {
         problem: String,
     },
     /// A file that could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The data set does not fit the search space.
     #[error("{0}")]
     Mismatch(String),
+    /// Node features that are missing.
+    #[error(transparent)]
+    Features(#[from] OtherFeatures),
     /// The data set.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -1,4 +1,4 @@
-//! Graphs drawn from a search space and made ready to train on.
+//! Graphs made ready to train on.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,16 +12,15 @@ use crate::{
     onnx::Model,
     ops::{Registry, Vocabulary, resolve, resolve_with_input},
     patches::{Mirror, PatchPlan, Sources},
-    spaces::{SampledGraph, Space},
 };
 
-use super::TrainError;
+use super::{GraphSource, TrainError};
 
 /// What graphs are read with.
 #[derive(Clone, Debug)]
 pub struct GraphReader {
     /// Operators.
-    pub registry: &'static Registry,
+    pub registry: Arc<Registry>,
     /// Operators as the predictor numbers them.
     pub vocabulary: Vocabulary,
     /// What gives further features of nodes.
@@ -34,18 +33,18 @@ pub struct GraphReader {
 
 impl GraphReader {
     fn features(&self, architecture: &Architecture) -> NodeFeatures {
-        let features = NodeFeatures::read(architecture, self.registry, &self.vocabulary);
+        let features = NodeFeatures::read(architecture, &self.registry, &self.vocabulary);
         match &self.node_encoder {
             None => features,
-            Some(encoder) => features.with_further(architecture, self.registry, &**encoder),
+            Some(encoder) => features.with_further(architecture, &self.registry, &**encoder),
         }
     }
 }
 
-/// A sampled graph at one image size.
+/// A graph at one image size.
 #[derive(Debug)]
 pub struct PreparedGraph {
-    /// Name given by the space.
+    /// That of the model.
     pub name: String,
     /// That of the architecture at the size of images that it was drawn for.
     pub fingerprint: u64,
@@ -62,20 +61,10 @@ pub struct PreparedGraph {
 }
 
 impl PreparedGraph {
-    /// Reads a sampled graph for square images of the given size.
-    pub fn new(
-        graph: &SampledGraph,
-        size: usize,
-        reader: &GraphReader,
-    ) -> Result<Self, TrainError> {
-        let model = Model::from_bytes(&graph.name, graph.onnx.clone())?;
-        Self::of(&model, size, reader)
-    }
-
     /// Reads a model for square images of the given size.
     pub fn of(model: &Model, size: usize, reader: &GraphReader) -> Result<Self, TrainError> {
         let mut architecture = Architecture::from_model(model)?;
-        resolve(&mut architecture, reader.registry)?;
+        resolve(&mut architecture, &reader.registry)?;
         Self::resolved(model.name(), architecture, size, reader)
     }
 
@@ -86,7 +75,7 @@ impl PreparedGraph {
         size: usize,
         reader: &GraphReader,
     ) -> Result<Self, TrainError> {
-        let registry = reader.registry;
+        let registry = &reader.registry;
         let fingerprint = architecture.fingerprint();
         let mut shape = architecture
             .inputs
@@ -115,10 +104,10 @@ impl PreparedGraph {
     }
 }
 
-/// A lazily drawn, shared pool of graphs of one space.
+/// A shared pool of graphs of one source, which are made ready when they are asked for.
 #[derive(Debug)]
 pub struct GraphPool {
-    space: Space,
+    source: GraphSource,
     reader: GraphReader,
     held_out: HashSet<u64>,
     ready: Mutex<Ready>,
@@ -133,8 +122,13 @@ struct Ready {
 
 impl GraphPool {
     /// A pool that never yields a graph whose fingerprint is held out.
-    pub fn new(space: Space, reader: GraphReader, held_out: HashSet<u64>) -> Self {
-        Self { space, reader, held_out, ready: Mutex::default() }
+    pub fn new(source: GraphSource, reader: GraphReader, held_out: HashSet<u64>) -> Self {
+        Self { source, reader, held_out, ready: Mutex::default() }
+    }
+
+    /// See [`GraphSource::count`].
+    pub fn count(&self, wanted: usize) -> usize {
+        self.source.count(wanted)
     }
 
     /// The graph of a seed at an image size; `None` if the graph is held out or cannot run at that
@@ -150,21 +144,21 @@ impl GraphPool {
         if let Some(ready) = lock().graphs.get(&seed) {
             return Ok(ready.clone());
         }
-        let graph = self.space.sample(seed)?;
-        let prepared = match PreparedGraph::new(&graph, size, &self.reader) {
+        let model = self.source.graph(seed)?;
+        let prepared = match PreparedGraph::of(&model, size, &self.reader) {
             Ok(prepared) if self.held_out.contains(&prepared.fingerprint) => None,
             Ok(prepared) => Some(Arc::new(prepared)),
             // A head that flattens its images fits one image size only.
-            Err(TrainError::Resolve(_)) if self.native_size(&graph) != Some(size) => None,
+            Err(TrainError::Resolve(_)) if native_size(&model) != Some(size) => None,
             Err(error) => return Err(error),
         };
         lock().graphs.insert(seed, prepared.clone());
         Ok(prepared)
     }
+}
 
-    fn native_size(&self, graph: &SampledGraph) -> Option<usize> {
-        let model = Model::from_bytes(&graph.name, graph.onnx.clone()).ok()?;
-        let architecture = Architecture::from_model(&model).ok()?;
-        architecture.inputs.first()?.shape.as_ref()?.get(2).copied()
-    }
+/// Height of the images that a graph was made for.
+fn native_size(model: &Model) -> Option<usize> {
+    let architecture = Architecture::from_model(model).ok()?;
+    architecture.inputs.first()?.shape.as_ref()?.get(2).copied()
 }

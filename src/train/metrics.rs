@@ -8,6 +8,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::FileError;
+
 use super::TrainError;
 
 /// One line of `metrics.jsonl`.
@@ -68,7 +70,7 @@ impl MetricsLog {
             .create(true)
             .append(true)
             .open(&path)
-            .map_err(|source| TrainError::Io { path: path.clone(), source })?;
+            .map_err(FileError::at(&path))?;
         Ok(Self { path, file })
     }
 
@@ -77,6 +79,7 @@ impl MetricsLog {
         serde_json::to_string(metric)
             .map_err(std::io::Error::from)
             .and_then(|line| writeln!(self.file, "{line}"))
-            .map_err(|source| TrainError::Io { path: self.path.clone(), source })
+            .map_err(FileError::at(&self.path))?;
+        Ok(())
     }
 }

@@ -4,8 +4,9 @@
 use rayon::prelude::*;
 
 use crate::{
-    kernels::{elementwise::dot, vectorised},
+    kernels::elementwise::dot,
     neural::Entry,
+    optimise::{Adam, clip, cosine, warm_up},
 };
 
 use super::OptimiserConfig;
@@ -25,8 +26,6 @@ pub struct AdamW {
     pub updates: u64,
 }
 
-const BETA: [f32; 2] = [0.9, 0.999];
-const EPSILON: f32 = 1e-8;
 /// Values that one core updates at a time. Fixed, so that sums do not depend on the cores.
 const CHUNK: usize = 1 << 14;
 
@@ -60,8 +59,7 @@ impl AdamW {
             return None;
         }
         self.updates += 1;
-        let shrink = if norm > config.clip { config.clip / norm } else { 1.0 };
-        let correction = BETA.map(|beta| 1.0 - beta.powi(self.updates.min(i32::MAX as u64) as i32));
+        let scale = clip(norm, config.clip);
         // Early averages would remember the random start for too long.
         let ema = config.ema.min((1.0 + self.updates as f32) / (10.0 + self.updates as f32));
         let zeros = [0.0; CHUNK];
@@ -75,8 +73,8 @@ impl AdamW {
             let images = entry.name == "calibration";
             let rate = if images { rate * config.calibration_rate } else { rate };
             let matrix = entry.shape.len() == 2;
-            let decay = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
-            let coefficients = Coefficients { shrink, correction, rate, decay, forget: 1.0 - ema };
+            let keep = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
+            let adam = Adam::at(self.updates, rate, scale).keeping(keep);
             self.values[range.clone()]
                 .par_chunks_mut(CHUNK)
                 .zip(self.average[range.clone()].par_chunks_mut(CHUNK))
@@ -88,52 +86,23 @@ impl AdamW {
                         Some(rest) if !rest.is_empty() => rest,
                         _ => &zeros,
                     };
-                    descend(values, average, first, second, gradient, coefficients);
+                    adam.step(values, first, second, gradient);
+                    for (average, value) in average.iter_mut().zip(&*values) {
+                        *average += (1.0 - ema) * (value - *average);
+                    }
                 });
         }
         Some(norm)
     }
 }
 
-/// Numbers of one update that all values of a tensor share.
-#[derive(Clone, Copy)]
-struct Coefficients {
-    shrink: f32,
-    correction: [f32; 2],
-    rate: f32,
-    decay: f32,
-    forget: f32,
-}
-
-vectorised! {
-    fn descend(
-        values: &mut [f32],
-        average: &mut [f32],
-        first: &mut [f32],
-        second: &mut [f32],
-        gradient: &[f32],
-        by: Coefficients,
-    ) {
-        let state = values.iter_mut().zip(average).zip(first).zip(second).zip(gradient);
-        for ((((value, average), first), second), &gradient) in state {
-            let gradient = gradient * by.shrink;
-            *first += (1.0 - BETA[0]) * (gradient - *first);
-            *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
-            let spread = (*second / by.correction[1]).sqrt() + EPSILON;
-            *value = *value * by.decay - by.rate * (*first / by.correction[0]) / spread;
-            *average += by.forget * (*value - *average);
-        }
-    }
-}
-
 /// Learning rate at a step: linear warm-up, then cosine to zero.
 pub fn schedule(step: u64, steps: u64, config: &OptimiserConfig) -> f32 {
     if step < config.warmup {
-        return config.learning_rate * (step + 1) as f32 / config.warmup as f32;
+        return warm_up(config.learning_rate, step, config.warmup);
     }
     let span = steps.saturating_sub(config.warmup).max(1) as f32;
-    let progress = ((step - config.warmup) as f32 / span).min(1.0);
-    config.learning_rate * 0.5 * (1.0 + (std::f32::consts::PI * progress).cos())
+    config.learning_rate * cosine((step - config.warmup) as f32 / span)
 }
 
 #[cfg(test)]

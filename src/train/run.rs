@@ -16,23 +16,23 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    corpus,
+    FileError,
     data::{Batcher, Dataset, Split},
     encoder::NodeEncoder,
     execute::Scratches,
     memory,
     neural::{self, Entry},
     observer::Observer,
-    ops::{Registry, Vocabulary, registry},
+    ops::{Registry, Vocabulary},
     predictor::{
         Condition, FORMAT_VERSION, InputConfig, Network, Predictor, PredictorConfig, Seen, Start,
         TrainingRecord, bundled, calibration_noise,
     },
-    spaces::Space,
 };
 
 use super::{
-    AdamW, DenoisingConfig, GraphPool, GraphReader, PreparedGraph, Stage, TrainConfig, TrainError,
+    AdamW, DenoisingConfig, GraphPool, GraphReader, GraphSource, PreparedGraph, Stage, TrainConfig,
+    TrainError,
     checkpoints::Checkpoints,
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
@@ -43,10 +43,14 @@ use super::{
 
 /// Folder of the predictor inside that of the run.
 const PREDICTOR: &str = "predictor";
+/// Draws after which no graph is expected to be found any more.
+const ATTEMPTS: usize = 10_000;
 
 /// Where and how a run goes.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
+    /// Operators of the graphs that are trained on.
+    pub registry: Arc<Registry>,
     /// Where the predictor computes, at least one and none of them on autodiff: each step's graphs
     /// are shared out among them. The result does not depend on their number.
     pub devices: Vec<Device>,
@@ -109,15 +113,15 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(config: &'a TrainConfig, options: &'a RunOptions) -> Result<Self, TrainError> {
-        let registry = registry();
+        let registry = &options.registry;
         let vocabulary = Vocabulary::of(registry);
         let encoder = &config.network.encoder;
-        encoder.check(options.node_encoder.as_deref()).map_err(TrainError::Mismatch)?;
-        let space = Space::load(&config.space)?;
-        let [channels, ..] = space.input;
+        encoder.check(options.node_encoder.as_deref())?;
+        let source = GraphSource::open(&config.space, registry)?;
+        let channels = source.channels();
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
         let held_out_images = Dataset::open(&config.data, Split::Val)?.with_channels(channels)?;
-        space.check_classes(data.classes.len(), &config.data).map_err(TrainError::Mismatch)?;
+        source.check_classes(data.classes.len(), &config.data).map_err(TrainError::Mismatch)?;
         let normalisation = data.normalisation();
         let size = config.stages.iter().map(|stage| stage.size).max().unwrap_or(data.height);
         let input =
@@ -140,8 +144,7 @@ impl<'a> Run<'a> {
             },
         };
         let folder = &config.out;
-        std::fs::create_dir_all(folder)
-            .map_err(|source| TrainError::Io { path: folder.clone(), source })?;
+        std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
         let saved = state::load(folder, config)?;
         if saved.is_some() && !options.resume {
             return Err(TrainError::State {
@@ -168,22 +171,22 @@ impl<'a> Run<'a> {
                 (Progress::default(), AdamW::new(values))
             }
         };
-        let held_out = corpus::held_out_with(&space)?;
+        let held_out = source.held_out(registry)?;
         let node_encoder = options.node_encoder.clone();
         let reader = GraphReader {
-            registry,
+            registry: Arc::clone(registry),
             vocabulary,
             node_encoder,
             sources: config.network.sources,
             mirror: mirrors(config),
         };
-        let validation = Validation::new(&space, &reader, &input, &held_out_images)?;
+        let validation = Validation::new(&source, &reader, &input, &held_out_images)?;
         let checkpoints = Checkpoints::open(config, &reader, size)?;
         Ok(Self {
             config,
             options,
             predictor,
-            pool: GraphPool::new(space, reader.clone(), held_out),
+            pool: GraphPool::new(source, reader.clone(), held_out),
             data,
             validation,
             entries,
@@ -294,12 +297,7 @@ impl<'a> Run<'a> {
             .map(|position| {
                 let stream = 1 + number * self.config.meta_batch as u64 + position;
                 let mut random = self.random(stream);
-                let graph = loop {
-                    let seed = random.random_range(0..self.config.graphs as u64);
-                    if let Some(graph) = self.pool.get(seed, stage.size)? {
-                        break graph;
-                    }
-                };
+                let graph = self.graph(stage.size, &mut random)?;
                 let (images, labels) = batcher.batch(self.config.batch, &mut random);
                 let goal = Goal::Classify { images: images.into(), labels: labels.into() };
                 Ok(self.group(graph, &goal, stream, &mut random))
@@ -310,6 +308,24 @@ impl<'a> Run<'a> {
             tasks.extend(checkpoints.tasks(number)?);
         }
         Ok(tasks)
+    }
+
+    /// A graph that may be trained on and runs at that size of images.
+    fn graph(
+        &self,
+        size: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Arc<PreparedGraph>, TrainError> {
+        let count = self.pool.count(self.config.graphs) as u64;
+        for _ in 0..ATTEMPTS {
+            if let Some(graph) = self.pool.get(random.random_range(0..count), size)? {
+                return Ok(graph);
+            }
+        }
+        let space = &self.config.space;
+        Err(TrainError::Mismatch(format!(
+            "no graph of '{space}' may be trained on and runs on images of {size} × {size} pixels"
+        )))
     }
 
     fn random(&self, stream: u64) -> ChaCha8Rng {

@@ -5,12 +5,14 @@ use std::{collections::BTreeSet, path::Path};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::onnx::{
-    atomic,
-    safetensors::{Entry as Stored, write as write_safetensors},
+use crate::{
+    FileError,
+    onnx::{
+        atomic,
+        safetensors::{Entry as Stored, write as write_safetensors},
+    },
+    predictor::Start,
 };
-
-use crate::predictor::Start;
 
 use super::{AdamW, TrainConfig, TrainError};
 
@@ -51,7 +53,7 @@ pub fn save(
     progress: &Progress,
     adam: &AdamW,
 ) -> Result<(), TrainError> {
-    let failed = |source| TrainError::Io { path: folder.join("state.safetensors"), source };
+    let path = folder.join("state.safetensors");
     let stored: Vec<Stored> = VECTORS
         .iter()
         .zip([&adam.average, &adam.first, &adam.second, &adam.values])
@@ -61,14 +63,16 @@ pub fn save(
         })
         .collect();
     let saved = Saved { config: config.clone(), progress: progress.clone(), updates: adam.updates };
-    let json = serde_json::to_vec_pretty(&saved).map_err(|error| failed(error.into()))?;
+    let json =
+        serde_json::to_vec_pretty(&saved).map_err(|error| FileError::at(&path)(error.into()))?;
     // One file, so that vectors and progress cannot disagree after a crash between two writes.
-    atomic::write(&folder.join("state.safetensors"), |out| {
+    atomic::write(&path, |out| {
         out.write_all(&(json.len() as u64).to_le_bytes())?;
         out.write_all(&json)?;
         write_safetensors(out, &stored)
     })
-    .map_err(failed)
+    .map_err(FileError::at(&path))?;
+    Ok(())
 }
 
 /// Reads the state back; `None` where there is none. The configuration must be the one it was
@@ -78,7 +82,7 @@ pub fn load(folder: &Path, config: &TrainConfig) -> Result<Option<(Progress, Ada
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(TrainError::Io { path, source }),
+        Err(error) => return Err(FileError { path, error }.into()),
     };
     let broken = |problem: String| TrainError::State { path: path.clone(), problem };
     let truncated = || broken("is truncated; delete it to start anew".to_owned());

@@ -9,10 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     encoder::NodeBatch,
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
+    graph::Weights,
     kernels::cross_entropy,
     neural::{self, Entry},
     onnx::Model,
-    ops::{Vocabulary, registry},
+    ops::{Registry, Vocabulary},
     predictor::{Condition, Estimate, InputConfig, Job, Network, NetworkConfig},
 };
 
@@ -38,7 +39,7 @@ pub struct StepFixture {
     entries: Vec<Entry>,
     adam: AdamW,
     objective: Objective,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     scratch: Scratch,
     scratches: Scratches,
 }
@@ -51,15 +52,16 @@ impl StepFixture {
     /// `kernels` are wanted.
     pub fn new(
         model: &Model,
+        registry: &Arc<Registry>,
         size: usize,
         batch: usize,
         network: &NetworkConfig,
         kernels: bool,
     ) -> Result<Self, TrainError> {
-        let vocabulary = Vocabulary::of(registry());
+        let vocabulary = Vocabulary::of(registry);
         let operators = vocabulary.len();
         let reader = GraphReader {
-            registry: registry(),
+            registry: Arc::clone(registry),
             vocabulary,
             node_encoder: None,
             sources: network.sources,
@@ -67,7 +69,7 @@ impl StepFixture {
         };
         let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {
-            graph.runner = Runner::without_kernels(&graph.architecture, registry());
+            graph.runner = Runner::without_kernels(&graph.architecture, registry);
         }
         let graph = Arc::new(graph);
         let channels = graph.architecture.inputs[0].shape.as_deref().and_then(|s| s.get(1));
@@ -115,7 +117,7 @@ impl StepFixture {
             operators,
             entries,
             objective,
-            weights: Vec::new(),
+            weights: Weights::default(),
             scratch: Scratch::default(),
             scratches: Scratches::default(),
         };
@@ -150,10 +152,9 @@ impl StepFixture {
 
     /// Runs the predicted network forward, on one core where it has kernels.
     pub fn forward(&mut self) -> Result<(), TrainError> {
-        let (references, images) =
-            (references(&self.weights), view(&self.images, self.objective.size));
+        let images = view(&self.images, self.objective.size);
         let all = NormStatistics::Measured { rows: 0..images.batch };
-        let logits = self.graph.runner.logits(&references, images, &all, &mut self.scratch)?;
+        let logits = self.graph.runner.logits(&self.weights, images, &all, &mut self.scratch)?;
         std::hint::black_box(logits);
         Ok(())
     }
@@ -161,15 +162,14 @@ impl StepFixture {
     /// Runs the predicted network forward and backward, on one core where it has kernels.
     pub fn differentiate(&mut self) -> Result<(), TrainError> {
         let labels = &self.labels;
-        let (references, images) =
-            (references(&self.weights), view(&self.images, self.objective.size));
+        let images = view(&self.images, self.objective.size);
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let mut loss = |logits: &[f32], gradient: &mut [f32]| {
             cross_entropy(logits, labels, 0.0, gradient, usize::from(CLASSES)).loss
         };
         let scratch = &mut self.scratch;
         let runner = &self.graph.runner;
-        let gradients = runner.gradients(&references, images, &all, &mut loss, false, scratch)?;
+        let gradients = runner.gradients(&self.weights, images, &all, &mut loss, false, scratch)?;
         std::hint::black_box(gradients);
         Ok(())
     }
@@ -191,10 +191,6 @@ impl StepFixture {
         }
         Ok(())
     }
-}
-
-fn references(weights: &[Vec<f32>]) -> Vec<&[f32]> {
-    weights.iter().map(Vec::as_slice).collect()
 }
 
 fn view(data: &[f32], size: usize) -> Images<'_> {

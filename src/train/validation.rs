@@ -11,12 +11,11 @@ use crate::{
     kernels::likeliest,
     neural::{download, normal},
     predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
-    spaces::{self, Space},
 };
 
-use super::{GraphReader, PreparedGraph, TrainError};
+use super::{GraphReader, GraphSource, PreparedGraph, TrainError};
 
-/// Validation graphs.
+/// Validation graphs, where there are so many.
 const GRAPHS: u64 = 12;
 /// Images per graph.
 const IMAGES: usize = 500;
@@ -42,16 +41,17 @@ pub struct Validated {
 }
 
 impl Validation {
-    /// Draws graphs and images.
+    /// Reads graphs and images.
     pub fn new(
-        space: &Space,
+        source: &GraphSource,
         reader: &GraphReader,
         input: &InputConfig,
         held_out: &Dataset,
     ) -> Result<Self, TrainError> {
-        let graphs = spaces::Split::Validation
-            .seeds(GRAPHS)
-            .map(|seed| PreparedGraph::new(&space.sample(seed)?, input.size, reader))
+        let graphs = source
+            .validation(GRAPHS)?
+            .iter()
+            .map(|model| PreparedGraph::of(model, input.size, reader))
             .collect::<Result<_, TrainError>>()?;
         let batcher =
             Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;
@@ -89,17 +89,15 @@ impl Validation {
             .map(|(graph, mut weights)| {
                 let scratch = &mut Scratch::default();
                 let all = NormStatistics::Measured { rows: 0..self.labels.len() };
-                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-                let logits = graph.runner.logits(&references, view(&self.images), &all, scratch)?;
+                let logits = graph.runner.logits(&weights, view(&self.images), &all, scratch)?;
                 let batch = self.accuracy(&logits);
-                for measured in graph.runner.statistics(&references, view(&calibration), scratch)? {
-                    weights[measured.mean.0] = measured.means;
-                    weights[measured.variance.0] = measured.variances;
+                for measured in graph.runner.statistics(&weights, view(&calibration), scratch)? {
+                    weights.set(measured.mean, measured.means);
+                    weights.set(measured.variance, measured.variances);
                 }
-                let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
                 let running = NormStatistics::Running;
                 let logits =
-                    graph.runner.logits(&references, view(&self.images), &running, scratch)?;
+                    graph.runner.logits(&weights, view(&self.images), &running, scratch)?;
                 Ok([self.accuracy(&logits), batch])
             })
             .collect::<Result<_, TrainError>>()?;

@@ -5,9 +5,10 @@
 //! groups stay, until nothing moves.
 
 use crate::{
-    graph::{Architecture, ParameterId},
+    graph::{Architecture, ParameterId, Weights},
     kernels::gemm::{View, multiply},
     ops::Registry,
+    weights::distance,
 };
 
 use super::{Groups, ZooError, assignment::assign, groups::Moving};
@@ -20,8 +21,8 @@ const ROUNDING: f64 = 1e-7;
 /// A network whose channels are in the order of a reference.
 #[derive(Clone, Debug)]
 pub struct Aligned {
-    /// By parameter; they compute what the given ones do.
-    pub weights: Vec<Vec<f32>>,
+    /// They compute what the given ones do.
+    pub weights: Weights,
     /// By group of [`Groups`], see [`Groups::permute`].
     pub permutations: Vec<Vec<usize>>,
     /// Distance of the given weights from the reference, relative to the norm of the reference.
@@ -40,8 +41,8 @@ pub struct Aligned {
 pub fn align(
     architecture: &Architecture,
     registry: &Registry,
-    weights: &[Vec<f32>],
-    reference: &[Vec<f32>],
+    weights: &Weights,
+    reference: &Weights,
 ) -> Result<Aligned, ZooError> {
     let groups = Groups::of(architecture, registry);
     groups.check(weights)?;
@@ -60,23 +61,11 @@ pub fn align(
     Ok(Aligned { weights: aligned, permutations, before, after })
 }
 
-/// ‖a − b‖ / ‖b‖ over the parameters that both have.
-pub fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
-    let (mut apart, mut norm) = (0.0, 0.0);
-    for (a, b) in a.iter().zip(b).filter(|(a, b)| a.len() == b.len()) {
-        for (&a, &b) in a.iter().zip(b) {
-            apart += (f64::from(a) - f64::from(b)).powi(2);
-            norm += f64::from(b).powi(2);
-        }
-    }
-    if apart == 0.0 { 0.0 } else { (apart / norm).sqrt() }
-}
-
 /// Two networks, and what of them can be compared.
 struct Matching<'a> {
     groups: &'a Groups,
-    weights: &'a [Vec<f32>],
-    reference: &'a [Vec<f32>],
+    weights: &'a Weights,
+    reference: &'a Weights,
     /// What a product of values counts, by parameter; zero where there is nothing to compare.
     scales: Vec<f64>,
     /// By group, the parameters in which its channels stand.
@@ -84,13 +73,15 @@ struct Matching<'a> {
 }
 
 impl<'a> Matching<'a> {
-    fn new(groups: &'a Groups, weights: &'a [Vec<f32>], reference: &'a [Vec<f32>]) -> Self {
-        let scale = |(a, b): (&Vec<f32>, &Vec<f32>)| {
+    fn new(groups: &'a Groups, weights: &'a Weights, reference: &'a Weights) -> Self {
+        let mut scales = vec![0.0; weights.len()];
+        for (parameter, [a, b]) in weights.pairs(reference) {
             let root = |values: &[f32]| (dot(values, values) / values.len() as f64).sqrt();
             let product = root(a) * root(b);
-            if a.len() == b.len() && product > 0.0 { 1.0 / product } else { 0.0 }
-        };
-        let scales: Vec<f64> = weights.iter().zip(reference).map(scale).collect();
+            if product > 0.0 {
+                scales[parameter.0] = 1.0 / product;
+            }
+        }
         let mut users = vec![Vec::new(); groups.sizes().len()];
         for index in (0..weights.len()).filter(|&index| scales[index] > 0.0) {
             let parameter = ParameterId(index);
@@ -158,7 +149,8 @@ impl<'a> Matching<'a> {
         let mut found = false;
         for &parameter in &self.users[group] {
             let moving = self.groups.moving(parameter);
-            let values = self.groups.permuted(parameter, &self.weights[parameter.0], permutations);
+            let Some([values, reference]) = self.pair(parameter) else { continue };
+            let values = self.groups.permuted(parameter, values, permutations);
             for (number, along) in moving.iter().enumerate() {
                 let others = moving.iter().enumerate().filter(|&(other, _)| other != number);
                 let mut places = others.flat_map(|(_, other)| &other.places).flatten();
@@ -166,8 +158,8 @@ impl<'a> Matching<'a> {
                     continue;
                 }
                 let shape = self.groups.shape(parameter);
-                let [own, theirs] = [&self.reference[parameter.0], &values]
-                    .map(|values| rows(values, shape, along, group, size));
+                let [own, theirs] =
+                    [reference, &values[..]].map(|values| rows(values, shape, along, group, size));
                 let scale = self.scales[parameter.0] as f32;
                 let own: Vec<f32> = own.iter().map(|value| value * scale).collect();
                 let width = own.len() / size;
@@ -182,6 +174,11 @@ impl<'a> Matching<'a> {
         }
     }
 
+    /// A parameter of the network and of the reference.
+    fn pair(&self, parameter: ParameterId) -> Option<[&'a [f32]; 2]> {
+        Some([self.weights.get(parameter)?, self.reference.get(parameter)?])
+    }
+
     fn agreement(&self, permutations: &[Vec<usize>]) -> f64 {
         let all: Vec<ParameterId> = (0..self.weights.len()).map(ParameterId).collect();
         self.agreement_of(&all, permutations)
@@ -189,12 +186,13 @@ impl<'a> Matching<'a> {
 
     fn agreement_of(&self, parameters: &[ParameterId], permutations: &[Vec<usize>]) -> f64 {
         let of = |&parameter: &ParameterId| {
-            let index = parameter.0;
-            if self.scales[index] == 0.0 {
-                return 0.0;
+            let scale = self.scales[parameter.0];
+            match self.pair(parameter).filter(|_| scale > 0.0) {
+                Some([values, reference]) => {
+                    scale * dot(&self.groups.permuted(parameter, values, permutations), reference)
+                }
+                None => 0.0,
             }
-            let values = self.groups.permuted(parameter, &self.weights[index], permutations);
-            self.scales[index] * dot(&values, &self.reference[index])
         };
         parameters.iter().map(of).sum()
     }

@@ -1,65 +1,25 @@
-//! The linear assignment problem, by shortest augmenting paths with potentials in O(n³)
-//! (Jonker & Volgenant 1987).
+//! The linear assignment problem.
 
-/// The column of each row such that every column is taken once and the sum of gains is largest.
-/// `gains` is a row-major `size × size` matrix of finite numbers. Of equally good assignments the
-/// same one is found every time.
+use pathfinding::{kuhn_munkres::kuhn_munkres, matrix::Matrix};
+
+/// Whole numbers that the largest gain is cut into: the algorithm compares sums exactly.
+const PARTS: f64 = (1_u64 << 40) as f64;
+
+/// The column of each row such that every column is taken once and the sum of gains is largest, up to a
+/// share of 2⁻⁴⁰ of the largest gain. `gains` is a row-major `size × size` matrix of finite numbers. Of
+/// equally good assignments the same one is found every time.
 ///
 /// # Panics
 /// If there are not `size · size` gains.
 pub(super) fn assign(gains: &[f32], size: usize) -> Vec<usize> {
     assert_eq!(gains.len(), size * size);
-    let cost = |row: usize, column: usize| -f64::from(gains[row * size + column]);
-    // The column at `size` is a stand-in at which each search starts.
-    let mut row_potential = vec![0.0; size];
-    let mut column_potential = vec![0.0; size + 1];
-    let mut row_of: Vec<Option<usize>> = vec![None; size + 1];
-    for first in 0..size {
-        row_of[size] = Some(first);
-        let mut column = size;
-        let mut distance = vec![f64::INFINITY; size];
-        let mut before = vec![size; size];
-        let mut done = vec![false; size + 1];
-        while let Some(row) = row_of[column] {
-            done[column] = true;
-            let (mut nearest, mut step) = (column, f64::INFINITY);
-            for next in (0..size).filter(|&next| !done[next]) {
-                let reduced = cost(row, next) - row_potential[row] - column_potential[next];
-                if reduced < distance[next] {
-                    (distance[next], before[next]) = (reduced, column);
-                }
-                if distance[next] < step {
-                    (nearest, step) = (next, distance[next]);
-                }
-            }
-            for other in 0..=size {
-                match row_of[other] {
-                    Some(row) if done[other] => {
-                        row_potential[row] += step;
-                        column_potential[other] -= step;
-                    }
-                    _ if other < size => distance[other] -= step,
-                    _ => {}
-                }
-            }
-            if nearest == column {
-                break;
-            }
-            column = nearest;
-        }
-        while column != size {
-            let earlier = before[column];
-            row_of[column] = row_of[earlier];
-            column = earlier;
-        }
+    if size == 0 {
+        return Vec::new();
     }
-    let mut columns = vec![0; size];
-    for (column, row) in row_of[..size].iter().enumerate() {
-        if let Some(row) = row {
-            columns[*row] = column;
-        }
-    }
-    columns
+    let largest = gains.iter().fold(0.0, |largest: f64, &gain| largest.max(f64::from(gain).abs()));
+    let unit = if largest > 0.0 { PARTS / largest } else { 0.0 };
+    let whole = |row, column| (f64::from(gains[row * size + column]) * unit).round() as i64;
+    kuhn_munkres(&Matrix::from_fn(size, size, |(row, column)| whole(row, column))).1
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Augmentation;
+use crate::{data::Augmentation, optimise::cosine};
 
 use super::{Precision, ZooError};
 
@@ -95,6 +95,7 @@ impl Default for Training {
 /// An optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Optimiser {
     /// Stochastic gradient descent with momentum 0.9.
     Sgd,
@@ -105,6 +106,7 @@ pub enum Optimiser {
 /// A course of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Schedule {
     /// Always the peak.
     Constant,
@@ -117,10 +119,7 @@ impl Schedule {
     pub(super) fn factor(self, step: u64, steps: u64) -> f32 {
         match self {
             Self::Constant => 1.0,
-            Self::Cosine => {
-                let progress = step as f32 / steps.max(1) as f32;
-                0.5 * (1.0 + (std::f32::consts::PI * progress.min(1.0)).cos())
-            }
+            Self::Cosine => cosine(step as f32 / steps.max(1) as f32),
         }
     }
 }

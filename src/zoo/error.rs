@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::{
-    corpus::CorpusError, data::DataError, graph::ReadError, onnx::OnnxError, ops::ResolveError,
-    predictor::PredictorError, spaces::SpaceError,
+    FileError, corpus::CorpusError, data::DataError, graph::ReadError, onnx::OnnxError,
+    ops::ResolveError, predictor::PredictorError, spaces::SpaceError,
 };
 
 /// Why a zoo cannot be read or grown.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ZooError {
     /// The configuration.
     #[error("{}: {problem}", path.display())]
@@ -35,13 +36,8 @@ pub enum ZooError {
         problem: String,
     },
     /// A file that could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Data set, space, predictors or graph that do not fit each other.
     #[error("{0}")]
     Mismatch(String),

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::{
     data::Batcher,
     execute::{Images, NormStatistics, Program, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     kernels::cross_entropy,
 };
 
@@ -19,14 +19,14 @@ const RECENT: usize = 50;
 const PASS: usize = 100;
 
 /// Images that snapshots are judged on, normalised, NCHW.
-pub(super) struct Judges {
+pub(super) struct ValidationImages {
     pub images: Vec<f32>,
     pub labels: Vec<u16>,
 }
 
 /// What a network is trained with.
 #[derive(Clone, Copy)]
-pub(super) struct Lesson<'a> {
+pub(super) struct Setup<'a> {
     pub program: &'a Program,
     pub architecture: &'a Architecture,
     pub batcher: &'a Batcher<'a>,
@@ -42,28 +42,28 @@ pub(super) struct Lesson<'a> {
 /// A network in training. Batch normalisation takes its statistics from the parent's calibration
 /// batch, as it did when the parent was trained, so that the running statistics of a snapshot, which
 /// are measured on the same images, are those that its weights were trained with.
-pub(super) struct Trainee<'a> {
-    lesson: Lesson<'a>,
+pub(super) struct FineTuning<'a> {
+    setup: Setup<'a>,
     descent: Descent<'a>,
     random: ChaCha8Rng,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     recent: VecDeque<Score>,
     scratch: Scratch,
 }
 
-impl<'a> Trainee<'a> {
-    /// Starts from weights by parameter.
-    pub(super) fn new(lesson: Lesson<'a>, weights: Vec<Vec<f32>>, random: ChaCha8Rng) -> Self {
-        let Lesson { architecture, training, steps, .. } = lesson;
+impl<'a> FineTuning<'a> {
+    /// Starts from weights.
+    pub(super) fn new(setup: Setup<'a>, weights: Weights, random: ChaCha8Rng) -> Self {
+        let Setup { architecture, training, steps, .. } = setup;
         let takes_statistics = architecture
             .order
             .iter()
             .any(|&node| architecture.dag[node].op_type == "BatchNormalization");
         Self {
             // Without statistics to take, the calibration batch would be work for nothing.
-            lesson: match takes_statistics {
-                true => lesson,
-                false => Lesson { calibration: &[], ..lesson },
+            setup: match takes_statistics {
+                true => setup,
+                false => Setup { calibration: &[], ..setup },
             },
             descent: Descent::new(training, architecture, steps),
             random,
@@ -92,17 +92,16 @@ impl<'a> Trainee<'a> {
 
     /// One step; `false` if loss or gradient are not finite, and then nothing has changed.
     pub(super) fn advance(&mut self) -> bool {
-        let Lesson { program, batcher, shape, calibration, training, .. } = self.lesson;
+        let Setup { program, batcher, shape, calibration, training, .. } = self.setup;
         let (mut images, labels) = batcher.batch(training.batch, &mut self.random);
         let count = labels.len();
         images.extend_from_slice(calibration);
         let view = view(&images, shape);
         let rows = if view.batch > count { count..view.batch } else { 0..count };
-        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let mut correct = 0;
         let (smoothing, classes) = (training.label_smoothing, program.classes());
         let (loss, gradients) = program.gradients(
-            &references,
+            &self.weights,
             view,
             &NormStatistics::Measured { rows },
             &mut |logits, gradient| {
@@ -125,37 +124,39 @@ impl<'a> Trainee<'a> {
     }
 
     /// The weights with running statistics measured on the calibration batch.
-    pub(super) fn snapshot(&mut self) -> Vec<Vec<f32>> {
+    pub(super) fn snapshot(&mut self) -> Weights {
         let mut weights = self.weights.clone();
-        let Lesson { program, shape, calibration, .. } = self.lesson;
+        let Setup { program, shape, calibration, .. } = self.setup;
         if calibration.is_empty() {
             return weights;
         }
-        let references: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let images = view(calibration, shape);
-        for measured in program.statistics(&references, images, &mut self.scratch) {
-            weights[measured.mean.0] = measured.means;
-            weights[measured.variance.0] = measured.variances;
+        for measured in program.statistics(&self.weights, images, &mut self.scratch) {
+            weights.set(measured.mean, measured.means);
+            weights.set(measured.variance, measured.variances);
         }
         weights
     }
 
-    /// Judges weights in inference mode; `None` if the loss is not finite.
-    pub(super) fn judge(&mut self, weights: &[Vec<f32>], judges: &Judges) -> Option<Score> {
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
-        let Lesson { program, shape: shape @ [channels, size], .. } = self.lesson;
+    /// Evaluates weights in inference mode; `None` if the loss is not finite.
+    pub(super) fn judge(
+        &mut self,
+        weights: &Weights,
+        validation: &ValidationImages,
+    ) -> Option<Score> {
+        let Setup { program, shape: shape @ [channels, size], .. } = self.setup;
         let (mut loss, mut correct) = (0.0, 0);
-        let passes = judges.images.chunks(PASS * channels * size * size);
-        for (images, labels) in passes.zip(judges.labels.chunks(PASS)) {
+        let passes = validation.images.chunks(PASS * channels * size * size);
+        for (images, labels) in passes.zip(validation.labels.chunks(PASS)) {
             let images = view(images, shape);
             let running = NormStatistics::Running;
-            let logits = program.logits(&references, images, &running, &mut self.scratch);
+            let logits = program.logits(weights, images, &running, &mut self.scratch);
             let mut gradient = vec![0.0; logits.len()];
             let outcome = cross_entropy(&logits, labels, 0.0, &mut gradient, program.classes());
             loss += f64::from(outcome.loss) * labels.len() as f64;
             correct += outcome.correct;
         }
-        let count = judges.labels.len() as f64;
+        let count = validation.labels.len() as f64;
         let score = Score { loss: loss / count, accuracy: correct as f64 / count };
         score.loss.is_finite().then_some(score)
     }

@@ -9,7 +9,8 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
-    graph::{Architecture, ParameterId, Tensor},
+    FileError,
+    graph::{Architecture, ParameterId, Tensor, Weights},
     onnx::Model,
 };
 
@@ -28,11 +29,11 @@ pub struct Wanted<'a> {
     pub shape: &'a [usize],
 }
 
-/// Weights by parameter.
+/// Weights of another program.
 #[derive(Clone, Debug)]
 pub struct Foreign {
-    /// Row-major, in the shapes of the graph.
-    pub weights: Vec<Vec<f32>>,
+    /// Of every parameter of the graph.
+    pub weights: Weights,
     /// Tensors of the file that no parameter asks for.
     pub unused: Vec<String>,
 }
@@ -47,7 +48,7 @@ impl Foreign {
         let mut tensors = if onnx { of_onnx(path)? } else { of_safetensors(path)? };
         let reversed = stored_reversed(&tensors, wanted).unwrap_or(!onnx);
         let mut used = BTreeSet::new();
-        let mut weights = Vec::with_capacity(wanted.len());
+        let mut weights: Vec<Vec<f32>> = Vec::with_capacity(wanted.len());
         for it in wanted {
             let shared = it.initializer == it.state_dict;
             let names = [(it.initializer, shared && reversed), (it.state_dict, true)];
@@ -80,7 +81,7 @@ impl Foreign {
             used.insert(name);
         }
         tensors.retain(|name, _| !used.contains(name.as_str()));
-        Ok(Self { weights, unused: tensors.into_keys().collect() })
+        Ok(Self { weights: weights.into_iter().collect(), unused: tensors.into_keys().collect() })
     }
 }
 
@@ -108,8 +109,7 @@ fn of_onnx(path: &Path) -> Result<BTreeMap<String, Tensor>, ZooError> {
 
 /// Tensors of floats; others, such as counters of batches, are no weights.
 fn of_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ZooError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| ZooError::Io { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(FileError::at(path))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| ZooError::Damaged {
         path: path.to_owned(),
         problem: format!("not a safetensors file: {error}"),

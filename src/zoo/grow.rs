@@ -18,7 +18,7 @@ use crate::{
     graph::Architecture,
     observer::Observer,
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::InputConfig,
     spaces::Space,
 };
@@ -26,13 +26,15 @@ use crate::{
 use super::{
     FORMAT_VERSION, GrowConfig, Origin, Recipe, Record, Tensors, Zoo, ZooError, ZooHeader,
     candidates::{Candidate, candidates},
-    finetune::{Judges, Lesson, Trainee},
+    finetune::{FineTuning, Setup, ValidationImages},
     parent::Parent,
 };
 
 /// How a zoo is grown.
 #[derive(Clone, Debug)]
 pub struct GrowOptions {
+    /// Operators of the graphs that are grown.
+    pub registry: Arc<Registry>,
     /// Whether to go on with a zoo that is there; without it, a folder that holds one is an error.
     pub resume: bool,
     /// Graphs that are trained side by side, one on a core. Does not change the result.
@@ -61,10 +63,10 @@ pub struct Grown {
 /// Grows a zoo. The same configuration gives the same bytes, however often it is interrupted:
 /// finished graphs are left as they are, unfinished ones are begun anew.
 pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooError> {
-    let nursery = Nursery::new(config)?;
-    let zoo = nursery.zoo(options.resume)?;
+    let growth = Growth::new(config, &options.registry)?;
+    let zoo = growth.zoo(options.resume)?;
     let largest = config.largest_macs.unwrap_or(u64::MAX);
-    let all = candidates(&nursery.space, config.graphs, largest)?;
+    let all = candidates(&growth.space, &options.registry, config.graphs, largest)?;
     let open: Vec<Candidate> =
         all.iter().copied().filter(|candidate| !zoo.holds(candidate.fingerprint)).collect();
     options.observer.begin(all.len() as u64, (all.len() - open.len()) as u64);
@@ -74,7 +76,7 @@ pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooErro
     let stopped = || options.stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
     let work = || -> Result<(), ZooError> {
         while let Some(&candidate) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let Some(grown) = nursery.raise(candidate, &stopped)? else { break };
+            let Some(grown) = growth.fine_tune(candidate, &stopped)? else { break };
             diverged.fetch_add(grown.diverged, Ordering::Relaxed);
             let mut zoo = zoo.lock().unwrap_or_else(PoisonError::into_inner);
             zoo.add(candidate.fingerprint, grown.checkpoints)?;
@@ -104,25 +106,26 @@ pub fn grow(config: &GrowConfig, options: &GrowOptions) -> Result<Grown, ZooErro
     })
 }
 
-/// What one graph gave.
-struct Litter {
+/// The snapshots of one graph.
+struct Snapshots {
     checkpoints: Vec<(Record, Tensors)>,
     diverged: usize,
 }
 
-/// Everything that graphs are raised with.
-struct Nursery<'a> {
+/// Everything that graphs are fine-tuned with.
+struct Growth<'a> {
     config: &'a GrowConfig,
+    registry: &'a Registry,
     space: Space,
     data: Dataset,
-    judges: Judges,
+    validation: ValidationImages,
     parents: Vec<Parent>,
     /// Images of the networks.
     input: InputConfig,
 }
 
-impl<'a> Nursery<'a> {
-    fn new(config: &'a GrowConfig) -> Result<Self, ZooError> {
+impl<'a> Growth<'a> {
+    fn new(config: &'a GrowConfig, registry: &'a Registry) -> Result<Self, ZooError> {
         let space = Space::load(&config.space)?;
         let [channels, size, width] = space.input;
         if size != width {
@@ -142,8 +145,8 @@ impl<'a> Nursery<'a> {
         let input = InputConfig { size, ..first.input().clone() };
         let plain = Batcher::new(&held_out, &input.mean, &input.std, size, Augmentation::None)?;
         let (images, labels) = plain.range(0..config.validation_images);
-        let judges = Judges { images, labels };
-        Ok(Self { config, space, data, judges, parents, input })
+        let validation = ValidationImages { images, labels };
+        Ok(Self { config, registry, space, data, validation, parents, input })
     }
 
     /// The zoo to grow in, new or as it was left.
@@ -180,17 +183,17 @@ impl<'a> Nursery<'a> {
     }
 
     /// Trains one graph from every parent; `None` if it was stopped.
-    fn raise(
+    fn fine_tune(
         &self,
         candidate: Candidate,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Option<Litter>, ZooError> {
+    ) -> Result<Option<Snapshots>, ZooError> {
         let Candidate { seed, fingerprint } = candidate;
         let sampled = self.space.sample(seed)?;
         let model = Model::from_bytes(&sampled.name, sampled.onnx)?;
         let mut architecture = Architecture::from_model(&model)?;
-        resolve(&mut architecture, registry())?;
-        let program = Program::compile(&architecture, registry())
+        resolve(&mut architecture, self.registry)?;
+        let program = Program::compile(&architecture, self.registry)
             .map_err(|error| ZooError::Mismatch(format!("{}: {error}", sampled.name)))?;
         let Self { config, input, .. } = self;
         let batcher = Batcher::new(
@@ -200,10 +203,10 @@ impl<'a> Nursery<'a> {
             input.size,
             config.training.augmentation,
         )?;
-        let mut litter = Litter { checkpoints: Vec::new(), diverged: 0 };
+        let mut snapshots = Snapshots { checkpoints: Vec::new(), diverged: 0 };
         for (position, parent) in self.parents.iter().enumerate() {
             let steps = parent.finetune.last().copied().unwrap_or(0);
-            let lesson = Lesson {
+            let setup = Setup {
                 program: &program,
                 architecture: &architecture,
                 batcher: &batcher,
@@ -215,21 +218,22 @@ impl<'a> Nursery<'a> {
             // Which images a network meets depends on its seed, its parent and the step only.
             let mut random = ChaCha8Rng::seed_from_u64(config.seed);
             random.set_stream((position as u64) << 32 | seed);
-            let mut trainee = Trainee::new(lesson, parent.weights(&architecture)?, random);
+            let mut run =
+                FineTuning::new(setup, parent.weights(&architecture, self.registry)?, random);
             for (taken, &step) in parent.finetune.iter().enumerate() {
                 let mut healthy = true;
-                while healthy && trainee.step() < step {
+                while healthy && run.step() < step {
                     if stopped() {
                         return Ok(None);
                     }
-                    healthy = trainee.advance();
+                    healthy = run.advance();
                 }
                 let kept = match healthy {
-                    true => self.checkpoint(&mut trainee, &architecture)?,
+                    true => self.checkpoint(&mut run, &architecture)?,
                     false => None,
                 };
                 let Some((tensors, validation)) = kept else {
-                    litter.diverged += parent.finetune.len() - taken;
+                    snapshots.diverged += parent.finetune.len() - taken;
                     break;
                 };
                 let record = Record {
@@ -243,33 +247,33 @@ impl<'a> Nursery<'a> {
                     step,
                     data_hash: self.data.hash.clone(),
                     lineage: Some(parent.lineage.clone()),
-                    train: trainee.recent(),
+                    train: run.recent(),
                     validation: Some(validation),
                     licence: config.licence.clone(),
                     parameters: tensors.values(),
                     tensors: tensors.sha256().to_owned(),
                     alignment: None,
                 };
-                litter.checkpoints.push((record, tensors));
+                snapshots.checkpoints.push((record, tensors));
             }
         }
-        Ok(Some(litter))
+        Ok(Some(snapshots))
     }
 
     /// A snapshot as it is stored, and how good it is then; `None` if it is not finite.
     fn checkpoint(
         &self,
-        trainee: &mut Trainee,
+        run: &mut FineTuning,
         architecture: &Architecture,
     ) -> Result<Option<(Tensors, super::Score)>, ZooError> {
-        let weights = trainee.snapshot();
+        let weights = run.snapshot();
         let stored = Tensors::new(architecture, &weights, self.config.precision)
             .and_then(|tensors| Ok((tensors.weights(architecture)?, tensors)));
         let (weights, tensors) = stored.map_err(ZooError::Mismatch)?;
-        if !weights.iter().flatten().all(|value| value.is_finite()) {
+        if !weights.values().all(|value| value.is_finite()) {
             return Ok(None);
         }
-        let score = trainee.judge(&weights, &self.judges);
+        let score = run.judge(&weights, &self.validation);
         Ok(score.map(|score| (tensors, score)))
     }
 }

@@ -1,8 +1,10 @@
 //! Networks from elsewhere as checkpoints of a zoo.
 
+use std::sync::Arc;
+
 use crate::{
-    graph::Architecture,
-    ops::registry,
+    graph::{Architecture, Weights},
+    ops::Registry,
     predictor::{Predictor, calibrate},
 };
 
@@ -27,7 +29,7 @@ pub struct Imported {
 }
 
 /// Adds trained weights to a zoo, with their channels in the order of those that a predictor writes
-/// for the same graph (see [`align`]). `weights` are by parameter, row-major.
+/// for the same graph (see [`align`]).
 ///
 /// # Errors
 ///
@@ -36,7 +38,8 @@ pub struct Imported {
 pub fn import(
     zoo: &mut Zoo,
     architecture: &Architecture,
-    weights: &[Vec<f32>],
+    registry: &Arc<Registry>,
+    weights: &Weights,
     predictor: &Predictor,
     provenance: Provenance,
 ) -> Result<Imported, ZooError> {
@@ -47,10 +50,10 @@ pub fn import(
             zoo.folder().display()
         )));
     }
-    let mut gauge = predictor.predict(architecture, registry(), |_| false)?;
+    let mut gauge = predictor.predict(architecture, registry, |_| false)?;
     // Statistics that cannot be measured keep their defaults, and say nothing of the order.
-    calibrate(architecture, registry(), &mut gauge, &predictor.calibration_images())?;
-    let aligned = align(architecture, registry(), weights, &gauge.weights)?;
+    calibrate(architecture, registry, &mut gauge, &predictor.calibration_images())?;
+    let aligned = align(architecture, registry, weights, &gauge.weights)?;
     let tensors = Tensors::new(architecture, &aligned.weights, zoo.header().precision)
         .map_err(ZooError::Mismatch)?;
     let fingerprint = architecture.fingerprint();

@@ -1,15 +1,12 @@
 //! Descending from a network's weights.
 
 use crate::{
-    graph::{Architecture, Role},
+    graph::{Architecture, Role, Weights},
     kernels::elementwise::dot,
+    optimise::{Adam, Sgd, clip},
 };
 
 use super::{Optimiser, Training};
-
-const MOMENTUM: f32 = 0.9;
-const BETA: [f32; 2] = [0.9, 0.999];
-const EPSILON: f32 = 1e-8;
 
 /// The state of an optimiser over weights by parameter.
 pub(super) struct Descent<'a> {
@@ -43,43 +40,28 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// One step against the gradient, whose empty parts are zero. A gradient that is not finite
+    /// One step against the gradient, zero where it is absent. A gradient that is not finite
     /// changes nothing and returns `false`.
-    pub(super) fn descend(&mut self, weights: &mut [Vec<f32>], gradient: &[Vec<f32>]) -> bool {
-        let square: f32 = gradient.iter().map(|gradient| dot(gradient, gradient)).sum();
+    pub(super) fn descend(&mut self, weights: &mut Weights, gradient: &Weights) -> bool {
+        let square: f32 = gradient.tensors().map(|(_, gradient)| dot(gradient, gradient)).sum();
         if !square.is_finite() {
             return false;
         }
-        let Training { schedule, rate, clip, weight_decay, .. } = *self.training;
-        let shrink = (clip / square.sqrt().max(1e-12)).min(1.0);
-        let rate = rate * schedule.factor(self.step, self.steps);
+        let training = self.training;
+        let scale = clip(square.sqrt(), training.clip);
+        let rate = training.rate * training.schedule.factor(self.step, self.steps);
         self.step += 1;
-        let power = self.step.min(i32::MAX as u64) as i32;
-        let correction = BETA.map(|beta| 1.0 - beta.powi(power));
-        for (index, (weights, gradient)) in weights.iter_mut().zip(gradient).enumerate() {
-            if gradient.is_empty() {
-                continue;
-            }
-            let keep = if self.decays[index] { 1.0 - rate * weight_decay } else { 1.0 };
-            let first = &mut self.first[index];
-            let gradient = gradient.iter().map(|gradient| shrink * gradient);
-            match self.training.optimiser {
+        for (id, gradient) in gradient.tensors() {
+            let Some(weights) = weights.get_mut(id) else { continue };
+            let keep = if self.decays[id.0] { 1.0 - rate * training.weight_decay } else { 1.0 };
+            let first = &mut self.first[id.0];
+            match training.optimiser {
                 Optimiser::Sgd => {
-                    for ((weight, first), gradient) in weights.iter_mut().zip(first).zip(gradient) {
-                        *first = MOMENTUM * *first + gradient;
-                        *weight = keep * *weight - rate * *first;
-                    }
+                    Sgd { rate, scale, keep, penalty: None }.step(weights, first, gradient);
                 }
                 Optimiser::Adam => {
-                    let state = first.iter_mut().zip(&mut self.second[index]);
-                    for ((weight, (first, second)), gradient) in
-                        weights.iter_mut().zip(state).zip(gradient)
-                    {
-                        *first += (1.0 - BETA[0]) * (gradient - *first);
-                        *second += (1.0 - BETA[1]) * (gradient * gradient - *second);
-                        let spread = (*second / correction[1]).sqrt() + EPSILON;
-                        *weight = keep * *weight - rate * (*first / correction[0]) / spread;
-                    }
+                    let adam = Adam::at(self.step, rate, scale).keeping(keep);
+                    adam.step(weights, first, &mut self.second[id.0], gradient);
                 }
             }
         }
@@ -116,16 +98,17 @@ mod tests {
             let training =
                 Training { optimiser, rate, schedule: Schedule::Cosine, ..Training::default() };
             let mut descent = Descent::new(&training, &vector(3), 500);
-            let mut weights = vec![vec![1.0, -2.0, 0.5]];
+            let of = |values: Vec<f32>| -> Weights { [values].into_iter().collect() };
+            let mut weights = of(vec![1.0, -2.0, 0.5]);
             for _ in 0..500 {
-                let gradient = vec![weights[0].iter().map(|value| 2.0 * value).collect()];
+                let gradient = of(weights.values().map(|value| 2.0 * value).collect());
                 assert!(descent.descend(&mut weights, &gradient));
             }
-            for &value in &weights[0] {
+            for &value in weights.values() {
                 assert_abs_diff_eq!(value, 0.0, epsilon = 1e-2);
             }
             let before = weights.clone();
-            assert!(!descent.descend(&mut weights, &[vec![f32::NAN; 3]]));
+            assert!(!descent.descend(&mut weights, &of(vec![f32::NAN; 3])));
             assert_eq!(weights, before);
         }
     }

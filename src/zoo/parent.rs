@@ -4,8 +4,8 @@ use burn::tensor::Device;
 
 use crate::{
     data::Dataset,
-    graph::Architecture,
-    ops::registry,
+    graph::{Architecture, Weights},
+    ops::Registry,
     predictor::{InputConfig, Predictor, bundled},
 };
 
@@ -63,8 +63,12 @@ impl Parent {
         Ok(())
     }
 
-    /// Weights by parameter; running statistics have their defaults.
-    pub(super) fn weights(&self, architecture: &Architecture) -> Result<Vec<Vec<f32>>, ZooError> {
-        Ok(self.predictor.predict(architecture, registry(), |_| false)?.weights)
+    /// Weights; running statistics have their defaults.
+    pub(super) fn weights(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+    ) -> Result<Weights, ZooError> {
+        Ok(self.predictor.predict(architecture, registry, |_| false)?.weights)
     }
 }

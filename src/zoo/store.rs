@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -10,9 +10,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    graph::Architecture,
+    FileError,
+    graph::{Architecture, Weights},
     onnx::{Model, atomic, sha256},
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::{InputConfig, Predictor},
     spaces::Space,
 };
@@ -94,7 +95,7 @@ impl Zoo {
         }
         for part in [RECORDS, WEIGHTS] {
             let path = folder.join(part);
-            fs::create_dir_all(&path).map_err(|source| ZooError::Io { path, source })?;
+            fs::create_dir_all(&path).map_err(FileError::at(&path))?;
         }
         let mut zoo = Self {
             folder: folder.to_owned(),
@@ -106,6 +107,24 @@ impl Zoo {
         Ok(zoo)
     }
 
+    /// The records of the graph whose fingerprint, or of the checkpoint whose hash starts with a text of
+    /// at least four digits; none is an error.
+    pub fn find(&self, text: &str) -> Result<Vec<&Record>, ZooError> {
+        let is_meant = |record: &&Record| {
+            let graph = format!("{:016x}", record.fingerprint);
+            graph.starts_with(text) || record.tensors.starts_with(text)
+        };
+        let found: Vec<&Record> = self.records.iter().filter(is_meant).collect();
+        match text.len() < 4 || found.is_empty() {
+            false => Ok(found),
+            true => Err(ZooError::Mismatch(format!(
+                "no fingerprint or hash in {} starts with '{text}'; give at least four digits of one \
+                 (`weightsmith zoo list`)",
+                self.folder.display()
+            ))),
+        }
+    }
+
     /// Whether there is a zoo in a folder.
     pub fn is_at(folder: &Path) -> bool {
         folder.join(HEADER).exists()
@@ -114,7 +133,7 @@ impl Zoo {
     /// Reads the records of a zoo; tensor files are read when they are asked for.
     pub fn open(folder: &Path) -> Result<Self, ZooError> {
         let path = folder.join(HEADER);
-        let bytes = fs::read(&path).map_err(io(&path))?;
+        let bytes = fs::read(&path).map_err(FileError::at(&path))?;
         let damaged = |path: &Path, problem: String| {
             let path = path.to_owned();
             ZooError::Damaged { path, problem }
@@ -133,7 +152,7 @@ impl Zoo {
             let Some(named) = path.file_name().and_then(|name| record_file(name.to_str()?)) else {
                 continue;
             };
-            let bytes = fs::read(&path).map_err(io(&path))?;
+            let bytes = fs::read(&path).map_err(FileError::at(&path))?;
             let (fingerprint, records) =
                 wire::decode(bytes.into()).map_err(|problem| damaged(&path, problem))?;
             if fingerprint != named {
@@ -194,7 +213,7 @@ impl Zoo {
     /// The stored tensors of a record, checked against its hash.
     pub fn tensors(&self, record: &Record) -> Result<Tensors, ZooError> {
         let path = self.path(record);
-        let tensors = Tensors::from_bytes(fs::read(&path).map_err(io(&path))?);
+        let tensors = Tensors::from_bytes(fs::read(&path).map_err(FileError::at(&path))?);
         match tensors.sha256() == record.tensors {
             true => Ok(tensors),
             false => {
@@ -204,13 +223,13 @@ impl Zoo {
         }
     }
 
-    /// The weights of a record by parameter of its graph, row-major in their stored shapes; empty
-    /// for parameters that are not stored.
+    /// The weights of a record by parameter of its graph; absent for parameters that are not
+    /// stored.
     pub fn weights(
         &self,
         record: &Record,
         architecture: &Architecture,
-    ) -> Result<Vec<Vec<f32>>, ZooError> {
+    ) -> Result<Weights, ZooError> {
         self.tensors(record)?
             .weights(architecture)
             .map_err(|problem| ZooError::Damaged { path: self.path(record), problem })
@@ -218,11 +237,15 @@ impl Zoo {
 
     /// The graph of a record, drawn again from its space, without weights. Graphs that somebody
     /// brought have to be brought again.
-    pub fn graph(&self, record: &Record) -> Result<(Model, Architecture), ZooError> {
+    pub fn graph(
+        &self,
+        record: &Record,
+        registry: &Registry,
+    ) -> Result<(Model, Architecture), ZooError> {
         match &record.origin {
             Origin::Space { space, seed } => {
                 let sampled = Space::load(space)?.sample(*seed)?;
-                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record)
+                read(Model::from_bytes(&sampled.name, sampled.onnx)?, record, registry)
             }
             Origin::File(name) => Err(ZooError::Mismatch(format!(
                 "graph {:016x} came from the file '{name}'; give that file",
@@ -251,7 +274,8 @@ impl Zoo {
             }
             let path = self.path(&record);
             if !path.exists() {
-                atomic::write(&path, |out| out.write_all(tensors.bytes())).map_err(io(&path))?;
+                atomic::write(&path, |out| out.write_all(tensors.bytes()))
+                    .map_err(FileError::at(&path))?;
             }
             if !records.contains(&record) {
                 records.push(record);
@@ -259,7 +283,7 @@ impl Zoo {
         }
         let path = self.folder.join(RECORDS).join(format!("{fingerprint:016x}.pb"));
         let bytes = wire::encode(fingerprint, &records);
-        atomic::write(&path, |out| out.write_all(&bytes)).map_err(io(&path))?;
+        atomic::write(&path, |out| out.write_all(&bytes)).map_err(FileError::at(&path))?;
         self.insert(fingerprint, records);
         Ok(())
     }
@@ -281,9 +305,9 @@ impl Zoo {
     pub(super) fn set_header(&mut self, header: ZooHeader) -> Result<(), ZooError> {
         let path = self.folder.join(HEADER);
         let json = serde_json::to_vec_pretty(&header);
-        let mut json = json.map_err(|error| io(&path)(error.into()))?;
+        let mut json = json.map_err(|error| FileError::at(&path)(error.into()))?;
         json.push(b'\n');
-        atomic::write(&path, |out| out.write_all(&json)).map_err(io(&path))?;
+        atomic::write(&path, |out| out.write_all(&json)).map_err(FileError::at(&path))?;
         self.header = header;
         Ok(())
     }
@@ -294,7 +318,7 @@ impl Zoo {
             for path in files(&self.folder.join(part))? {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 if name.starts_with(".tmp") {
-                    fs::remove_file(&path).map_err(io(&path))?;
+                    fs::remove_file(&path).map_err(FileError::at(&path))?;
                 }
             }
         }
@@ -308,9 +332,13 @@ impl Zoo {
 }
 
 /// The graph of a file, which must be that of a record.
-pub(super) fn read(model: Model, record: &Record) -> Result<(Model, Architecture), ZooError> {
+pub(super) fn read(
+    model: Model,
+    record: &Record,
+    registry: &Registry,
+) -> Result<(Model, Architecture), ZooError> {
     let mut architecture = Architecture::from_model(&model)?;
-    resolve(&mut architecture, registry())?;
+    resolve(&mut architecture, registry)?;
     let (found, wanted) = (architecture.fingerprint(), record.fingerprint);
     match found == wanted {
         true => Ok((model, architecture)),
@@ -335,17 +363,12 @@ pub(super) fn tensor_file(sha256: &str) -> String {
 /// The files of a folder, sorted.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ZooError> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let entry = entry.map_err(io(folder))?;
-        if entry.file_type().map_err(io(&entry.path()))?.is_file() {
+    for entry in fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let entry = entry.map_err(FileError::at(folder))?;
+        if entry.file_type().map_err(FileError::at(&entry.path()))?.is_file() {
             paths.push(entry.path());
         }
     }
     paths.sort();
     Ok(paths)
-}
-
-fn io(path: &Path) -> impl FnOnce(io::Error) -> ZooError + use<> {
-    let path = path.to_owned();
-    move |source| ZooError::Io { path, source }
 }

@@ -55,6 +55,45 @@ pub struct QualitySummary {
     pub loss: Option<[f64; 5]>,
 }
 
+/// The checkpoints of one graph.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GraphSummary {
+    /// In hexadecimal, as files are called.
+    pub fingerprint: String,
+    /// Checkpoints.
+    pub checkpoints: usize,
+    /// Predictors that they grew from.
+    pub parents: usize,
+    /// Training steps of the checkpoints.
+    pub steps: Vec<u64>,
+    /// Least and greatest validation accuracy.
+    pub accuracy: Option<[f64; 2]>,
+}
+
+impl GraphSummary {
+    /// Every graph of a zoo.
+    pub fn all(zoo: &Zoo) -> Vec<Self> {
+        zoo.graphs().map(|graph| Self::of(graph, zoo.of_graph(graph))).collect()
+    }
+
+    fn of(fingerprint: u64, records: &[Record]) -> Self {
+        let steps: BTreeSet<u64> = records.iter().map(|record| record.step).collect();
+        let parents: BTreeSet<_> = records.iter().map(|record| &record.lineage).collect();
+        let scores = records.iter().filter_map(|record| record.validation);
+        let accuracy = scores.map(|score| score.accuracy).fold(None, |range, accuracy| {
+            let [least, most] = range.unwrap_or([accuracy; 2]);
+            Some([accuracy.min(least), accuracy.max(most)])
+        });
+        Self {
+            fingerprint: format!("{fingerprint:016x}"),
+            checkpoints: records.len(),
+            parents: parents.len(),
+            steps: steps.into_iter().collect(),
+            accuracy,
+        }
+    }
+}
+
 impl Summary {
     /// Counts what there is.
     pub fn of(zoo: &Zoo) -> Self {

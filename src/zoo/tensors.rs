@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    graph::{Architecture, Parameter},
+    graph::{Architecture, Parameter, Weights},
     onnx::{
         safetensors::{Entry, write},
         sha256,
@@ -16,6 +16,7 @@ use crate::{
 /// delicate, and always have single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Precision {
     /// Half precision.
     #[default]
@@ -51,18 +52,16 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Stores weights by parameter; empty ones are left out. The error says which tensor does not
+    /// Stores the weights that are there. The error says which tensor does not
     /// fit its graph.
     pub fn new(
         architecture: &Architecture,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         precision: Precision,
     ) -> Result<Self, String> {
         let mut entries = Vec::new();
-        for (parameter, values) in architecture.parameters.iter().zip(weights) {
-            if values.is_empty() {
-                continue;
-            }
+        for (parameter, values) in architecture.parameters.iter().zip(weights.by_parameter()) {
+            let Some(values) = values else { continue };
             let shape = shape(parameter)?;
             if parameter.len() != Some(values.len()) {
                 let (name, count) = (&parameter.name, values.len());
@@ -91,13 +90,13 @@ impl Tensors {
         &self.sha256
     }
 
-    /// The values by parameter; empty for those that are not stored. The error says which tensor
+    /// The values by parameter; absent for those that are not stored. The error says which tensor
     /// is no parameter of the architecture, or has another shape.
-    pub fn weights(&self, architecture: &Architecture) -> Result<Vec<Vec<f32>>, String> {
+    pub fn weights(&self, architecture: &Architecture) -> Result<Weights, String> {
         let file = SafeTensors::deserialize(&self.bytes).map_err(|error| error.to_string())?;
         let mut found = 0;
-        let mut read = |parameter: &Parameter| {
-            let Ok(tensor) = file.tensor(&parameter.name) else { return Ok(Vec::new()) };
+        let mut read = |parameter: &Parameter| -> Result<Option<Vec<f32>>, String> {
+            let Ok(tensor) = file.tensor(&parameter.name) else { return Ok(None) };
             found += 1;
             let (name, wanted) = (&parameter.name, shape(parameter)?);
             if tensor.shape() != wanted {
@@ -108,18 +107,16 @@ impl Tensors {
             match tensor.dtype() {
                 Dtype::F16 => {
                     let halves = data.as_chunks::<2>().0.iter();
-                    Ok(halves.map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect())
+                    Ok(Some(halves.map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect()))
                 }
                 Dtype::F32 => {
                     let singles = data.as_chunks::<4>().0.iter();
-                    Ok(singles.map(|&bytes| f32::from_le_bytes(bytes)).collect())
+                    Ok(Some(singles.map(|&bytes| f32::from_le_bytes(bytes)).collect()))
                 }
                 other => Err(format!("tensor '{name}' has type {other:?}; F16 or F32 is needed")),
             }
         };
-        let weights: Result<Vec<Vec<f32>>, String> =
-            architecture.parameters.iter().map(&mut read).collect();
-        let weights = weights?;
+        let weights = architecture.parameters.iter().map(&mut read).collect::<Result<_, _>>()?;
         match file.len() == found {
             true => Ok(weights),
             false => Err(format!("holds {} tensors, the graph knows {found} of them", file.len())),
@@ -144,7 +141,7 @@ mod tests {
     use approx::assert_abs_diff_eq;
     use proptest::prelude::*;
 
-    use crate::graph::{DType, Origin};
+    use crate::graph::{DType, Origin, ParameterId};
 
     use super::*;
 
@@ -161,16 +158,24 @@ mod tests {
         Architecture { parameters, ..Architecture::default() }
     }
 
+    fn of(tensors: &[&[f32]]) -> Weights {
+        tensors.iter().map(|values| values.to_vec()).collect()
+    }
+
     #[test]
     fn weights_are_read_back() {
         let graph = architecture(&[("w", &[2, 2]), ("kept", &[3]), ("b", &[2])]);
-        let weights = vec![vec![0.1, -2.0, 3e-3, 70.0], vec![], vec![0.1, 1e6]];
+        let weights = of(&[&[0.1, -2.0, 3e-3, 70.0], &[], &[0.1, 1e6]]);
         let exact = Tensors::new(&graph, &weights, Precision::F32).unwrap();
         assert_eq!((exact.weights(&graph), exact.values()), (Ok(weights.clone()), 6));
         let half = Tensors::new(&graph, &weights, Precision::F16).unwrap();
         let read = half.weights(&graph).unwrap();
-        assert_abs_diff_eq!(read[0][..], weights[0][..], epsilon = 1e-4);
-        assert_eq!(read[1..], weights[1..]);
+        let [own, first] = [&read, &weights].map(|it| it.get(ParameterId(0)).unwrap());
+        assert_abs_diff_eq!(own, first, epsilon = 1e-4);
+        let later = |weights: &Weights| {
+            weights.tensors().skip(1).map(|it| it.1.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(later(&read), later(&weights));
         let again = Tensors::new(&graph, &read, Precision::F16).unwrap();
         assert_eq!(again.sha256(), half.sha256());
     }
@@ -178,11 +183,11 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let graph = architecture(&[("w", &[2, 2])]);
-        let stored = Tensors::new(&graph, &[vec![1.0; 4]], Precision::F16).unwrap();
+        let stored = Tensors::new(&graph, &of(&[&[1.0; 4]]), Precision::F16).unwrap();
         let read = |shapes| stored.weights(&architecture(shapes)).unwrap_err();
         assert!(read(&[("w", &[4])]).contains("shape [2, 2] instead of [4]"));
         assert!(read(&[("other", &[2, 2])]).contains("the graph knows 0"));
-        let short = Tensors::new(&graph, &[vec![1.0; 3]], Precision::F16);
+        let short = Tensors::new(&graph, &of(&[&[1.0; 3]]), Precision::F16);
         assert!(short.unwrap_err().contains("3 values"));
     }
 
@@ -193,7 +198,7 @@ mod tests {
             let random = Tensors::from_bytes(bytes.clone());
             prop_assert!(random.weights(&graph).is_err());
             prop_assert_eq!(random.values(), 0);
-            let weights = [vec![1.0; 4], vec![2.0; 2]];
+            let weights = of(&[&[1.0; 4], &[2.0; 2]]);
             let mut changed = Tensors::new(&graph, &weights, Precision::F16).unwrap().bytes;
             let position = position.index(changed.len());
             for (to, from) in changed[position..].iter_mut().zip(bytes) {

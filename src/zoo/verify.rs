@@ -7,6 +7,8 @@ use std::{
 
 use rayon::prelude::*;
 
+use crate::{graph::Weights, ops::Registry};
+
 use super::{
     Origin, Zoo, ZooError,
     store::{record_file, tensor_file},
@@ -17,11 +19,11 @@ impl Zoo {
     /// missing, damaged, of other shapes than their graph or of no record, graphs that their space no
     /// longer gives, and files that do not belong here. Reads all tensor files and draws all graphs
     /// again. Damaged records are found by [`Zoo::open`].
-    pub fn verify(&self) -> Result<Vec<String>, ZooError> {
+    pub fn verify(&self, registry: &Registry) -> Result<Vec<String>, ZooError> {
         let [records, tensors] = self.files()?;
         let graphs: Vec<u64> = self.graphs().collect();
         let mut problems: Vec<String> =
-            graphs.par_iter().flat_map_iter(|&graph| self.problems_of(graph)).collect();
+            graphs.par_iter().flat_map_iter(|&graph| self.problems_of(graph, registry)).collect();
         let named: BTreeSet<String> =
             self.records().iter().map(|record| tensor_file(&record.tensors)).collect();
         let name =
@@ -40,12 +42,14 @@ impl Zoo {
     }
 
     /// What is wrong with the checkpoints of one graph.
-    fn problems_of(&self, fingerprint: u64) -> Vec<String> {
+    fn problems_of(&self, fingerprint: u64, registry: &Registry) -> Vec<String> {
         let mut graphs = BTreeMap::new();
         let problems = self.of_graph(fingerprint).iter().filter_map(|record| {
             let values = match &record.origin {
                 Origin::Space { .. } => {
-                    let drawn = graphs.entry(&record.origin).or_insert_with(|| self.graph(record));
+                    let drawn = graphs
+                        .entry(&record.origin)
+                        .or_insert_with(|| self.graph(record, registry));
                     match drawn {
                         Ok((_, graph)) => self.weights(record, graph).map(|of| count(&of)),
                         Err(error) => return Some(error.to_string()),
@@ -67,6 +71,6 @@ impl Zoo {
     }
 }
 
-fn count(weights: &[Vec<f32>]) -> u64 {
-    weights.iter().map(Vec::len).sum::<usize>() as u64
+fn count(weights: &Weights) -> u64 {
+    weights.tensors().map(|(_, values)| values.len()).sum::<usize>() as u64
 }

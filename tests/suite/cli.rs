@@ -294,3 +294,23 @@ fn bench_step_times_graphs_with_and_without_kernels() {
         }
     }
 }
+
+#[test]
+fn the_page_of_commands_says_what_help_says() {
+    if cfg!(feature = "remote") {
+        return; // has a command more
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("commands.md");
+    assert!(weightsmith(&["manual", "--out", page.to_str().unwrap()]).status.success());
+    let [made, kept] = [page, beside::repository("docs/commands.md")]
+        .map(|page| fs::read_to_string(page).unwrap());
+    assert!(made == kept, "run 'weightsmith manual --out docs/commands.md'");
+    let man = folder.path().join("man");
+    assert!(weightsmith(&["manual", "--out", man.to_str().unwrap()]).status.success());
+    assert!(fs::read_to_string(man.join("weightsmith-predict.1")).unwrap().contains("state dict"));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = weightsmith(&["completions", shell]).stdout;
+        assert!(String::from_utf8(script).unwrap().contains("predict"), "{shell}");
+    }
+}

@@ -10,7 +10,7 @@ use weightsmith::{
     corpus::{self, CorpusError, CorpusGraph, Statistics},
     graph::Architecture,
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     spaces::{Family, Norm},
 };
 
@@ -29,7 +29,7 @@ fn held_out() -> impl Iterator<Item = &'static &'static str> {
 
 #[test]
 fn splits_are_drawn_again_byte_for_byte() {
-    for (split, graphs) in corpus::generate(&|_| ()).unwrap() {
+    for (split, graphs) in corpus::generate(&Registry::standard(), &|_| ()).unwrap() {
         assert!(graphs == stored(split), "{split} is stale: run `weightsmith corpus generate`");
     }
 }
@@ -53,12 +53,12 @@ fn no_graph_stands_twice() {
 #[test]
 fn held_out_graphs_are_understood() {
     for split in held_out() {
-        let graphs = corpus::load(split).unwrap();
+        let graphs = corpus::load(split, &Registry::standard()).unwrap();
         assert!(graphs.len() >= 100 || *split == "named");
         for graph in graphs {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
             let mut architecture = Architecture::from_model(&model).unwrap();
-            let resolution = resolve(&mut architecture, registry()).unwrap();
+            let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
             assert!(resolution.unsupported.is_empty(), "{}", graph.name);
             assert_eq!(architecture.name, graph.name);
             assert_eq!(architecture.fingerprint(), graph.fingerprint, "{}", graph.name);
@@ -71,7 +71,9 @@ fn held_out_graphs_are_understood() {
 fn splits_are_what_they_are_called() {
     let statistics: BTreeMap<&str, Statistics> = ["id", "wide", "deep", "dense"]
         .into_iter()
-        .map(|split| (split, Statistics::of(split, &stored(split), &|| ()).unwrap()))
+        .map(|split| {
+            (split, Statistics::of(split, &stored(split), &Registry::standard(), &|| ()).unwrap())
+        })
         .collect();
     let median = |split: &str, measure: usize| {
         statistics[split].quantile(corpus::MEASURES[measure], 0.5) as f64
@@ -97,8 +99,15 @@ fn splits_are_what_they_are_called() {
 
 #[test]
 fn statistics_are_drawn() {
-    let statistics = ["id", "named"]
-        .map(|split| Statistics::of(split, &corpus::load(split).unwrap(), &|| ()).unwrap());
+    let statistics = ["id", "named"].map(|split| {
+        Statistics::of(
+            split,
+            &corpus::load(split, &Registry::standard()).unwrap(),
+            &Registry::standard(),
+            &|| (),
+        )
+        .unwrap()
+    });
     let picture = corpus::picture(&statistics);
     for expected in ["<svg", ">id<", ">named<", "100 graphs", "multiply-accumulates", "MatMul"] {
         assert!(picture.contains(expected), "{expected}");
@@ -109,7 +118,7 @@ fn statistics_are_drawn() {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let unknown = corpus::load("test").unwrap_err();
+    let unknown = corpus::load("test", &Registry::standard()).unwrap_err();
     assert!(unknown.to_string().contains("'test' is none of named, id"), "{unknown}");
     let bytes = fs::read(folder().join("named.archs.xz")).unwrap();
     for damaged in [&bytes[..bytes.len() / 2], b"not xz"] {

@@ -292,7 +292,7 @@ fn what_is_no_dataset_is_refused() {
     let empty = tempdir().unwrap();
     assert!(matches!(open(empty.path(), Split::Train), Err(DataError::Unrecognised { .. })));
     let gone = empty.path().join("gone");
-    assert!(matches!(open(&gone, Split::Train), Err(DataError::Io { .. })));
+    assert!(matches!(open(&gone, Split::Train), Err(DataError::File(_))));
     let other = vec![("notes.txt".to_owned(), b"hello".to_vec())];
     let (_folder, path) = file("a.tar", &tar(&other, ""));
     assert!(matches!(open(&path, Split::Train), Err(DataError::Unrecognised { .. })));

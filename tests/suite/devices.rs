@@ -5,10 +5,10 @@ use burn::tensor::Device;
 use weightsmith::{
     device::{DeviceChoice, choose},
     encoder::{EncoderConfig, NodeFeatures},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     neural,
     onnx::Model,
-    ops::{Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, resolve},
     patches::{PatchPlan, Sources},
     predictor::{Estimate, InputConfig, Job, Network, NetworkConfig},
     spaces::Space,
@@ -35,16 +35,16 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         diffusion: None,
     };
     let input = InputConfig { mean: vec![0.5], std: vec![0.25], size: 8 };
-    let vocabulary = Vocabulary::of(registry());
+    let vocabulary = Vocabulary::of(&Registry::standard());
     let space = Space::load("tiny").unwrap();
     let graphs: Vec<(NodeFeatures, PatchPlan)> = (0..3)
         .map(|seed| {
             let graph = space.sample(seed).unwrap();
             let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
             let mut architecture = Architecture::from_model(&model).unwrap();
-            resolve(&mut architecture, registry()).unwrap();
-            let features = NodeFeatures::read(&architecture, registry(), &vocabulary);
-            let sources = Sources::new(&architecture, registry());
+            resolve(&mut architecture, &Registry::standard()).unwrap();
+            let features = NodeFeatures::read(&architecture, &Registry::standard(), &vocabulary);
+            let sources = Sources::new(&architecture, &Registry::standard());
             let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
             (features, plan)
         })
@@ -57,7 +57,9 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         Estimate::new(&network, &jobs, &device).weights()
     });
     let mut compared = 0;
-    for (cpu, gpu) in on_cpu.iter().flatten().flatten().zip(on_gpu.iter().flatten().flatten()) {
+    for (cpu, gpu) in
+        on_cpu.iter().flat_map(Weights::values).zip(on_gpu.iter().flat_map(Weights::values))
+    {
         assert_abs_diff_eq!(cpu, gpu, epsilon = 1e-3);
         compared += 1;
     }

@@ -12,7 +12,7 @@ use weightsmith::{
         Model, ensemble,
         splice::{self, Changes, Fill},
     },
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
 };
 
 use super::{beside::shared, whole_files::outputs};
@@ -76,7 +76,7 @@ fn models() -> Vec<Model> {
 fn an_ensemble_says_the_mean() {
     for model in models() {
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
         let all: Vec<_> = (0..MEMBERS).map(|seed| weights(&model, &architecture, seed)).collect();
         let members: Vec<Changes> =
             all.iter().map(|weights| changes(&model, &architecture, weights)).collect();
@@ -118,7 +118,7 @@ fn what_is_no_name_survives_in_every_copy() {
     graph.value_info.push(ValueInfoProto { name, ..Default::default() });
     let model = Model::from_bytes("m", proto.write_to_bytes().unwrap().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let weights = weights(&model, &architecture, 0);
     let member = || changes(&model, &architecture, &weights);
     let mut bytes = Vec::new();

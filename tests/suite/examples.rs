@@ -22,13 +22,26 @@ fn a_program_fills_a_network() {
     assert!(text.contains("weight"), "{text}");
 }
 
-#[test]
-fn an_operator_of_another_crate_is_filled_and_run() {
-    let text = run("custom_node", &[]);
-    assert!(text.contains("never met com.example::ScaledTanhConv"));
-    for name in ["first.weight", "first.gamma", "second.weight", "head.weight", "logits"] {
-        assert!(text.contains(name), "{name}");
+/// What `custom_operator` prints.
+pub fn check_custom_operator(text: &str) {
+    let (stranger, trained) = text.split_once("trained on 80 networks").unwrap();
+    assert!(stranger.contains("never met com.example::ScaledTanhConv"));
+    assert!(!trained.contains("never met"));
+    for name in ["first.weight", "first.gamma", "second.weight", "head.weight"] {
+        assert!(stranger.contains(name) && trained.contains(name), "{name}");
     }
+    let number = |before: &str| {
+        let after = stranger.split(before).nth(1).unwrap();
+        after.split(|it: char| it != '.' && !it.is_ascii_digit()).next().unwrap().parse::<f32>()
+    };
+    let steered = number("towards labelled images ").unwrap();
+    assert!(steered < number("cross-entropy ").unwrap());
+    assert_eq!(trained.matches("predicted-loss").count(), 2);
+}
+
+#[test]
+fn an_operator_of_another_crate_is_filled_trained_on_steered_and_ranked() {
+    check_custom_operator(&run("custom_operator", &[]));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Program, Runner, Scratch},
-    graph::{Architecture, Role},
+    graph::{Architecture, ParameterId, Role, Weights},
     onnx::Model,
-    ops::{registry, resolve, resolve_with_input},
+    ops::{Registry, resolve, resolve_with_input},
     spaces::{Named, Space},
 };
 
@@ -17,7 +17,7 @@ struct Case {
     name: String,
     architecture: Architecture,
     program: Program,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     images: Vec<f32>,
     shape: [usize; 4],
 }
@@ -31,10 +31,10 @@ fn case(space: &Space, seed: u64) -> Case {
 fn case_of(name: &str, onnx: Vec<u8>, seed: u64) -> Case {
     let model = Model::from_bytes(name, onnx.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let mut shape: [usize; 4] = architecture.inputs[0].shape.clone().unwrap().try_into().unwrap();
     shape[0] = BATCH;
-    let resolution = resolve_with_input(&mut architecture, &shape, registry()).unwrap();
+    let resolution = resolve_with_input(&mut architecture, &shape, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = |low: f32, high: f32, count: usize| -> Vec<f32> {
@@ -57,7 +57,7 @@ fn case_of(name: &str, onnx: Vec<u8>, seed: u64) -> Case {
         })
         .collect();
     let images = uniform(-1.0, 1.0, shape.iter().product());
-    let program = Program::compile(&architecture, registry()).unwrap();
+    let program = Program::compile(&architecture, &Registry::standard()).unwrap();
     Case { name: name.to_owned(), architecture, program, weights, images, shape }
 }
 
@@ -77,10 +77,9 @@ impl Case {
         loss
     }
 
-    fn fast(&self, statistics: &NormStatistics) -> (f32, Vec<Vec<f32>>, Vec<f32>) {
-        let weights: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
+    fn fast(&self, statistics: &NormStatistics) -> (f32, Weights, Vec<f32>) {
         let (loss, gradients) = self.program.gradients(
-            &weights,
+            &self.weights,
             self.view(),
             statistics,
             &mut Self::loss,
@@ -108,17 +107,17 @@ fn programs_agree_with_the_reference_and_its_autodiff() {
     for case in sampled.chain(named) {
         let slow = Runner::Reference {
             architecture: Box::new(case.architecture.clone()),
-            registry: registry(),
+            registry: Registry::standard(),
         };
-        let weights: Vec<&[f32]> = case.weights.iter().map(Vec::as_slice).collect();
+        let weights = &case.weights;
         let of_rows = NormStatistics::Measured { rows: 1..BATCH };
         for statistics in [NormStatistics::Running, of_rows] {
-            let slow_logits = slow.logits(&weights, case.view(), &statistics, scratch).unwrap();
-            let logits = case.program.logits(&weights, case.view(), &statistics, scratch);
+            let slow_logits = slow.logits(weights, case.view(), &statistics, scratch).unwrap();
+            let logits = case.program.logits(weights, case.view(), &statistics, scratch);
             let off = distance(&logits, &slow_logits);
             assert!(off < 2e-3, "{}: logits differ by {off}", case.name);
             let (slow_loss, slow) = slow
-                .gradients(&weights, case.view(), &statistics, &mut Case::loss, true, scratch)
+                .gradients(weights, case.view(), &statistics, &mut Case::loss, true, scratch)
                 .unwrap();
             let (loss, gradients, images) = case.fast(&statistics);
             assert_relative_eq!(loss, slow_loss, epsilon = 1e-2, max_relative = 2e-3);
@@ -127,7 +126,9 @@ fn programs_agree_with_the_reference_and_its_autodiff() {
             for (index, parameter) in case.architecture.parameters.iter().enumerate() {
                 let statistic = [Some(Role::RunningMean), Some(Role::RunningVariance)];
                 if !statistic.contains(&parameter.role()) {
-                    let off = distance(&gradients[index], &slow.parameters[index]);
+                    let [fast, slow] = [&gradients, &slow.parameters]
+                        .map(|of| of.get(ParameterId(index)).unwrap_or_default());
+                    let off = distance(fast, slow);
                     assert!(off < 5e-3, "{} {}: {off}", case.name, parameter.name);
                 }
             }
@@ -148,19 +149,25 @@ fn gradients_through_measured_statistics_are_derivatives() {
         let (_, gradients, images) = case.fast(&statistics);
         // Directional derivatives along the gradient itself, in the first weight and the images.
         for along_images in [false, true] {
-            let gradient = if along_images { &images } else { &gradients[0] };
+            let first = ParameterId(0);
+            let gradient = if along_images { &images } else { gradients.get(first).unwrap() };
             let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt().max(1e-6);
             let mut sides = [0.0; 2];
             for (side, sign) in sides.iter_mut().zip([1.0f32, -1.0]) {
                 let step = sign * 1e-3 / norm;
-                let target = if along_images { &mut case.images } else { &mut case.weights[0] };
-                let saved = target.clone();
+                let target = match along_images {
+                    true => &mut case.images[..],
+                    false => case.weights.get_mut(first).unwrap(),
+                };
+                let saved = target.to_vec();
                 for (value, gradient) in target.iter_mut().zip(gradient) {
                     *value += step * gradient;
                 }
                 *side = case.fast(&statistics).0;
-                let target = if along_images { &mut case.images } else { &mut case.weights[0] };
-                *target = saved;
+                match along_images {
+                    true => case.images = saved,
+                    false => case.weights.set(first, saved),
+                }
             }
             let numeric = (sides[0] - sides[1]) / 2e-3;
             assert_relative_eq!(numeric, norm, epsilon = 3e-2, max_relative = 5e-2);

@@ -6,7 +6,7 @@ use std::path::Path;
 use weightsmith::{
     graph::{Architecture, Role},
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
 };
 
 /// Name, values as PyTorch counts them with running statistics (less what folding removes), and
@@ -26,7 +26,7 @@ fn weightless_exports_are_understood() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exports");
         let model = Model::open(&folder.join(format!("{name}.onnx"))).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        let resolution = resolve(&mut architecture, registry()).unwrap();
+        let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
         assert!(resolution.unsupported.is_empty(), "{name}: {:?}", resolution.unsupported);
         assert_eq!(architecture.inputs.len(), 1, "{name}");
         let (_, output) = architecture.outputs[0];

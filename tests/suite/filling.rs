@@ -80,7 +80,7 @@ fn the_state_dict_is_that_of_the_file() {
     }
     let path = folder.path().join("plain-cnn.safetensors");
     let read = network.state_dict_weights(&path).unwrap();
-    assert_eq!(read, filled.networks()[0].weights());
+    assert_eq!(&read, filled.networks()[0].weights());
     let written = Network::open(folder.path().join("plain-cnn.onnx")).unwrap();
     assert_eq!(written.stored_weights().unwrap(), read);
     let missing = network.stored_weights().unwrap_err();

@@ -35,7 +35,7 @@ pub fn of_sample(graph: &SampledGraph) -> u64 {
 
 fn resolved(model: &ModelProto) -> u64 {
     let mut architecture = read(model);
-    ops::resolve(&mut architecture, ops::registry()).unwrap();
+    ops::resolve(&mut architecture, &ops::Registry::standard()).unwrap();
     architecture.fingerprint()
 }
 

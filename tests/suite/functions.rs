@@ -5,7 +5,7 @@ use protobuf::Message;
 use weightsmith::{
     graph::{Architecture, Operand, Role},
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
 };
 
 use super::operators::{
@@ -195,7 +195,7 @@ fn tables_meet_the_data_where_they_are_used() {
     bytes = proto.write_to_bytes().unwrap();
     let model = Model::from_bytes("tables", bytes.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    assert!(resolve(&mut architecture, registry()).unwrap().unsupported.is_empty());
+    assert!(resolve(&mut architecture, &Registry::standard()).unwrap().unsupported.is_empty());
     assert_eq!(architecture.inputs.len(), 1);
     for parameter in &architecture.parameters {
         let slot = &parameter.slots[0];

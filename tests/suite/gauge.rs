@@ -11,15 +11,16 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use weightsmith::{
     execute::{execute, upload_weights},
-    graph::{Architecture, ParameterId, Role, Tensor},
+    graph::{Architecture, ParameterId, Role, Tensor, Weights},
     onnx::{
         Model,
         safetensors::{Entry, write},
     },
-    ops::{Array, registry, resolve},
+    ops::{Array, Registry, resolve},
     predictor::{bundled, calibrate},
     spaces::{Named, Space},
-    zoo::{Groups, Zoo, align, distance},
+    weights::distance,
+    zoo::{Groups, Zoo, align},
 };
 
 use super::{
@@ -30,7 +31,7 @@ use super::{
 fn resolved(name: &str, onnx: Vec<u8>) -> Architecture {
     let model = Model::from_bytes(name, onnx.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     architecture
 }
 
@@ -39,7 +40,7 @@ fn named(name: &str) -> Architecture {
 }
 
 /// Weights that keep the scale of activations, with nothing left at its default.
-fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<Vec<f32>> {
+fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Weights {
     let mut values = |low: f32, high: f32, count: usize| -> Vec<f32> {
         (0..count).map(|_| random.random_range(low..high)).collect()
     };
@@ -57,13 +58,13 @@ fn random_weights(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<V
         .collect()
 }
 
-fn logits(architecture: &Architecture, weights: &[Vec<f32>], random: &mut ChaCha8Rng) -> Vec<f32> {
+fn logits(architecture: &Architecture, weights: &Weights, random: &mut ChaCha8Rng) -> Vec<f32> {
     let shape = architecture.inputs[0].shape.clone().unwrap();
     let data = (0..shape.iter().product()).map(|_| random.random_range(-1.0..1.0)).collect();
     let device = Device::flex();
     let image = Array::upload(&Tensor { shape, data }, &device);
     let weights = upload_weights(architecture, weights, &device);
-    execute(architecture, registry(), &weights, &[image], &device).unwrap()[0].download()
+    execute(architecture, &Registry::standard(), &weights, &[image], &device).unwrap()[0].download()
 }
 
 /// The largest difference, relative to the largest number.
@@ -91,13 +92,13 @@ fn recovered(first: &[Vec<usize>], second: &[Vec<usize>]) -> f64 {
 fn there_and_back(name: &str, architecture: &Architecture, seed: u64) -> usize {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let weights = random_weights(architecture, &mut random);
-    let groups = Groups::of(architecture, registry());
+    let groups = Groups::of(architecture, &Registry::standard());
     let permutations = shuffled(&groups, &mut random);
     let moved = groups.permute(&weights, &permutations).unwrap();
     let says = |weights| logits(architecture, weights, &mut ChaCha8Rng::seed_from_u64(seed));
     let (before, after) = (says(&weights), says(&moved));
     let off = gap(&after, &before);
-    let aligned = align(architecture, registry(), &moved, &weights).unwrap();
+    let aligned = align(architecture, &Registry::standard(), &moved, &weights).unwrap();
     let home = recovered(&permutations, &aligned.permutations);
     println!(
         "{name}: {} groups of {} channels, logits {off:.1e} off, {:.1} % recovered, distance {:.3} to {:.1e}",
@@ -141,7 +142,7 @@ fn shuffled_networks_say_the_same_and_are_recovered() {
 
 #[test]
 fn a_depthwise_residual_and_a_concatenated_network_move_where_they_may() {
-    let groups = |name: &str| Groups::of(&named(name), registry());
+    let groups = |name: &str| Groups::of(&named(name), &Registry::standard());
     // One stream of 16, 32 and 64 channels each, and the inside of nine blocks.
     let residual = groups("resnet-20");
     assert_eq!(residual.sizes().iter().sum::<usize>(), (16 + 32 + 64) + 3 * (16 + 32 + 64));
@@ -150,7 +151,7 @@ fn a_depthwise_residual_and_a_concatenated_network_move_where_they_may() {
     assert_eq!(dense.sizes().iter().filter(|&&size| size == 12).count(), 36);
     // A depthwise convolution's channels are those of the layer before it.
     let depthwise = named("mobilenet-v2");
-    let moves = Groups::of(&depthwise, registry());
+    let moves = Groups::of(&depthwise, &Registry::standard());
     let (index, _) = depthwise
         .parameters
         .iter()
@@ -161,7 +162,7 @@ fn a_depthwise_residual_and_a_concatenated_network_move_where_they_may() {
         .unwrap();
     assert_eq!(moves.moving(ParameterId(index)).len(), 1);
     let lenet = named("lenet-5");
-    let flattened = Groups::of(&lenet, registry());
+    let flattened = Groups::of(&lenet, &Registry::standard());
     let parts = (0..lenet.parameters.len())
         .flat_map(|index| flattened.moving(ParameterId(index)).to_vec())
         .flat_map(|moving| moving.places)
@@ -174,7 +175,7 @@ fn a_depthwise_residual_and_a_concatenated_network_move_where_they_may() {
 #[test]
 fn what_is_no_permutation_is_refused() {
     let architecture = named("lenet-5");
-    let groups = Groups::of(&architecture, registry());
+    let groups = Groups::of(&architecture, &Registry::standard());
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let weights = random_weights(&architecture, &mut random);
     let mut twice = groups.identity();
@@ -182,21 +183,22 @@ fn what_is_no_permutation_is_refused() {
     let problem = groups.permute(&weights, &twice).unwrap_err().to_string();
     assert!(problem.contains("permutations of"), "{problem}");
     let mut broken = weights.clone();
-    broken[0][0] = f32::NAN;
-    let problem = align(&architecture, registry(), &broken, &weights).unwrap_err().to_string();
+    broken.get_mut(ParameterId(0)).unwrap()[0] = f32::NAN;
+    let problem =
+        align(&architecture, &Registry::standard(), &broken, &weights).unwrap_err().to_string();
     assert!(problem.contains("not finite"), "{problem}");
-    let problem = groups.permute(&weights[1..], &groups.identity()).unwrap_err().to_string();
+    let problem = groups.permute(&Weights::absent(1), &groups.identity()).unwrap_err().to_string();
     assert!(problem.contains("parameters"), "{problem}");
 }
 
 /// Networks that others trained, whose graphs the predictor can write.
 const TRAINED: [&str; 2] = ["resnet_2b", "cifar_base_kw"];
 
-fn trained(folder: &Path, name: &str) -> (PathBuf, Architecture, Vec<Vec<f32>>) {
+fn trained(folder: &Path, name: &str) -> (PathBuf, Architecture, Weights) {
     let path = folder.join(format!("{name}.onnx"));
     let model = Model::open(&path).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let value = |index| architecture.value_in(&model, ParameterId(index)).unwrap().unwrap().data;
     let weights = (0..architecture.parameters.len()).map(value).collect();
     (path, architecture, weights)
@@ -208,13 +210,14 @@ fn trained_networks_come_into_the_gauge() {
     let predictor = bundled("cifar10", &Device::flex()).unwrap();
     for name in TRAINED {
         let (_, architecture, weights) = trained(&folder, name);
-        let mut gauge = predictor.predict(&architecture, registry(), |_| false).unwrap();
+        let mut gauge = predictor.predict(&architecture, &Registry::standard(), |_| false).unwrap();
         let images = predictor.calibration_images();
-        calibrate(&architecture, registry(), &mut gauge, &images).unwrap();
-        let aligned = align(&architecture, registry(), &weights, &gauge.weights).unwrap();
+        calibrate(&architecture, &Registry::standard(), &mut gauge, &images).unwrap();
+        let aligned =
+            align(&architecture, &Registry::standard(), &weights, &gauge.weights).unwrap();
         println!(
             "{name}: groups of {:?} channels, distance {:.4} to {:.4}",
-            Groups::of(&architecture, registry()).sizes(),
+            Groups::of(&architecture, &Registry::standard()).sizes(),
             aligned.before,
             aligned.after
         );
@@ -266,12 +269,11 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
         cases.extend(TRAINED.map(|name| trained(&shared, name)));
     }
     for (graph, architecture, weights) in cases {
-        let store = |name: &str, weights: &[Vec<f32>]| {
-            let entries: Vec<Entry> = architecture
-                .parameters
-                .iter()
-                .zip(weights)
-                .map(|(parameter, values)| {
+        let store = |name: &str, weights: &Weights| {
+            let entries: Vec<Entry> = weights
+                .tensors()
+                .map(|(id, values)| {
+                    let parameter = &architecture.parameters[id.0];
                     let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                     let shape = parameter.shape.clone().unwrap();
                     Entry::new(parameter.name.clone(), safetensors::Dtype::F32, shape, bytes)
@@ -284,7 +286,7 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
         };
         let zoo = at("zoo");
         let first = zoo_import(&store("as-it-is.safetensors", &weights), &graph, &zoo);
-        let groups = Groups::of(&architecture, registry());
+        let groups = Groups::of(&architecture, &Registry::standard());
         let moved = groups.permute(&weights, &shuffled(&groups, &mut random)).unwrap();
         let second = zoo_import(&store("shuffled.safetensors", &moved), &graph, &zoo);
         println!("{}: {} and {}", graph.display(), first["distance"], second["distance"]);
@@ -300,7 +302,7 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
             zoo.weights(record, &architecture).unwrap()
         };
         let (first, second) = (stored(&first), stored(&second));
-        let same = align(&architecture, registry(), &second, &first).unwrap();
+        let same = align(&architecture, &Registry::standard(), &second, &first).unwrap();
         let home = recovered(&groups.identity(), &same.permutations);
         println!(
             "{:.1} % of channels as before, {:.1e} off",

@@ -6,9 +6,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Program, Scratch, cross_entropy},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     onnx::Model,
-    ops::{registry, resolve, resolve_with_input},
+    ops::{Registry, resolve, resolve_with_input},
     spaces::Space,
 };
 
@@ -20,7 +20,7 @@ fn random(seed: u64, count: usize) -> Vec<f32> {
 /// A sampled graph with random weights for a batch, and its images.
 struct Network {
     program: Program,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     images: Vec<f32>,
     shape: [usize; 4],
 }
@@ -30,9 +30,9 @@ impl Network {
     fn new(onnx: &[u8], shape: [usize; 4]) -> Option<Self> {
         let model = Model::from_bytes("sample", onnx.to_vec().into()).ok()?;
         let mut architecture = Architecture::from_model(&model).ok()?;
-        resolve(&mut architecture, registry()).ok()?;
-        resolve_with_input(&mut architecture, &shape, registry()).ok()?;
-        let program = Program::compile(&architecture, registry()).ok()?;
+        resolve(&mut architecture, &Registry::standard()).ok()?;
+        resolve_with_input(&mut architecture, &shape, &Registry::standard()).ok()?;
+        let program = Program::compile(&architecture, &Registry::standard()).ok()?;
         let weights = architecture.parameters.iter().enumerate().map(|(index, parameter)| {
             let bound = (3.0 / parameter.slots[0].fan_in.max(1) as f32).sqrt();
             let mut values = random(index as u64, parameter.len().unwrap_or(0));
@@ -43,18 +43,17 @@ impl Network {
         Some(Self { program, weights, images: random(99, shape.iter().product()), shape })
     }
 
-    fn gradients(&self, rows: Range<usize>, scratch: &mut Scratch) -> (f32, Vec<Vec<f32>>) {
+    fn gradients(&self, rows: Range<usize>, scratch: &mut Scratch) -> (f32, Weights) {
         let [batch, channels, height, width] = self.shape;
         let images = Images { batch, channels, height, width, data: &self.images };
         let labels: Vec<u16> = (0..batch).map(|image| image as u16 % 10).collect();
-        let weights: Vec<&[f32]> = self.weights.iter().map(Vec::as_slice).collect();
         let classes = self.program.classes();
         let mut loss = |logits: &[f32], gradient: &mut [f32]| {
             cross_entropy(logits, &labels, 0.1, gradient, classes).loss
         };
         let statistics = NormStatistics::Measured { rows };
         let (loss, gradients) =
-            self.program.gradients(&weights, images, &statistics, &mut loss, false, scratch);
+            self.program.gradients(&self.weights, images, &statistics, &mut loss, false, scratch);
         (loss, gradients.parameters)
     }
 }
@@ -70,7 +69,7 @@ fn used_scratch_memory_changes_nothing() {
         let network = Network::new(&graph.onnx, [21, input[1], input[2], input[3]]).unwrap();
         // Weights that are not a number must not leave traces.
         let mut broken = Network::new(&graph.onnx, network.shape).unwrap();
-        broken.weights.iter_mut().flatten().for_each(|weight| *weight = f32::NAN);
+        broken.weights.values_mut().for_each(|weight| *weight = f32::NAN);
         let fresh = network.gradients(3..20, &mut Scratch::default());
         assert!(!broken.gradients(3..20, scratch).0.is_finite());
         assert_eq!(fresh, network.gradients(3..20, scratch));

@@ -7,10 +7,10 @@ use approx::assert_relative_eq;
 use burn::tensor::Device;
 use serde_json::Value;
 use weightsmith::{
-    graph::{Architecture, Role},
+    graph::{Architecture, ParameterId, Role},
     neural,
     onnx::Model,
-    ops::{OperatorFamily, Response, Vocabulary, registry, resolve},
+    ops::{OperatorFamily, Registry, Response, Vocabulary, resolve},
     predictor::{Network, Predictor, bundled},
 };
 
@@ -20,7 +20,7 @@ fn architecture(name: &str) -> Architecture {
     let path = format!("{}/architectures/named/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
     let mut architecture =
         Architecture::from_model(&Model::open(Path::new(&path)).unwrap()).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     architecture
 }
 
@@ -32,7 +32,8 @@ fn with_vocabulary(names: Vec<String>) -> Predictor {
     let config = &predictor.config;
     let empty = Network::new(&config.network, &config.input, vocabulary.len(), &device);
     let entries = neural::entries(&empty);
-    let values = predictor.starting_values(&entries, 0, &vocabulary, registry()).unwrap();
+    let values =
+        predictor.starting_values(&entries, 0, &vocabulary, &Registry::standard()).unwrap();
     Predictor { network: neural::with_values(empty, &values, &device), vocabulary, ..predictor }
 }
 
@@ -45,7 +46,8 @@ fn without(predictor: &Predictor, operator: &str) -> Predictor {
 /// What training with the vocabulary of `full` would start from, where it starts from `smaller`.
 fn started(smaller: &Predictor, full: Predictor) -> Predictor {
     let entries = neural::entries(&full.network);
-    let values = smaller.starting_values(&entries, 0, &full.vocabulary, registry()).unwrap();
+    let values =
+        smaller.starting_values(&entries, 0, &full.vocabulary, &Registry::standard()).unwrap();
     let network = neural::with_values(full.network, &values, &Device::flex());
     let like = with_vocabulary(smaller.vocabulary.names().to_vec());
     Predictor { network, vocabulary: full.vocabulary, ..like }
@@ -53,7 +55,7 @@ fn started(smaller: &Predictor, full: Predictor) -> Predictor {
 
 #[test]
 fn every_operator_says_its_family() {
-    let without: Vec<&str> = registry()
+    let without: Vec<&str> = Registry::standard()
         .operators()
         .filter(|operator| operator.family() == OperatorFamily::Other)
         .map(|operator| operator.op_type())
@@ -66,7 +68,8 @@ fn a_larger_vocabulary_changes_no_prediction() {
     let architecture = architecture("resnet-20");
     let predictor = bundled("cifar10", &Device::flex()).unwrap();
     let weights = |predictor: &Predictor| {
-        let prediction = predictor.predict(&architecture, registry(), |_| false).unwrap();
+        let prediction =
+            predictor.predict(&architecture, &Registry::standard(), |_| false).unwrap();
         assert_eq!(prediction.stand_ins, []);
         prediction.weights
     };
@@ -84,7 +87,7 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
     let names = full.vocabulary.names().to_vec();
     let less: Vec<String> = names.iter().filter(|name| !is_new(name)).cloned().collect();
     let smaller = with_vocabulary(less);
-    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
+    let outside = smaller.predict(&architecture, &Registry::standard(), |_| false).unwrap();
     let [norm, relu] = &outside.stand_ins[..] else { panic!("{:?}", outside.stand_ins) };
     // A function of a number has the one that does most nearly the same,
     assert_eq!((relu.operator.as_str(), relu.family), ("Relu", OperatorFamily::Activation));
@@ -100,16 +103,17 @@ fn an_operator_that_was_never_met_is_taken_for_its_nearest_relatives() {
     let met = unmet.config.training.operators_met.take().unwrap();
     let others = met.into_iter().filter(|name| !is_new(name));
     unmet.config.training.operators_met = Some(others.collect());
-    let inside = unmet.predict(&architecture, registry(), |_| false).unwrap();
+    let inside = unmet.predict(&architecture, &Registry::standard(), |_| false).unwrap();
     assert_eq!(outside.stand_ins, inside.stand_ins);
     assert_eq!(outside.weights, inside.weights);
 
     // and what training would start from: a mean of the family is all there is to it.
     let smaller = without(&unmet, "BatchNormalization");
-    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
-    let started = started(&smaller, unmet).predict(&architecture, registry(), |_| false).unwrap();
+    let outside = smaller.predict(&architecture, &Registry::standard(), |_| false).unwrap();
+    let started =
+        started(&smaller, unmet).predict(&architecture, &Registry::standard(), |_| false).unwrap();
     assert_eq!(started.stand_ins, []);
-    for (a, b) in started.weights.iter().flatten().zip(outside.weights.iter().flatten()) {
+    for (a, b) in started.weights.values().zip(outside.weights.values()) {
         assert_relative_eq!(*a, *b, epsilon = 1e-6);
     }
 }
@@ -124,7 +128,9 @@ fn a_network_without_messages_starts_from_one_with_them() {
     let operators = predictor.config.vocabulary.len();
     let without = Network::new(&config, &predictor.config.input, operators, &device);
     let entries = neural::entries(&without);
-    let values = predictor.starting_values(&entries, 0, &predictor.vocabulary, registry()).unwrap();
+    let values = predictor
+        .starting_values(&entries, 0, &predictor.vocabulary, &Registry::standard())
+        .unwrap();
     assert_eq!(values.len(), entries.iter().map(neural::Entry::len).sum::<usize>());
     // A part of another size is no part that the network does without.
     config.encoder.message_passing = true;
@@ -134,7 +140,7 @@ fn a_network_without_messages_starts_from_one_with_them() {
         &neural::entries(&shallower),
         0,
         &predictor.vocabulary,
-        registry(),
+        &Registry::standard(),
     );
     assert!(refused.unwrap_err().to_string().contains("no place"), "a block is left over");
 }
@@ -212,11 +218,13 @@ fn layers_behind_a_stand_in_make_up_for_the_difference() {
     let architecture = architecture("plain-cnn");
     let full = bundled("cifar10", &Device::flex()).unwrap();
     let smaller = without(&full, "Relu");
-    let outside = smaller.predict(&architecture, registry(), |_| false).unwrap();
+    let outside = smaller.predict(&architecture, &Registry::standard(), |_| false).unwrap();
     // The same embedding under its own name: nothing to make up for.
-    let plain = started(&smaller, full).predict(&architecture, registry(), |_| false).unwrap();
+    let plain =
+        started(&smaller, full).predict(&architecture, &Registry::standard(), |_| false).unwrap();
 
-    let response = |name: &str| Response::by_default(registry().get("", name).unwrap()).unwrap();
+    let response =
+        |name: &str| Response::by_default(Registry::standard().get("", name).unwrap()).unwrap();
     let affine = response("Relu").as_affine_of(&response("LeakyRelu")).unwrap();
     assert!((affine.factor - 1.0).abs() > 1e-3, "{affine:?}");
     let mut layers = 0;
@@ -225,7 +233,8 @@ fn layers_behind_a_stand_in_make_up_for_the_difference() {
             continue;
         }
         let factor = if layers == 0 { 1.0 } else { affine.factor };
-        for (own, other) in outside.weights[index].iter().zip(&plain.weights[index]) {
+        let [own, other] = [&outside, &plain].map(|it| it.weights.get(ParameterId(index)).unwrap());
+        for (own, other) in own.iter().zip(other) {
             assert_relative_eq!(own * factor, *other, epsilon = 1e-6, max_relative = 1e-4);
         }
         layers += 1;

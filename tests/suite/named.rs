@@ -6,11 +6,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::{Architecture, Parameter, Role},
+    graph::{Architecture, Parameter, Role, Weights},
     onnx::Model,
-    ops::{registry, resolve},
-    spaces::{NAMED, Named, named_table, plain_cnn, residual_network},
+    ops::{Registry, resolve},
+    spaces::{NAMED, Named, plain_cnn, residual_network},
 };
+
+#[path = "../../examples/named_architectures/table.rs"]
+mod table;
 
 /// How to make what is stale again.
 const REFRESH: &str = "run `cargo run --release --example named_architectures`";
@@ -23,7 +26,7 @@ fn folder() -> PathBuf {
 fn resolved(named: &Named) -> Architecture {
     let model = Model::from_bytes(named.name, named.onnx().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    let resolution = resolve(&mut architecture, registry()).unwrap();
+    let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{}: {:?}", named.name, resolution.unsupported);
     architecture
 }
@@ -47,7 +50,7 @@ fn named_architectures_are_up_to_date() {
         assert!(stored == named.onnx(), "{file} is stale: {REFRESH}");
     }
     let readme = fs::read_to_string(folder().join("README.md")).unwrap();
-    assert!(readme.contains(&named_table()), "the table in the README is stale: {REFRESH}");
+    assert!(readme.contains(&table::markdown()), "the table in the README is stale: {REFRESH}");
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn every_named_network_runs() {
     };
     for named in NAMED {
         let architecture = resolved(named);
-        let values: Vec<Vec<f32>> = architecture
+        let weights: Weights = architecture
             .parameters
             .iter()
             .map(|parameter| {
@@ -104,11 +107,10 @@ fn every_named_network_runs() {
                 }
             })
             .collect();
-        let weights: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
         let [channels, height, width] = named.input;
         let data = uniform(-1.0, 1.0, channels * height * width);
         let images = Images { batch: 1, channels, height, width, data: &data };
-        let logits = Runner::new(&architecture, registry())
+        let logits = Runner::new(&architecture, &Registry::standard())
             .logits(&weights, images, &NormStatistics::Running, &mut Scratch::default())
             .unwrap();
         assert_eq!(logits.len(), 10, "{}", named.name);

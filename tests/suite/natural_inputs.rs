@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 use weightsmith::{
     graph::{Architecture, DimBindings},
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
 };
 
 use super::operators::model::{floats, ints, node, value};
@@ -34,7 +34,7 @@ fn take_weights(model: &mut ModelProto) -> Vec<(String, Vec<usize>)> {
 fn between(model: &ModelProto) -> Vec<ValueInfoProto> {
     let model = Model::from_bytes("net", model.write_to_bytes().unwrap().into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     let facts = architecture.dag.node_weights().flat_map(|node| &node.outputs);
     facts.map(|fact| value(&fact.name, fact.shape.as_deref())).collect()
 }

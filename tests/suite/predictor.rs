@@ -4,10 +4,10 @@ use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
     encoder::{EncoderConfig, NodeFeatures},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     neural,
     onnx::Model,
-    ops::{Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
         Estimate, FORMAT_VERSION, InputConfig, Job, Network, NetworkConfig, Predictor,
@@ -17,7 +17,7 @@ use weightsmith::{
 };
 
 pub fn config() -> PredictorConfig {
-    let vocabulary = Vocabulary::of(registry());
+    let vocabulary = Vocabulary::of(&Registry::standard());
     PredictorConfig {
         base: None,
         format_version: FORMAT_VERSION,
@@ -47,14 +47,18 @@ fn graph(seed: u64) -> (NodeFeatures, PatchPlan) {
     let graph = Space::load("tiny").unwrap().sample(seed).unwrap();
     let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
-    let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
-    let sources = Sources::new(&architecture, registry());
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    let features = NodeFeatures::read(
+        &architecture,
+        &Registry::standard(),
+        &Vocabulary::of(&Registry::standard()),
+    );
+    let sources = Sources::new(&architecture, &Registry::standard());
     let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     (features, plan)
 }
 
-fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Vec<Vec<f32>>> {
+fn weights(values: &[f32], graphs: &[(NodeFeatures, PatchPlan)]) -> Vec<Weights> {
     let device = Device::flex();
     let network = neural::with_values(empty(&device), values, &device);
     let jobs: Vec<Job> = graphs.iter().map(|(features, plan)| Job::new(features, plan)).collect();
@@ -68,7 +72,7 @@ fn a_graph_gets_the_same_weights_alone_and_among_others() {
     let together = weights(&values, &graphs);
     for (index, graph) in graphs.into_iter().enumerate() {
         let alone = weights(&values, &[graph]);
-        for (a, b) in alone[0].iter().flatten().zip(together[index].iter().flatten()) {
+        for (a, b) in alone[0].values().zip(together[index].values()) {
             assert_abs_diff_eq!(a, b, epsilon = 1e-4);
         }
     }
@@ -86,8 +90,8 @@ fn the_surrogate_differentiates_a_loss_of_the_weights() {
     let estimate = Estimate::new(&network, &jobs, &device);
     let predicted = estimate.weights();
     // The gradient of Σ w² / 2 is w.
-    let loss = |weights: &[Vec<Vec<f32>>]| -> f64 {
-        weights.iter().flatten().flatten().map(|&w| 0.5 * f64::from(w) * f64::from(w)).sum()
+    let loss = |weights: &[Weights]| -> f64 {
+        weights.iter().flat_map(Weights::values).map(|&w| 0.5 * f64::from(w) * f64::from(w)).sum()
     };
     let total = estimate.surrogate(&predicted, &predicted, &device).unwrap();
     let gradient = neural::gradients(&network, &total.backward());
@@ -187,8 +191,8 @@ fn channels_are_followed_to_their_makers() {
         }
         let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
-        let sources = Sources::new(&architecture, registry());
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let sources = Sources::new(&architecture, &Registry::standard());
         for node in architecture.dag.node_indices() {
             if architecture.dag[node].op_type != "Conv" {
                 continue;

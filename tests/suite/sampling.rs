@@ -6,10 +6,10 @@ use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
     encoder::NodeFeatures,
-    graph::{Architecture, DimBindings},
+    graph::{Architecture, DimBindings, Weights},
     neural,
     onnx::Model,
-    ops::{Vocabulary, registry, resolve},
+    ops::{Registry, Vocabulary, resolve},
     patches::{PatchPlan, Sources},
     predictor::{
         BUNDLED, Condition, DiffusionConfig, Estimate, Job, Network, Noisy, Predictor,
@@ -64,13 +64,14 @@ fn architecture() -> Architecture {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named/plain-cnn.onnx");
     let model = Model::open(&path).unwrap();
     let mut architecture = Architecture::from_model_with(&model, DimBindings::default()).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
     architecture
 }
 
 fn draw(predictor: &Predictor, sampling: &Sampling) -> Vec<Vec<f32>> {
-    let samples = predictor.sample(&architecture(), registry(), |_| false, sampling).unwrap();
-    samples.into_iter().map(|sample| sample.weights.concat()).collect()
+    let samples =
+        predictor.sample(&architecture(), &Registry::standard(), |_| false, sampling).unwrap();
+    samples.into_iter().map(|sample| sample.weights.values().copied().collect()).collect()
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
@@ -83,15 +84,21 @@ fn a_denoiser_that_starts_from_a_one_pass_predictor_says_the_same_at_full_noise(
     let one_pass = save(folder.path(), &config(None));
     let config = config(denoiser(Process::Cosine));
     let entries = neural::entries(&empty(&config));
-    let values = one_pass.starting_values(&entries, 7, &one_pass.vocabulary, registry()).unwrap();
+    let values =
+        one_pass.starting_values(&entries, 7, &one_pass.vocabulary, &Registry::standard()).unwrap();
     let network = neural::with_values(empty(&config), &values, &Device::flex());
     let architecture = architecture();
-    let features = NodeFeatures::read(&architecture, registry(), &one_pass.vocabulary);
-    let sources = Sources::new(&architecture, registry());
+    let features = NodeFeatures::read(&architecture, &Registry::standard(), &one_pass.vocabulary);
+    let sources = Sources::new(&architecture, &Registry::standard());
     let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
     let of = |network: &Network, condition: Condition| {
         let job = Job { condition: Some(&condition), ..Job::new(&features, &plan) };
-        Estimate::new(network, &[job], &Device::flex()).weights().remove(0).concat()
+        Estimate::new(network, &[job], &Device::flex())
+            .weights()
+            .remove(0)
+            .values()
+            .copied()
+            .collect::<Vec<f32>>()
     };
     let before = of(&one_pass.network, Condition::full_noise(None, Vec::new()));
     let after = of(&network, Condition::full_noise(Some(1.0), Vec::new()));
@@ -108,7 +115,7 @@ fn an_anchored_denoiser_has_the_one_pass_estimate_as_its_first_sample() {
     let one_pass = config(None);
     let entries = neural::entries(&empty(&one_pass));
     let vocabulary = &predictor.vocabulary;
-    let values = predictor.starting_values(&entries, 0, vocabulary, registry()).unwrap();
+    let values = predictor.starting_values(&entries, 0, vocabulary, &Registry::standard()).unwrap();
     let own = tempfile::tempdir().unwrap();
     Predictor::save(own.path(), &one_pass, &entries, &values).unwrap();
     let one_pass = Predictor::load(own.path(), &Device::flex()).unwrap();
@@ -172,7 +179,9 @@ fn a_one_pass_predictor_has_one_sample() {
         Sampling { samples: 0, ..Sampling::default() },
         Sampling { temperature: f32::NAN, ..Sampling::default() },
     ] {
-        assert!(predictor.sample(&architecture, registry(), |_| false, &sampling).is_err());
+        assert!(
+            predictor.sample(&architecture, &Registry::standard(), |_| false, &sampling).is_err()
+        );
     }
 }
 
@@ -197,12 +206,17 @@ fn the_conditioner_is_differentiated() {
     let graph = Space::load("tiny").unwrap().sample(0).unwrap();
     let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
-    let features = NodeFeatures::read(&architecture, registry(), &Vocabulary::of(registry()));
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    let features = NodeFeatures::read(
+        &architecture,
+        &Registry::standard(),
+        &Vocabulary::of(&Registry::standard()),
+    );
     let plan = PatchPlan::new(&architecture, &features.nodes, None);
-    let state = |phase: f32| -> Vec<Vec<f32>> {
-        let tensor =
-            |&length: &usize| (0..length).map(|index| (index as f32 + phase).sin()).collect();
+    let state = |phase: f32| -> Weights {
+        let tensor = |&length: &usize| -> Vec<f32> {
+            (0..length).map(|index| (index as f32 + phase).sin()).collect()
+        };
         plan.lengths.iter().map(tensor).collect()
     };
     let noisy = Some(Noisy::new(&state(0.0), 0.7, state(1.0)));
@@ -227,7 +241,7 @@ fn the_conditioner_is_differentiated() {
         let values: Vec<f32> = values.iter().zip(&direction).map(|(v, g)| v + by * g).collect();
         let network = neural::with_values(empty(&config), &values, &plain);
         let weights = Estimate::new(&network, &[job], &plain).weights();
-        weights.iter().flatten().flatten().map(|&w| 0.5 * f64::from(w).powi(2)).sum()
+        weights.iter().flat_map(Weights::values).map(|&w| 0.5 * f64::from(w).powi(2)).sum()
     };
     let step = 1e-2;
     assert_relative_eq!((loss(step) - loss(-step)) / (2.0 * step), norm, max_relative = 2e-2);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use protobuf::Message;
 use weightsmith::{
     execute::{Images, NormStatistics, Runner, Scratch},
-    graph::Architecture,
+    graph::{Architecture, Weights},
     onnx::Model,
     ops,
     spaces::{Activation, Family, Head, Norm, SampledGraph, Space, SpaceError, Split},
@@ -154,7 +154,7 @@ fn our_own_reader_knows_every_parameter_and_every_shape() {
         for graph in samples(&space, 0..100) {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
             let mut architecture = Architecture::from_model(&model).unwrap();
-            let resolution = ops::resolve(&mut architecture, ops::registry()).unwrap();
+            let resolution = ops::resolve(&mut architecture, &ops::Registry::standard()).unwrap();
             let [channels, height, width] = space.input;
             let image = architecture.inputs[0].shape.as_deref();
             assert_eq!(
@@ -169,7 +169,7 @@ fn our_own_reader_knows_every_parameter_and_every_shape() {
             }
             let logits = architecture.fact(architecture.outputs[0].1).unwrap();
             assert_eq!(logits.shape.map(|shape| shape[1..].to_vec()), Some(vec![space.classes]));
-            let runner = Runner::new(&architecture, ops::registry());
+            let runner = Runner::new(&architecture, &ops::Registry::standard());
             let lowers = match graph.style.family {
                 Family::Shuffle | Family::Convnext | Family::Vit | Family::Mixer => false,
                 // Only without a LayerNormalization, a Slice or a shuffle.
@@ -203,29 +203,32 @@ fn every_family_runs_and_most_of_them_at_other_sizes() {
         for size in [32, 24, 48] {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
             let mut architecture = Architecture::from_model(&model).unwrap();
-            ops::resolve(&mut architecture, ops::registry()).unwrap();
-            let resized =
-                ops::resolve_with_input(&mut architecture, &[2, 3, size, size], ops::registry());
+            ops::resolve(&mut architecture, &ops::Registry::standard()).unwrap();
+            let resized = ops::resolve_with_input(
+                &mut architecture,
+                &[2, 3, size, size],
+                &ops::Registry::standard(),
+            );
             let native = matches!(family, Family::Vit | Family::Mixer | Family::Mlp);
             if size != 32 && native && resized.is_err() {
                 continue;
             }
             assert!(resized.unwrap().unsupported.is_empty(), "{}", graph.name);
             let count = |shape: &[usize]| shape.iter().product::<usize>();
-            let weights: Vec<Vec<f32>> = architecture
+            let weights: Weights = architecture
                 .parameters
                 .iter()
                 .map(|parameter| {
                     let count = count(parameter.shape.as_deref().unwrap());
-                    (0..count).map(|index| 0.1 + 0.05 * (index as f32).sin()).collect()
+                    let value = |index| 0.1 + 0.05 * (index as f32).sin();
+                    (0..count).map(value).collect::<Vec<f32>>()
                 })
                 .collect();
-            let weights: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
             let pixels: Vec<f32> =
                 (0..2 * 3 * size * size).map(|index| (index as f32 * 0.7).sin()).collect();
             let images = Images { batch: 2, channels: 3, height: size, width: size, data: &pixels };
             let statistics = NormStatistics::Measured { rows: 0..2 };
-            let runner = Runner::without_kernels(&architecture, ops::registry());
+            let runner = Runner::without_kernels(&architecture, &ops::Registry::standard());
             let scratch = &mut Scratch::default();
             let logits = runner.logits(&weights, images, &statistics, scratch).unwrap();
             assert_eq!(logits.len(), 20);

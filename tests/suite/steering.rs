@@ -8,7 +8,7 @@ use weightsmith::{
     evaluate::judge,
     graph::{Architecture, DimBindings},
     onnx::Model,
-    ops::{registry, resolve},
+    ops::{Registry, resolve},
     predictor::{BUNDLED, Prediction, Predictor, Steering, Support, bundled, calibrate},
 };
 
@@ -26,8 +26,8 @@ fn predicted(name: &str, predictor: &Predictor) -> (Architecture, Prediction) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("architectures/named");
     let model = Model::open(&folder.join(format!("{name}.onnx"))).unwrap();
     let mut architecture = Architecture::from_model_with(&model, DimBindings::default()).unwrap();
-    resolve(&mut architecture, registry()).unwrap();
-    let prediction = predictor.predict(&architecture, registry(), |_| true).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    let prediction = predictor.predict(&architecture, &Registry::standard(), |_| true).unwrap();
     (architecture, prediction)
 }
 
@@ -36,21 +36,30 @@ fn steered_weights_fit_the_support_set_better() {
     let folder = tempfile::tempdir().unwrap();
     let data = support(folder.path());
     let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
-    let steering = Steering { steps: 6, batch: 150, ..Steering::default() };
+    let steering = Steering { steps: 12, batch: 150, ..Steering::default() };
     for name in ["plain-cnn", "resnet-20"] {
         let (architecture, start) = predicted(name, &predictor);
         let loss = |mut prediction: Prediction| {
             let images = predictor.calibration_images();
-            calibrate(&architecture, registry(), &mut prediction, &images).unwrap();
+            calibrate(&architecture, &Registry::standard(), &mut prediction, &images).unwrap();
             let input = &predictor.config.input;
-            judge(&architecture, &prediction.weights, &data, input, data.len())
-                .unwrap()
-                .cross_entropy
+            judge(
+                &architecture,
+                &Registry::standard(),
+                &prediction.weights,
+                &data,
+                input,
+                data.len(),
+            )
+            .unwrap()
+            .cross_entropy
         };
         let steer = |seed: u64, spread: f32| {
             let mut steered = [start.clone()];
             let support = Support::new(&data, Steering { spread, ..steering });
-            predictor.steer(&architecture, registry(), &mut steered, &support, [seed, 0]).unwrap();
+            predictor
+                .steer(&architecture, &Registry::standard(), &mut steered, &support, [seed, 0])
+                .unwrap();
             let [steered] = steered;
             steered
         };
@@ -73,8 +82,9 @@ fn steps_that_do_harm_are_taken_back() {
     let steer = |rate: f32| {
         let mut steered = [start.clone()];
         let support = Support::new(&data, Steering { steps: 12, batch: 60, rate, spread: 1.0 });
-        let kept =
-            predictor.steer(&architecture, registry(), &mut steered, &support, [1, 0]).unwrap();
+        let kept = predictor
+            .steer(&architecture, &Registry::standard(), &mut steered, &support, [1, 0])
+            .unwrap();
         (kept, steered.map(|it| it.weights))
     };
     assert_eq!(steer(0.03).0, [12]);
@@ -92,7 +102,8 @@ fn a_support_set_of_other_classes_is_refused() {
     let predictor = bundled(BUNDLED[0], &Device::flex()).unwrap();
     let (architecture, prediction) = predicted("plain-cnn", &predictor);
     let support = Support::new(&data, Steering::default());
-    let error = predictor.steer(&architecture, registry(), &mut [prediction], &support, [0, 0]);
+    let error =
+        predictor.steer(&architecture, &Registry::standard(), &mut [prediction], &support, [0, 0]);
     assert!(error.unwrap_err().to_string().contains("10 outputs, the support set 3 classes"));
 }
 

@@ -13,10 +13,15 @@ use serde_json::Value;
 use weightsmith::{
     device::{DeviceChoice, choose},
     observer::Silent,
-    train::{RunOptions, TrainConfig, train},
+    ops::Registry,
+    spaces::{Named, Space},
+    train::{GraphFolder, RunOptions, TrainConfig, train},
 };
 
-use super::digits::write_idx;
+use super::{
+    cli::{json, weightsmith},
+    digits::write_idx,
+};
 
 /// A tiny run that logs every step; its folder. At higher rates differences in the last digit grow
 /// tenfold every ten steps, on any two devices.
@@ -38,6 +43,18 @@ fn config(folder: &Path, name: &str, steps: usize) -> (PathBuf, PathBuf) {
     let config = folder.join(format!("{name}.toml"));
     fs::write(&config, text).unwrap();
     (config, out)
+}
+
+fn options(devices: Vec<Device>) -> RunOptions {
+    RunOptions {
+        registry: Registry::standard(),
+        devices,
+        resume: false,
+        command: "a test".to_owned(),
+        stop: Arc::new(AtomicBool::new(false)),
+        node_encoder: None,
+        observer: Arc::new(Silent),
+    }
 }
 
 /// The lines of training metrics of a run, one a step.
@@ -87,25 +104,66 @@ fn training_on_wgpu_has_the_losses_of_flex_and_stops_growing() {
 }
 
 #[test]
+fn a_seed_of_zero_is_a_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, out) = config(folder.path(), "seeded", 1);
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("seed = 5\n{text}")).unwrap();
+    let config = config.display().to_string();
+    let seed = |further: &[&str]| {
+        let train = ["train", &config, "--device", "flex", "--json"];
+        let seed = json(&weightsmith(&[&train[..], further].concat()))["seed"].clone();
+        fs::remove_dir_all(&out).unwrap();
+        seed
+    };
+    assert_eq!([seed(&[]), seed(&["--seed", "0"]), seed(&["--seed", "7"])], [5, 0, 7]);
+}
+
+#[test]
 fn two_replicas_train_as_one_does() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, devices: Vec<Device>| {
         let (config, out) = config(folder.path(), name, 40);
-        let options = RunOptions {
-            devices,
-            resume: false,
-            command: "a test".to_owned(),
-            stop: Arc::new(AtomicBool::new(false)),
-            node_encoder: None,
-            observer: Arc::new(Silent),
-        };
-        assert!(train(&TrainConfig::load(&config).unwrap(), &options).unwrap().finished);
+        let config = TrainConfig::load(&config).unwrap();
+        assert!(train(&config, &options(devices)).unwrap().finished);
         let losses: Vec<f64> = metrics(&out).iter().map(|line| number(line, "loss")).collect();
         (losses, fs::read(out.join("predictor/model.safetensors")).unwrap())
     };
     let (one, weights) = run("one", vec![Device::flex()]);
     assert_eq!((one.clone(), weights), run("two", vec![Device::flex(), Device::flex()]));
     assert!(one[39] < one[0]);
+}
+
+#[test]
+fn a_folder_of_graphs_is_trained_on_or_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let graphs = folder.path().join("graphs");
+    fs::create_dir_all(graphs.join("validation")).unwrap();
+    let open = || GraphFolder::open(&graphs, &Registry::standard());
+    let refusal = || open().unwrap_err().to_string();
+    assert!(refusal().contains("graphs: holds no .onnx file"), "{}", refusal());
+    let save = |name: &str, onnx: &[u8]| fs::write(graphs.join(name), onnx).unwrap();
+    let sampled = |seed| Space::load("tiny").unwrap().sample(seed).unwrap().onnx;
+    save("0.onnx", &sampled(0));
+    save("1.onnx", &sampled(1));
+    save("validation/2.onnx", &sampled(2));
+    let opened = open().unwrap();
+    assert_eq!((opened.training().len(), opened.validation().len()), (2, 1));
+    assert_eq!((opened.channels(), opened.classes()), (3, 10));
+
+    let (config, _) = config(folder.path(), "folder", 2);
+    let recipe = fs::read_to_string(&config).unwrap();
+    fs::write(&config, recipe.replace("\"tiny\"", &format!("{graphs:?}"))).unwrap();
+    let outcome = train(&TrainConfig::load(&config).unwrap(), &options(vec![Device::flex()]));
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.finished, outcome.progress.architecture_steps), (true, 16));
+
+    save("1.onnx", &Named::find("lenet-5").unwrap().onnx());
+    assert!(refusal().contains("1.onnx: reads 1 channels and has 10 outputs"), "{}", refusal());
+    save("1.onnx", &sampled(2));
+    assert!(refusal().contains("1.onnx: is a graph that is held out"), "{}", refusal());
+    save("1.onnx", b"no graph");
+    assert!(refusal().contains("1.onnx"), "{}", refusal());
 }
 
 /// Processes that end with the test.

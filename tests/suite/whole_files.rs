@@ -12,7 +12,7 @@ use weightsmith::{
     execute::execute,
     graph::{Architecture, ParameterId, Tensor},
     onnx::Model,
-    ops::{Array, registry, resolve},
+    ops::{Array, Registry, resolve},
 };
 
 use super::beside::{all_onnx_files, shared};
@@ -20,7 +20,7 @@ use super::beside::{all_onnx_files, shared};
 /// Our outputs and tract's for one random input, the same for all models of one shape.
 pub(super) fn outputs(model: &Model) -> (Vec<f32>, Vec<f32>) {
     let mut architecture = Architecture::from_model(model).unwrap();
-    let resolution = resolve(&mut architecture, registry()).unwrap();
+    let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
     let shape = architecture.inputs[0].shape.clone().unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(0);
@@ -35,7 +35,7 @@ pub(super) fn outputs(model: &Model) -> (Vec<f32>, Vec<f32>) {
         })
         .collect();
     let image = Array::upload(&Tensor { shape: shape.clone(), data: data.clone() }, &device);
-    let ours = execute(&architecture, registry(), &weights, &[image], &device).unwrap();
+    let ours = execute(&architecture, &Registry::standard(), &weights, &[image], &device).unwrap();
     let ours = ours[0].download();
 
     let input = TractTensor::from_shape(&shape, &data).unwrap();
@@ -128,7 +128,7 @@ fn every_file_is_read_and_an_unchanged_write_is_the_same_bytes() {
     for path in all_onnx_files() {
         let model = Model::open(&path).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        resolve(&mut architecture, registry()).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
         let mut bytes = Vec::new();
         weightsmith::onnx::splice::write(&model, &Default::default(), &mut bytes).unwrap();
         assert!(bytes == *model.bytes(), "{} changed", path.display());

@@ -1,14 +1,10 @@
 //! `weightsmith bench step`
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::{memory, onnx::Model, predictor::NetworkConfig, train::StepFixture};
+use crate::{benchmark::StepTiming, memory};
 
 use super::super::{Common, Exit, Failure, print, print_json};
 
@@ -31,22 +27,13 @@ pub(super) struct Step {
     without_kernels: bool,
 }
 
-/// One network's figures.
-#[derive(Debug, Serialize)]
-struct Timing {
-    model: PathBuf,
-    size: usize,
-    batch: usize,
-    /// Wall time of every step divided by its architecture-steps.
-    seconds: Vec<f64>,
-    /// The middle one.
-    median: f64,
-}
-
 impl Step {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let timings: Vec<Timing> =
-            self.models.iter().map(|path| self.time(path)).collect::<Result<_, Failure>>()?;
+        let Self { size, batch, repeat, .. } = *self;
+        let kernels = !self.without_kernels;
+        let time = |path| StepTiming::measure(path, size, batch, repeat, kernels);
+        let timings: Vec<StepTiming> =
+            self.models.iter().map(|path| time(path)).collect::<Result<_, _>>()?;
         if common.json {
             print_json(&serde_json::json!({
                 "schema": 1,
@@ -63,31 +50,5 @@ impl Step {
             }
         }
         Ok(Exit::Success)
-    }
-
-    fn time(&self, path: &Path) -> Result<Timing, Failure> {
-        let model = Model::open(path)?;
-        // The bundled CIFAR-10 predictor's.
-        let config = NetworkConfig { sources: true, ..NetworkConfig::default() };
-        let kernels = !self.without_kernels;
-        let mut fixture = StepFixture::new(&model, self.size, self.batch, &config, kernels)?;
-        fixture.step()?;
-        let mut seconds = Vec::with_capacity(self.repeat);
-        for _ in 0..self.repeat.max(1) {
-            let start = Instant::now();
-            fixture.step()?;
-            let steps = StepFixture::ARCHITECTURE_STEPS as f64;
-            seconds.push(start.elapsed().as_secs_f64() / steps);
-        }
-        let mut sorted = seconds.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let median = sorted[sorted.len() / 2];
-        Ok(Timing {
-            model: path.to_path_buf(),
-            size: self.size,
-            batch: self.batch,
-            seconds,
-            median,
-        })
     }
 }

@@ -1,8 +1,6 @@
 //! The result of `bench transfer` for people.
 
-use crate::evaluate::Interval;
-
-use super::outcome::Outcome;
+use crate::{benchmark::Outcome, evaluate::Interval};
 
 /// Every method and axis of every split.
 pub(super) fn table(outcome: &Outcome) -> String {

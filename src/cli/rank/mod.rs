@@ -1,25 +1,28 @@
 //! `weightsmith rank`
 
-mod evidence;
 mod judging;
 mod listing;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::{
-    fill::Network,
-    onnx::atomic,
-    ops::registry,
-    rank::{Record, spread},
+    benchmark::report::{Plot, Point},
+    fill::{Network, stem},
+    onnx::safetensors as st,
+    rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
     Common, Exit, Failure,
-    plot::{Axis, Plot, Point},
+    output::{self, Replace, failed},
     print, print_json,
+    progress::watch,
 };
 
 pub(super) use judging::Judging;
@@ -46,50 +49,23 @@ pub struct Rank {
     /// initializer, `images` and `labels`
     #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
-}
-
-/// One row of the answer.
-#[derive(Debug, Serialize)]
-struct Row {
-    file: String,
-    rank: usize,
-    /// How much the place moves as single scores are left out.
-    rank_spread: f64,
-    score: f64,
-    scores: BTreeMap<String, f64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    missing: BTreeMap<String, String>,
-    parameters: u64,
-    flops: u64,
-    dead_nodes: usize,
-    /// The first file by name that is the same graph.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate_of: Option<String>,
-    seconds: f64,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let files = listing::files(&self.graphs)?;
-        let judge = self.judging.judge(common)?;
-        let bar = super::bar(files.len(), common);
+        let selection = self.judging.selection()?;
+        let judge = self.judging.judge(&selection, common)?;
+        let observer = watch("graphs", common);
+        observer.begin(files.len() as u64, 0);
         let judged = spread(files.iter(), self.judging.jobs(), |file| {
-            let record =
-                Network::open(file).map_err(Failure::from).and_then(|network| {
-                    match network.unsupported().first() {
-                        Some(why) => Err(why.clone().into()),
-                        None => {
-                            if let Some(folder) = &self.evidence {
-                                evidence::write(folder, &network, &judge.probe)?;
-                            }
-                            Ok(judge.judge(&network.architecture, registry())?)
-                        }
-                    }
-                });
-            bar.inc(1);
+            let record = self.record(file, &judge);
+            observer.advance(1);
             (file.clone(), record.map_err(|error| super::one_line(error.as_ref())))
         });
-        bar.finish_and_clear();
+        observer.end();
         let mut refused: BTreeMap<String, String> = BTreeMap::new();
         let mut records: Vec<(String, Record)> = Vec::new();
         for (file, record) in judged {
@@ -98,18 +74,16 @@ impl Rank {
                 Err(why) => drop(refused.insert(file, why)),
             }
         }
-        let rows = self.rows(records)?;
+        let rows = ranking(records, selection.aggregate());
         if let Some(path) = &self.plot {
-            let svg = picture(&rows);
-            atomic::write(path, |out| out.write_all(svg.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            output::write(path, &picture(&rows))?;
         }
         let shown = &rows[..self.top.unwrap_or(rows.len()).min(rows.len())];
         if common.json {
             print_json(&serde_json::json!({
                 "schema": 1,
                 "seed": common.seed,
-                "by": self.judging.aggregate()?,
+                "by": selection.aggregate(),
                 "predictor": self.judging.predictor,
                 "graphs": rows.len(),
                 "ranking": shown,
@@ -130,46 +104,35 @@ impl Rank {
         })
     }
 
-    /// Best first; what is listed alike by structure, then by name.
-    fn rows(&self, mut records: Vec<(String, Record)>) -> Result<Vec<Row>, Failure> {
-        records.sort_by(|a, b| a.0.cmp(&b.0));
-        let column = |name: &str| {
-            records.iter().map(|(_, record)| record.scores.get(name).copied()).collect()
-        };
-        let mut firsts: BTreeMap<String, String> = BTreeMap::new();
-        let mut rows: Vec<(usize, String, Row)> = self
-            .judging
-            .aggregate()?
-            .rank(column)
-            .into_iter()
-            .zip(records)
-            .map(|(ranked, (file, record))| {
-                let first = firsts.entry(record.structure.clone()).or_insert_with(|| file.clone());
-                let duplicate_of = (*first != file).then(|| first.clone());
-                let row = Row {
-                    file,
-                    rank: ranked.rank,
-                    rank_spread: ranked.spread,
-                    score: ranked.score.max(f64::MIN),
-                    scores: record.scores,
-                    missing: record.missing,
-                    parameters: record.parameters,
-                    flops: record.flops,
-                    dead_nodes: record.dead_nodes,
-                    duplicate_of,
-                    seconds: record.seconds,
-                };
-                (ranked.listed, record.structure, row)
-            })
-            .collect();
-        rows.sort_by(|(a_listed, a_structure, a), (b_listed, b_structure, b)| {
-            (a_listed, a_structure, &a.file).cmp(&(b_listed, b_structure, &b.file))
-        });
-        Ok(rows.into_iter().map(|(.., row)| row).collect())
+    /// The scores of a file.
+    fn record(&self, file: &str, judge: &Judge) -> Result<Record, Failure> {
+        let network = Network::open(file)?;
+        if let Some(why) = network.unsupported().first() {
+            return Err(why.clone().into());
+        }
+        if let Some(folder) = &self.evidence {
+            self.write_evidence(folder, &network, &judge.probe)?;
+        }
+        Ok(judge.judge(&network.architecture, &network.registry)?)
+    }
+
+    /// Writes `<folder>/<stem of the graph>.safetensors`, unless something else is there.
+    fn write_evidence(
+        &self,
+        folder: &Path,
+        network: &Network,
+        probe: &Probe,
+    ) -> Result<(), Failure> {
+        let subject = Subject::new(&network.architecture, &network.registry, probe);
+        let mut bytes = Vec::new();
+        st::write(&mut bytes, &evidence(&subject)?)?;
+        fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+        let file = folder.join(format!("{}.safetensors", stem(Path::new(network.model.name()))));
+        self.replace.write(&file, &bytes)
     }
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[RankedGraph]) -> String {
     let mut text = format!(
         "{:>5}  {:>5}  {:>8}  {:>12}  {:>8}  {:>7}  graph\n",
         "rank", "±", "score", "parameters", "MFLOPs", "seconds"
@@ -205,13 +168,15 @@ pub(super) fn score_cells<'a>(
     names.map(cell).collect()
 }
 
-fn csv(rows: &[Row]) -> String {
+fn csv(rows: &[RankedGraph]) -> String {
     let names: Vec<&String> = rows.first().map_or(vec![], |row| row.scores.keys().collect());
     let mut text = "file,rank,rank_spread,score,parameters,flops,dead_nodes,seconds".to_owned();
     names.iter().for_each(|name| text += &format!(",{name}"));
     text.push('\n');
     for row in rows {
-        let Row { rank, rank_spread, score, parameters, flops, dead_nodes, seconds, .. } = row;
+        let RankedGraph {
+            rank, rank_spread, score, parameters, flops, dead_nodes, seconds, ..
+        } = row;
         let file = row.file.replace('"', "\"\"");
         text += &format!(
             "\"{file}\",{rank},{rank_spread},{score},{parameters},{flops},{dead_nodes},{seconds}"
@@ -222,8 +187,8 @@ fn csv(rows: &[Row]) -> String {
     text
 }
 
-fn picture(rows: &[Row]) -> String {
-    let mut cheap: Vec<&Row> = rows.iter().collect();
+fn picture(rows: &[RankedGraph]) -> String {
+    let mut cheap: Vec<&RankedGraph> = rows.iter().collect();
     cheap.sort_by_key(|row| (row.flops, row.rank));
     let mut best = usize::MAX;
     let points = cheap.into_iter().map(|row| {
@@ -233,6 +198,6 @@ fn picture(rows: &[Row]) -> String {
         Point { x: (row.flops.max(1) as f64).log10(), y: row.score, front, label }
     });
     let points = points.collect();
-    let x = Axis { name: "FLOPs (multiply-accumulates), log₁₀" };
-    Plot { title: "Score by cost", x, y: Axis { name: "joined log-rank" }, points }.svg()
+    let x = "FLOPs (multiply-accumulates), log₁₀";
+    Plot { title: "Score by cost", x, y: "joined log-rank", points }.svg()
 }

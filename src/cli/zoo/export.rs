@@ -9,11 +9,12 @@ use crate::{
     fill::{Network, export_checkpoint},
     graph::DimBindings,
     onnx::Model,
+    ops::Registry,
 };
 
 use super::{
-    super::{Common, Exit, Failure, print, print_json},
-    ZooArgs, matching,
+    super::{Common, Exit, Failure, output::Replace, print, print_json},
+    ZooArgs,
 };
 
 /// Write a checkpoint as an ONNX file with weights, and its tensors beside it.
@@ -30,12 +31,14 @@ pub(super) struct Export {
     /// Where it goes; the tensors go beside it as .safetensors
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 impl Export {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let zoo = self.zoo.open()?;
-        let records = matching(&zoo, &self.id)?;
+        let records = zoo.find(&self.id)?;
         let record = records[0];
         if records.iter().any(|other| other.tensors != record.tensors) {
             let count = records.len();
@@ -45,9 +48,10 @@ impl Export {
         }
         let model = match &self.graph {
             Some(path) => Model::open(path)?,
-            None => zoo.graph(record)?.0,
+            None => zoo.graph(record, &Registry::standard())?.0,
         };
         let network = Network::of(model, DimBindings::default())?;
+        self.replace.vacant(&[&self.out, &self.out.with_extension("safetensors")])?;
         let tensors = export_checkpoint(&zoo, record, &network, &self.out)?;
         if common.json {
             print_json(&json!({

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::zoo::{GrowConfig, GrowOptions, grow};
+use crate::{
+    ops::Registry,
+    zoo::{GrowConfig, GrowOptions, grow},
+};
 
 use super::super::{Common, Exit, Failure, interrupt, print, print_json, progress::watch};
 
@@ -25,10 +28,9 @@ pub(super) struct Grow {
 impl Grow {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let mut config = GrowConfig::load(&self.config)?;
-        if common.seed != 0 {
-            config.seed = common.seed;
-        }
+        config.seed = common.given_seed.unwrap_or(config.seed);
         let options = GrowOptions {
+            registry: Registry::standard(),
             resume: self.resume,
             jobs: self.jobs.unwrap_or_else(rayon::current_num_threads),
             stop: interrupt()?,

@@ -53,7 +53,14 @@ impl Import {
             licence: self.licence.clone(),
         };
         let weights = &foreign.weights;
-        let imported = import(&mut zoo, &network.architecture, weights, &predictor, provenance)?;
+        let imported = import(
+            &mut zoo,
+            &network.architecture,
+            &network.registry,
+            weights,
+            &predictor,
+            provenance,
+        )?;
         let [before, after] = imported.distances;
         let tensors = &imported.record.tensors;
         if common.json {

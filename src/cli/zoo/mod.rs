@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::zoo::{Lineage, Record, Zoo};
+use crate::zoo::{Lineage, Zoo};
 
 use super::{Common, Exit, Failure};
 
@@ -62,27 +62,6 @@ struct ZooArgs {
 impl ZooArgs {
     fn open(&self) -> Result<Zoo, Failure> {
         Ok(Zoo::open(&self.zoo)?)
-    }
-}
-
-/// The records of the graph whose fingerprint, or of the checkpoint whose hash starts with a text.
-fn matching<'a>(zoo: &'a Zoo, text: &str) -> Result<Vec<&'a Record>, Failure> {
-    let found: Vec<&Record> = zoo
-        .records()
-        .iter()
-        .filter(|record| {
-            let graph = format!("{:016x}", record.fingerprint);
-            graph.starts_with(text) || record.tensors.starts_with(text)
-        })
-        .collect();
-    match text.len() < 4 || found.is_empty() {
-        false => Ok(found),
-        true => Err(format!(
-            "no fingerprint or hash in {} starts with '{text}'; give at least four digits of one \
-             (`weightsmith zoo list`)",
-            zoo.folder().display()
-        )
-        .into()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::zoo::{Origin, Record, Score};
 
 use super::{
     super::{Common, Exit, Failure, print, print_json},
-    ZooArgs, matching, parent, percent,
+    ZooArgs, parent, percent,
 };
 
 /// Show everything that is known of a graph's checkpoints or of one checkpoint.
@@ -23,7 +23,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let zoo = self.zoo.open()?;
-        let records = matching(&zoo, &self.id)?;
+        let records = zoo.find(&self.id)?;
         if common.json {
             let records: Result<Vec<Value>, serde_json::Error> =
                 records.into_iter().map(object).collect();

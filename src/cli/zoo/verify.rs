@@ -3,6 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::ops::Registry;
+
 use super::{
     super::{Common, Exit, Failure, print, print_json},
     ZooArgs,
@@ -18,7 +20,7 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let zoo = self.zoo.open()?;
-        let problems = zoo.verify()?;
+        let problems = zoo.verify(&Registry::standard())?;
         let checkpoints = zoo.records().len();
         if common.json {
             let sound = problems.is_empty();

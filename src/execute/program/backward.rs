@@ -121,7 +121,7 @@ impl Backward<'_> {
             images = self.wants_images.then(|| program.read(&gradient, 0, self.batch));
             scratch.give(gradient);
         }
-        Gradients { parameters: pending.parameters, images }
+        Gradients { parameters: pending.parameters.into_iter().collect(), images }
     }
 
     fn weight(&self, source: Option<&Source>) -> &[f32] {

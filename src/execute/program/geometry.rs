@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-use super::{NotLowered, Program};
+use super::{super::NotLowered, Program};
 
 /// Checks the operands of every instruction; kernels index by these shapes. Returns the windows of
 /// convolutions.

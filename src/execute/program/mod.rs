@@ -7,20 +7,16 @@ mod geometry;
 use std::ops::Range;
 
 use crate::{
-    graph::{Architecture, ParameterId},
+    graph::{Architecture, ParameterId, Weights},
     kernels::{Pixel, Scratch, Step, pixel},
     ops::{Registry, resolve_with_input},
 };
 
 use super::{
+    NotLowered,
     form::Extent,
     lower::{Instruction, Source, lower},
 };
-
-/// A part of the graph that has no kernel; run it with [`super::execute`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no fast kernel for {0}")]
-pub struct NotLowered(pub String);
 
 /// A batch of normalised images, NCHW.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +49,8 @@ pub enum NormStatistics {
 /// Gradients of a loss.
 #[derive(Clone, Debug)]
 pub struct Gradients {
-    /// By parameter; empty for those the network does not differentiate.
-    pub parameters: Vec<Vec<f32>>,
+    /// With respect to the weights; absent for parameters the network does not differentiate.
+    pub parameters: Weights,
     /// With respect to the images, NCHW, if asked for.
     pub images: Option<Vec<f32>>,
 }
@@ -72,8 +68,7 @@ pub struct MeasuredStatistics {
     pub variances: Vec<f32>,
 }
 
-/// A compiled network. Weights are given as one slice per parameter of the architecture, in their
-/// stored layout; the batch may have any size.
+/// A compiled network. The batch may have any size.
 #[derive(Debug)]
 pub struct Program {
     instructions: Vec<Instruction>,
@@ -120,12 +115,12 @@ impl Program {
     /// If images or weights do not have the sizes of the architecture; here and in the other runs.
     pub fn logits(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         scratch: &mut Scratch,
     ) -> Vec<f32> {
-        let trace = self.forward(weights, images, statistics, false, scratch);
+        let trace = self.forward(&weights.as_slices(), images, statistics, false, scratch);
         let logits = self.read(trace.value(self.result), self.result, images.batch);
         trace.free(scratch);
         logits
@@ -134,7 +129,7 @@ impl Program {
     /// Runs forward and backward. `loss` is given the logits and fills their gradient.
     pub fn gradients(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
@@ -142,6 +137,7 @@ impl Program {
         scratch: &mut Scratch,
     ) -> (f32, Gradients) {
         let batch = images.batch;
+        let weights = &weights.as_slices();
         let trace = self.forward(weights, images, statistics, true, scratch);
         let logits = self.read(trace.value(self.result), self.result, batch);
         let mut seeds = vec![0.0; logits.len()];
@@ -165,12 +161,12 @@ impl Program {
     /// own statistics on the way.
     pub fn statistics(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         scratch: &mut Scratch,
     ) -> Vec<MeasuredStatistics> {
         let all = NormStatistics::Measured { rows: 0..images.batch };
-        let trace = self.forward(weights, images, &all, false, scratch);
+        let trace = self.forward(&weights.as_slices(), images, &all, false, scratch);
         let measured = self.instructions.iter().zip(&trace.moments).filter_map(|(of, moments)| {
             let (Step::BatchNorm { .. }, &[_, _, _, mean, variance]) =
                 (&of.step, of.sources.as_slice())
@@ -195,13 +191,13 @@ impl Program {
     /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.
     pub fn activations(
         &self,
-        weights: &[&[f32]],
+        weights: &Weights,
         images: Images,
         statistics: &NormStatistics,
         visit: &mut dyn FnMut(&[f32]),
         scratch: &mut Scratch,
     ) {
-        let trace = self.forward(weights, images, statistics, true, scratch);
+        let trace = self.forward(&weights.as_slices(), images, statistics, true, scratch);
         for instruction in &self.instructions {
             let activates = matches!(instruction.step, Step::Activation(_));
             if activates || instruction.activation.is_some() {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::FileError;
+
 use super::super::{FileHash, FillError, Provenance};
 
 /// A report as it is read from `report.json`.
@@ -37,9 +39,9 @@ impl RecordedReport {
     ///
     /// The file cannot be read, or lacks what files are checked against.
     pub fn open(path: &Path) -> Result<Self, FillError> {
-        let bytes = std::fs::read(path).map_err(FillError::at(path))?;
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         serde_json::from_slice(&bytes)
-            .map_err(|source| FillError::Report { path: path.to_owned(), source })
+            .map_err(|problem| FillError::Report { path: path.to_owned(), problem })
     }
 
     /// The file whose name ends so, if one was written.

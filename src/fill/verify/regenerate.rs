@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    FileError,
     onnx::sha256,
     predictor::{Predictor, Support},
 };
@@ -77,7 +78,7 @@ pub fn regenerate(
         ..provenance.clone()
     };
     let again = ReportedNetwork::new(filled, provenance)?;
-    let bytes = std::fs::read(file).map_err(FillError::at(file))?;
+    let bytes = std::fs::read(file).map_err(FileError::at(file))?;
     checks.push(compare(&again, report, &bytes)?);
     Ok(Verification { checks, notes: Vec::new() })
 }

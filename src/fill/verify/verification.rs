@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::{
+    FileError,
     graph::{DimBindings, ParameterId},
     onnx::{self, Model, sha256},
 };
@@ -35,7 +36,7 @@ impl Verification {
 ///
 /// The file cannot be read. Whatever else is wrong with it is a check that does not hold.
 pub fn verify(file: &Path, report: &RecordedReport) -> Result<Verification, FillError> {
-    let bytes = std::fs::read(file).map_err(FillError::at(file))?;
+    let bytes = std::fs::read(file).map_err(FileError::at(file))?;
     let what = file_name(file);
     let whole = match report.file(".onnx") {
         Some(recorded) => Check::equal(what, &sha256(&bytes), &recorded.sha256),

@@ -1,4 +1,4 @@
-//! The graph as an SVG that needs nothing else: no script, no font, no style sheet.
+//! The graph as an SVG.
 
 use std::fmt::Write;
 
@@ -9,7 +9,10 @@ use super::{
     layout::{Layout, Stop, layout},
     shape_text,
 };
-use crate::graph::{Architecture, Node, Operand, ParameterId, Role};
+use crate::{
+    graph::{Architecture, Node, Operand, ParameterId, Role},
+    svg::{Anchor, Drawing},
+};
 
 /// A colour and what it says, for the legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +70,12 @@ impl Architecture {
         let sizes: Vec<[f32; 2]> = vertices.iter().map(Vertex::size).collect();
         let Layout { places, routes, size: [width, height] } = layout(&sizes, &edges)?;
         let mut inks: Vec<Ink> = Vec::new();
-        let mut body = String::new();
+        let mut graph = Drawing::default();
         for route in &routes {
-            draw_route(&mut body, route);
+            draw_route(&mut graph, route);
         }
         for ((vertex, place), size) in vertices.iter().zip(&places).zip(&sizes) {
-            self.draw_vertex(&mut body, vertex, *place, *size, paint);
+            self.draw_vertex(&mut graph, vertex, *place, *size, paint);
             let used = vertex.ink.into_iter();
             for ink in used.chain(vertex.parameters.iter().map(|&id| paint.parameter(id))) {
                 if !inks.contains(&ink) {
@@ -85,42 +88,29 @@ impl Architecture {
         let rows = inks.len().div_ceil(columns);
         let legend = rows as f32 * 20.0 + MARGIN;
         let total = [
-            (width + 2.0 * MARGIN).max(columns as f32 * LEGEND + MARGIN),
-            height + 2.0 * MARGIN + legend,
+            (width + 2.0 * MARGIN).max(columns as f32 * LEGEND + MARGIN).round(),
+            (height + 2.0 * MARGIN + legend).round(),
         ];
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0}\" height=\"{1:.0}\" \
-             viewBox=\"0 0 {0:.0} {1:.0}\" font-family=\"Helvetica, Arial, sans-serif\" \
-             font-size=\"11\">",
-            total[0], total[1]
-        );
-        let _ = writeln!(out, "<title>{}</title>", escape(&self.name));
-        let _ = writeln!(
-            out,
-            "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"6\" \
-             markerHeight=\"6\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#777\"/></marker></defs>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>"
-        );
+        let mut out = Drawing::default();
+        out.title(&self.name);
+        draw_tip(&mut out);
+        out.background("#ffffff");
         for (index, ink) in inks.iter().enumerate() {
             let x = MARGIN + (index % columns) as f32 * LEGEND;
             let y = 0.6 * MARGIN + (index / columns) as f32 * 20.0;
-            let _ = writeln!(
-                out,
-                "<rect x=\"{x:.0}\" y=\"{y:.0}\" width=\"12\" height=\"12\" rx=\"2\" fill=\"{}\"/>\
-                 <text x=\"{:.0}\" y=\"{:.0}\">{}</text>",
-                ink.colour,
-                x + 18.0,
-                y + 10.0,
-                ink.name
-            );
+            out.rect([x, y], [12.0, 12.0], &[("rx", "2"), ("fill", ink.colour)]);
+            out.text([x + 18.0, y + 10.0], Anchor::Start, ink.name, &[]);
         }
-        let _ = writeln!(out, "<g transform=\"translate({MARGIN} {:.0})\">", MARGIN + legend);
-        out.push_str(&body);
-        out.push_str("</g>\n</svg>\n");
-        Ok(out)
+        let moved = format!("translate({MARGIN} {})", MARGIN + legend);
+        out.group("g", &[("transform", &moved)], |out| out.append(&graph));
+        let [width, height] = total.map(|length| length.to_string());
+        let style = [
+            ("width", width.as_str()),
+            ("height", height.as_str()),
+            ("font-family", "Helvetica, Arial, sans-serif"),
+            ("font-size", "11"),
+        ];
+        Ok(out.document(total, &style))
     }
 
     /// Inputs, operators in topological order, outputs; and the edges between them.
@@ -175,10 +165,10 @@ impl Architecture {
 
     fn draw_vertex(
         &self,
-        out: &mut String,
+        out: &mut Drawing,
         vertex: &Vertex,
         [x, y]: [f32; 2],
-        [width, height]: [f32; 2],
+        size: [f32; 2],
         paint: &dyn Paint,
     ) {
         let (fill, stroke) = match vertex.ink {
@@ -186,43 +176,28 @@ impl Architecture {
             Some(ink) => ("#ffffff", ink.colour),
             None => ("#eeeeee", "#999999"),
         };
-        let middle = x + 0.5 * width;
-        let _ = writeln!(
-            out,
-            "<g><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" \
-             height=\"{height:.1}\" rx=\"5\" fill=\"{fill}\" stroke=\"{stroke}\" \
-             stroke-width=\"1.6\"/>",
-            escape(&vertex.title)
-        );
-        let [first, second] = &vertex.lines;
-        let _ = writeln!(
-            out,
-            "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-weight=\"600\">{}</text>\
-             <text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555\">{}</text></g>",
-            y + LINE,
-            escape(first),
-            y + 2.0 * LINE,
-            escape(second)
-        );
+        let middle = x + 0.5 * size[0];
+        out.with_tip(&vertex.title, |out| {
+            let style = [("rx", "5"), ("fill", fill), ("stroke", stroke), ("stroke-width", "1.6")];
+            out.rect([x, y], size, &style);
+            let [first, second] = &vertex.lines;
+            let bold = [("font-weight", "600")];
+            out.text([middle, y + LINE], Anchor::Middle, first, &bold);
+            out.text([middle, y + 2.0 * LINE], Anchor::Middle, second, &[("fill", "#555")]);
+        });
         let row = vertex.parameters.len() as f32 * (CHIP + 2.0) - 2.0;
         for (position, &id) in vertex.parameters.iter().enumerate() {
             let left = middle - 0.5 * row + position as f32 * (CHIP + 2.0);
             let up = y + 2.0 * LINE + 5.0;
             let parameter = &self.parameters[id.0];
             let ink = paint.parameter(id);
-            let _ = writeln!(
-                out,
-                "<g><title>{}: {}, {}</title><rect x=\"{left:.1}\" y=\"{up:.1}\" width=\"{CHIP}\" \
-                 height=\"{CHIP}\" rx=\"3\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\" \
-                 text-anchor=\"middle\" fill=\"#ffffff\">{}</text></g>",
-                escape(&parameter.name),
-                shape_text(parameter.shape.as_deref()),
-                ink.name,
-                ink.colour,
-                left + 0.5 * CHIP,
-                up + 12.5,
-                letter(parameter.role()),
-            );
+            let shape = shape_text(parameter.shape.as_deref());
+            out.with_tip(&format!("{}: {shape}, {}", parameter.name, ink.name), |out| {
+                out.rect([left, up], [CHIP; 2], &[("rx", "3"), ("fill", ink.colour)]);
+                let at = [left + 0.5 * CHIP, up + 12.5];
+                let white = [("fill", "#ffffff")];
+                out.text(at, Anchor::Middle, letter(parameter.role()), &white);
+            });
         }
     }
 }
@@ -242,11 +217,28 @@ fn letter(role: Option<Role>) -> &'static str {
     }
 }
 
-fn draw_route(out: &mut String, route: &[Stop]) {
+/// Defines the tip of arrows.
+fn draw_tip(out: &mut Drawing) {
+    let marker = [
+        ("id", "tip"),
+        ("viewBox", "0 0 8 8"),
+        ("refX", "8"),
+        ("refY", "4"),
+        ("markerWidth", "6"),
+        ("markerHeight", "6"),
+        ("orient", "auto"),
+    ];
+    out.group("defs", &[], |out| {
+        out.group("marker", &marker, |out| out.path("M0 0L8 4L0 8z", &[("fill", "#777")]));
+    });
+}
+
+fn draw_route(out: &mut Drawing, route: &[Stop]) {
     let mut path = String::new();
     let mut before = [0.0; 2];
     for (index, &Stop { at: [x, y], straight }) in route.iter().enumerate() {
         let middle = 0.5 * (before[1] + y);
+        // Writing to a String cannot fail.
         let _ = match (index, straight) {
             (0, _) => write!(path, "M{x:.1} {y:.1}"),
             (_, true) => write!(path, "L{x:.1} {y:.1}"),
@@ -256,27 +248,11 @@ fn draw_route(out: &mut String, route: &[Stop]) {
         };
         before = [x, y];
     }
-    let _ = writeln!(
-        out,
-        "<path d=\"{path}\" fill=\"none\" stroke=\"#777\" stroke-linejoin=\"round\" \
-         marker-end=\"url(#tip)\"/>"
-    );
-}
-
-/// Text as XML writes it; what XML forbids becomes a space.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => {
-                out.push(' ');
-            }
-            letter => out.push(letter),
-        }
-    }
-    out
+    let style = [
+        ("fill", "none"),
+        ("stroke", "#777"),
+        ("stroke-linejoin", "round"),
+        ("marker-end", "url(#tip)"),
+    ];
+    out.path(&path, &style);
 }

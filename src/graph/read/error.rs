@@ -4,6 +4,7 @@ use crate::onnx::OnnxError;
 
 /// A file that is ONNX but not a graph this tool can make sense of.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The file itself.
     #[error(transparent)]

@@ -1,5 +1,7 @@
 //! What a denoiser is told besides the graph.
 
+use crate::graph::Weights;
+
 /// The condition of one estimate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
@@ -20,19 +22,19 @@ impl Condition {
     }
 }
 
-/// Weights under way, standardised (see [`crate::patches::PatchPlan::standardise`]) and by parameter.
+/// Weights under way, standardised (see [`crate::patches::PatchPlan::standardise`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Noisy {
     /// x_t, scaled by α_t so that it fades as it tells less.
-    pub weights: Vec<Vec<f32>>,
+    pub weights: Weights,
     /// The estimate x̂₀ before this one (Chen et al. 2022, *Analog Bits*).
-    pub previous: Vec<Vec<f32>>,
+    pub previous: Weights,
 }
 
 impl Noisy {
     /// Of x_t, α_t and the estimate before.
-    pub fn new(noisy: &[Vec<f32>], signal: f32, previous: Vec<Vec<f32>>) -> Self {
-        let faded = |values: &Vec<f32>| values.iter().map(|value| signal * value).collect();
-        Self { weights: noisy.iter().map(faded).collect(), previous }
+    pub fn new(noisy: &Weights, signal: f32, previous: Weights) -> Self {
+        let faded = |_, values: &[f32]| values.iter().map(|value| signal * value).collect();
+        Self { weights: noisy.map(faded), previous }
     }
 }

@@ -9,7 +9,7 @@ use burn::{
 use crate::{
     neural::{gelu, linear, matrix, upload},
     patches::Family,
-    predictor::forward::Placed,
+    predictor::placed::Placed,
 };
 
 use super::{Condition, DiffusionConfig};
@@ -140,8 +140,11 @@ impl Conditioner {
                     let start = values.len();
                     values.resize(start + 2 * area, 0.0);
                     let (own, previous) = values[start..].split_at_mut(area);
-                    span.read(&noisy.weights[span.parameter.0], columns, own);
-                    span.read(&noisy.previous[span.parameter.0], columns, previous);
+                    for (weights, patch) in [(&noisy.weights, own), (&noisy.previous, previous)] {
+                        if let Some(tensor) = weights.get(span.parameter) {
+                            span.read(tensor, columns, patch);
+                        }
+                    }
                     of_address.push((placed.first_address[job] + span.address) as i32);
                 }
                 let count = of_address.len() - before;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The path from weights at time 0 to noise at time 1: x_t = α_t x₀ + σ_t ε.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Process {
     /// α = cos(π t / 2), σ = sin(π t / 2): variance preserving (Nichol & Dhariwal 2021).
     #[default]

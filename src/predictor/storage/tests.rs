@@ -110,7 +110,11 @@ fn damage_is_named_with_file_and_tensor() {
     damaged(|it| named(it, "norm.gamma").name.push('s'), ["norm.gammas", "has no place"]);
     damaged(|it| named(it, "norm.gamma").shape = vec![8, 8], ["norm.gamma", "[8, 8]"]);
     damaged(|it| named(it, "norm.gamma").dtype = Dtype::I16, ["norm.gamma", "I16"]);
-    damaged(|it| named(it, "norm.gamma").dtype = Dtype::U8, ["norm.gamma", "packed shape"]);
+    let unpacked = |it: &mut Vec<Tensor>| {
+        let gamma = named(it, "norm.gamma");
+        (gamma.dtype, gamma.shape) = (Dtype::U8, vec![128]);
+    };
+    damaged(unpacked, ["norm.gamma", "packed shape [128]"]);
     damaged(|it| named(it, "taps").shape = vec![96], ["taps", "packed shape [96]"]);
     damaged(|it| named(it, "taps").shape = vec![4, 24], ["taps", "packed shape [4, 24]"]);
     damaged(|it| named(it, "taps.scale").shape = vec![1, 3], ["taps.scale", "[1, 3]"]);

@@ -11,6 +11,7 @@ use crate::{
     rank::{
         Score, ScoreError, Subject,
         blocks::blocks,
+        features::Features,
         spectrum::{Symmetric, transposed},
         subject::random,
     },
@@ -38,23 +39,13 @@ impl Score for Component {
     }
 
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
-        (self.of)(subject.features()?)
+        (self.of)(subject.features(Features::of)?)
     }
 }
 
-/// What the blocks of a network do to Gaussian images.
-#[derive(Debug)]
-pub(in crate::rank) struct Features {
-    /// Entropy of the principal components of what each block returns.
-    entropies: Vec<f64>,
-    /// Largest singular value of each further block's mean Jacobian, estimated with random signs.
-    stretches: Vec<f64>,
-}
-
 impl Features {
-    pub fn of(subject: &Subject) -> Result<Self, ScoreError> {
+    fn of(subject: &Subject) -> Result<Self, ScoreError> {
         let blocks = blocks(&subject.architecture, &subject.live);
-        let weights: Vec<&[f32]> = subject.weights.iter().map(Vec::as_slice).collect();
         let (mut entropies, mut stretches) = (Vec::new(), Vec::new());
         let mut shape = subject.input()?;
         let mut data = subject.noise("az images")?;
@@ -63,7 +54,7 @@ impl Features {
         let mut draws = random(subject.probe.seed, "az signs");
         let scratch = &mut subject.scratch.borrow_mut();
         for (index, block) in blocks.iter().enumerate() {
-            let runner = Runner::new(block, subject.registry);
+            let runner = Runner::new(block, &subject.registry);
             let [channels, height, width] = shape;
             let images = Images { batch, channels, height, width, data: &data };
             let output = block.outputs.first().and_then(|(_, output)| block.fact(*output)?.shape);
@@ -71,7 +62,7 @@ impl Features {
             let mut signs: Vec<f32> = Vec::new();
             let mut returned = Vec::new();
             if index == 0 {
-                returned = runner.logits(&weights, images, &all, scratch)?;
+                returned = runner.logits(&subject.weights, images, &all, scratch)?;
             } else {
                 let loss = &mut |values: &[f32], seeds: &mut [f32]| {
                     returned = values.to_vec();
@@ -81,7 +72,7 @@ impl Features {
                     0.0
                 };
                 let (_, gradients) =
-                    runner.gradients(&weights, images, &all, loss, true, scratch)?;
+                    runner.gradients(&subject.weights, images, &all, loss, true, scratch)?;
                 let gradient = gradients.images.unwrap_or_default();
                 stretches.push(stretch(&gradient, shape, &signs, [c, h, w]));
             }

@@ -42,7 +42,7 @@ impl Score for Predicted {
 /// Logits for the probe's images.
 fn logits(subject: &Subject) -> Result<Vec<f32>, ScoreError> {
     let images = subject.images()?;
-    let weights: Vec<&[f32]> = subject.predicted()?.iter().map(Vec::as_slice).collect();
+    let weights = subject.predicted()?;
     let learned = match (&subject.probe.labels, &subject.probe.predictor) {
         (Some(_), Some(predictor)) => {
             let learned = predictor.calibration_images();
@@ -53,13 +53,13 @@ fn logits(subject: &Subject) -> Result<Vec<f32>, ScoreError> {
     let scratch = &mut subject.scratch.borrow_mut();
     let Some(learned) = learned else {
         let statistics = NormStatistics::Measured { rows: 0..images.batch };
-        return Ok(subject.runner().logits(&weights, images, &statistics, scratch)?);
+        return Ok(subject.runner().logits(weights, images, &statistics, scratch)?);
     };
     let rows = learned.shape[0];
     let data = [learned.data.as_slice(), images.data].concat();
     let both = Images { batch: rows + images.batch, data: &data, ..images };
     let statistics = NormStatistics::Measured { rows: 0..rows };
-    let logits = subject.runner().logits(&weights, both, &statistics, scratch)?;
+    let logits = subject.runner().logits(weights, both, &statistics, scratch)?;
     Ok(logits[rows * subject.classes()?..].to_vec())
 }
 
@@ -95,7 +95,7 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
             about: "logarithm of the Euclidean norm of the predicted weights",
             needs_data: false,
             of: |subject| {
-                let values = subject.predicted()?.iter().flatten();
+                let values = subject.predicted()?.values();
                 let square: f64 = values.map(|value| f64::from(*value).powi(2)).sum();
                 Ok(square.sqrt().ln())
             },

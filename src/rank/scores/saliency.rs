@@ -37,7 +37,7 @@ impl Score for GradNorm {
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let gradients = subject.backward()?;
         let tensors = weighted(&subject.architecture, &subject.weights, gradients);
-        let square = |(_, gradient): (_, &[f32])| {
+        let square = |[_, gradient]: [&[f32]; 2]| {
             gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>()
         };
         Ok(tensors.map(|tensor| square(tensor).sqrt()).sum())

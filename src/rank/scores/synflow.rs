@@ -6,7 +6,7 @@ use crate::{
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::{
         Architecture, Attributes, Constant, Fact, Node, NodeIndex, Operand, ParameterId, Role,
-        Tensor,
+        Tensor, Weights,
     },
     ops::{Operator, OperatorFamily},
     rank::{Score, ScoreError, Subject},
@@ -31,8 +31,7 @@ impl Score for Synflow {
         let [channels, height, width] = subject.input()?;
         let data = vec![1.0; channels * height * width];
         let image = Images { batch: 1, channels, height, width, data: &data };
-        let runner = Runner::new(&flow.architecture, subject.registry);
-        let weights: Vec<&[f32]> = flow.weights.iter().map(Vec::as_slice).collect();
+        let runner = Runner::new(&flow.architecture, &subject.registry);
         let loss = &mut |_: &[f32], seeds: &mut [f32]| {
             seeds.fill(1.0);
             0.0
@@ -40,7 +39,7 @@ impl Score for Synflow {
         let statistics = NormStatistics::Running;
         let scratch = &mut Scratch::default();
         let (_, gradients) =
-            runner.gradients(&weights, image, &statistics, loss, false, scratch)?;
+            runner.gradients(&flow.weights, image, &statistics, loss, false, scratch)?;
         let total = saliency(&flow.architecture, &flow.weights, &gradients.parameters);
         Ok(total.ln() + f64::from(flow.exponent) * std::f64::consts::LN_2)
     }
@@ -51,7 +50,7 @@ impl Score for Synflow {
 /// a factor is split between a weight and what it multiplies: only the power of the output counts.
 struct Flow {
     architecture: Architecture,
-    weights: Vec<Vec<f32>>,
+    weights: Weights,
     exponent: i32,
 }
 
@@ -59,9 +58,9 @@ impl Flow {
     fn through(subject: &Subject) -> Result<Self, ScoreError> {
         let mut architecture = subject.architecture.clone();
         let mut weights = subject.weights.clone();
+        weights.values_mut().for_each(|value| *value = value.abs());
         let mut weight_of: HashMap<NodeIndex, ParameterId> = HashMap::new();
         for (index, parameter) in architecture.parameters.iter().enumerate() {
-            weights[index].iter_mut().for_each(|value| *value = value.abs());
             for slot in parameter.slots.iter().filter(|slot| slot.role == Role::Weight) {
                 weight_of.insert(slot.node, ParameterId(index));
             }
@@ -106,8 +105,9 @@ impl Flow {
                 Kind::Weighs => {
                     let own = data.first().map_or(0, of);
                     let power = weight_of.get(&index).map(|id| {
-                        *powers[id.0]
-                            .get_or_insert_with(|| shrink(&mut weights[id.0], &architecture, index))
+                        *powers[id.0].get_or_insert_with(|| {
+                            shrink(weights.get_mut(*id).unwrap_or_default(), &architecture, index)
+                        })
                     });
                     own + power.unwrap_or(0)
                 }
@@ -127,8 +127,8 @@ impl Flow {
             Some((_, Operand::Node { node, .. })) => exponents.get(node).copied().unwrap_or(0),
             _ => return Err(ScoreError::NotImages),
         };
-        for (values, parameter) in weights.iter_mut().zip(&architecture.parameters) {
-            if matches!(parameter.role(), Some(Role::Bias | Role::Shift)) {
+        for (id, values) in weights.tensors_mut() {
+            if matches!(architecture.parameters[id.0].role(), Some(Role::Bias | Role::Shift)) {
                 values.fill(0.0);
             }
         }

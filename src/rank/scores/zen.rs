@@ -25,11 +25,11 @@ impl Score for Zen {
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let trunk =
             trunk(&subject.architecture, &subject.live).ok_or(ScoreError::Lacks("feature map"))?;
-        let runner = Runner::new(&trunk, subject.registry);
+        let runner = Runner::new(&trunk, &subject.registry);
         let mut draws = random(subject.probe.seed, "zen weights");
         let mut weights = subject.weights.clone();
-        for (parameter, values) in trunk.parameters.iter().zip(&mut weights) {
-            if parameter.role() == Some(Role::Weight) {
+        for (id, values) in weights.tensors_mut() {
+            if trunk.parameters[id.0].role() == Some(Role::Weight) {
                 values.iter_mut().for_each(|value| *value = normal(&mut draws));
             }
         }
@@ -43,10 +43,9 @@ impl Score for Zen {
         let (before, after) = (before?, after?);
         let change = before.iter().zip(&after).map(|(a, b)| f64::from((a - b).abs()));
         let change = change.sum::<f64>() / before.len().max(1) as f64;
-        let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
         let images = subject.view(&first)?;
         let scratch = &mut subject.scratch.borrow_mut();
-        let statistics = runner.statistics(&references, images, scratch)?;
+        let statistics = runner.statistics(&weights, images, scratch)?;
         let scale = statistics.iter().map(|norm| {
             let variances = norm.variances.iter().map(|value| f64::from(*value));
             (variances.sum::<f64>() / norm.variances.len().max(1) as f64).max(1e-12).sqrt().ln()

@@ -40,7 +40,7 @@ impl Score for Zico {
         let [first, second] = parts.as_slice() else { return Err(ScoreError::NotFinite) };
         let mut score = 0.0;
         let tensors = weighted(&subject.architecture, first, second);
-        for (a, b) in tensors {
+        for [a, b] in tensors {
             let ratio = |(a, b): (&f32, &f32)| {
                 let (a, b) = (f64::from(*a), f64::from(*b));
                 let deviation = (a - b).abs() / 2.0;

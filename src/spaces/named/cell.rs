@@ -1,8 +1,9 @@
 //! NAS-Bench-201: a cell of four nodes, an operation on every edge, repeated.
 
 use crate::spaces::{
-    build::{Attribute, GraphBuilder, Pool, Value},
+    build::{GraphBuilder, Pool, Value},
     cell::{EdgeCell, EdgeOp},
+    graph::Attribute,
 };
 
 use super::layers::{classify, conv, conv_norm, relu};

@@ -1,6 +1,9 @@
 //! What networks of several families are made of.
 
-use crate::spaces::build::{Activation, Attribute, Conv, GraphBuilder, Value};
+use crate::spaces::{
+    build::{Activation, Conv, GraphBuilder, Value},
+    graph::Attribute,
+};
 
 use super::CLASSES;
 

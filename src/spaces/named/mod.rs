@@ -16,8 +16,6 @@ mod shuffle;
 mod table;
 mod token;
 
-use std::fmt::Write;
-
 use super::build::{Built, GraphBuilder, Value};
 
 pub use table::NAMED;
@@ -91,35 +89,6 @@ pub fn residual_network(name: &str, width: usize) -> Vec<u8> {
     build(name, CIFAR, |net, image| residual::resnet(net, image, &widths, 3)).encode()
 }
 
-/// [`NAMED`] as a Markdown table.
-pub fn table() -> String {
-    let mut text = String::from(
-        "| file | paper | input | parameters | published | MACs (M) | notes |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
-    for named in NAMED {
-        let Named { name, paper, link, input: [channels, height, width], notes, .. } = named;
-        let paper = if paper.is_empty() { "ours".into() } else { format!("[{paper}]({link})") };
-        let published = named.published.map_or("–".into(), |published| {
-            let Published { millions, classes } = published;
-            let classes = match classes {
-                CLASSES => String::new(),
-                more => format!(" ({more} classes)"),
-            };
-            format!("{millions} M{classes}")
-        });
-        let macs = named.multiply_accumulates() as f64 / 1e6;
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "| [{name}](named/{name}.onnx) | {paper} | {channels} × {height} × {width} | {} | \
-             {published} | {macs:.1} | {notes} |",
-            grouped(named.parameters),
-        );
-    }
-    text
-}
-
 fn build(
     name: &str,
     input: [usize; 3],
@@ -128,17 +97,4 @@ fn build(
     let (mut net, image) = GraphBuilder::new(name, input);
     let logits = layers(&mut net, &image);
     net.build(&logits)
-}
-
-/// A number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

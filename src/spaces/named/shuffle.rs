@@ -1,6 +1,9 @@
 //! ShuffleNet: half of the channels pass by, the halves are interleaved.
 
-use crate::spaces::build::{Attribute, GraphBuilder, Value};
+use crate::spaces::{
+    build::{GraphBuilder, Value},
+    graph::Attribute,
+};
 
 use super::layers::{classify, conv, conv_norm, depthwise, relu};
 

@@ -12,6 +12,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use crate::FileError;
+
 use super::{
     cell::{EdgeCell, VertexCell},
     plan::{Block, Body, Down, Head, Norm, Plan, Stage, StemPlan, Theme},
@@ -19,15 +21,11 @@ use super::{
 
 /// A table that could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TableError {
-    /// The file.
-    #[error("{path}: {source}")]
-    Io {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Its contents.
     #[error("{path}: {problem}")]
     Content {
@@ -40,6 +38,7 @@ pub enum TableError {
 
 /// What a table's key says; [`Code::onnx`] builds it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Code {
     /// NAS-Bench-101 (Ying et al. 2019): a cell with an operator on every vertex.
     NasBench101(nas_bench_101::Cell),
@@ -120,8 +119,7 @@ impl Table {
     /// NAS-Bench-Suite-Zero on NAS-Bench-101, or an object from architecture strings of
     /// NAS-Bench-201 to accuracies in percent. Keys that mean the same network become one entry.
     pub fn open(path: &Path) -> Result<Self, TableError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         Self::parse(&bytes)
             .map_err(|problem| TableError::Content { path: path.to_owned(), problem })
     }

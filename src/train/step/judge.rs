@@ -2,6 +2,7 @@
 
 use crate::{
     execute::{ExecuteError, Images, NormStatistics, Scratch},
+    graph::{ParameterId, Weights},
     kernels::{cross_entropy, elementwise::dot},
     patches::Scale,
 };
@@ -13,33 +14,29 @@ pub(super) struct Judged {
     pub(super) loss: f32,
     /// Right answers of the network and of its group so far; of images only.
     pub(super) correct: [usize; 2],
-    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) gradients: Weights,
     pub(super) calibration: Option<Vec<f32>>,
 }
 
 /// How far an estimate is from the checkpoint that it should recover: mean squared error of
 /// standardised values, every tensor counting the same; `None` if that is not finite.
 pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Option<Judged> {
-    let mut gradients = vec![Vec::new(); weights.len()];
+    let mut gradients = Weights::absent(weights.len());
     let mut loss = 0.0;
     if let Goal::Recover(target) = &task.goal {
         let plan = &task.graph.plan;
-        let [own, wanted] = [weights, &target[..]].map(|weights| plan.standardise(weights));
-        let is_there =
-            |index: &usize| !own[*index].is_empty() && own[*index].len() == wanted[*index].len();
-        let tensors: Vec<usize> = (0..own.len()).filter(is_there).collect();
+        let [own, wanted] = [weights, &**target].map(|weights| plan.standardise(weights));
+        let tensors: Vec<(ParameterId, [&[f32]; 2])> = own.pairs(&wanted).collect();
         let scales = plan.scales();
-        for &index in &tensors {
-            let Some((_, unit)) = scales[index].map(Scale::standard) else { continue };
-            let share = 1.0 / (own[index].len() * tensors.len()) as f32;
+        for &(id, [own, wanted]) in &tensors {
+            let Some((_, unit)) = scales[id.0].map(Scale::standard) else { continue };
+            let share = 1.0 / (own.len() * tensors.len()) as f32;
             let slope = 2.0 * share / unit;
-            let pairs = own[index].iter().zip(&wanted[index]);
-            gradients[index] = pairs
-                .map(|(own, wanted)| {
-                    loss += share * (own - wanted) * (own - wanted);
-                    slope * (own - wanted)
-                })
-                .collect();
+            let gradient = own.iter().zip(wanted).map(|(own, wanted)| {
+                loss += share * (own - wanted) * (own - wanted);
+                slope * (own - wanted)
+            });
+            gradients.set(id, gradient.collect());
         }
     }
     loss.is_finite().then_some(Judged { loss, correct: [0; 2], gradients, calibration: None })
@@ -74,10 +71,9 @@ fn judge(
     let images: Vec<f32> = [images.as_slice(), appended].concat();
     let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
-    let references: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let mut correct = [0; 2];
     let (loss, mut gradients) = task.graph.runner.gradients(
-        &references,
+        weights,
         batch,
         &NormStatistics::Measured { rows },
         &mut |logits, gradient| {
@@ -90,16 +86,16 @@ fn judge(
         extra > 0,
         scratch,
     )?;
-    for (gradient, weights) in gradients.parameters.iter_mut().zip(weights) {
-        for (gradient, weight) in gradient.iter_mut().zip(weights) {
+    for (id, gradient) in gradients.parameters.tensors_mut() {
+        for (gradient, weight) in gradient.iter_mut().zip(weights.get(id).unwrap_or_default()) {
             *gradient += 2.0 * weight_penalty * weight;
         }
     }
-    let squares = gradients.parameters.iter().map(|gradient| dot(gradient, gradient));
+    let squares = gradients.parameters.tensors().map(|(_, gradient)| dot(gradient, gradient));
     let norm = squares.sum::<f32>().sqrt();
     let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
-    let all = gradients.parameters.iter_mut().chain(&mut gradients.images);
-    all.flatten().for_each(|gradient| *gradient *= shrink);
+    let all = gradients.parameters.values_mut().chain(gradients.images.iter_mut().flatten());
+    all.for_each(|gradient| *gradient *= shrink);
     let calibration =
         gradients.images.map(|images| images[count * channels * size * size..].to_vec());
     let finite = loss.is_finite()

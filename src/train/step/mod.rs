@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::{
     execute::{ExecuteError, Scratches},
+    graph::Weights,
     kernels::elementwise::accumulate,
     predictor::{Condition, DiffusionConfig, Network},
 };
@@ -45,8 +46,8 @@ pub enum Goal {
         /// Labels.
         labels: Arc<Vec<u16>>,
     },
-    /// The estimate is to recover a checkpoint, by parameter, that noise was mixed into.
-    Recover(Arc<Vec<Vec<f32>>>),
+    /// The estimate is to recover a checkpoint that noise was mixed into.
+    Recover(Arc<Weights>),
 }
 
 /// How tasks are judged.
@@ -76,7 +77,7 @@ pub struct Objective {
 
 impl Task {
     /// The mirror image of weights or gradients, if the task is about that.
-    fn turn(&self, weights: &mut [Vec<f32>]) {
+    fn turn(&self, weights: &mut Weights) {
         if let Some(mirror) = self.graph.mirror.as_ref().filter(|_| self.mirrored) {
             mirror.turn(weights);
         }

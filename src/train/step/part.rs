@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
+    graph::Weights,
     kernels::elementwise::accumulate_scaled,
     neural::{self, download, upload},
     predictor::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy},
@@ -21,10 +22,10 @@ pub(super) struct Part<'a> {
     /// On autodiff.
     device: Device,
     estimate: Estimate,
-    /// What the network wrote, by task and parameter.
-    written: Vec<Vec<Vec<f32>>>,
+    /// What the network wrote, by task.
+    written: Vec<Weights>,
     /// The estimates x̂₀ that it stands for, mirrored where the task says so.
-    weights: Vec<Vec<Vec<f32>>>,
+    weights: Vec<Weights>,
     /// dx̂₀/dF by task.
     slopes: Vec<f32>,
     /// The learned calibration batch at the size of the images, if it is trained along.
@@ -37,8 +38,7 @@ pub(super) struct Part<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Predicted<'a> {
     pub(super) task: &'a Task,
-    /// By parameter.
-    pub(super) weights: &'a [Vec<f32>],
+    pub(super) weights: &'a Weights,
     /// Calibration images that batch normalisations are measured on.
     pub(super) appended: &'a [f32],
 }
@@ -69,7 +69,7 @@ impl<'a> Part<'a> {
                 (diffusion.trust(condition.time), diffusion.process.signal(condition.time));
             slopes[index] = 1.0 - trust * signal;
             let mut estimate = graph.plan.standardise(&written[index]);
-            for (value, noisy) in estimate.iter_mut().flatten().zip(of.mixed.iter().flatten()) {
+            for (value, noisy) in estimate.values_mut().zip(of.mixed.values()) {
                 *value += trust * (noisy - signal * *value);
             }
             weights[index] = graph.plan.restore(&estimate);
@@ -103,7 +103,7 @@ impl<'a> Part<'a> {
         let mut gradients = Vec::with_capacity(self.tasks.len());
         for ((task, judged), slope) in self.tasks.iter().zip(judged).zip(&self.slopes) {
             let Some(mut judged) = judged else {
-                gradients.push(vec![Vec::new(); task.graph.plan.lengths.len()]);
+                gradients.push(Weights::absent(task.graph.plan.lengths.len()));
                 continue;
             };
             let share = match task.goal {
@@ -111,7 +111,7 @@ impl<'a> Part<'a> {
                 Goal::Recover(_) => recovering,
             };
             let factor = share * slope;
-            judged.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= factor);
+            judged.gradients.values_mut().for_each(|gradient| *gradient *= factor);
             task.turn(&mut judged.gradients);
             if let Some(calibration) = &judged.calibration {
                 accumulate_scaled(share, calibration, &mut image_gradient);
@@ -136,12 +136,12 @@ fn jobs<'a>(tasks: impl Iterator<Item = &'a Task>, conditions: &'a [Condition]) 
     tasks.zip(conditions).map(job).collect()
 }
 
-/// What a task that is not at full noise starts from, standardised and by parameter.
+/// What a task that is not at full noise starts from, standardised.
 struct Start {
     /// x_t
-    mixed: Vec<Vec<f32>>,
+    mixed: Weights,
     /// The estimate at full noise.
-    first: Vec<Vec<f32>>,
+    first: Weights,
 }
 
 /// Seed of noise; tasks differ by stream.
@@ -169,7 +169,7 @@ fn noisy(replica: &Replica, tasks: &[Task], diffusion: &DiffusionConfig) -> Vec<
             Goal::Classify { .. } => first.clone(),
             Goal::Recover(target) => plan.standardise(target),
         };
-        for value in mixed.iter_mut().flatten() {
+        for value in mixed.values_mut() {
             *value = signal * *value + noise * neural::normal(&mut random);
         }
         Some(Start { mixed, first })

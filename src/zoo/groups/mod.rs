@@ -9,7 +9,7 @@ mod ties;
 use std::collections::BTreeMap;
 
 use crate::{
-    graph::{Architecture, ParameterId},
+    graph::{Architecture, ParameterId, Weights},
     ops::Registry,
 };
 
@@ -98,8 +98,7 @@ impl Groups {
     }
 
     /// Moves the channels of a network, which goes on to compute the same: channel `c` of group `g`
-    /// becomes what channel `permutations[g][c]` was. `weights` are by parameter, row-major; empty
-    /// ones stay empty.
+    /// becomes what channel `permutations[g][c]` was. Absent tensors stay absent.
     ///
     /// # Errors
     ///
@@ -107,9 +106,9 @@ impl Groups {
     /// permutation for every group.
     pub fn permute(
         &self,
-        weights: &[Vec<f32>],
+        weights: &Weights,
         permutations: &[Vec<usize>],
-    ) -> Result<Vec<Vec<f32>>, ZooError> {
+    ) -> Result<Weights, ZooError> {
         self.check(weights)?;
         let sound = |(permutation, &size): (&Vec<usize>, &usize)| {
             let mut seen = vec![false; size];
@@ -126,10 +125,7 @@ impl Groups {
                 format!("permutations of {sizes:?} channels are needed, others were given");
             return Err(ZooError::Mismatch(problem));
         }
-        let permuted = |(index, values): (usize, &Vec<f32>)| {
-            self.permuted(ParameterId(index), values, permutations)
-        };
-        Ok(weights.iter().enumerate().map(permuted).collect())
+        Ok(weights.map(|parameter, values| self.permuted(parameter, values, permutations)))
     }
 
     /// One parameter of [`Self::permute`], unchecked.
@@ -140,9 +136,6 @@ impl Groups {
         permutations: &[Vec<usize>],
     ) -> Vec<f32> {
         let mut values = values.to_vec();
-        if values.is_empty() {
-            return values;
-        }
         let shape = self.shape(parameter);
         for Moving { axis, places } in self.moving(parameter) {
             let index: BTreeMap<Place, usize> = places
@@ -169,15 +162,16 @@ impl Groups {
     }
 
     /// Whether weights have the shapes of the architecture and are numbers.
-    pub(super) fn check(&self, weights: &[Vec<f32>]) -> Result<(), ZooError> {
+    pub(super) fn check(&self, weights: &Weights) -> Result<(), ZooError> {
         if weights.len() != self.shapes.len() {
             let (given, wanted) = (weights.len(), self.shapes.len());
             let problem = format!("weights of {given} parameters for a graph that has {wanted}");
             return Err(ZooError::Mismatch(problem));
         }
-        for ((values, shape), name) in weights.iter().zip(&self.shapes).zip(&self.names) {
+        for (parameter, values) in weights.tensors() {
+            let (shape, name) = (self.shape(parameter), &self.names[parameter.0]);
             let count = shape.iter().product::<usize>();
-            if !values.is_empty() && values.len() != count {
+            if values.len() != count {
                 let given = values.len();
                 return Err(ZooError::Mismatch(format!(
                     "tensor '{name}' of shape {shape:?} has {given} values"

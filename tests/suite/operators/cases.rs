@@ -7,8 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Program, Scratch, execute},
-    graph::{self, Architecture},
-    ops::{Array, registry},
+    graph::{self, Architecture, Weights},
+    ops::{Array, Registry},
 };
 
 use super::{
@@ -40,7 +40,7 @@ fn operators_compute_what_tract_computes() {
 #[test]
 fn every_operator_is_compared() {
     let compared = cases();
-    let missing: Vec<&str> = registry()
+    let missing: Vec<&str> = Registry::standard()
         .operators()
         .filter(|operator| {
             !compared.iter().any(|case| case.is(operator.domain(), operator.op_type()))
@@ -74,7 +74,7 @@ fn project(
         .map(|(flat, (shape, _))| Array::Float { flat: flat.clone(), shape: shape.clone() })
         .collect();
     let weights: Vec<Option<Array>> = arrays.split_off(inputs).into_iter().map(Some).collect();
-    let outputs = execute(architecture, registry(), &weights, &arrays, &device)
+    let outputs = execute(architecture, &Registry::standard(), &weights, &arrays, &device)
         .map_err(|error| error.to_string())?;
     let mut loss = None;
     let mut exact = 0.0;
@@ -147,9 +147,11 @@ fn programs_compute_what_tract_computes() {
     let lowered = RefCell::new(BTreeSet::new());
     every_case(|case| {
         let (model, architecture) = read("case", &case.model())?;
-        let Ok(program) = Program::compile(&architecture, registry()) else { return Ok(()) };
+        let Ok(program) = Program::compile(&architecture, &Registry::standard()) else {
+            return Ok(());
+        };
         let weights = stored(&model, &architecture)?;
-        let weights: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
+        let weights: Weights = weights.into_iter().map(|tensor| tensor.data).collect();
         let data = case.data();
         let [(shape, values)] = data.as_slice() else { return Err("takes no image".to_owned()) };
         let [batch, channels, ref area @ ..] = shape[..] else {

@@ -6,7 +6,7 @@ use weightsmith::{
     execute::execute,
     graph::{self, Architecture, ParameterId},
     onnx::Model,
-    ops::{Array, registry, resolve},
+    ops::{Array, Registry, resolve},
 };
 
 /// A value of a graph: extents and numbers.
@@ -17,7 +17,8 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<(Model, Architecture), String> {
     let model =
         Model::from_bytes(name, bytes.to_vec().into()).map_err(|error| error.to_string())?;
     let mut architecture = Architecture::from_model(&model).map_err(|error| error.to_string())?;
-    let resolution = resolve(&mut architecture, registry()).map_err(|error| error.to_string())?;
+    let resolution =
+        resolve(&mut architecture, &Registry::standard()).map_err(|error| error.to_string())?;
     match resolution.unsupported.first() {
         Some(unsupported) => Err(unsupported.why.clone()),
         None => Ok((model, architecture)),
@@ -52,7 +53,7 @@ pub fn ours(
             Array::Float { flat: Tensor::from_data(flat, &device), shape: shape.clone() }
         })
         .collect();
-    let outputs = execute(architecture, registry(), &weights, &inputs, &device)
+    let outputs = execute(architecture, &Registry::standard(), &weights, &inputs, &device)
         .map_err(|error| error.to_string())?;
     for ((name, operand), output) in architecture.outputs.iter().zip(&outputs) {
         let inferred = architecture.fact(*operand).and_then(|fact| fact.shape);

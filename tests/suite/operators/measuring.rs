@@ -4,9 +4,9 @@ use approx::assert_relative_eq;
 use burn::tensor::Device;
 use weightsmith::{
     execute::{Images, Program, Scratch, execute, measure},
-    graph::{Architecture, Tensor},
+    graph::{Architecture, Tensor, Weights},
     onnx::Model,
-    ops::{Array, registry, resolve_with_input},
+    ops::{Array, Registry, resolve_with_input},
     spaces::Space,
 };
 
@@ -19,7 +19,7 @@ fn sampled() -> (Architecture, Vec<Tensor>, Tensor) {
         let mut architecture = Architecture::from_model(&model).unwrap();
         let mut shape = architecture.inputs[0].shape.clone().unwrap();
         shape[0] = 4;
-        resolve_with_input(&mut architecture, &shape, registry()).unwrap();
+        resolve_with_input(&mut architecture, &shape, &Registry::standard()).unwrap();
         let norms = architecture.dag.node_weights();
         if norms.filter(|node| node.op_type == "BatchNormalization").count() < 3 {
             continue;
@@ -45,16 +45,22 @@ fn measured_statistics_normalise_their_own_batch() {
     let mut arrays: Vec<Option<Array>> =
         weights.iter().map(|tensor| Some(Array::upload(tensor, &device))).collect();
     let input = [Array::upload(&images, &device)];
-    let (outputs, measured) =
-        measure(&architecture, registry(), &arrays, &input, &(0..images.shape[0]), &device)
-            .unwrap();
+    let (outputs, measured) = measure(
+        &architecture,
+        &Registry::standard(),
+        &arrays,
+        &input,
+        &(0..images.shape[0]),
+        &device,
+    )
+    .unwrap();
 
     // The fast programs measure the same.
-    let program = Program::compile(&architecture, registry()).unwrap();
-    let references: Vec<&[f32]> = weights.iter().map(|tensor| tensor.data.as_slice()).collect();
+    let program = Program::compile(&architecture, &Registry::standard()).unwrap();
+    let weights: Weights = weights.into_iter().map(|tensor| tensor.data).collect();
     let &[batch, channels, height, width] = images.shape.as_slice() else { unreachable!() };
     let view = Images { batch, channels, height, width, data: &images.data };
-    let fast = program.statistics(&references, view, &mut Scratch::default());
+    let fast = program.statistics(&weights, view, &mut Scratch::default());
     assert_eq!(measured.len(), fast.len());
     for fast in fast {
         let slow = measured.iter().find(|slow| slow.mean == fast.mean).unwrap();
@@ -75,7 +81,7 @@ fn measured_statistics_normalise_their_own_batch() {
             arrays[id.0] = Some(Array::upload(&tensor, &device));
         }
     }
-    let again = execute(&architecture, registry(), &arrays, &input, &device).unwrap();
+    let again = execute(&architecture, &Registry::standard(), &arrays, &input, &device).unwrap();
     for (value, again) in outputs[0].download().iter().zip(again[0].download()) {
         assert_relative_eq!(*value, again, epsilon = 1e-4, max_relative = 1e-3);
     }

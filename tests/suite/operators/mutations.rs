@@ -8,7 +8,7 @@ use protobuf::Message;
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
-use weightsmith::ops::registry;
+use weightsmith::ops::Registry;
 
 use super::{
     compare::{Value, ours, read, stored},
@@ -102,7 +102,7 @@ fn run(bytes: &[u8]) -> Result<(), String> {
     let (model, architecture) = read("case", bytes)?;
     for node in architecture.dag.node_weights() {
         let facts: Vec<_> = node.inputs.iter().map(|&it| architecture.fact(it)).collect();
-        if let Ok(operator) = registry().find(node) {
+        if let Ok(operator) = Registry::standard().find(node) {
             operator.features(node, &facts);
             operator.lower(node, &facts);
         }

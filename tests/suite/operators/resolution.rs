@@ -4,7 +4,7 @@ use onnx_protobuf::{NodeProto, TensorProto};
 use weightsmith::{
     graph::{Architecture, Layout, Role},
     onnx::Model,
-    ops::{OpError, Resolution, ResolveError, registry, resolve, resolve_with_input},
+    ops::{OpError, Registry, Resolution, ResolveError, resolve, resolve_with_input},
 };
 
 use super::model::{floats, ints, model, node, op, value, with};
@@ -19,7 +19,7 @@ fn graph(
     let bytes = model(nodes, initializers, vec![x], vec![y], vec![(String::new(), 18)]);
     let model = Model::from_bytes("graph", bytes.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    let resolution = resolve(&mut architecture, registry());
+    let resolution = resolve(&mut architecture, &Registry::standard());
     (architecture, resolution)
 }
 
@@ -154,7 +154,7 @@ fn shapes_of_weights_that_are_not_there_are_inferred() {
     let bytes = model(nodes, vec![], vec![x], vec![y, a], vec![(String::new(), 18)]);
     let model = Model::from_bytes("graph", bytes.into()).unwrap();
     let mut architecture = Architecture::from_model(&model).unwrap();
-    let resolution = resolve(&mut architecture, registry()).unwrap();
+    let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{:?}", resolution.unsupported);
     let shapes: Vec<(&str, Option<&[usize]>)> =
         architecture.parameters.iter().map(|p| (p.name.as_str(), p.shape.as_deref())).collect();
@@ -214,7 +214,7 @@ fn another_batch_and_image_size_can_be_asked_for() {
         ],
         vec![weights("w", &[8, 3, 4, 4])],
     );
-    resolve_with_input(&mut architecture, &[64, 3, 16, 16], registry()).unwrap();
+    resolve_with_input(&mut architecture, &[64, 3, 16, 16], &Registry::standard()).unwrap();
     let first = architecture.order[0];
     assert_eq!(architecture.dag[first].outputs[0].shape, Some(vec![64, 8, 7, 7]));
     let (_, output) = architecture.outputs[0].clone();
@@ -232,8 +232,8 @@ fn a_batch_size_written_into_a_reshape_is_freed() {
         ],
         vec![ints("split", &[5], &[1, 2, 4, 4, 4]), ints("join", &[4], &[1, -1, 4, 4])],
     );
-    resolve(&mut architecture, registry()).unwrap();
-    resolve_with_input(&mut architecture, &[6, 8, 4, 4], registry()).unwrap();
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    resolve_with_input(&mut architecture, &[6, 8, 4, 4], &Registry::standard()).unwrap();
     let (_, output) = architecture.outputs[0].clone();
     assert_eq!(architecture.fact(output).unwrap().shape, Some(vec![6, 8, 4, 4]));
 }
@@ -243,7 +243,7 @@ fn what_is_not_supported_is_named() {
     let why = |case: super::model::Case| {
         let model = Model::from_bytes("case", case.model().into()).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
-        let resolution = resolve(&mut architecture, registry()).unwrap();
+        let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
         resolution.unsupported.into_iter().map(|it| it.why).collect::<Vec<_>>().join("; ")
     };
     let x = |name, opset| op(name, opset).x([1, 4, 6, 6]);
@@ -272,7 +272,7 @@ fn malformed_nodes_are_errors_with_their_name() {
     let weight = || vec![weights("w", &[2, 4, 3, 3])];
     let wrong = error(with(node("Conv", &["x", "w"], "y"), "group", "two"), weight()).unwrap_err();
     assert_eq!(wrong.node, "node 'make y' (Conv)");
-    assert!(matches!(wrong.source, OpError::Attribute(_)), "{wrong}");
+    assert!(matches!(wrong.problem, OpError::Attribute(_)), "{wrong}");
     let (_, error) = graph(
         &[1, 4, 6, 6],
         vec![node("Conv", &["x", "w"], "y")],

@@ -1,0 +1,8 @@
+//! Results as pictures that need nothing else: an [`Outcome`](super::Outcome) as a page
+//! ([`to_html`](super::Outcome::to_html)), points as a [`Plot`].
+
+mod diagram;
+mod page;
+mod scatter;
+
+pub use scatter::{Plot, Point};

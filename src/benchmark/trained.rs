@@ -1,0 +1,132 @@
+//! Networks with trained accuracies, to hold scores against: those of a public table, or held-out
+//! graphs that `bench sgd` trained.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use crate::{
+    FileError, corpus,
+    ops::Registry,
+    predictor::Seen,
+    spaces::{Code, Space, Table},
+};
+
+use super::{BenchmarkError, SgdTable, held_out};
+
+/// One network that somebody trained.
+#[derive(Clone, Debug)]
+pub struct TrainedNetwork {
+    /// Its name in the table.
+    pub name: String,
+    /// In percent.
+    pub accuracy: f64,
+    graph: Graph,
+}
+
+/// Where a network is to be had; those of a table are too many to be kept as files.
+#[derive(Clone, Debug)]
+enum Graph {
+    Whole(Code),
+    Reduced(Code),
+    File(Bytes),
+}
+
+impl TrainedNetwork {
+    /// The weightless network.
+    pub fn onnx(&self) -> Bytes {
+        match &self.graph {
+            Graph::Whole(code) => code.onnx().into(),
+            Graph::Reduced(code) => code.reduced().into(),
+            Graph::File(onnx) => onnx.clone(),
+        }
+    }
+}
+
+/// The networks of a table.
+#[derive(Clone, Debug)]
+pub struct TrainedNetworks {
+    /// What the table is called.
+    pub table: String,
+    /// What its accuracies are.
+    pub target: String,
+    /// Networks in the file.
+    pub keys: usize,
+    /// Those that differ; of held-out graphs, those that the predictor's training did not see.
+    pub distinct: usize,
+    /// All of these, or those that were drawn.
+    pub networks: Vec<TrainedNetwork>,
+}
+
+impl TrainedNetworks {
+    /// Reads a table. `reduced` builds one cell where a public benchmark stacks several; of held-out graphs
+    /// those that `seen` knows are left out.
+    pub fn open(path: &Path, reduced: bool, seen: Option<&Seen>) -> Result<Self, BenchmarkError> {
+        let bytes = std::fs::read(path).map_err(FileError::at(path))?;
+        let problem = |problem| BenchmarkError::File { path: path.to_owned(), problem };
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| problem(format!("is no table: {error}")))?;
+        match SgdTable::is_meant_by(&value) {
+            true => Self::held_out(path, &SgdTable::parse(value).map_err(problem)?, seen),
+            false => Ok(Self::of_table(Table::parse(&bytes).map_err(problem)?, reduced)),
+        }
+    }
+
+    /// Keeps so many, drawn by a seed.
+    pub fn draw(&mut self, count: usize, seed: u64) {
+        self.networks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        self.networks.truncate(count);
+    }
+
+    fn of_table(table: Table, reduced: bool) -> Self {
+        let graph = if reduced { Graph::Reduced } else { Graph::Whole };
+        let network = |entry: crate::spaces::Entry| TrainedNetwork {
+            name: entry.name,
+            accuracy: entry.accuracy,
+            graph: graph(entry.code),
+        };
+        Self {
+            table: table.name.to_owned(),
+            target: table.target.to_owned(),
+            keys: table.keys,
+            distinct: table.entries.len(),
+            networks: table.entries.into_iter().map(network).collect(),
+        }
+    }
+
+    /// Those with the longest training there is.
+    fn held_out(
+        path: &Path,
+        trained: &SgdTable,
+        seen: Option<&Seen>,
+    ) -> Result<Self, BenchmarkError> {
+        let longest = trained.longest();
+        let seen = seen.and_then(|seen| seen.graphs.as_ref());
+        let network = |name: String, fingerprint: u64, onnx: Bytes| {
+            let accuracy = 100.0 * trained.curve(&name).get(&longest)?;
+            let new = !seen.is_some_and(|seen| seen.contains(fingerprint));
+            new.then_some(TrainedNetwork { name, accuracy, graph: Graph::File(onnx) })
+        };
+        let mut networks = Vec::new();
+        let held_out_splits = corpus::splits().iter();
+        for split in held_out_splits.filter(|split| !matches!(**split, "train" | "validation")) {
+            let graphs = corpus::load(split, &Registry::standard())?.into_iter();
+            networks.extend(graphs.filter_map(|it| network(it.name, it.fingerprint, it.onnx)));
+        }
+        let sampled = trained.names().filter(|name| name.starts_with("cifar10-")).count();
+        for set in held_out(&Space::load("cifar10")?, &[], sampled as u64)? {
+            let graphs = set.graphs.into_iter();
+            networks.extend(graphs.filter_map(|it| network(it.name, it.fingerprint, it.onnx)));
+        }
+        Ok(Self {
+            table: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            target: format!("test accuracy after {longest} epochs of SGD"),
+            keys: trained.len(),
+            distinct: networks.len(),
+            networks,
+        })
+    }
+}
