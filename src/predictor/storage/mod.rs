@@ -18,5 +18,13 @@ pub(super) use write::{Tensor, compact, half};
 /// What the scales of a packed tensor add to its name.
 const SCALE: &str = ".scale";
 
+/// Rows and columns of a tensor; a vector is a column.
+fn matrix(shape: &[usize]) -> [usize; 2] {
+    match shape {
+        [] => [1, 1],
+        [rows, row @ ..] => [*rows, row.iter().product()],
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::neural::Entry;
 
 use super::{
     super::PredictorError,
-    SCALE, Tensor,
+    SCALE, Tensor, matrix,
     packed::{GROUP, unpack},
 };
 
@@ -93,17 +93,8 @@ impl<'a> ModelFile<'a> {
         entry: &Entry,
         values: &mut Vec<f32>,
     ) -> Result<(), PredictorError> {
-        let rows = entry.shape.first().copied().unwrap_or(1);
-        let columns = entry.len() / rows.max(1);
-        let bits = match *tensor.shape() {
-            [own, bytes]
-                if own == rows && rows > 0 && columns > 0 && columns.is_multiple_of(GROUP) =>
-            {
-                let bits = bytes / (columns / GROUP);
-                (bits * (columns / GROUP) == bytes && (2..=8).contains(&bits)).then_some(bits)
-            }
-            _ => None,
-        };
+        let [rows, columns] = matrix(&entry.shape);
+        let bits = bits(tensor.shape(), [rows, columns]);
         let Some(bits) = bits else {
             let (is, wanted) = (tensor.shape(), &entry.shape);
             let problem = format!("of packed shape {is:?} does not hold {wanted:?} values");
@@ -127,6 +118,15 @@ impl<'a> ModelFile<'a> {
         }
         Ok(())
     }
+}
+
+/// Bits of a packed value, if a tensor of this shape can hold the matrix.
+fn bits(shape: &[usize], [rows, columns]: [usize; 2]) -> Option<usize> {
+    let &[own, bytes] = shape else { return None };
+    let groups = columns / GROUP;
+    let bits = bytes.checked_div(groups)?;
+    let fits = own == rows && columns.is_multiple_of(GROUP) && bytes == bits * groups;
+    (fits && (2..=8).contains(&bits)).then_some(bits)
 }
 
 fn halves(data: &[u8]) -> impl Iterator<Item = f16> {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    SCALE,
+    SCALE, matrix,
     packed::{GROUP, pack, scale},
 };
 
@@ -41,9 +41,8 @@ pub(in super::super) fn half(entry: &Entry, values: &[f32]) -> Tensor {
 /// A tensor in as few bytes as its accuracy allows: packed if it has long rows, else in half precision.
 /// `None` if that cannot hold a value.
 pub(in super::super) fn compact(entry: &Entry, values: &[f32]) -> Option<Vec<Tensor>> {
-    let rows = entry.shape.first().copied().unwrap_or(1);
-    let columns = entry.len() / rows.max(1);
-    if columns < FEWEST_COLUMNS || !columns.is_multiple_of(GROUP) || entry.shape.len() < 2 {
+    let [rows, columns] = matrix(&entry.shape);
+    if columns < FEWEST_COLUMNS || !columns.is_multiple_of(GROUP) {
         return Some(vec![half(entry, values)]);
     }
     let bits = bits(&entry.name, rows, values);
