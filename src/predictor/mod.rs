@@ -1,5 +1,5 @@
 //! Predictors of weights. In a [`Network`] node tokens and patch addresses go in, an estimate of every
-//! patch comes out; with a [`Conditioner`] it is a denoiser, which hears a [`Condition`] besides, and a
+//! patch comes out; with a [`Conditioner`] it is a denoiser, which is given a [`Condition`], too, and a
 //! [`Sampling`] says how weights are drawn from it. A [`Predictor`] is a
 //! trained network with its configuration, its operator vocabulary and the calibration batch it
 //! learned; it loads from a folder with `config.json` and `model.safetensors`, which may build on another
