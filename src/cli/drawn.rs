@@ -33,11 +33,8 @@ pub struct DrawingArgs {
     /// Keep the best sample only: by agreement with the others, without labels, or by the accuracy on
     /// validation images where a data set is given. They agree on images of the data set of --support or
     /// --calibrate where there is one, on those that the predictor learned otherwise
-    #[arg(long, value_name = "DATA", num_args = 0..=1, conflicts_with_all = ["average", "ensemble"])]
+    #[arg(long, value_name = "DATA", num_args = 0..=1, conflicts_with = "ensemble")]
     select: Option<Option<PathBuf>>,
-    /// Write the mean of the samples' weights instead of the samples
-    #[arg(long, conflicts_with = "ensemble")]
-    average: bool,
     /// Write <stem>.ensemble.onnx, too, whose logits are the means of the samples'
     #[arg(long)]
     pub(super) ensemble: bool,
@@ -78,7 +75,6 @@ impl DrawingArgs {
     /// What is kept of it.
     pub(super) fn selection(&self) -> Selection {
         match &self.select {
-            _ if self.average => Selection::Mean,
             None => Selection::All,
             Some(None) => Selection::Agreement,
             Some(Some(data)) => Selection::MostAccurate(data.clone()),

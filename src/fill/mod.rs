@@ -30,7 +30,7 @@ pub use outputs::{Outputs, file_name, stem};
 pub use provenance::{Drawn, FileHash, Provenance, Steered, TOOL};
 pub use report::{Counts, Report, SCHEMA, Statistics, TensorReport};
 pub use reported::ReportedNetwork;
-pub use select::{Selection, Unlabelled, agreeing, mean_weights};
+pub use select::{Selection, Unlabelled, agreeing};
 pub use verify::{
     Check, RecordedReport, RecordedTensor, RegenerateOptions, Verification, regenerate, verify,
 };

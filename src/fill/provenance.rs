@@ -88,17 +88,14 @@ pub(super) fn metadata_name(name: &str) -> String {
 pub struct Drawn {
     /// What was drawn.
     pub sampling: Sampling,
-    /// Number of this sample; none for the mean of all.
-    pub sample: Option<usize>,
+    /// Number of this sample.
+    pub sample: usize,
 }
 
 impl fmt::Display for Drawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Sampling { samples, steps, solver, quality, guidance, temperature, .. } = self.sampling;
-        match self.sample {
-            Some(sample) => write!(f, "sample {sample} of {samples}")?,
-            None => write!(f, "mean of {samples} samples")?,
-        }
+        write!(f, "sample {} of {samples}", self.sample)?;
         write!(f, ", {steps} steps of {solver:?}, quality ")?;
         match quality {
             Some(quality) => write!(f, "{quality}")?,

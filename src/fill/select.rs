@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     data::Dataset,
-    evaluate::{consensus, judge, logits, mean_of},
+    evaluate::{consensus, judge, logits},
     execute::{Images, NormStatistics, Runner, Scratch},
     graph::Weights,
-    predictor::{CalibrationImages, InputConfig, Prediction, Predictor},
+    predictor::{CalibrationImages, InputConfig, Predictor},
 };
 
 use super::{FillError, FilledNetwork, Network, validation_set};
@@ -30,8 +30,6 @@ pub enum Selection {
     Agreement,
     /// The one that gets most of the validation images of a data set right.
     MostAccurate(PathBuf),
-    /// The mean of their weights.
-    Mean,
 }
 
 impl Selection {
@@ -43,20 +41,17 @@ impl Selection {
         }
     }
 
-    /// What is kept, each with the number of its sample; the mean has none. `data` is the data set
-    /// whose images samples are to agree on.
+    /// What is kept, each with the number of its sample. `data` is the data set whose images samples are
+    /// to agree on.
     pub(super) fn choose<'a>(
         &self,
         mut samples: Vec<FilledNetwork<'a>>,
         predictor: &Predictor,
         images: &CalibrationImages,
         data: Option<&Path>,
-    ) -> Result<Vec<(Option<usize>, FilledNetwork<'a>)>, FillError> {
+    ) -> Result<Vec<(usize, FilledNetwork<'a>)>, FillError> {
         let best = match self {
-            Self::All => {
-                return Ok(samples.into_iter().enumerate().map(|(n, it)| (Some(n), it)).collect());
-            }
-            Self::Mean => return Ok(vec![(None, mean(samples, images)?)]),
+            Self::All => return Ok(samples.into_iter().enumerate().collect()),
             Self::Agreement => {
                 let data = data.map(|path| validation_set(path, predictor)).transpose()?;
                 let unlabelled = match &data {
@@ -70,22 +65,8 @@ impl Selection {
                 most_accurate(&samples, &validation_set(data, predictor)?, &predictor.config.input)?
             }
         };
-        Ok(vec![(Some(best), samples.swap_remove(best))])
+        Ok(vec![(best, samples.swap_remove(best))])
     }
-}
-
-/// One network whose weights are the means of those of all samples, calibrated again.
-pub(super) fn mean<'a>(
-    mut samples: Vec<FilledNetwork<'a>>,
-    images: &CalibrationImages,
-) -> Result<FilledNetwork<'a>, FillError> {
-    let mean = mean_weights(&weights_of(&samples));
-    if samples.is_empty() {
-        return Err(FillError::NothingDrawn);
-    }
-    let FilledNetwork { network, prediction, calibration, .. } = samples.swap_remove(0);
-    let prediction = Prediction { weights: mean, ..prediction };
-    Ok(FilledNetwork::of(network, prediction, images, calibration)?)
 }
 
 /// The sample that gets most of the first images of a data set right; the first wins a tie.
@@ -108,15 +89,6 @@ fn most_accurate(
 
 fn weights_of<'a>(samples: &'a [FilledNetwork]) -> Vec<&'a Weights> {
     samples.iter().map(FilledNetwork::weights).collect()
-}
-
-/// The means of the weights of several networks of one architecture.
-pub fn mean_weights(networks: &[&Weights]) -> Weights {
-    let Some(first) = networks.first() else { return Weights::default() };
-    first.map(|id, _| {
-        let values: Vec<&[f32]> = networks.iter().filter_map(|weights| weights.get(id)).collect();
-        mean_of(&values)
-    })
 }
 
 /// Images whose labels nobody looks at.

@@ -137,7 +137,7 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     let steering = Steering { steps: 2, batch: 20, ..Steering::default() };
     let options = FillOptions {
         sampling: SamplingOptions { samples: Some(2), ..SamplingOptions::default() },
-        selection: Selection::Mean,
+        selection: Selection::Agreement,
         calibration: Calibration::Data(data.clone()),
         support: Some(SupportSet { data: data.clone(), steering }),
         observer: steps.clone(),

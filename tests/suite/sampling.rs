@@ -309,5 +309,4 @@ fn predict_writes_samples_that_verify_and_one_that_averages_them() {
         read("chosen/plain-cnn.safetensors"),
         read(&format!("samples/plain-cnn{number}.safetensors"))
     );
-    assert!(run("mean", &["--average"])["drawn"][0]["sample"].is_null());
 }

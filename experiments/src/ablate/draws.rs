@@ -9,7 +9,7 @@ use weightsmith::{
     benchmark::{Attempt, Candidate, HeldOut, Subject},
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
-    fill::{Unlabelled, agreeing, mean_weights, recalibrated},
+    fill::{Unlabelled, agreeing, recalibrated},
     graph::Weights,
     predictor::{InputConfig, Predictor, Support},
 };
@@ -216,4 +216,13 @@ impl Drawn<'_> {
 
 fn weights_of<'a>(candidates: &[&'a Candidate]) -> Vec<&'a Weights> {
     candidates.iter().map(|candidate| &candidate.weights).collect()
+}
+
+/// The means of the weights of several networks of one architecture.
+fn mean_weights(networks: &[&Weights]) -> Weights {
+    let Some(first) = networks.first() else { return Weights::default() };
+    first.map(|id, _| {
+        let values: Vec<&[f32]> = networks.iter().filter_map(|weights| weights.get(id)).collect();
+        mean_of(&values)
+    })
 }

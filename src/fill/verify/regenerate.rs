@@ -11,7 +11,7 @@ use crate::{
 use super::{
     super::{
         Calibration, FillError, FilledNetwork, Network, Provenance, ReportedNetwork, TOOL,
-        options::device_name, select::mean, support_set,
+        options::device_name, support_set,
     },
     Check, RecordedReport, Verification,
 };
@@ -66,10 +66,8 @@ pub fn regenerate(
     let drawn = provenance.drawn;
     let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);
     let samples = FilledNetwork::sample(network, predictor, &images, source, &sampling, support)?;
-    let filled = match drawn.map_or(Some(0), |drawn| drawn.sample) {
-        None => mean(samples, &images)?,
-        Some(sample) => samples.into_iter().nth(sample).ok_or(FillError::NoSuchSample)?,
-    };
+    let sample = drawn.map_or(0, |drawn| drawn.sample);
+    let filled = samples.into_iter().nth(sample).ok_or(FillError::NoSuchSample)?;
     let provenance = Provenance {
         tool: TOOL.to_owned(),
         predictor: predictor.config.name.clone(),
