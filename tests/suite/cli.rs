@@ -308,7 +308,7 @@ fn the_page_of_commands_says_what_help_says() {
     assert!(made == kept, "run 'weightsmith manual --out docs/commands.md'");
     let man = folder.path().join("man");
     assert!(weightsmith(&["manual", "--out", man.to_str().unwrap()]).status.success());
-    assert!(fs::read_to_string(man.join("weightsmith-predict.1")).unwrap().contains("state dict"));
+    assert!(fs::read_to_string(man.join("weightsmith-predict.1")).unwrap().contains("calibrate"));
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let script = weightsmith(&["completions", shell]).stdout;
         assert!(String::from_utf8(script).unwrap().contains("predict"), "{shell}");

@@ -26,14 +26,15 @@ fn floats(tensor: &TensorProto) -> Vec<f32> {
 #[test]
 fn nodes_and_weights_are_those_of_an_independent_reader() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["plain-cnn", "resnet-20"] {
+    let filled = ["plain-cnn", "resnet-20"].map(|name| {
         let model = repository(&format!("architectures/named/{name}.onnx"));
-        let [model, out] = [&model, folder.path()].map(|path| path.to_str().unwrap());
-        assert!(weightsmith(&["predict", model, "--out", out]).status.success());
-    }
-    let filled = onnx_files(&[folder.path().to_owned()]);
+        let out = folder.path().join(name);
+        let arguments = ["predict", model.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        assert!(weightsmith(&arguments).status.success());
+        out
+    });
     let (mut nodes, mut tensors) = (0, 0);
-    for path in all_onnx_files().into_iter().chain(filled) {
+    for path in all_onnx_files().into_iter().chain(onnx_files(&filled)) {
         let theirs = ModelProto::parse_from_bytes(&std::fs::read(&path).unwrap()).unwrap();
         let has_sequences = theirs.graph.node.iter().any(|node| node.op_type.contains("Sequence"));
         if !theirs.functions.is_empty() || has_sequences {
