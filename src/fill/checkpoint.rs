@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     FileError,
+    graph::{Form, Parameter, ParameterId, Weights},
     onnx::{
         atomic,
         splice::{self, Changes},
@@ -11,7 +12,11 @@ use crate::{
     zoo::{Foreign, Record, Wanted, Zoo},
 };
 
-use super::{FillError, Network, TOOL, fills, provenance::metadata_name};
+use super::{
+    FillError, Network, TOOL, fills,
+    provenance::metadata_name,
+    stored::{StoredTensor, is_transposed},
+};
 
 /// Writes a checkpoint of a zoo as an ONNX file, and its tensors as a safetensors file beside it, whose
 /// path is returned. Files that are there already are replaced.
@@ -57,15 +62,54 @@ fn metadata(record: &Record) -> Vec<(String, String)> {
 impl Network {
     /// Weights that others trained, from a safetensors or ONNX file; see [`Foreign::read`].
     pub fn foreign_weights(&self, path: &Path) -> Result<Foreign, FillError> {
-        let parameters = self.architecture.parameters.iter().zip(&self.names).enumerate();
-        let wanted: Vec<Wanted> = parameters
-            .map(|(index, (parameter, name))| Wanted {
-                initializer: &parameter.name,
-                state_dict: name,
-                transposed: self.transposed(index),
-                shape: parameter.shape.as_deref().unwrap_or_default(),
+        let onnx = path.extension().is_some_and(|extension| extension == "onnx");
+        let form = if onnx { Form::Tensors } else { Form::Parameters };
+        let entries = self.entries(form);
+        let wanted: Vec<Wanted> = entries
+            .iter()
+            .map(|(tensor, state_dict)| Wanted {
+                initializer: &tensor.name,
+                state_dict,
+                transposed: is_transposed(tensor),
+                shape: tensor.shape.as_deref().unwrap_or_default(),
             })
             .collect();
-        Ok(Foreign::read(path, &wanted)?)
+        let Foreign { weights, unused } = Foreign::read(path, &wanted)?;
+        let mut read = weights.by_parameter().map(|values| values.unwrap_or_default());
+        let mut composed = Weights::absent(self.architecture.parameters.len());
+        for index in 0..self.architecture.parameters.len() {
+            match self.architecture.storage_of(ParameterId(index)) {
+                Some((storage, place)) if storage.is_in(form) => {
+                    if place > 0 {
+                        continue;
+                    }
+                    let parts: Vec<&[f32]> = read.by_ref().take(storage.tensors.len()).collect();
+                    let values = storage.map.parameters(&parts);
+                    for (&id, values) in storage.parameters.iter().zip(values) {
+                        composed.set(id, values);
+                    }
+                }
+                _ => composed.set(ParameterId(index), read.next().unwrap_or_default().to_vec()),
+            }
+        }
+        Ok(Foreign { weights: composed, unused })
+    }
+
+    /// What another file may hold of this network, with its names in a state dict: the tensors of the
+    /// file, or what PyTorch keeps.
+    fn entries(&self, form: Form) -> Vec<(&Parameter, &str)> {
+        let mut entries = Vec::new();
+        let stored = self.tensors();
+        for (index, parameter) in self.architecture.parameters.iter().enumerate() {
+            match self.architecture.storage_of(ParameterId(index)) {
+                Some((storage, place)) if storage.is_in(form) => {
+                    let own = |it: &&StoredTensor| it.parameter == ParameterId(index) && place == 0;
+                    let own = stored.iter().filter(own);
+                    entries.extend(own.map(|it| (it.tensor, it.state_dict)));
+                }
+                _ => entries.push((parameter, self.names[index].as_str())),
+            }
+        }
+        entries
     }
 }

@@ -1,15 +1,10 @@
 //! A network with calibrated weights.
 
-use std::borrow::Cow;
-
 use rayon::prelude::*;
 
 use crate::{
-    graph::{Origin, ParameterId, Weights},
-    onnx::{
-        OnnxError,
-        splice::{Changes, Fill},
-    },
+    graph::{Origin, Weights, Wiring},
+    onnx::splice::{Changes, Fill},
     predictor::{
         CalibrationImages, CalibrationSource, Prediction, Predictor, PredictorError, Sampling,
         Support, ValueSource, calibrate,
@@ -91,20 +86,6 @@ impl<'a> FilledNetwork<'a> {
     pub fn fills(&self) -> Changes<'_> {
         fills(self.network, self.weights())
     }
-
-    /// The values of a parameter: the new ones, or those that the file keeps; empty where there are
-    /// none.
-    pub(super) fn values(&self, index: usize) -> Result<Cow<'_, [f32]>, OnnxError> {
-        let Network { architecture, model, .. } = self.network;
-        let id = ParameterId(index);
-        match self.prediction.weights.get(id) {
-            None => {
-                let kept = architecture.value_in(model, id)?;
-                Ok(Cow::Owned(kept.map(|kept| kept.data).unwrap_or_default()))
-            }
-            Some(values) => Ok(Cow::Borrowed(values)),
-        }
-    }
 }
 
 /// Weights as what to splice into the file. Tensors that stay and whose data is in another
@@ -115,17 +96,24 @@ pub fn fills<'a>(network: &'a Network, weights: &'a Weights) -> Changes<'a> {
         inline_external: true,
         ..Changes::default()
     };
-    for (id, values) in weights.tensors() {
-        let parameter = &network.architecture.parameters[id.0];
-        let Some(shape) = parameter.shape.as_deref() else { continue };
-        if !parameter.dtype.is_float() {
+    for stored in network.tensors() {
+        let tensor = stored.tensor;
+        let (Some(values), Some(shape)) = (stored.values(weights), tensor.shape.as_deref()) else {
+            continue;
+        };
+        if !tensor.dtype.is_float() {
             continue;
         }
-        if let Origin::Constant(position) | Origin::ConstantOfShape(position) = parameter.origin {
+        if let Origin::Constant(position) | Origin::ConstantOfShape(position) = tensor.origin
+            && tensor.wiring == Wiring::default()
+        {
             changes.dropped_nodes.insert(position);
         }
-        let data_type = parameter.dtype.to_onnx();
-        changes.fills.push(Fill { name: &parameter.name, data_type, shape, values });
+        changes.dropped_nodes.extend(&tensor.wiring.supplants);
+        let inputs = tensor.wiring.inputs.iter();
+        changes.inputs.extend(inputs.map(|&input| (input, tensor.name.as_str())));
+        let data_type = tensor.dtype.to_onnx();
+        changes.fills.push(Fill { name: &tensor.name, data_type, shape, values });
     }
     changes
 }

@@ -16,6 +16,7 @@ mod report;
 mod reported;
 mod select;
 mod state_dict;
+mod stored;
 mod verify;
 mod write;
 
@@ -31,6 +32,7 @@ pub use provenance::{Drawn, FileHash, Provenance, Steered, TOOL};
 pub use report::{Counts, Report, SCHEMA, Statistics, TensorReport};
 pub use reported::ReportedNetwork;
 pub use select::{Selection, Unlabelled, agreeing};
+pub use stored::StoredTensor;
 pub use verify::{
     Check, RecordedReport, RecordedTensor, RegenerateOptions, Verification, regenerate, verify,
 };

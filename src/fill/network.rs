@@ -1,17 +1,17 @@
 //! A network file, read and resolved.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
 use crate::{
-    graph::{Architecture, DimBindings, Layout, NodeIndex, ParameterId, Role, Weights},
-    onnx::{
-        Model,
-        names::{Hints, state_dict_names},
-    },
+    graph::{Architecture, DimBindings, NodeIndex, ParameterId, Weights},
+    onnx::Model,
     ops::{Registry, Resolution, resolve},
 };
 
-use super::FillError;
+use super::{
+    FillError,
+    stored::{is_transposed, names},
+};
 
 /// A file that was read and resolved.
 pub struct Network {
@@ -23,6 +23,8 @@ pub struct Network {
     pub resolution: Resolution,
     /// State-dict name of every parameter.
     pub names: Vec<String>,
+    /// Those of the tensors that a state dict holds in place of parameters.
+    pub(super) names_of_tensors: HashMap<(ParameterId, usize), String>,
     /// The operators that it was resolved with.
     pub registry: Arc<Registry>,
 }
@@ -86,32 +88,13 @@ impl Network {
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
         let resolution = resolve(&mut architecture, &registry)
             .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
-        let hints: Vec<Hints> = architecture
-            .parameters
-            .iter()
-            .map(|parameter| {
-                let node = parameter.slots.first().map(|slot| &architecture.dag[slot.node]);
-                let scopes = node.and_then(|node| {
-                    model.node_metadata(node.position, "pkg.torch.onnx.name_scopes")
-                });
-                Hints {
-                    initializer: &parameter.name,
-                    node: node.map_or("", |node| &node.name),
-                    scopes,
-                    leaf: parameter.role().and_then(Role::torch_attribute),
-                }
-            })
-            .collect();
-        let names = state_dict_names(&hints);
-        Ok(Self { model, architecture, resolution, names, registry })
+        let (names, names_of_tensors) = names(&architecture);
+        Ok(Self { model, architecture, resolution, names, names_of_tensors, registry })
     }
 
-    /// Whether PyTorch stores a parameter transposed: matrices that the file keeps `[in, out]`.
+    /// Whether PyTorch stores a parameter transposed: matrices that the graph keeps `[in, out]`.
     pub fn transposed(&self, parameter: usize) -> bool {
-        let parameter = &self.architecture.parameters[parameter];
-        let matrix = parameter.shape.as_ref().is_some_and(|shape| shape.len() == 2);
-        let slot = parameter.slots.first();
-        matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
+        is_transposed(&self.architecture.parameters[parameter])
     }
 
     /// What is not supported, a sentence for each kind of problem with its first node.

@@ -5,12 +5,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
-    graph::{Architecture, Parameter, ParameterId, Role},
+    graph::Role,
     onnx::{self, OnnxError, sha256},
     predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
 
-use super::{FileHash, FilledNetwork, Provenance, outputs::file_name, provenance::metadata_name};
+use super::{
+    FileHash, FilledNetwork, Network, Provenance, outputs::file_name, provenance::metadata_name,
+    stored::StoredTensor,
+};
 
 /// Version of the report's schema.
 pub const SCHEMA: u32 = 1;
@@ -44,22 +47,24 @@ impl Report {
     /// On a network whose weights come from there.
     pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices } = filled;
-        let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
-            let weights = prediction.weights.get(ParameterId(index));
-            let bytes = onnx::encode(&filled.values(index)?, parameter.dtype.to_onnx());
+        let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
+            let (tensor, id) = (stored.tensor, stored.parameter);
+            let parameter = &network.architecture.parameters[id.0];
+            let written = prediction.weights.get(id).is_some();
+            let values = stored.values_or_stored(&prediction.weights)?;
+            let bytes = onnx::encode(&values, tensor.dtype.to_onnx());
             Ok(TensorReport {
-                initializer: parameter.name.clone(),
-                state_dict: weights.map(|_| network.names[index].clone()),
-                shape: parameter.shape.clone(),
-                role: parameter.role(),
+                initializer: tensor.name.clone(),
+                state_dict: written.then(|| stored.state_dict.to_owned()),
+                shape: tensor.shape.clone(),
+                role: tensor.role().or(parameter.role()),
                 uses: parameter.slots.len(),
-                label: prediction.labels[index].clone(),
-                statistics: weights.and_then(Statistics::of),
+                label: prediction.labels[id.0].clone(),
+                statistics: Statistics::of(&values).filter(|_| written),
                 sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
             })
         };
-        let parameters = network.architecture.parameters.iter().enumerate();
-        let tensors = parameters.map(tensor).collect::<Result<_, _>>()?;
+        let tensors = network.tensors().iter().map(tensor).collect::<Result<_, _>>()?;
         Ok(Self {
             schema: SCHEMA,
             provenance,
@@ -72,7 +77,7 @@ impl Report {
             notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
-            parameters: Counts::of(&network.architecture, prediction),
+            parameters: Counts::of(network, prediction),
             tensors,
         })
     }
@@ -159,18 +164,18 @@ impl Statistics {
 }
 
 impl Counts {
-    /// Counts the values of every parameter under its label.
-    pub fn of(architecture: &Architecture, prediction: &Prediction) -> Self {
+    /// Counts the values of every tensor under its label.
+    pub fn of(network: &Network, prediction: &Prediction) -> Self {
         let mut counts = Self::default();
-        for (parameter, label) in architecture.parameters.iter().zip(&prediction.labels) {
-            let count = match label {
+        for stored in network.tensors() {
+            let count = match &prediction.labels[stored.parameter.0] {
                 ValueSource::Predicted => &mut counts.predicted,
                 ValueSource::Kept => &mut counts.kept,
                 ValueSource::Default => &mut counts.default,
                 ValueSource::Calibrated => &mut counts.calibrated,
                 ValueSource::Skipped(_) => &mut counts.skipped,
             };
-            *count += parameter.len().unwrap_or(1);
+            *count += stored.tensor.len().unwrap_or(1);
         }
         counts
     }

@@ -1,45 +1,44 @@
 //! PyTorch's state dict of a network: written, and read back.
 
-use std::{borrow::Cow, io, path::Path};
+use std::{io, path::Path};
 
 use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     FileError,
-    graph::{DType, ParameterId, Role, Weights},
+    graph::{DType, Form, Parameter, ParameterId, Role, Weights, transpose},
     onnx::{self, OnnxError, safetensors::Entry},
     predictor::ValueSource,
 };
 
-use super::{FillError, FilledNetwork, Network};
+use super::{
+    FillError, FilledNetwork, Network,
+    stored::{StoredTensor, is_transposed},
+};
 
 impl FilledNetwork<'_> {
     /// The PyTorch state dict; values are made when they are asked for.
     pub fn state_dict(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
         for (index, parameter) in self.network.architecture.parameters.iter().enumerate() {
-            let written = self.prediction.weights.get(ParameterId(index)).is_some()
-                || self.prediction.labels[index] == ValueSource::Kept;
-            let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
-            let dtype = match parameter.dtype {
-                DType::F32 => Dtype::F32,
-                DType::F64 => Dtype::F64,
-                DType::F16 => Dtype::F16,
-                DType::BF16 => Dtype::BF16,
-                _ => continue,
-            };
-            if self.network.transposed(index) {
-                shape.reverse();
+            let in_its_place = self.network.architecture.storage_of(ParameterId(index));
+            if in_its_place.is_none_or(|(storage, _)| storage.in_state_dict == Form::Parameters) {
+                let bytes = move || self.parameter_bytes(index).map_err(io::Error::other);
+                self.entry(&mut entries, parameter, index, &self.network.names[index], bytes);
             }
-            let name = &self.network.names[index];
-            if parameter.role() == Some(Role::RunningMean)
-                && let Some(module) = name.strip_suffix(".running_mean")
+        }
+        for stored in self.network.tensors() {
+            let StoredTensor { tensor, parameter, state_dict, .. } = stored;
+            let parameter = parameter.0;
+            if self.network.architecture.storage_of(stored.parameter).is_some()
+                && stored.is_in_state_dict()
             {
-                let counter = format!("{module}.num_batches_tracked");
-                entries.push(Entry::new(counter, Dtype::I64, vec![], vec![0; 8]));
+                let bytes = move || {
+                    let values = stored.values_or_stored(&self.prediction.weights);
+                    values.map(|values| encoded(tensor, &values)).map_err(io::Error::other)
+                };
+                self.entry(&mut entries, tensor, parameter, state_dict, bytes);
             }
-            let bytes = move || self.stored(index).map_err(io::Error::other);
-            entries.push(Entry::later(name.clone(), dtype, shape, bytes));
         }
         for saved in self.network.model.saved_buffers() {
             let dtype = match DType::from_onnx(saved.data_type) {
@@ -56,17 +55,61 @@ impl FilledNetwork<'_> {
         entries
     }
 
-    /// A parameter as PyTorch stores it.
-    fn stored(&self, index: usize) -> Result<Vec<u8>, OnnxError> {
-        let parameter = &self.network.architecture.parameters[index];
-        let mut values = self.values(index)?;
-        if let Some(&[rows, columns]) = parameter.shape.as_deref()
-            && self.network.transposed(index)
-        {
-            values = Cow::Owned(transpose(&values, rows, columns));
+    /// Adds a tensor of the state dict, if it has values; `parameter` is one that says whether it does.
+    fn entry<'a>(
+        &self,
+        entries: &mut Vec<Entry<'a>>,
+        tensor: &Parameter,
+        parameter: usize,
+        name: &str,
+        bytes: impl Fn() -> io::Result<Vec<u8>> + 'a,
+    ) {
+        let written = self.prediction.weights.get(ParameterId(parameter)).is_some()
+            || self.prediction.labels[parameter] == ValueSource::Kept;
+        let Some(mut shape) = tensor.shape.clone().filter(|_| written) else { return };
+        let dtype = match tensor.dtype {
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            _ => return,
+        };
+        if is_transposed(tensor) {
+            shape.reverse();
         }
-        Ok(onnx::encode(&values, parameter.dtype.to_onnx()).unwrap_or_default())
+        if tensor.role() == Some(Role::RunningMean)
+            && let Some(module) = name.strip_suffix(".running_mean")
+        {
+            let counter = format!("{module}.num_batches_tracked");
+            entries.push(Entry::new(counter, Dtype::I64, vec![], vec![0; 8]));
+        }
+        entries.push(Entry::later(name.to_owned(), dtype, shape, bytes));
     }
+
+    /// A parameter as PyTorch stores it.
+    fn parameter_bytes(&self, index: usize) -> Result<Vec<u8>, OnnxError> {
+        let (id, Network { architecture, model, .. }) = (ParameterId(index), self.network);
+        let parameter = &architecture.parameters[index];
+        Ok(match self.prediction.weights.get(id) {
+            Some(values) => encoded(parameter, values),
+            None => {
+                let kept = architecture.value_in(model, id)?;
+                encoded(parameter, &kept.map(|kept| kept.data).unwrap_or_default())
+            }
+        })
+    }
+}
+
+/// The bytes of a tensor as PyTorch stores it.
+fn encoded(tensor: &Parameter, values: &[f32]) -> Vec<u8> {
+    let number = tensor.dtype.to_onnx();
+    let bytes = match tensor.shape.as_deref() {
+        Some(&[rows, columns]) if is_transposed(tensor) => {
+            onnx::encode(&transpose(values, [rows, columns]), number)
+        }
+        _ => onnx::encode(values, number),
+    };
+    bytes.unwrap_or_default()
 }
 
 impl Network {
@@ -80,37 +123,43 @@ impl Network {
         let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         let refuse = |problem| FillError::StateDict { path: path.to_owned(), problem };
         let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(error.to_string()))?;
-        let indices = 0..self.architecture.parameters.len();
-        indices.map(|index| self.weight_in(&file, index).map_err(refuse)).collect()
-    }
-
-    /// One parameter; otherwise what is wrong with it.
-    fn weight_in(&self, file: &SafeTensors, index: usize) -> Result<Vec<f32>, String> {
-        let name = &self.names[index];
-        let tensor = file.tensor(name).map_err(|_| format!("tensor '{name}' is missing"))?;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(format!("tensor '{name}' is not of 32-bit floats"));
+        let mut weights = Weights::absent(self.architecture.parameters.len());
+        for (index, parameter) in self.architecture.parameters.iter().enumerate() {
+            let id = ParameterId(index);
+            let values = match self.architecture.storage_of(id) {
+                Some((storage, place)) if storage.in_state_dict == Form::Tensors => {
+                    let first = storage.parameters[0];
+                    let parts = storage.tensors.iter().enumerate().map(|(part, tensor)| {
+                        read(&file, &self.names_of_tensors[&(first, part)], tensor).map_err(refuse)
+                    });
+                    let parts: Vec<Vec<f32>> = parts.collect::<Result<_, _>>()?;
+                    let parts: Vec<&[f32]> = parts.iter().map(Vec::as_slice).collect();
+                    storage.map.parameters(&parts).swap_remove(place)
+                }
+                _ => read(&file, &self.names[index], parameter).map_err(refuse)?,
+            };
+            weights.set(id, values);
         }
-        let mut shape = self.architecture.parameters[index].shape.clone().unwrap_or_default();
-        let transposed = self.transposed(index);
-        if transposed {
-            shape.reverse();
-        }
-        if tensor.shape() != shape {
-            let own = tensor.shape();
-            return Err(format!(
-                "tensor '{name}' has shape {own:?}, the network asks for {shape:?}"
-            ));
-        }
-        let values = tensor.data().as_chunks::<4>().0.iter();
-        let values: Vec<f32> = values.map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Ok(if transposed { transpose(&values, shape[0], shape[1]) } else { values })
+        Ok(weights)
     }
 }
 
-/// The transpose of a rows × columns matrix.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns)
-        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
-        .collect()
+/// One tensor in the shape of the graph; otherwise what is wrong with it.
+fn read(file: &SafeTensors, name: &str, wanted: &Parameter) -> Result<Vec<f32>, String> {
+    let tensor = file.tensor(name).map_err(|_| format!("tensor '{name}' is missing"))?;
+    if tensor.dtype() != Dtype::F32 {
+        return Err(format!("tensor '{name}' is not of 32-bit floats"));
+    }
+    let mut shape = wanted.shape.clone().unwrap_or_default();
+    let transposed = is_transposed(wanted);
+    if transposed {
+        shape.reverse();
+    }
+    if tensor.shape() != shape {
+        let own = tensor.shape();
+        return Err(format!("tensor '{name}' has shape {own:?}, the network asks for {shape:?}"));
+    }
+    let values = tensor.data().as_chunks::<4>().0.iter();
+    let values: Vec<f32> = values.map(|&bytes| f32::from_le_bytes(bytes)).collect();
+    Ok(if transposed { transpose(&values, [shape[0], shape[1]]) } else { values })
 }

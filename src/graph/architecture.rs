@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 pub use petgraph::stable_graph::NodeIndex;
 use petgraph::stable_graph::StableDiGraph;
 
-use super::{Attributes, Constant, DType, Fact, Tensor};
+use super::{Attributes, Constant, DType, Fact, Storage, Tensor};
 
 /// Index into [`Architecture::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +33,7 @@ pub enum Operand {
 }
 
 /// One operator of the graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Node {
     /// Name in the file; may be empty.
     pub name: String,
@@ -49,8 +49,15 @@ pub struct Node {
     pub inputs: Vec<Operand>,
     /// Outputs; shapes are filled in by shape inference.
     pub outputs: Vec<Fact>,
-    /// Position in the file, kept because any topological order is only *an* order.
+    /// Position in the file, kept because any topological order is only *an* order. Nodes that a
+    /// rewrite made have that of the node they stand for.
     pub position: usize,
+    /// Path of the module that it is part of, where the exporter says so: `layer1.0.conv1`.
+    pub module: Option<String>,
+    /// Whether it comes from a function of the file, whose nodes cannot be changed one by one.
+    pub inlined: bool,
+    /// What the exporter made of it: names of the rules that it applied.
+    pub rules: String,
 }
 
 /// An edge of the DAG: which output of the source feeds which input of the destination.
@@ -63,7 +70,7 @@ pub struct Edge {
 }
 
 /// Where a parameter's tensor stands in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     /// `GraphProto.initializer[index]` (perhaps listed as a graph input too).
     Initializer(usize),
@@ -77,7 +84,20 @@ pub enum Origin {
     /// Output of a `ConstantOfShape` node (a stripped weight), by node position.
     ConstantOfShape(usize),
     /// A name that is used but defined nowhere (a weightless export).
+    #[default]
     Undefined,
+    /// The file holds other tensors that it follows from: see [`Storage`].
+    Composed,
+}
+
+/// How a tensor that the file does not define is put there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wiring {
+    /// Nodes whose only output it takes the place of, by position.
+    pub supplants: Vec<usize>,
+    /// Inputs of nodes that are to read it, by position of the node. The number of inputs that the
+    /// node has so far stands for one more.
+    pub inputs: Vec<[usize; 2]>,
 }
 
 /// What a parameter does for the node that reads it.
@@ -171,7 +191,7 @@ pub struct Slot {
 }
 
 /// A tensor of the graph that training would learn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Parameter {
     /// The exact ONNX value name.
     pub name: String,
@@ -185,6 +205,10 @@ pub struct Parameter {
     pub slots: Vec<Slot>,
     /// The value in the file, if it is small; kept in case the tensor turns out not to be learned.
     pub value: Option<Tensor>,
+    /// How it is put into the file, if the file does not define it by this name.
+    pub wiring: Wiring,
+    /// Path of the module of its first use, where the exporter says so.
+    pub module: Option<String>,
 }
 
 impl Parameter {
@@ -203,6 +227,30 @@ impl Parameter {
     pub fn role(&self) -> Option<Role> {
         self.slots.first().map(|slot| slot.role)
     }
+}
+
+/// Two parameters whose values are equal in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twins {
+    /// The earlier one.
+    pub first: ParameterId,
+    /// The other.
+    pub second: ParameterId,
+    /// Whether the second one is the transpose of the first.
+    pub transposed: bool,
+}
+
+/// What a classifier returns for each class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scores {
+    /// Logits, or whatever else the graph computes.
+    #[default]
+    Logits,
+    /// Probabilities: the file ends with a softmax, the canonical graph in front of it.
+    Probabilities,
+    /// Their logarithms.
+    LogProbabilities,
 }
 
 /// A neural architecture: what an ONNX graph says apart from its learned values.
@@ -224,6 +272,12 @@ pub struct Architecture {
     pub order: Vec<NodeIndex>,
     /// Facts that the file declares about values (`value_info` and outputs), where they are static.
     pub declared: BTreeMap<String, Fact>,
+    /// Parameters that the file does not store as they are.
+    pub storages: Vec<Storage>,
+    /// Parameters with equal values in the file, not all of one number.
+    pub twins: Vec<Twins>,
+    /// What the first output is.
+    pub scores: Scores,
     /// What the reader assumed, as sentences for the user.
     pub notices: Vec<String>,
 }

@@ -88,16 +88,8 @@ mod tests {
     /// A graph with edges between numbered nodes, in topological order.
     fn graph(nodes: usize, edges: &[(usize, usize)]) -> Architecture {
         let mut architecture = Architecture::default();
-        let node = crate::graph::Node {
-            name: String::new(),
-            domain: String::new(),
-            op_type: "Relu".to_owned(),
-            opset: 1,
-            attributes: Default::default(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            position: 0,
-        };
+        let node =
+            crate::graph::Node { op_type: "Relu".to_owned(), opset: 1, ..Default::default() };
         architecture.order = (0..nodes).map(|_| architecture.dag.add_node(node.clone())).collect();
         for &(from, to) in edges {
             let edge = Edge { source_slot: 0, destination_slot: 0 };

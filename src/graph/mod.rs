@@ -4,20 +4,23 @@
 
 mod architecture;
 mod attribute;
+mod canonical;
 mod distance;
 mod draw;
 mod fingerprint;
 mod read;
+mod storage;
 mod tensor;
 mod weights;
 
 pub use architecture::{
     Architecture, Edge, Layout, Node, NodeIndex, Operand, Origin, Parameter, ParameterId, Role,
-    Slot,
+    Scores, Slot, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};
 pub use read::{DimBindings, ReadError};
+pub use storage::{Form, Storage, StorageMap, transpose};
 pub use tensor::{Constant, DType, Fact, Tensor};
 pub use weights::Weights;

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 pub struct Hints<'a> {
     /// Name of the value in the file.
     pub initializer: &'a str,
-    /// Name of the node that reads it.
-    pub node: &'a str,
-    /// The node's `pkg.torch.onnx.name_scopes` metadata, a Python list of module paths.
-    pub scopes: Option<&'a str>,
+    /// Path of the module that reads it; see [`module_path`].
+    pub module: Option<&'a str>,
     /// The attribute a PyTorch module would hold it under, for example `weight`.
     pub leaf: Option<&'a str>,
 }
@@ -27,11 +25,16 @@ pub fn state_dict_name(hints: Hints) -> String {
         let folded = raw.strip_suffix(".weight_bias").filter(|_| hints.leaf == Some("bias"));
         return folded.map_or_else(|| raw.to_owned(), |module| format!("{module}.bias"));
     }
-    let path = hints.scopes.and_then(scope_path).or_else(|| node_path(hints.node));
-    match (path, hints.leaf) {
+    match (hints.module, hints.leaf) {
         (Some(path), Some(leaf)) => format!("{path}.{leaf}"),
         _ => raw.to_owned(),
     }
+}
+
+/// Path of the module that a node is part of: from its `pkg.torch.onnx.name_scopes` metadata, a Python
+/// list of module paths, or else from a TorchScript node name.
+pub fn module_path(node: &str, scopes: Option<&str>) -> Option<String> {
+    scopes.and_then(scope_path).or_else(|| node_path(node))
 }
 
 /// Names for several parameters; those that would collide fall back to the initializers' own,
@@ -98,41 +101,26 @@ mod tests {
         let dotted = Hints { initializer: "layer1.0.conv.weight", leaf, ..Hints::default() };
         assert_eq!(state_dict_name(dotted), "layer1.0.conv.weight");
         let scopes = Some("['', 'layer1', 'layer1.0', 'conv2d_3']");
-        let scoped = Hints { initializer: "val_27", scopes, leaf, ..Hints::default() };
+        let module = module_path("node_conv2d_3", scopes);
+        let scoped = Hints { initializer: "val_27", module: module.as_deref(), leaf };
         assert_eq!(state_dict_name(scoped), "layer1.0.weight");
-        let script = Hints {
-            initializer: "onnx::Conv_43",
-            node: "/layer1/layer1.0/conv1/Conv",
-            leaf,
-            scopes: None,
-        };
+        let module = module_path("/layer1/layer1.0/conv1/Conv", None);
+        let script = Hints { initializer: "onnx::Conv_43", module: module.as_deref(), leaf };
         assert_eq!(state_dict_name(script), "layer1.0.conv1.weight");
-        let raw = Hints { initializer: "Parameter193", node: "Times212", leaf, scopes: None };
+        assert_eq!(module_path("Times212", None), None);
+        let raw = Hints { initializer: "Parameter193", module: None, leaf };
         assert_eq!(state_dict_name(raw), "Parameter193");
     }
 
     #[test]
     fn collisions_fall_back_to_the_initializers() {
-        let hints = |initializer| Hints {
-            initializer,
-            node: "/fc/Gemm",
-            leaf: Some("weight"),
-            scopes: None,
-        };
+        let hints = |initializer| Hints { initializer, module: Some("fc"), leaf: Some("weight") };
         assert_eq!(state_dict_names(&[hints("a"), hints("b")]), ["a", "b"]);
         // A name that falls back may collide in turn.
         let odd = Hints { initializer: "fc.weight", ..Hints::default() };
-        let scoped = |initializer, scopes| Hints {
-            initializer,
-            scopes: Some(scopes),
-            leaf: Some("weight"),
-            node: "",
-        };
-        let names = state_dict_names(&[
-            odd,
-            scoped("o-d.weight", "['', 'fc', 'linear']"),
-            scoped("val_1", "['', 'o-d', 'linear']"),
-        ]);
+        let of =
+            |initializer, module| Hints { initializer, module: Some(module), leaf: Some("weight") };
+        let names = state_dict_names(&[odd, of("o-d.weight", "fc"), of("val_1", "o-d")]);
         assert_eq!(names, ["fc.weight", "o-d.weight", "val_1"]);
     }
 
@@ -148,8 +136,8 @@ mod tests {
     #[test]
     fn odd_hints_do_no_harm() {
         for text in ["", "[", "[]", "]", "['']", "['', 'é']", "/", "//", "/é/", "a/b", "[,,,]"] {
-            let hints =
-                Hints { initializer: "w", node: text, scopes: Some(text), leaf: Some("weight") };
+            let module = module_path(text, Some(text));
+            let hints = Hints { initializer: "w", module: module.as_deref(), leaf: Some("weight") };
             assert!(!state_dict_name(hints).is_empty());
         }
     }

@@ -3,6 +3,7 @@
 //! written, so that nothing is held twice.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
@@ -15,7 +16,7 @@ use super::{
     messages::TensorHeader,
     tensor::{byte_length, encode},
     value_info,
-    wire::{Field, Malformed, fields},
+    wire::{Field, Malformed, fields, payloads},
 };
 
 /// A tensor to be written.
@@ -28,7 +29,7 @@ pub struct Fill<'a> {
     /// Extents.
     pub shape: &'a [usize],
     /// Values, row-major.
-    pub values: &'a [f32],
+    pub values: Cow<'a, [f32]>,
 }
 
 /// What to change in a model.
@@ -38,6 +39,9 @@ pub struct Changes<'a> {
     pub fills: Vec<Fill<'a>>,
     /// Positions of nodes whose outputs become initializers.
     pub dropped_nodes: BTreeSet<usize>,
+    /// Inputs of nodes that read another value than before, by position and slot; the slot behind the
+    /// last one is added.
+    pub inputs: BTreeMap<[usize; 2], &'a str>,
     /// Whether new initializers are listed as graph inputs too, as IR versions below 4 demand.
     pub list_as_inputs: bool,
     /// Whether initializers that are kept and whose data is in another file are brought into this
@@ -51,6 +55,8 @@ pub struct Changes<'a> {
 const GRAPH: u64 = 7;
 const METADATA: u64 = 14;
 const NODE: u64 = 1;
+/// `NodeProto.input`
+const NODE_INPUT: u64 = 1;
 const INITIALIZER: u64 = 5;
 const INPUT: u64 = 11;
 const RAW_DATA: u64 = 9;
@@ -170,7 +176,8 @@ impl<'a> Splicer<'a> {
 
     fn touches_graph(&self) -> bool {
         let changes = self.changes;
-        !changes.fills.is_empty() || !changes.dropped_nodes.is_empty() || changes.inline_external
+        !(changes.fills.is_empty() && changes.dropped_nodes.is_empty() && changes.inputs.is_empty())
+            || changes.inline_external
     }
 
     fn graph(&self, graph: &'a [u8]) -> Result<Vec<Piece<'a>>, OnnxError> {
@@ -196,7 +203,7 @@ impl<'a> Splicer<'a> {
                     if changes.dropped_nodes.contains(&(position - 1)) {
                         continue;
                     }
-                    pieces.push(Piece::Copy(field.whole));
+                    pieces.push(self.node(position - 1, field));
                     end_of_initializers = pieces.len();
                 }
                 INITIALIZER => {
@@ -228,6 +235,34 @@ impl<'a> Splicer<'a> {
             .collect();
         pieces.splice(end_of_initializers..end_of_initializers, added);
         Ok(pieces)
+    }
+
+    /// A node with other inputs, or as it stands.
+    fn node(&self, position: usize, field: Field<'a>) -> Piece<'a> {
+        let changed = self.changes.inputs.range([position, 0]..=[position, usize::MAX]);
+        let changed: BTreeMap<usize, &str> =
+            changed.map(|(&[_, slot], &name)| (slot, name)).collect();
+        if changed.is_empty() {
+            return Piece::Copy(field.whole);
+        }
+        let old = payloads(field.payload, NODE_INPUT).count();
+        let node = MessageWriter::of(|out| {
+            let slots = old.max(changed.last_key_value().map_or(0, |(slot, _)| slot + 1));
+            let mut read = payloads(field.payload, NODE_INPUT);
+            for slot in 0..slots {
+                let before = read.next().unwrap_or_default();
+                match changed.get(&slot) {
+                    Some(name) => out.field(NODE_INPUT, name),
+                    None => out.field(NODE_INPUT, before),
+                }
+            }
+            for other in fields(field.payload).map_while(Result::ok) {
+                if other.number != NODE_INPUT {
+                    out.copy(other.whole);
+                }
+            }
+        });
+        Piece::Owned(MessageWriter::of(|out| out.field(NODE, &node)))
     }
 
     /// An initializer with new values, with its values brought in, or as it stands.

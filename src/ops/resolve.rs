@@ -15,6 +15,8 @@ use super::{
     infer,
 };
 
+/// Most steps towards the canonical form of a graph.
+const MOST_REWRITES: usize = 24;
 /// Longest chain of renaming nodes between a parameter and its reader.
 const LONGEST_CHAIN: usize = 16;
 /// Most times that shapes are inferred over; the second time is the last for ordinary graphs.
@@ -46,9 +48,24 @@ pub struct Resolution {
     pub unsupported: Vec<Unsupported>,
 }
 
-/// Infers shapes and types of all values, gives every parameter its uses, and turns tensors that
-/// no operator learns into constants. Values behind unsupported nodes keep what the file declares.
+/// Infers shapes and types of all values, gives every parameter its uses, turns tensors that no
+/// operator learns into constants, and brings the graph into its canonical form. Values behind
+/// unsupported nodes keep what the file declares.
 pub fn resolve(
+    architecture: &mut Architecture,
+    registry: &Registry,
+) -> Result<Resolution, ResolveError> {
+    for _ in 0..MOST_REWRITES {
+        infer_all(architecture, registry)?;
+        if !architecture.canonicalise() {
+            break;
+        }
+    }
+    infer_all(architecture, registry)
+}
+
+/// Infers shapes and uses, and turns tensors that no operator learns into constants.
+fn infer_all(
     architecture: &mut Architecture,
     registry: &Registry,
 ) -> Result<Resolution, ResolveError> {
@@ -101,7 +118,7 @@ pub fn resolve_with_input(
         input.shape = Some(shape.to_vec());
     }
     architecture.declared.clear();
-    resolve(architecture, registry)
+    infer_all(architecture, registry)
 }
 
 /// Weights without values that operators read which learn nothing themselves (the logarithm of a
@@ -317,6 +334,9 @@ fn assign(
     });
     let SlotRule { input, role, groups, .. } = rule;
     let view = behind.view;
+    if parameter.slots.is_empty() {
+        parameter.module.clone_from(&architecture.dag[node].module);
+    }
     parameter.slots.push(Slot { node, input, role, layout, groups, fan_in, view });
     Ok(())
 }

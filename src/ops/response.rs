@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use crate::graph::{Attributes, DType, Fact, Node, Operand};
+use crate::graph::{DType, Fact, Node, Operand};
 
 use super::{Array, NEWEST_OPSET, Operator, OperatorFamily, infer};
 
@@ -51,14 +51,12 @@ impl Response {
     /// What an operator with default attributes does.
     pub fn by_default(operator: &dyn Operator) -> Option<Self> {
         let node = Node {
-            name: String::new(),
             domain: operator.domain().to_owned(),
             op_type: operator.op_type().to_owned(),
             opset: NEWEST_OPSET,
-            attributes: Attributes::default(),
             inputs: vec![Operand::Input(0)],
             outputs: vec![Fact::default()],
-            position: 0,
+            ..Node::default()
         };
         Self::of(operator, &node)
     }

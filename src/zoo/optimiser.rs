@@ -86,8 +86,7 @@ mod tests {
             dtype: DType::F32,
             shape: Some(vec![length]),
             origin: Origin::Undefined,
-            slots: Vec::new(),
-            value: None,
+            ..Parameter::default()
         };
         Architecture { parameters: vec![parameter], ..Architecture::default() }
     }

@@ -151,8 +151,7 @@ mod tests {
             dtype: DType::F32,
             shape: Some(shape.to_vec()),
             origin: Origin::Undefined,
-            slots: Vec::new(),
-            value: None,
+            ..Parameter::default()
         };
         let parameters = shapes.iter().map(parameter).collect();
         Architecture { parameters, ..Architecture::default() }

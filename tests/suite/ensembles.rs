@@ -55,7 +55,7 @@ fn changes<'a>(
             name: &parameter.name,
             data_type: parameter.dtype.to_onnx(),
             shape: parameter.shape.as_deref().unwrap(),
-            values,
+            values: values.into(),
         });
     }
     changes

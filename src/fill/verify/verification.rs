@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::{
     FileError,
-    graph::{DimBindings, ParameterId},
+    graph::DimBindings,
     onnx::{self, Model, sha256},
 };
 
 use super::{
-    super::{FillError, Network, TOOL, file_name, provenance::metadata_name},
+    super::{FillError, Network, TOOL, file_name, provenance::metadata_name, stored::StoredTensor},
     Check, RecordedReport, RecordedTensor,
 };
 
@@ -89,13 +89,14 @@ fn tensors(network: &Network, recorded: &[RecordedTensor]) -> Vec<Check> {
 
 fn tensor(network: &Network, name: &str, recorded: &str) -> Check {
     let what = format!("tensor '{name}'");
-    let parameters = &network.architecture.parameters;
-    let Some(index) = parameters.iter().position(|own| own.name == name) else {
+    let stored = network.tensors();
+    let Some(StoredTensor { tensor, .. }) = stored.iter().find(|own| own.tensor.name == name)
+    else {
         return Check::failed(what, "is not in the file");
     };
-    match network.architecture.value_in(&network.model, ParameterId(index)) {
+    match tensor.value_in(&network.model) {
         Ok(Some(value)) => {
-            let bytes = onnx::encode(&value.data, parameters[index].dtype.to_onnx());
+            let bytes = onnx::encode(&value.data, tensor.dtype.to_onnx());
             Check::equal(what, &sha256(&bytes.unwrap_or_default()), recorded)
         }
         Ok(None) => Check::failed(what, "has no value"),

@@ -69,7 +69,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Attributes, Fact};
+    use crate::graph::Fact;
 
     #[test]
     fn names_do_not_break_out_of_their_quotes() {
@@ -78,14 +78,10 @@ mod tests {
         let name = "in\"\n\\put".to_owned();
         architecture.inputs.push(Fact { name, shape, ..Fact::default() });
         let node = architecture.dag.add_node(Node {
-            name: String::new(),
-            domain: String::new(),
             op_type: "Odd\"".to_owned(),
             opset: 1,
-            attributes: Attributes::default(),
             inputs: vec![Operand::Input(0)],
-            outputs: Vec::new(),
-            position: 0,
+            ..Node::default()
         });
         architecture.outputs.push(("y".to_owned(), Operand::Node { node, slot: 0 }));
         let dot = architecture.to_dot(|node| node.op_type == "Relu");

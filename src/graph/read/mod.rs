@@ -8,14 +8,16 @@ mod inline;
 mod order;
 mod sequences;
 mod tensors;
+mod twins;
 mod value;
 mod weights;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{
-    Model,
+    Model, find,
     messages::{GraphProto, NodeProto},
+    names,
 };
 
 use super::{Architecture, Constant, DType, Edge, Fact, Node, Operand, Origin, Parameter};
@@ -24,6 +26,10 @@ pub use error::ReadError;
 use inline::{Call, Opsets, inline};
 use weights::Readers;
 
+/// Where PyTorch's exporter notes the modules that a node is part of.
+const SCOPES: &str = "pkg.torch.onnx.name_scopes";
+/// Where its optimiser notes what it did to a node.
+const REWRITTEN_BY: &str = "pkg.onnxscript.rewriter.rule_name";
 /// Values of a data input at most; more would be a mistake or an attack.
 const LARGEST_INPUT: usize = 1 << 31;
 
@@ -54,10 +60,17 @@ impl Architecture {
         reader.nodes()?;
         reader.connect();
         reader.outputs()?;
+        reader.twins()?;
         reader.sequences();
         reader.sort()?;
         Ok(reader.architecture)
     }
+}
+
+/// Path of the module that a node is part of, where the exporter says so.
+fn module_path(node: &NodeProto) -> Option<String> {
+    let name = node.name.as_deref().unwrap_or_default();
+    names::module_path(name, find(&node.metadata_props, SCOPES))
 }
 
 struct Reader<'a> {
@@ -133,8 +146,7 @@ impl<'a> Reader<'a> {
                     dtype: fact.dtype.unwrap_or(DType::F32),
                     shape: fact.shape,
                     origin: Origin::GraphInput(index),
-                    slots: Vec::new(),
-                    value: None,
+                    ..Parameter::default()
                 })?
             } else {
                 batched |= convert::has_open_dimension(input);
@@ -216,6 +228,9 @@ impl<'a> Reader<'a> {
                     .map(|name| Fact { name: name.clone(), ..Fact::default() })
                     .collect(),
                 position,
+                module: module_path(proto),
+                inlined: call.opsets.is_some(),
+                rules: find(&proto.metadata_props, REWRITTEN_BY).unwrap_or_default().to_owned(),
             };
             let index = self.architecture.dag.add_node(node);
             self.read.push(number);

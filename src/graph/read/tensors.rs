@@ -47,8 +47,7 @@ impl<'a> Reader<'a> {
             dtype: declared.and_then(|fact| fact.dtype).unwrap_or(DType::F32),
             shape: declared.and_then(|fact| fact.shape.clone()),
             origin: Origin::Undefined,
-            slots: Vec::new(),
-            value: None,
+            ..Parameter::default()
         });
         Operand::Parameter(ParameterId(self.architecture.parameters.len() - 1))
     }
@@ -72,8 +71,7 @@ impl<'a> Reader<'a> {
                 dtype: DType::Other(number),
                 shape: Some(shape),
                 origin: Origin::SparseInitializer(index),
-                slots: Vec::new(),
-                value: None,
+                ..Parameter::default()
             })?;
             self.define(name, operand)?;
         }
@@ -105,8 +103,7 @@ impl<'a> Reader<'a> {
             dtype,
             shape: Some(shape),
             origin,
-            slots: Vec::new(),
-            value: None,
+            ..Parameter::default()
         };
         if matches!(dtype, DType::Other(_)) {
             return self.parameter(parameter);
@@ -209,8 +206,8 @@ impl<'a> Reader<'a> {
                     dtype: DType::F32,
                     shape: Some(tensor.shape.clone()),
                     origin,
-                    slots: Vec::new(),
                     value: Some(tensor),
+                    ..Parameter::default()
                 };
                 self.parameter(parameter).map(Some)
             }
@@ -241,8 +238,7 @@ impl<'a> Reader<'a> {
             dtype,
             shape: Some(shape),
             origin: Origin::ConstantOfShape(position),
-            slots: Vec::new(),
-            value: None,
+            ..Parameter::default()
         };
         self.parameter(parameter).map(Some)
     }

@@ -6,7 +6,7 @@ use crate::onnx::{
 };
 
 use super::{
-    super::{Architecture, Constant, Origin, ParameterId, Tensor},
+    super::{Architecture, Constant, Origin, Parameter, ParameterId, Storage, Tensor},
     convert,
 };
 
@@ -14,8 +14,42 @@ impl Architecture {
     /// The value a parameter has in the file, widened to `f32`; `None` where the file has none or
     /// holds no floats.
     pub fn value_in(&self, model: &Model, id: ParameterId) -> Result<Option<Tensor>, OnnxError> {
-        let graph = model.graph();
         let parameter = &self.parameters[id.0];
+        let Some((storage, place)) = self.storage_of(id) else { return parameter.value_in(model) };
+        let mut tensors = Vec::with_capacity(storage.tensors.len());
+        for tensor in &storage.tensors {
+            let Some(value) = tensor.value_in(model)? else { return Ok(None) };
+            tensors.push(value.data);
+        }
+        let tensors: Vec<&[f32]> = tensors.iter().map(Vec::as_slice).collect();
+        let data = storage.map.parameters(&tensors).swap_remove(place);
+        Ok(parameter.shape.clone().map(|shape| Tensor { shape, data }))
+    }
+
+    /// How a parameter is stored, and its place among those that are stored so, if not as it is.
+    pub fn storage_of(&self, id: ParameterId) -> Option<(&Storage, usize)> {
+        self.storages.iter().find_map(|storage| {
+            let place = storage.parameters.iter().position(|other| *other == id)?;
+            Some((storage, place))
+        })
+    }
+
+    /// Whether the file holds trained-looking values for a parameter: a constant fill
+    /// (`ConstantOfShape`) stands for a weight that was stripped.
+    pub fn holds_value(&self, id: ParameterId) -> bool {
+        match self.storage_of(id) {
+            Some((storage, _)) => storage.tensors.iter().all(Parameter::holds_value),
+            None => self.parameters[id.0].holds_value(),
+        }
+    }
+}
+
+impl Parameter {
+    /// The value that a tensor has in the file, widened to `f32`; `None` where the file has none or
+    /// holds no floats.
+    pub fn value_in(&self, model: &Model) -> Result<Option<Tensor>, OnnxError> {
+        let graph = model.graph();
+        let parameter = self;
         let tensor = match parameter.origin {
             Origin::Initializer(index) => graph.initializer.get(index),
             Origin::Constant(position) => graph.node.get(position).and_then(value_attribute),
@@ -28,7 +62,10 @@ impl Architecture {
                 };
                 return Ok(parameter.shape.clone().map(|shape| Tensor::full(shape, fill)));
             }
-            Origin::SparseInitializer(_) | Origin::GraphInput(_) | Origin::Undefined => None,
+            Origin::SparseInitializer(_)
+            | Origin::GraphInput(_)
+            | Origin::Undefined
+            | Origin::Composed => None,
         };
         let Some(tensor) = tensor.filter(|_| parameter.dtype.is_float()) else {
             return Ok(parameter.value.clone());
@@ -39,11 +76,10 @@ impl Architecture {
         }
     }
 
-    /// Whether the file holds trained-looking values for a parameter: a constant fill
-    /// (`ConstantOfShape`) stands for a weight that was stripped.
-    pub fn holds_value(&self, id: ParameterId) -> bool {
+    /// As [`Architecture::holds_value`], for a tensor of the file.
+    pub fn holds_value(&self) -> bool {
         matches!(
-            self.parameters[id.0].origin,
+            self.origin,
             Origin::Initializer(_) | Origin::SparseInitializer(_) | Origin::Constant(_)
         )
     }

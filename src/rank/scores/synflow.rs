@@ -220,14 +220,12 @@ fn scale(architecture: &mut Architecture, operand: Operand, power: i32) -> NodeI
     architecture.constants.push((String::new(), factor));
     let constant = Operand::Constant(architecture.constants.len() - 1);
     architecture.dag.add_node(Node {
-        name: String::new(),
-        domain: String::new(),
         op_type: "Mul".to_owned(),
         opset: opset.max(7),
-        attributes: Attributes::default(),
         inputs: vec![operand, constant],
         outputs: vec![Fact { name: String::new(), value: None, ..fact }],
         position: usize::MAX,
+        ..Node::default()
     })
 }
 

@@ -1,0 +1,373 @@
+//! Changing an architecture: who reads what, and a graph without what nobody reads any more.
+
+use std::collections::{HashMap, HashSet};
+
+use petgraph::stable_graph::StableDiGraph;
+
+use super::super::{
+    Architecture, Attribute, Constant, Edge, Fact, Node, NodeIndex, Operand, Origin, Parameter,
+    ParameterId, Storage,
+};
+
+/// An architecture that is being rewritten. Edges are of no use until [`Editor::finish`] draws them anew.
+pub(super) struct Editor<'a> {
+    pub architecture: &'a mut Architecture,
+    /// Inputs that read a value, by node and slot.
+    readers: HashMap<Operand, Vec<(NodeIndex, usize)>>,
+    /// Nodes that a rewrite may have left without readers.
+    loose: Vec<NodeIndex>,
+    /// Parameters that the file's tensors in a [`Storage`] stand for now.
+    gone: HashSet<ParameterId>,
+    changed: bool,
+}
+
+impl<'a> Editor<'a> {
+    pub fn new(architecture: &'a mut Architecture) -> Self {
+        let mut readers: HashMap<Operand, Vec<(NodeIndex, usize)>> = HashMap::new();
+        for &node in &architecture.order {
+            for (input, &operand) in architecture.dag[node].inputs.iter().enumerate() {
+                if operand != Operand::Absent {
+                    readers.entry(operand).or_default().push((node, input));
+                }
+            }
+        }
+        let (loose, gone) = (Vec::new(), HashSet::new());
+        Self { architecture, readers, loose, gone, changed: false }
+    }
+
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.architecture.dag[index]
+    }
+
+    /// Whether a node is the operator of the default domain.
+    pub fn is(&self, index: NodeIndex, op_type: &str) -> bool {
+        let node = self.node(index);
+        node.domain.is_empty() && node.op_type == op_type
+    }
+
+    /// An input of a node; absent where it has no such input.
+    pub fn input(&self, index: NodeIndex, slot: usize) -> Operand {
+        self.node(index).inputs.get(slot).copied().unwrap_or(Operand::Absent)
+    }
+
+    /// The node that makes a value as its first output, if it is the operator of the default domain.
+    pub fn made_by(&self, operand: Operand, op_type: &str) -> Option<NodeIndex> {
+        match operand {
+            Operand::Node { node, slot: 0 } if self.is(node, op_type) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Extents of a value, if they are known.
+    pub fn shape(&self, operand: Operand) -> Option<&[usize]> {
+        let architecture = &*self.architecture;
+        match operand {
+            Operand::Absent => None,
+            Operand::Input(index) => architecture.inputs.get(index)?.shape.as_deref(),
+            Operand::Node { node, slot } => {
+                architecture.dag[node].outputs.get(slot)?.shape.as_deref()
+            }
+            Operand::Parameter(id) => architecture.parameters[id.0].shape.as_deref(),
+            Operand::Constant(index) => Some(architecture.constants[index].1.shape()),
+        }
+    }
+
+    /// A value that is known before the network runs.
+    pub fn value(&self, operand: Operand) -> Option<&Constant> {
+        match operand {
+            Operand::Node { node, slot } => self.node(node).outputs.get(slot)?.value.as_ref(),
+            Operand::Constant(index) => Some(&self.architecture.constants[index].1),
+            _ => None,
+        }
+    }
+
+    /// A single number that is known before the network runs, whatever the rank of its tensor.
+    pub fn number(&self, operand: Operand) -> Option<f32> {
+        match self.value(operand)? {
+            Constant::Float(tensor) => <[f32; 1]>::try_from(&tensor.data[..]).ok().map(|[it]| it),
+            Constant::Int { data, .. } => {
+                <[i64; 1]>::try_from(&data[..]).ok().map(|[it]| it as f32)
+            }
+        }
+    }
+
+    /// Integers that are known before the network runs.
+    pub fn ints(&self, operand: Operand) -> Option<&[i64]> {
+        self.value(operand)?.ints()
+    }
+
+    /// The parameter that an operand is.
+    pub fn parameter(&self, operand: Operand) -> Option<ParameterId> {
+        match operand {
+            Operand::Parameter(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The inputs that read a value.
+    pub fn readers(&self, operand: Operand) -> &[(NodeIndex, usize)] {
+        self.readers.get(&operand).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the graph returns a value.
+    pub fn is_returned(&self, operand: Operand) -> bool {
+        self.architecture.outputs.iter().any(|(_, output)| *output == operand)
+    }
+
+    /// The only input that reads a value, if there is one only and the graph does not return it.
+    pub fn only_reader(&self, operand: Operand) -> Option<(NodeIndex, usize)> {
+        match self.readers(operand) {
+            &[reader] if !self.is_returned(operand) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// Turns a node into another operator, which makes the same value as its first output.
+    pub fn become_operator(
+        &mut self,
+        index: NodeIndex,
+        op_type: &str,
+        attributes: &[(&str, Attribute)],
+        inputs: &[Operand],
+    ) {
+        self.set_inputs(index, inputs);
+        let node = &mut self.architecture.dag[index];
+        node.domain.clear();
+        node.op_type = op_type.to_owned();
+        let attribute = |(name, value): &(&str, Attribute)| ((*name).to_owned(), value.clone());
+        node.attributes.0 = attributes.iter().map(attribute).collect();
+        node.outputs.truncate(1);
+    }
+
+    /// Changes an attribute of a node, if it is another one so far.
+    pub fn set_attribute(&mut self, index: NodeIndex, name: &str, value: Attribute) {
+        let attributes = &mut self.architecture.dag[index].attributes.0;
+        if attributes.get(name) != Some(&value) {
+            attributes.insert(name.to_owned(), value);
+            self.changed = true;
+        }
+    }
+
+    /// Takes an attribute from a node.
+    pub fn remove_attribute(&mut self, index: NodeIndex, name: &str) {
+        self.changed |= self.architecture.dag[index].attributes.0.remove(name).is_some();
+    }
+
+    /// Lets a node read other values.
+    pub fn set_inputs(&mut self, index: NodeIndex, inputs: &[Operand]) {
+        let before = std::mem::replace(&mut self.architecture.dag[index].inputs, inputs.to_vec());
+        for operand in before {
+            if let Some(readers) = self.readers.get_mut(&operand) {
+                readers.retain(|(reader, _)| *reader != index);
+            }
+            self.loosen(operand);
+        }
+        for (slot, &operand) in inputs.iter().enumerate() {
+            if operand != Operand::Absent {
+                self.readers.entry(operand).or_default().push((index, slot));
+            }
+        }
+        self.changed = true;
+    }
+
+    /// Lets a node read another value in one of its inputs, which may be the one behind its last.
+    pub fn set_input(&mut self, index: NodeIndex, slot: usize, operand: Operand) {
+        let mut inputs = self.node(index).inputs.clone();
+        if inputs.len() <= slot {
+            inputs.resize(slot + 1, Operand::Absent);
+        }
+        inputs[slot] = operand;
+        self.set_inputs(index, &inputs);
+    }
+
+    /// Puts one value in the place of another, wherever that is read or returned.
+    pub fn replace(&mut self, from: Operand, to: Operand) {
+        for (node, input) in self.readers(from).to_vec() {
+            self.set_input(node, input, to);
+        }
+        for (_, output) in &mut self.architecture.outputs {
+            if *output == from {
+                *output = to;
+            }
+        }
+        self.loosen(from);
+        self.changed = true;
+    }
+
+    /// Adds a node of the default domain beside another one, of whose module it becomes a part; its
+    /// output, of which only the shape is known.
+    pub fn insert(
+        &mut self,
+        beside: NodeIndex,
+        op_type: &str,
+        attributes: &[(&str, Attribute)],
+        inputs: &[Operand],
+        shape: Option<Vec<usize>>,
+    ) -> Operand {
+        let Node { name, opset, position, module, inlined, outputs, .. } =
+            self.node(beside).clone();
+        let first = outputs.into_iter().next().unwrap_or_default();
+        let count = self.architecture.dag.node_count();
+        let output = Fact { name: format!("{}/{op_type}_{count}", first.name), shape, ..first };
+        let attribute = |(name, value): &(&str, Attribute)| ((*name).to_owned(), value.clone());
+        let node = Node {
+            name,
+            op_type: op_type.to_owned(),
+            opset,
+            outputs: vec![Fact { value: None, ..output }],
+            attributes: super::super::Attributes(attributes.iter().map(attribute).collect()),
+            position,
+            module,
+            inlined,
+            ..Node::default()
+        };
+        let index = self.architecture.dag.add_node(node);
+        self.set_inputs(index, inputs);
+        Operand::Node { node: index, slot: 0 }
+    }
+
+    /// A value that is known now.
+    pub fn constant(&mut self, value: Constant) -> Operand {
+        self.architecture.constants.push((String::new(), value));
+        Operand::Constant(self.architecture.constants.len() - 1)
+    }
+
+    /// A list of integers that is known now.
+    pub fn int_list(&mut self, data: Vec<i64>) -> Operand {
+        self.constant(Constant::Int { shape: vec![data.len()], data })
+    }
+
+    /// Adds parameters that follow from others, which leave the graph: nothing may read them when the
+    /// rewriting is over. Of the tensors of a file in `from`, [`StorageMap`](super::super::StorageMap)
+    /// makes `parameters`.
+    pub fn compose(
+        &mut self,
+        from: &[ParameterId],
+        further: Vec<Parameter>,
+        parameters: Vec<Parameter>,
+        storage: impl FnOnce(Vec<ParameterId>, Vec<Parameter>) -> Storage,
+    ) -> Vec<Operand> {
+        let first = self.architecture.parameters.len();
+        let ids: Vec<ParameterId> = (first..first + parameters.len()).map(ParameterId).collect();
+        let mut tensors: Vec<Parameter> =
+            from.iter().map(|id| self.architecture.parameters[id.0].clone()).collect();
+        tensors.extend(further);
+        self.gone.extend(from);
+        let composed = parameters.into_iter().map(|parameter| Parameter {
+            origin: Origin::Composed,
+            value: None,
+            wiring: Default::default(),
+            ..parameter
+        });
+        self.architecture.parameters.extend(composed);
+        self.architecture.storages.push(storage(ids.clone(), tensors));
+        self.changed = true;
+        ids.into_iter().map(Operand::Parameter).collect()
+    }
+
+    /// Adds a parameter beside those that are there.
+    pub fn add_parameter(&mut self, parameter: Parameter) -> Operand {
+        self.architecture.parameters.push(parameter);
+        self.changed = true;
+        Operand::Parameter(ParameterId(self.architecture.parameters.len() - 1))
+    }
+
+    /// Says something to the user, once.
+    pub fn notice(&mut self, notice: String) {
+        if !self.architecture.notices.contains(&notice) {
+            self.architecture.notices.push(notice);
+        }
+    }
+
+    /// Notes that something changed which this does not see.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    fn loosen(&mut self, operand: Operand) {
+        if let Operand::Node { node, .. } = operand {
+            self.loose.push(node);
+        }
+    }
+
+    /// Leaves out what rewrites left without a reader, and draws edges and order anew. Says whether
+    /// anything changed.
+    pub fn finish(mut self) -> bool {
+        if !self.changed {
+            return false;
+        }
+        let dead = self.dead();
+        let architecture = self.architecture;
+        let mut dag = StableDiGraph::new();
+        let mut moved: HashMap<NodeIndex, NodeIndex> = HashMap::new();
+        let nodes: Vec<NodeIndex> = architecture.dag.node_indices().collect();
+        for &index in nodes.iter().filter(|index| !dead.contains(index)) {
+            moved.insert(index, dag.add_node(std::mem::take(&mut architecture.dag[index])));
+        }
+        let renumbered = keep_parameters(architecture, &self.gone);
+        let change = |operand: &mut Operand| match operand {
+            Operand::Node { node, .. } => *node = moved.get(node).copied().unwrap_or(*node),
+            Operand::Parameter(id) => *id = renumbered[id.0],
+            _ => {}
+        };
+        for index in dag.node_indices().collect::<Vec<_>>() {
+            dag[index].inputs.iter_mut().for_each(change);
+            for (destination_slot, operand) in dag[index].inputs.clone().into_iter().enumerate() {
+                if let Operand::Node { node, slot } = operand {
+                    dag.add_edge(node, index, Edge { source_slot: slot, destination_slot });
+                }
+            }
+        }
+        architecture.outputs.iter_mut().for_each(|(_, output)| change(output));
+        architecture.dag = dag;
+        for id in architecture.storages.iter_mut().flat_map(|storage| &mut storage.parameters) {
+            *id = renumbered[id.0];
+        }
+        architecture.twins.retain_mut(|twins| {
+            let kept = !self.gone.contains(&twins.first) && !self.gone.contains(&twins.second);
+            (twins.first, twins.second) = (renumbered[twins.first.0], renumbered[twins.second.0]);
+            kept
+        });
+        super::order::sort(architecture);
+        true
+    }
+
+    /// Nodes that lost all readers, and those that only they read.
+    fn dead(&mut self) -> HashSet<NodeIndex> {
+        let mut dead = HashSet::new();
+        while let Some(node) = self.loose.pop() {
+            let outputs =
+                (0..self.node(node).outputs.len()).map(|slot| Operand::Node { node, slot });
+            let lives = outputs
+                .into_iter()
+                .any(|output| !self.readers(output).is_empty() || self.is_returned(output));
+            if lives || !dead.insert(node) {
+                continue;
+            }
+            for operand in self.node(node).inputs.clone() {
+                if let Some(readers) = self.readers.get_mut(&operand) {
+                    readers.retain(|(reader, _)| *reader != node);
+                }
+                self.loosen(operand);
+            }
+        }
+        dead
+    }
+}
+
+/// Takes parameters out; where each of the others is now.
+fn keep_parameters(
+    architecture: &mut Architecture,
+    gone: &HashSet<ParameterId>,
+) -> Vec<ParameterId> {
+    let mut kept = Vec::new();
+    let mut renumbered = Vec::new();
+    for (index, parameter) in std::mem::take(&mut architecture.parameters).into_iter().enumerate() {
+        renumbered.push(ParameterId(kept.len()));
+        if !gone.contains(&ParameterId(index)) {
+            kept.push(parameter);
+        }
+    }
+    architecture.parameters = kept;
+    renumbered
+}

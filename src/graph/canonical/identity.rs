@@ -1,0 +1,60 @@
+//! Nodes that hand their first input on as it is: `Identity`, `Dropout`, a `Cast` to the type that a value
+//! has, a `Reshape` to the shape that it has, a `Transpose` that moves nothing.
+
+use super::{
+    super::{DType, NodeIndex, Operand},
+    edit::Editor,
+};
+
+pub(super) fn remove(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    let input = editor.input(node, 0);
+    let output = Operand::Node { node, slot: 0 };
+    let read_mask = !editor.readers(Operand::Node { node, slot: 1 }).is_empty();
+    let passes = match editor.node(node) {
+        it if !it.domain.is_empty() => false,
+        it => match it.op_type.as_str() {
+            "Identity" => true,
+            "Dropout" => !read_mask,
+            "Cast" => same_type(editor, input, it.attributes.int("to", 0).ok()?),
+            "CastLike" => {
+                dtype(editor, input).is_some()
+                    && dtype(editor, input) == dtype(editor, editor.input(node, 1))
+            }
+            "Transpose" => {
+                let order = it.attributes.ints("perm").ok()??;
+                order.iter().zip(0..).all(|(&axis, place)| axis == place)
+            }
+            "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Expand" => {
+                let shape = editor.shape(input);
+                shape.is_some() && shape == editor.shape(output)
+            }
+            "Pad" => {
+                let shape = editor.shape(input);
+                shape.is_some()
+                    && shape == editor.shape(output)
+                    && editor.ints(editor.input(node, 1))?.iter().all(|&pad| pad == 0)
+            }
+            "Concat" => it.inputs.len() == 1,
+            _ => false,
+        },
+    };
+    // What the graph returns is the result of a node.
+    let returned = editor.is_returned(output) && !matches!(input, Operand::Node { .. });
+    let static_value = editor.value(output).is_some();
+    if !passes || returned || static_value || input == Operand::Absent {
+        return None;
+    }
+    editor.replace(output, input);
+    Some(())
+}
+
+fn dtype(editor: &Editor, operand: Operand) -> Option<DType> {
+    editor.architecture.fact(operand)?.dtype
+}
+
+fn same_type(editor: &Editor, input: Operand, number: i64) -> bool {
+    let target = DType::from_onnx(i32::try_from(number).unwrap_or(0));
+    let own = dtype(editor, input);
+    // Floats of any width are computed with in 32 bits here.
+    own == Some(target) || own.is_some_and(|own| own.is_float() && target.is_float())
+}

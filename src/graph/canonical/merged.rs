@@ -1,0 +1,160 @@
+//! Merged initializers. An exporter that finds two tensors equal may keep one of them for both, and in a
+//! fresh network nearly all gains and variances are ones, nearly all shifts and means zeros. They are told
+//! apart by who reads them: each becomes a parameter of its own again, and an initializer of its own in the
+//! file that is written. What one module reads in several places is one tensor.
+
+use std::collections::HashSet;
+
+use super::{
+    super::{NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Wiring},
+    edit::Editor,
+};
+
+/// Somebody who reads a tensor, perhaps by the name that an `Identity` gave it.
+struct Read {
+    node: NodeIndex,
+    input: usize,
+    role: Role,
+    /// What the value is called there.
+    name: String,
+    /// The `Identity`.
+    alias: Option<NodeIndex>,
+}
+
+/// Tells the tensors of a graph apart.
+pub(super) fn tell_apart(editor: &mut Editor) {
+    for index in 0..editor.architecture.parameters.len() {
+        let id = ParameterId(index);
+        let parameter = &editor.architecture.parameters[index];
+        if !parameter.dtype.is_float() || parameter.slots.is_empty() || is_tied(parameter) {
+            continue;
+        }
+        let reads = reads(editor, id);
+        if reads.len() > 1 {
+            split(editor, id, reads);
+        }
+    }
+}
+
+/// Whether equal values mean the same tensor: numbers that are not all one, and matrices without values.
+fn is_tied(parameter: &Parameter) -> bool {
+    let vectors =
+        parameter.slots.iter().all(|slot| !matches!(slot.role, Role::Weight | Role::Free));
+    match (&parameter.value, parameter.origin) {
+        (Some(value), _) => value.data.iter().any(|other| *other != value.data[0]),
+        (None, Origin::GraphInput(_) | Origin::ConstantOfShape(_) | Origin::Undefined) => !vectors,
+        (None, _) => true,
+    }
+}
+
+fn reads(editor: &Editor, id: ParameterId) -> Vec<Read> {
+    let parameter = &editor.architecture.parameters[id.0];
+    let mut reads = Vec::new();
+    let mut names = vec![(Operand::Parameter(id), parameter.name.clone(), None)];
+    while let Some((operand, name, alias)) = names.pop() {
+        for &(node, input) in editor.readers(operand) {
+            if editor.is(node, "Identity") {
+                let output = &editor.node(node).outputs[0];
+                names.push((Operand::Node { node, slot: 0 }, output.name.clone(), Some(node)));
+                continue;
+            }
+            let slot = parameter.slots.iter().find(|slot| slot.node == node && slot.input == input);
+            let role = slot.map_or(Role::Free, |slot| slot.role);
+            reads.push(Read { node, input, role, name: name.clone(), alias });
+        }
+    }
+    reads.sort_by_key(|read| (read.node, read.input));
+    reads
+}
+
+/// The module that a tensor of that name belongs to, for one of its readers. A module that is called a
+/// second time is called `name_1` in the names of TorchScript's nodes.
+fn owner(editor: &Editor, read: &Read) -> Option<String> {
+    let module = editor.node(read.node).module.clone()?;
+    let named = read.name.rsplit_once('.').map(|(module, _)| module);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let first = module.rsplit_once('_').filter(|(_, number)| digits(number)).map(|(path, _)| path);
+    match named {
+        Some(named) if first == Some(named) => Some(named.to_owned()),
+        _ => Some(module),
+    }
+}
+
+fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
+    // What is the same tensor: read by one name in one role by one module, or by one node where modules
+    // are not known.
+    type Key = (String, Role, Result<String, (NodeIndex, usize)>);
+    let key = |read: &Read| -> Key {
+        let owner = owner(editor, read).ok_or((read.node, read.input));
+        (read.name.clone(), read.role, owner)
+    };
+    let mut groups: Vec<(Key, Vec<Read>)> = Vec::new();
+    for read in reads {
+        let key = key(&read);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.push(read),
+            None => groups.push((key, vec![read])),
+        }
+    }
+    if groups.len() < 2 {
+        return;
+    }
+    let original = editor.architecture.parameters[id.0].clone();
+    let own = |(name, _, owner): &Key| {
+        let module = original.name.rsplit_once('.').map(|(module, _)| module);
+        *name == original.name && owner.as_deref().ok() == module
+    };
+    let keeps = groups
+        .iter()
+        .position(|(key, _)| own(key))
+        .or_else(|| groups.iter().position(|((name, ..), _)| *name == original.name));
+    let mut taken: HashSet<String> =
+        editor.architecture.parameters.iter().map(|other| other.name.clone()).collect();
+    let values = editor.architecture.dag.node_weights().flat_map(|node| &node.outputs);
+    taken.extend(values.map(|output| output.name.clone()));
+    for (place, (key, group)) in groups.iter().enumerate() {
+        if Some(place) == keeps {
+            continue;
+        }
+        // The name that an Identity gave it is free once nobody else reads it by that name.
+        let only = groups.iter().filter(|((name, ..), _)| *name == key.0).count() == 1;
+        let alias = group[0].alias.filter(|_| only && key.0 != original.name);
+        if alias.is_none() && group.iter().any(|read| editor.node(read.node).inlined) {
+            editor.notice(format!(
+                "tensor '{}' is read in several roles inside of a function, where its uses cannot be told apart",
+                original.name
+            ));
+            continue;
+        }
+        let (name, wiring) = match alias {
+            Some(alias) => {
+                let supplants = vec![editor.node(alias).position];
+                (key.0.clone(), Wiring { supplants, inputs: Vec::new() })
+            }
+            None => {
+                let position = |read: &Read| [editor.node(read.node).position, read.input];
+                let inputs = group.iter().map(position).collect();
+                (
+                    fresh_name(key, &original.name, &mut taken),
+                    Wiring { supplants: Vec::new(), inputs },
+                )
+            }
+        };
+        let slots = Vec::new();
+        let operand = editor.add_parameter(Parameter { name, wiring, slots, ..original.clone() });
+        for read in group {
+            editor.set_input(read.node, read.input, operand);
+        }
+    }
+
+    /// A name as PyTorch would give it, where the module is known.
+    fn fresh_name((_, role, owner): &Key, original: &str, taken: &mut HashSet<String>) -> String {
+        let proper = owner.as_ref().ok().zip(role.torch_attribute());
+        let proper = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
+        let numbered = (1..).map(|number| format!("{original}_{number}"));
+        let name = proper.into_iter().chain(numbered).find(|name| !taken.contains(name));
+        let name = name.unwrap_or_default();
+        taken.insert(name.clone());
+        name
+    }
+}

@@ -1,0 +1,37 @@
+//! One network is one graph, whoever exported it. What exporters spell in many ways becomes one form here,
+//! before anything else reads the graph: features, fingerprints, ranks, lowering and channel groups all see
+//! the canonical graph, and only reading and splicing know the file. Each rewrite has a file of its own. One
+//! that changes parameters records in a [`Storage`](super::Storage) or a [`Wiring`](super::Wiring) how the
+//! tensors of the file follow from them, so that writing back is exact.
+
+mod edit;
+mod identity;
+mod merged;
+mod order;
+
+use super::{Architecture, NodeIndex};
+use edit::Editor;
+
+/// A rewrite of the pattern that ends at a node, if it is there.
+type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
+
+/// Every rewrite of nodes, in the order in which they are tried at each of them.
+const REWRITES: &[Rewrite] = &[identity::remove];
+
+impl Architecture {
+    /// Takes one step towards the canonical form of an architecture whose shapes and uses of parameters are
+    /// known; says whether anything changed, so that they must be found anew. When nothing does, the
+    /// graph is canonical.
+    pub fn canonicalise(&mut self) -> bool {
+        let mut editor = Editor::new(self);
+        merged::tell_apart(&mut editor);
+        for node in editor.architecture.order.clone() {
+            for rewrite in REWRITES {
+                if rewrite(&mut editor, node).is_some() {
+                    break;
+                }
+            }
+        }
+        editor.finish()
+    }
+}

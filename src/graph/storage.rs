@@ -1,0 +1,79 @@
+//! Parameters that a file does not store as they are, and the way back to the tensors that it does store.
+
+use std::{fmt, sync::Arc};
+
+use super::{Parameter, ParameterId};
+
+/// Parameters that follow from tensors of the file, together.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// The parameters.
+    pub parameters: Vec<ParameterId>,
+    /// The tensors of the file, with the uses that they had there.
+    pub tensors: Vec<Parameter>,
+    /// How the ones follow from the others.
+    pub map: Arc<dyn StorageMap>,
+    /// What PyTorch's state dict holds.
+    pub in_state_dict: Form,
+}
+
+impl Storage {
+    /// Whether a file of that form holds the tensors in place of the parameters: one of tensors, or a
+    /// state dict that does.
+    pub fn is_in(&self, form: Form) -> bool {
+        form == Form::Tensors || self.in_state_dict == Form::Tensors
+    }
+}
+
+/// Which side of a [`Storage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The parameters of the graph.
+    Parameters,
+    /// The tensors of the file.
+    Tensors,
+}
+
+/// How parameters follow from tensors of a file, and back. All values are row-major.
+pub trait StorageMap: fmt::Debug + Send + Sync {
+    /// The parameters, in the order of [`Storage::parameters`], from all tensors.
+    fn parameters(&self, tensors: &[&[f32]]) -> Vec<Vec<f32>>;
+
+    /// One of the tensors, by its place in [`Storage::tensors`], from all parameters. What is made of
+    /// the tensors again is the parameters, up to rounding.
+    fn tensor(&self, place: usize, parameters: &[&[f32]]) -> Vec<f32>;
+}
+
+/// A parameter that is stored in one or several places, as it is or as the transpose of its `[rows,
+/// columns]`.
+#[derive(Clone, Debug)]
+pub(super) struct Copies {
+    /// Rows and columns of the parameter.
+    pub extents: [usize; 2],
+    /// For each place, whether the transpose is stored.
+    pub transposed: Vec<bool>,
+}
+
+impl StorageMap for Copies {
+    fn parameters(&self, tensors: &[&[f32]]) -> Vec<Vec<f32>> {
+        let [rows, columns] = self.extents;
+        vec![match self.transposed[0] {
+            true => transpose(tensors[0], [columns, rows]),
+            false => tensors[0].to_vec(),
+        }]
+    }
+
+    fn tensor(&self, place: usize, parameters: &[&[f32]]) -> Vec<f32> {
+        match self.transposed[place] {
+            true => transpose(parameters[0], self.extents),
+            false => parameters[0].to_vec(),
+        }
+    }
+}
+
+/// The transpose of a rows × columns matrix.
+pub fn transpose(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
+}
