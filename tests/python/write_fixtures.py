@@ -1,0 +1,305 @@
+"""Writes the small ONNX files under tests/fixtures: one module in the spellings of many exporters.
+
+    pip install torch onnx onnxscript safetensors
+    python tests/python/write_fixtures.py tests/fixtures
+
+`spellings/<module>.<form>.onnx` are exports of one PyTorch module; `spellings/<module>.safetensors`
+holds two input images and what PyTorch makes of them. Weights are random, nothing is downloaded.
+"""
+
+import argparse
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, spectral_norm, weight_norm
+
+CLASSES, WIDTH, PIXELS = 3, 4, 8
+
+
+def classifier(*layers):
+    """A stem, the layers under test, and a head on the mean of all pixels."""
+    return nn.Sequential(nn.Conv2d(3, WIDTH, 3, padding=1), *layers, Mean(), nn.Linear(WIDTH, CLASSES))
+
+
+class Mean(nn.Module):
+    def forward(self, image):
+        return image.mean((2, 3))
+
+
+class OfTokens(nn.Module):
+    """Four patches as tokens, the layers under test, and a head on their mean."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, 4, stride=4)
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, image):
+        tokens = self.patches(image).flatten(2).transpose(1, 2)
+        return self.head(self.layers(tokens).mean(1))
+
+
+class Attention(nn.Module):
+    """Multi-head attention by PyTorch's function, as timm writes it."""
+
+    def __init__(self, heads=2):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.proj = nn.Linear(WIDTH, WIDTH)
+
+    def attend(self, query, key, value):
+        return F.scaled_dot_product_attention(query, key, value)
+
+    def forward(self, tokens):
+        batch, count, width = tokens.shape
+        qkv = self.qkv(tokens).reshape(batch, count, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        attended = self.attend(query, key, value)
+        return self.proj(attended.transpose(1, 2).reshape(batch, count, width))
+
+
+class SpelledAttention(Attention):
+    """The same by products and a softmax."""
+
+    def attend(self, query, key, value):
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        return scores.softmax(-1) @ value
+
+
+class MultiheadAttention(nn.Module):
+    """PyTorch's module on itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+
+    def forward(self, tokens):
+        return self.attention(tokens, tokens, tokens, need_weights=False)[0]
+
+
+class SpelledRmsNorm(nn.Module):
+    """RMSNorm as language models write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(WIDTH))
+
+    def forward(self, tokens):
+        size = tokens.pow(2).mean(-1, keepdim=True)
+        return self.weight * (tokens * torch.rsqrt(size + 1e-6))
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of an image, as ConvNeXt writes it."""
+
+    def forward(self, image):
+        return super().forward(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Twice(nn.Module):
+    """One block, used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.BatchNorm2d(WIDTH), nn.ReLU())
+
+    def forward(self, image):
+        return self.block(self.block(image))
+
+
+class Shuffle(nn.Module):
+    """The channel shuffle of ShuffleNet."""
+
+    def forward(self, image):
+        batch, channels, height, width = image.shape
+        grouped = image.view(batch, 2, channels // 2, height, width)
+        return grouped.transpose(1, 2).contiguous().view(batch, channels, height, width)
+
+
+class SqueezeExcite(nn.Module):
+    """Gates of channels from their means."""
+
+    def __init__(self):
+        super().__init__()
+        self.reduce, self.expand = nn.Conv2d(WIDTH, 2, 1), nn.Conv2d(2, WIDTH, 1)
+
+    def forward(self, image):
+        means = image.mean((2, 3), keepdim=True)
+        return image * F.hardsigmoid(self.expand(F.relu(self.reduce(means))))
+
+
+def convolution(bias=True):
+    return nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=bias)
+
+
+def conv_bn():
+    """With the pooling and flattening of torchvision's networks."""
+    first = [nn.Conv2d(3, WIDTH, 3, padding=1), nn.BatchNorm2d(WIDTH), nn.ReLU()]
+    second = [convolution(bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU()]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTH, CLASSES)]
+    return nn.Sequential(*first, *second, *head)
+
+
+def normed(norm):
+    """Two normalised convolutions."""
+    return classifier(nn.ReLU(), norm(convolution()), nn.ReLU(), norm(convolution(bias=False)))
+
+
+# What each module is, and whether it stays as initialised (gains one, shifts zero).
+FRESH, TOUCHED = True, False
+USUAL = ["unfolded", "dynamo", "script", "script_nofold13"]
+FUNCTION = ["unfolded", "dynamo", "script_nofold13"]
+MODULES = {
+    "conv_bn": (
+        conv_bn,
+        FRESH,
+        [*USUAL, "script_nofold", "weightless", "weightless_nofold", "unfolded_free", "script_nofold_free"],
+    ),
+    "conv_bn_touched": (conv_bn, TOUCHED, USUAL),
+    "twice": (lambda: classifier(Twice()), FRESH, USUAL),
+    "weight_norm": (lambda: normed(parametrizations.weight_norm), TOUCHED, USUAL),
+    "weight_norm_old": (lambda: normed(weight_norm), TOUCHED, USUAL),
+    "spectral_norm": (lambda: normed(parametrizations.spectral_norm), TOUCHED, USUAL[:2]),
+    "spectral_norm_old": (lambda: normed(spectral_norm), TOUCHED, USUAL),
+    "group_norm": (
+        lambda: classifier(nn.GroupNorm(2, WIDTH), nn.ReLU()),
+        TOUCHED,
+        [*USUAL, "unfolded21", "unfolded_free", "script_free"],
+    ),
+    "group_norm_fresh": (lambda: classifier(nn.GroupNorm(2, WIDTH), nn.ReLU()), FRESH, USUAL[2:]),
+    "layer_norm": (
+        lambda: OfTokens(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.LayerNorm(WIDTH)),
+        TOUCHED,
+        [*USUAL, "unfolded_free"],
+    ),
+    "layer_norm_channels": (lambda: classifier(ChannelLayerNorm(WIDTH), nn.ReLU()), TOUCHED, USUAL),
+    # The script exporter knows no `aten::rms_norm`.
+    "rms_norm": (
+        lambda: OfTokens(nn.RMSNorm(WIDTH, eps=1e-6), nn.Linear(WIDTH, WIDTH)),
+        TOUCHED,
+        ["unfolded", "unfolded23", "dynamo", "dynamo23"],
+    ),
+    "rms_norm_spelled": (lambda: OfTokens(SpelledRmsNorm(), nn.Linear(WIDTH, WIDTH)), TOUCHED, USUAL),
+    "gelu": (lambda: classifier(nn.GELU()), TOUCHED, [*FUNCTION, "unfolded20", "script20"]),
+    "gelu_tanh": (lambda: classifier(nn.GELU("tanh")), TOUCHED, [*FUNCTION, "unfolded20", "script20"]),
+    "silu": (lambda: classifier(nn.SiLU()), TOUCHED, FUNCTION),
+    "hardswish": (lambda: classifier(nn.Hardswish()), TOUCHED, FUNCTION),
+    "mish": (lambda: classifier(nn.Mish()), TOUCHED, FUNCTION),
+    "relu6": (lambda: classifier(nn.ReLU6()), TOUCHED, FUNCTION),
+    "squeeze_excite": (lambda: classifier(SqueezeExcite()), TOUCHED, USUAL),
+    "shuffle": (lambda: classifier(Shuffle()), TOUCHED, [*USUAL, "unfolded_free", "script_free"]),
+    # The script exporter knows scaled_dot_product_attention from opset 14 on.
+    "attention": (
+        lambda: OfTokens(Attention()),
+        TOUCHED,
+        ["unfolded", "unfolded23", "dynamo", "dynamo23", "script", "script_nofold14", "unfolded_free"],
+    ),
+    "attention_spelled": (lambda: OfTokens(SpelledAttention()), TOUCHED, USUAL[:3]),
+    "multihead_attention": (lambda: OfTokens(MultiheadAttention()), TOUCHED, USUAL[:2]),
+}
+
+
+def built(build, fresh):
+    """The module, seeded; unless fresh, nothing in it is zero or one by initialisation."""
+    torch.manual_seed(0)
+    module = build().eval()
+    if fresh:
+        return module
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(0, 0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+    return module
+
+
+def export(module, image, form, path):
+    """`<exporter>[opset]` or `<exporter>_free` (the batch size is symbolic)."""
+    name = form.removesuffix("_free")
+    exporter = name.rstrip("0123456789")
+    opset = int(name[len(exporter) :] or 18)
+    options = {
+        "unfolded": {"dynamo": True, "optimize": False, "keep_initializers_as_inputs": True},
+        "dynamo": {"dynamo": True},
+        "script": {"dynamo": False},
+        "script_nofold": {"dynamo": False, "do_constant_folding": False},
+        "weightless": {"dynamo": False, "export_params": False},
+        "weightless_nofold": {"dynamo": False, "export_params": False, "do_constant_folding": False},
+    }[exporter]
+    if options["dynamo"]:
+        options |= {"verbose": False, "external_data": False}
+        if form != name:
+            options["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
+    elif form != name:
+        options |= {"input_names": ["image"], "dynamic_axes": {"image": {0: "batch"}}}
+    torch.onnx.export(module, (image,), path, opset_version=opset, **options)
+
+
+TELLING = {"name_scopes", "rule_name", "InputSpec"}
+
+
+def shorten(path):
+    """Leaves of the exporter's notes those on rewritten nodes and on the kinds of inputs."""
+    model = onnx.load(path)
+    graph = model.graph
+    for holder in [*graph.node, *graph.input, *graph.output, *graph.initializer]:
+        holder.doc_string = ""
+        notes = [note for note in holder.metadata_props if TELLING & set(note.key.split("."))]
+        kept = notes if len(notes) > 1 else []
+        del holder.metadata_props[:]
+        holder.metadata_props.extend(kept)
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    graph.doc_string = model.doc_string = ""
+    onnx.save(model, path)
+
+
+def write_spellings(folder, only):
+    failures = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (build, fresh, forms) in MODULES.items():
+        if only and name not in only:
+            continue
+        module = built(build, fresh)
+        images = torch.randn(2, 3, PIXELS, PIXELS, generator=torch.manual_seed(1))
+        with torch.no_grad():
+            save_file({"input": images, "output": module(images)}, folder / f"{name}.safetensors")
+        for form in forms:
+            path = folder / f"{name}.{form}.onnx"
+            image = images if form.endswith("_free") else images[:1]
+            try:
+                export(built(build, fresh), image, form, path)
+                shorten(path)
+            except Exception as error:  # Exporters raise anything.
+                failures.append(f"{path.name}: {type(error).__name__}: {str(error).strip()[:300]}")
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("fixtures", type=Path)
+    parser.add_argument("--only", help="names of modules, with commas")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    only = arguments.only.split(",") if arguments.only else None
+    failures = write_spellings(arguments.fixtures / "spellings", only)
+    print("\n".join(failures))
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
