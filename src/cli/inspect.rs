@@ -77,6 +77,7 @@ impl Inspect {
                 "inputs": architecture.inputs.iter()
                     .map(|input| fact(&input.name, input.shape.as_deref())).collect::<Vec<_>>(),
                 "outputs": outputs,
+                "fingerprint": format!("{:016x}", architecture.fingerprint()),
                 "operators": summary.total.operators,
                 "summary": summary,
                 "parameter_count": architecture.parameter_count(),

@@ -18,6 +18,9 @@ pub struct NetworkArgs {
     /// Size of a symbolic dimension; those not given are 1
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = parse_dim)]
     pub dims: Vec<(String, usize)>,
+    /// A tensor that keeps its value, by its name in the file or in PyTorch's state dict
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub keep: Vec<String>,
 }
 
 fn parse_dim(text: &str) -> Result<(String, usize), String> {
@@ -30,6 +33,9 @@ impl NetworkArgs {
     /// Reads the file.
     pub fn read(&self) -> Result<Network, FillError> {
         let dims = DimBindings::new(self.dims.iter().cloned());
-        Network::open_with(&self.model, &OpenOptions { dims, ..OpenOptions::default() })
+        Network::open_with(
+            &self.model,
+            &OpenOptions { dims, keep: self.keep.clone(), ..OpenOptions::default() },
+        )
     }
 }

@@ -51,6 +51,24 @@ pub enum FillError {
         /// Name of the parameter.
         parameter: String,
     },
+    /// A tensor that was to be kept and is not there.
+    #[error("{file}: no tensor '{name}' to keep; `weightsmith inspect` lists the names")]
+    NothingToKeep {
+        /// The file.
+        file: String,
+        /// The name that was given.
+        name: String,
+    },
+    /// A tensor that was to be kept and has no value.
+    #[error(
+        "{file}: '{name}' has no value in the file to keep; export the network with its weights"
+    )]
+    NoValueToKeep {
+        /// The file.
+        file: String,
+        /// The name that was given.
+        name: String,
+    },
     /// A state dict that does not fit its network.
     #[error("{}: {problem}", path.display())]
     StateDict {

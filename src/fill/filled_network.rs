@@ -3,8 +3,11 @@
 use rayon::prelude::*;
 
 use crate::{
-    graph::{Origin, Weights, Wiring},
-    onnx::splice::{Changes, Fill},
+    graph::{Origin, ParameterId, Weights, Wiring},
+    onnx::{
+        OnnxError,
+        splice::{Changes, Fill},
+    },
     predictor::{
         CalibrationImages, CalibrationSource, Prediction, Predictor, PredictorError, Sampling,
         Support, ValueSource, calibrate,
@@ -41,6 +44,9 @@ impl<'a> FilledNetwork<'a> {
             |id| architecture.holds_value(id),
             sampling,
         )?;
+        for sample in &mut samples {
+            keep_values(network, sample)?;
+        }
         let mut kept = Vec::new();
         if let Some(support) = support {
             let stream = [sampling.seed, sampling.first as u64];
@@ -82,10 +88,34 @@ impl<'a> FilledNetwork<'a> {
         &self.prediction.weights
     }
 
-    /// The tensors to splice into the file.
+    /// The tensors to splice into the file; those that stay as they are stay there.
     pub fn fills(&self) -> Changes<'_> {
-        fills(self.network, self.weights())
+        let mut changes = fills(self.network, self.weights());
+        for stored in self.network.tensors() {
+            let kept = self.prediction.labels[stored.parameter.0] == ValueSource::Kept;
+            if kept && stored.tensor.wiring == Wiring::default() {
+                changes.fills.retain(|fill| fill.name != stored.tensor.name);
+                if let Origin::Constant(position) = stored.tensor.origin {
+                    changes.dropped_nodes.remove(&position);
+                }
+            }
+        }
+        changes
     }
+}
+
+/// Reads what the file holds of the parameters that keep it, so that the network can be run.
+fn keep_values(network: &Network, prediction: &mut Prediction) -> Result<(), OnnxError> {
+    for (index, label) in prediction.labels.iter().enumerate() {
+        let id = ParameterId(index);
+        if *label == ValueSource::Kept
+            && network.architecture.parameters[index].dtype.is_float()
+            && let Some(value) = network.architecture.value_in(&network.model, id)?
+        {
+            prediction.weights.set(id, value.data);
+        }
+    }
+    Ok(())
 }
 
 /// Weights as what to splice into the file. Tensors that stay and whose data is in another

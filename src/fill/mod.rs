@@ -7,6 +7,7 @@ mod checkpoint;
 mod error;
 mod filled;
 mod filled_network;
+mod fixed;
 mod images;
 mod network;
 mod options;

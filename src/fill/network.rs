@@ -34,6 +34,8 @@ pub struct Network {
 pub struct OpenOptions {
     /// Sizes of symbolic dimensions; those not given are 1.
     pub dims: DimBindings,
+    /// Tensors that keep their values, by their names in the file or in PyTorch's state dict.
+    pub keep: Vec<String>,
     /// The operators that are known.
     pub registry: Arc<Registry>,
 }
@@ -41,13 +43,16 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     /// Every symbolic dimension is 1, operators are those of this crate.
     fn default() -> Self {
-        Self { dims: DimBindings::default(), registry: Registry::standard() }
+        Self { dims: DimBindings::default(), keep: Vec::new(), registry: Registry::standard() }
     }
 }
 
 impl fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenOptions").field("dims", &self.dims).finish_non_exhaustive()
+        f.debug_struct("OpenOptions")
+            .field("dims", &self.dims)
+            .field("keep", &self.keep)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +94,10 @@ impl Network {
         let resolution = resolve(&mut architecture, &registry)
             .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
         let (names, names_of_tensors) = names(&architecture);
-        Ok(Self { model, architecture, resolution, names, names_of_tensors, registry })
+        let mut network =
+            Self { model, architecture, resolution, names, names_of_tensors, registry };
+        network.keep(&options.keep)?;
+        Ok(network)
     }
 
     /// Whether PyTorch stores a parameter transposed: matrices that the graph keeps `[in, out]`.

@@ -50,7 +50,8 @@ impl Report {
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
             let (tensor, id) = (stored.tensor, stored.parameter);
             let parameter = &network.architecture.parameters[id.0];
-            let written = prediction.weights.get(id).is_some();
+            let written = prediction.weights.get(id).is_some()
+                && prediction.labels[id.0] != ValueSource::Kept;
             let values = stored.values_or_stored(&prediction.weights)?;
             let bytes = onnx::encode(&values, tensor.dtype.to_onnx());
             Ok(TensorReport {
@@ -74,7 +75,14 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
-            notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
+            notices: network
+                .architecture
+                .notices
+                .iter()
+                .chain(notices)
+                .cloned()
+                .chain(network.look_fixed())
+                .collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
             parameters: Counts::of(network, prediction),

@@ -209,6 +209,8 @@ pub struct Parameter {
     pub wiring: Wiring,
     /// Path of the module of its first use, where the exporter says so.
     pub module: Option<String>,
+    /// Whether it keeps the value that it has in the file.
+    pub fixed: bool,
 }
 
 impl Parameter {

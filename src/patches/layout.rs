@@ -72,7 +72,7 @@ impl PatchPlan {
             let Some(family) = Family::of(parameter, slot, Some(slot.node) == classifier) else {
                 continue;
             };
-            if !parameter.dtype.is_float() {
+            if !parameter.dtype.is_float() || parameter.fixed {
                 continue;
             }
             plan.lengths[index] = shape.iter().product();

@@ -1,14 +1,14 @@
 //! Running statistics of batch normalisations, measured on the filled network.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{
-    execute::{Images, Runner, Scratch},
-    graph::{Architecture, Operand, Parameter, Role},
+    execute::{Images, MeasuredStatistics, Runner, Scratch},
+    graph::{Architecture, Operand, Parameter, ParameterId, Role},
     neural::{Entry, download, normal},
     ops::Registry,
 };
@@ -88,17 +88,39 @@ pub fn calibrate(
         Ok(statistics) => statistics,
         Err(error) => return Ok(Some(error.to_string())),
     };
-    for measured in statistics {
-        for (id, values) in
-            [(measured.mean, measured.means), (measured.variance, measured.variances)]
-        {
-            if values.iter().all(|value| value.is_finite()) {
-                prediction.weights.set(id, values);
-                prediction.labels[id.0] = ValueSource::Calibrated;
-            }
+    for (id, values) in pooled(statistics) {
+        if values.iter().all(|value| value.is_finite()) {
+            prediction.weights.set(id, values);
+            prediction.labels[id.0] = ValueSource::Calibrated;
         }
     }
     Ok(None)
+}
+
+/// Means and variances by parameter. A normalisation that is used in several places has those of all that
+/// it sees there, each place counting the same.
+fn pooled(statistics: Vec<MeasuredStatistics>) -> Vec<(ParameterId, Vec<f32>)> {
+    let mut by_norm: BTreeMap<(ParameterId, ParameterId), Vec<MeasuredStatistics>> =
+        BTreeMap::new();
+    for measured in statistics {
+        by_norm.entry((measured.mean, measured.variance)).or_default().push(measured);
+    }
+    let mut pooled = Vec::new();
+    for ((mean, variance), mut uses) in by_norm {
+        let Some(first) = uses.pop() else { continue };
+        let count = uses.len() as f32 + 1.0;
+        let (mut means, mut variances) = (first.means.clone(), first.variances.clone());
+        for channel in 0..means.len() {
+            let all = || uses.iter().chain([&first]);
+            let average = all().map(|it| it.means[channel]).sum::<f32>() / count;
+            let spread = |it: &MeasuredStatistics| (it.means[channel] - average).powi(2);
+            means[channel] = average;
+            variances[channel] =
+                all().map(|it| it.variances[channel] + spread(it)).sum::<f32>() / count;
+        }
+        pooled.extend([(mean, means), (variance, variances)]);
+    }
+    pooled
 }
 
 /// The part of a network that its batch normalisations see, with them as outputs. What follows

@@ -34,7 +34,8 @@ pub enum ValueSource {
 /// The weights of one architecture.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// The values; absent for parameters kept or skipped, as their labels say.
+    /// The values; absent for parameters that are skipped, and for those that keep what the file holds
+    /// as long as nobody read it.
     pub weights: Weights,
     /// Labels by parameter.
     pub labels: Vec<ValueSource>,
@@ -164,6 +165,7 @@ impl Predictor {
 /// The label of a parameter that is not predicted.
 fn without(parameter: &Parameter, holds_value: impl Fn() -> bool) -> ValueSource {
     match (parameter.role(), parameter.len()) {
+        _ if parameter.fixed && holds_value() => ValueSource::Kept,
         (Some(role), Some(_)) if role.is_statistic() => ValueSource::Default,
         _ if holds_value() => ValueSource::Kept,
         (_, None) => ValueSource::Skipped("its shape is not known".to_owned()),

@@ -226,6 +226,68 @@ impl<'a> Editor<'a> {
         Operand::Node { node: index, slot: 0 }
     }
 
+    /// As [`Editor::insert`], behind a node: whoever reads the node's first output reads the new one's.
+    pub fn insert_behind(
+        &mut self,
+        node: NodeIndex,
+        op_type: &str,
+        attributes: &[(&str, Attribute)],
+        inputs: &[Operand],
+        shape: Vec<usize>,
+    ) -> NodeIndex {
+        let output = Operand::Node { node, slot: 0 };
+        let readers = self.readers(output).to_vec();
+        let new = self.insert(node, op_type, attributes, inputs, Some(shape));
+        for (reader, slot) in readers {
+            self.set_input(reader, slot, new);
+        }
+        for (_, returned) in &mut self.architecture.outputs {
+            if *returned == output {
+                *returned = new;
+            }
+        }
+        match new {
+            Operand::Node { node, .. } => node,
+            _ => node,
+        }
+    }
+
+    /// Says which module a node is part of.
+    pub fn set_module(&mut self, node: NodeIndex, module: Option<String>) {
+        self.architecture.dag[node].module = module;
+    }
+
+    /// Forgets what the exporter did to a node, once it is undone.
+    pub fn clear_rules(&mut self, node: NodeIndex) {
+        self.architecture.dag[node].rules.clear();
+    }
+
+    /// Reads a node as one of a later opset, if it is not one already.
+    pub fn raise_opset(&mut self, node: NodeIndex, opset: i64) {
+        let own = &mut self.architecture.dag[node].opset;
+        *own = opset.max(*own);
+    }
+
+    /// Whether a parameter is to become one with another.
+    pub fn is_twin(&self, id: ParameterId) -> bool {
+        self.architecture.twins.iter().any(|twins| twins.first == id || twins.second == id)
+    }
+
+    /// A name that nothing in the graph has: the one given, or that with a number.
+    pub fn free_name(&self, name: &str) -> String {
+        let architecture = &*self.architecture;
+        let taken = |name: &str| {
+            architecture.parameters.iter().any(|other| other.name == name)
+                || architecture
+                    .dag
+                    .node_weights()
+                    .flat_map(|it| &it.outputs)
+                    .any(|it| it.name == name)
+        };
+        let numbered = (1..).map(|number| format!("{name}_{number}"));
+        std::iter::once(name.to_owned()).chain(numbered).find(|it| !taken(it)).unwrap_or_default()
+    }
+
     /// A value that is known now.
     pub fn constant(&mut self, value: Constant) -> Operand {
         self.architecture.constants.push((String::new(), value));

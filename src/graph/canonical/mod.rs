@@ -4,10 +4,18 @@
 //! that changes parameters records in a [`Storage`](super::Storage) or a [`Wiring`](super::Wiring) how the
 //! tensors of the file follow from them, so that writing back is exact.
 
+mod attributes;
+mod constants;
 mod edit;
+mod folded_norm;
 mod identity;
+mod linear;
 mod merged;
 mod order;
+mod pooling;
+mod spectral_norm;
+mod twins;
+mod weight_norm;
 
 use super::{Architecture, NodeIndex};
 use edit::Editor;
@@ -16,7 +24,23 @@ use edit::Editor;
 type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
 
 /// Every rewrite of nodes, in the order in which they are tried at each of them.
-const REWRITES: &[Rewrite] = &[identity::remove];
+const REWRITES: &[Rewrite] = &[
+    constants::fold,
+    identity::remove,
+    attributes::become_inputs,
+    attributes::complete,
+    constants::remove_zero_bias,
+    constants::plain_slice,
+    weight_norm::solve,
+    spectral_norm::solve,
+    folded_norm::unfold,
+    linear::turn_matrix,
+    linear::transposed_gemm,
+    linear::rows,
+    linear::bias_first,
+    pooling::mean_of_images,
+    pooling::flatten,
+];
 
 impl Architecture {
     /// Takes one step towards the canonical form of an architecture whose shapes and uses of parameters are
@@ -25,6 +49,7 @@ impl Architecture {
     pub fn canonicalise(&mut self) -> bool {
         let mut editor = Editor::new(self);
         merged::tell_apart(&mut editor);
+        twins::tie(&mut editor);
         for node in editor.architecture.order.clone() {
             for rewrite in REWRITES {
                 if rewrite(&mut editor, node).is_some() {

@@ -1,0 +1,216 @@
+//! Attributes that say what is so anyway. Exporters differ in which of them they write; here each operator
+//! has those that it needs, whether the file says them or not.
+
+use super::{
+    super::{Attribute, NodeIndex, Operand},
+    edit::Editor,
+};
+
+/// An attribute and what it is where a file leaves it out.
+struct Implied {
+    op_type: &'static str,
+    name: &'static str,
+    default: Usual,
+}
+
+/// What an attribute is where nothing is said.
+#[derive(Clone, Copy)]
+enum Usual {
+    /// Written in every case.
+    Int(i64),
+    Float(f32),
+    /// As many as the window has axes, or twice as many.
+    Ones,
+    Zeros,
+    /// Left out where the file says just this.
+    NoInt(i64),
+    NoString(&'static str),
+    NoOnes,
+    /// Of no consequence for what a trained network computes.
+    Idle,
+}
+
+const fn implied(op_type: &'static str, name: &'static str, default: Usual) -> Implied {
+    Implied { op_type, name, default }
+}
+
+use Usual::{Float, Idle, Int, NoInt, NoOnes, NoString, Ones, Zeros};
+
+/// The operators' definitions in the ONNX specification.
+const IMPLIED: &[Implied] = &[
+    implied("AveragePool", "auto_pad", NoString("NOTSET")),
+    implied("AveragePool", "ceil_mode", Int(0)),
+    implied("AveragePool", "count_include_pad", Int(0)),
+    implied("AveragePool", "dilations", NoOnes),
+    implied("AveragePool", "pads", Zeros),
+    implied("AveragePool", "strides", Ones),
+    implied("BatchNormalization", "consumed_inputs", Idle),
+    implied("BatchNormalization", "epsilon", Float(1e-5)),
+    implied("BatchNormalization", "is_test", Idle),
+    implied("BatchNormalization", "momentum", Float(0.9)),
+    implied("BatchNormalization", "spatial", NoInt(1)),
+    implied("BatchNormalization", "training_mode", Int(0)),
+    implied("Conv", "auto_pad", NoString("NOTSET")),
+    implied("Conv", "dilations", Ones),
+    implied("Conv", "group", Int(1)),
+    implied("Conv", "pads", Zeros),
+    implied("Conv", "strides", Ones),
+    implied("ConvTranspose", "auto_pad", NoString("NOTSET")),
+    implied("ConvTranspose", "dilations", Ones),
+    implied("ConvTranspose", "group", Int(1)),
+    implied("ConvTranspose", "pads", Zeros),
+    implied("ConvTranspose", "strides", Ones),
+    implied("Elu", "alpha", Float(1.0)),
+    implied("Flatten", "axis", Int(1)),
+    implied("Gather", "axis", Int(0)),
+    implied("Gemm", "alpha", Float(1.0)),
+    implied("Gemm", "beta", Float(1.0)),
+    implied("Gemm", "transA", NoInt(0)),
+    implied("Gemm", "transB", Int(0)),
+    implied("GroupNormalization", "epsilon", Float(1e-5)),
+    implied("GroupNormalization", "stash_type", NoInt(1)),
+    implied("HardSigmoid", "alpha", Float(0.2)),
+    implied("HardSigmoid", "beta", Float(0.5)),
+    implied("LayerNormalization", "axis", Int(-1)),
+    implied("LayerNormalization", "epsilon", Float(1e-5)),
+    implied("LayerNormalization", "stash_type", NoInt(1)),
+    implied("LeakyRelu", "alpha", Float(0.01)),
+    implied("MaxPool", "auto_pad", NoString("NOTSET")),
+    implied("MaxPool", "ceil_mode", Int(0)),
+    implied("MaxPool", "dilations", Ones),
+    implied("MaxPool", "pads", Zeros),
+    implied("MaxPool", "storage_order", NoInt(0)),
+    implied("MaxPool", "strides", Ones),
+    implied("ReduceMean", "keepdims", Int(1)),
+    implied("ReduceMean", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceMax", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceSum", "noop_with_empty_axes", NoInt(0)),
+    implied("Reshape", "allowzero", NoInt(0)),
+];
+
+pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    if !editor.node(node).domain.is_empty() {
+        return None;
+    }
+    let before = editor.node(node).attributes.clone();
+    kernel_shape(editor, node);
+    last_axis(editor, node);
+    let op_type = editor.node(node).op_type.clone();
+    let axes = match editor.node(node).attributes.ints("kernel_shape") {
+        Ok(Some(kernel)) => kernel.len(),
+        _ => 0,
+    };
+    for Implied { name, default, .. } in IMPLIED.iter().filter(|it| it.op_type == op_type) {
+        let given = editor.node(node).attributes.0.get(*name).cloned();
+        let ones = |given: &Attribute| matches!(given, Attribute::Ints(values) if values.iter().all(|&value| value == 1));
+        match (default, given) {
+            (Int(value), None) => editor.set_attribute(node, name, Attribute::Int(*value)),
+            (Float(value), None) => editor.set_attribute(node, name, Attribute::Float(*value)),
+            (Ones, None) if axes > 0 => {
+                editor.set_attribute(node, name, Attribute::Ints(vec![1; axes]));
+            }
+            (Zeros, None) if axes > 0 => {
+                editor.set_attribute(node, name, Attribute::Ints(vec![0; 2 * axes]));
+            }
+            (NoInt(value), Some(Attribute::Int(given))) if given == *value => {
+                editor.remove_attribute(node, name);
+            }
+            (NoString(value), Some(Attribute::String(given))) if given == *value => {
+                editor.remove_attribute(node, name);
+            }
+            (NoOnes, Some(given)) if ones(&given) => editor.remove_attribute(node, name),
+            (Idle, Some(_)) => editor.remove_attribute(node, name),
+            _ => {}
+        }
+    }
+    counted_pads(editor, node);
+    if op_type == "BatchNormalization" {
+        editor.set_attribute(node, "momentum", Attribute::Float(0.9));
+    }
+    (editor.node(node).attributes != before).then_some(())
+}
+
+/// A convolution has the window of its kernel.
+fn kernel_shape(editor: &mut Editor, node: NodeIndex) {
+    if editor.is(node, "Conv") || editor.is(node, "ConvTranspose") {
+        let kernel = editor.shape(editor.input(node, 1)).and_then(|shape| shape.get(2..));
+        let kernel = kernel.map(|extents| extents.iter().map(|&it| it as i64).collect());
+        if let Some(kernel) = kernel {
+            editor.set_attribute(node, "kernel_shape", Attribute::Ints(kernel));
+        }
+    }
+}
+
+/// The last axis is −1 for what works along it.
+fn last_axis(editor: &mut Editor, node: NodeIndex) {
+    let along = ["LayerNormalization", "LogSoftmax", "RMSNormalization", "Softmax", "Split"];
+    let rank = editor.shape(editor.input(node, 0)).map(<[usize]>::len);
+    let given = editor.node(node).attributes.int("axis", -1).ok();
+    if along.iter().any(|op_type| editor.is(node, op_type))
+        && let (Some(rank), Some(axis)) = (rank, given)
+        && axis >= 0
+        && axis as usize + 1 == rank
+    {
+        editor.set_attribute(node, "axis", Attribute::Int(-1));
+    }
+    if editor.is(node, "Concat")
+        && let (Some(rank), Some(axis)) = (rank, given)
+        && axis < 0
+        && axis + rank as i64 >= 0
+    {
+        editor.set_attribute(node, "axis", Attribute::Int(axis + rank as i64));
+    }
+}
+
+/// Without pads it does not matter whether they count.
+fn counted_pads(editor: &mut Editor, node: NodeIndex) {
+    let attributes = &editor.node(node).attributes;
+    let unpadded =
+        matches!(attributes.ints("pads"), Ok(Some(pads)) if pads.iter().all(|&it| it == 0));
+    let floor = attributes.int("ceil_mode", 0) == Ok(0);
+    if editor.is(node, "AveragePool") && unpadded && floor && !attributes.0.contains_key("auto_pad")
+    {
+        editor.set_attribute(node, "count_include_pad", Attribute::Int(1));
+    }
+}
+
+/// What became an input in a later opset is one: axes of reductions, `Squeeze` and `Unsqueeze`, lengths of
+/// `Split`, bounds of `Slice`.
+pub(super) fn become_inputs(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    /// First opset in which all of these are inputs.
+    const INPUTS: i64 = 18;
+    if !editor.node(node).domain.is_empty() {
+        return None;
+    }
+    let data = editor.input(node, 0);
+    let attributes = &editor.node(node).attributes;
+    let list = |name: &str| attributes.ints(name).ok().flatten().map(<[i64]>::to_vec);
+    let (inputs, names): (Vec<Vec<i64>>, &[&str]) = match editor.node(node).op_type.as_str() {
+        "ReduceMax" | "ReduceMean" | "ReduceSum" | "Squeeze" | "Unsqueeze" => {
+            (vec![list("axes")?], &["axes"])
+        }
+        "Slice" => {
+            let (starts, ends) = (list("starts")?, list("ends")?);
+            let axes = list("axes").unwrap_or((0..starts.len() as i64).collect());
+            (vec![starts, ends, axes], &["starts", "ends", "axes"])
+        }
+        "Split" if editor.input(node, 1) == Operand::Absent => {
+            let rank = editor.shape(data)?.len() as i64;
+            let axis = attributes.int("axis", 0).ok()?;
+            let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).ok()?;
+            let outputs = editor.node(node).outputs.iter();
+            let lengths: Option<Vec<i64>> =
+                outputs.map(|part| Some(*part.shape.as_ref()?.get(axis)? as i64)).collect();
+            (vec![lengths?], &["num_outputs", "split"])
+        }
+        _ => return None,
+    };
+    let mut operands = vec![data];
+    for list in inputs {
+        operands.push(editor.int_list(list));
+    }
+    names.iter().for_each(|name| editor.remove_attribute(node, name));
+    editor.set_inputs(node, &operands);
+    editor.raise_opset(node, INPUTS);
+    Some(())
+}

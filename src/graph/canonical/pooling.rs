@@ -1,0 +1,45 @@
+//! Global average pooling, which exporters also write as a mean over rows and columns, and the `Flatten`
+//! behind it, which they also write as a `Reshape` or a `Squeeze`.
+
+use super::{
+    super::{Attribute, NodeIndex, Operand},
+    edit::Editor,
+};
+
+/// A mean over the two axes of an image.
+pub(super) fn mean_of_images(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    editor.is(node, "ReduceMean").then_some(())?;
+    let image = editor.input(node, 0);
+    let &[batch, channels, _, _] = editor.shape(image)? else { return None };
+    let axes = editor.ints(editor.input(node, 1))?;
+    let mut axes: Vec<i64> =
+        axes.iter().map(|&axis| if axis < 0 { axis + 4 } else { axis }).collect();
+    axes.sort_unstable();
+    (axes == [2, 3]).then_some(())?;
+    if editor.node(node).attributes.int("keepdims", 1) == Ok(1) {
+        editor.become_operator(node, "GlobalAveragePool", &[], &[image]);
+        return Some(());
+    }
+    let shape = Some(vec![batch, channels, 1, 1]);
+    let pooled = editor.insert(node, "GlobalAveragePool", &[], &[image], shape);
+    editor.become_operator(node, "Flatten", &[("axis", Attribute::Int(1))], &[pooled]);
+    Some(())
+}
+
+/// All but the first axis of what the network computes, in one.
+pub(super) fn flatten(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    let reshapes = ["Reshape", "Squeeze", "Flatten"].iter().any(|it| editor.is(node, it));
+    let output = Operand::Node { node, slot: 0 };
+    let data = editor.input(node, 0);
+    let known =
+        editor.value(output).is_some() || !matches!(data, Operand::Node { .. } | Operand::Input(_));
+    if !reshapes || known {
+        return None;
+    }
+    let batch = *editor.shape(Operand::Input(0))?.first()?;
+    let (from, to) = (editor.shape(data)?, editor.shape(output)?);
+    let axis = [("axis", Attribute::Int(1))];
+    let done = editor.is(node, "Flatten") && editor.node(node).attributes.int("axis", 1) == Ok(1);
+    let flattens = to.len() == 2 && from.len() > 2 && from[0] == batch && to[0] == batch;
+    (flattens && !done).then(|| editor.become_operator(node, "Flatten", &axis, &[data]))
+}
