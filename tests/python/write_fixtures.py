@@ -9,8 +9,6 @@ holds two input images and what PyTorch makes of them. Weights are random, nothi
 
 import argparse
 import sys
-import tempfile
-import traceback
 import warnings
 from pathlib import Path
 
