@@ -9,17 +9,19 @@ holds two input images and what PyTorch makes of them. Weights are random, nothi
 
 import argparse
 import sys
-import tempfile
-import traceback
 import warnings
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
+
+from forms import FORMS, export
+from other_exporters import keras, optimum, paddle, sklearn
 
 CLASSES, WIDTH, PIXELS = 3, 4, 8
 
@@ -226,26 +228,13 @@ def built(build, fresh):
     return module
 
 
-def export(module, image, form, path):
-    """`<exporter>[opset]` or `<exporter>_free` (the batch size is symbolic)."""
-    name = form.removesuffix("_free")
-    exporter = name.rstrip("0123456789")
-    opset = int(name[len(exporter) :] or 18)
-    options = {
-        "unfolded": {"dynamo": True, "optimize": False, "keep_initializers_as_inputs": True},
-        "dynamo": {"dynamo": True},
-        "script": {"dynamo": False},
-        "script_nofold": {"dynamo": False, "do_constant_folding": False},
-        "weightless": {"dynamo": False, "export_params": False},
-        "weightless_nofold": {"dynamo": False, "export_params": False, "do_constant_folding": False},
-    }[exporter]
-    if options["dynamo"]:
-        options |= {"verbose": False, "external_data": False}
-        if form != name:
-            options["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
-    elif form != name:
-        options |= {"input_names": ["image"], "dynamic_axes": {"image": {0: "batch"}}}
-    torch.onnx.export(module, (image,), path, opset_version=opset, **options)
+def write(module, image, spelling, path):
+    """A spelling is `<form>[opset]` or `<form>[opset]_free`: with a symbolic batch size."""
+    name = spelling.removesuffix("_free")
+    form = name.rstrip("0123456789")
+    opset = int(name[len(form) :] or 18)
+    external = {"external_data": False} if FORMS[form]["dynamo"] else {}
+    export(module, image, form, path, opset, free=spelling != name, **external)
 
 
 TELLING = {"name_scopes", "rule_name", "InputSpec"}
@@ -270,22 +259,45 @@ def shorten(path):
 def write_spellings(folder, only):
     failures = []
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (build, fresh, forms) in MODULES.items():
+    for name, (build, fresh, spellings) in MODULES.items():
         if only and name not in only:
             continue
         module = built(build, fresh)
         images = torch.randn(2, 3, PIXELS, PIXELS, generator=torch.manual_seed(1))
         with torch.no_grad():
             save_file({"input": images, "output": module(images)}, folder / f"{name}.safetensors")
-        for form in forms:
-            path = folder / f"{name}.{form}.onnx"
-            image = images if form.endswith("_free") else images[:1]
+        for spelling in spellings:
+            path = folder / f"{name}.{spelling}.onnx"
+            image = images if spelling.endswith("_free") else images[:1]
             try:
-                export(built(build, fresh), image, form, path)
+                write(built(build, fresh), image, spelling, path)
                 shorten(path)
             except Exception as error:  # Exporters raise anything.
                 failures.append(f"{path.name}: {type(error).__name__}: {str(error).strip()[:300]}")
     return failures
+
+
+def write_others(folder):
+    """Files of other exporters, and what ONNX Runtime makes of an input."""
+    folder.mkdir(parents=True, exist_ok=True)
+    models = {
+        "keras": keras(transposed_everywhere=False),
+        "keras_transposed": keras(transposed_everywhere=True),
+        "paddle": paddle(),
+        "sklearn": sklearn(),
+        "optimum_vit": optimum(folder / "optimum_vit.onnx"),
+    }
+    for name, model in models.items():
+        onnx.save(model, folder / f"{name}.onnx")
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        (image,), outputs = session.get_inputs(), session.get_outputs()
+        planes = {"keras": [8, 8, 3], "sklearn": [5]}.get(name.split("_")[0], [3, 8, 8])
+        images = torch.randn(2, *planes, generator=torch.manual_seed(1))
+        # The probabilities of scikit-learn are its second output, one map for each input.
+        result = session.run([outputs[-1].name], {image.name: images.numpy()})[0]
+        if name == "sklearn":
+            result = [list(classes.values()) for classes in result]
+        save_file({"input": images, "output": torch.tensor(result)}, folder / f"{name}.safetensors")
 
 
 def main():
@@ -297,6 +309,8 @@ def main():
     torch.set_num_threads(1)
     only = arguments.only.split(",") if arguments.only else None
     failures = write_spellings(arguments.fixtures / "spellings", only)
+    if not only:
+        write_others(arguments.fixtures / "exporters")
     print("\n".join(failures))
     return int(bool(failures))
 
