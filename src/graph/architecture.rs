@@ -87,7 +87,12 @@ pub enum Origin {
     #[default]
     Undefined,
     /// The file holds other tensors that it follows from: see [`Storage`].
-    Composed,
+    Composed {
+        /// Index into [`Architecture::storages`].
+        storage: usize,
+        /// Its place among the parameters there.
+        place: usize,
+    },
 }
 
 /// How a tensor that the file does not define is put there.

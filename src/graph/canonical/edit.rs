@@ -315,8 +315,9 @@ impl<'a> Editor<'a> {
             from.iter().map(|id| self.architecture.parameters[id.0].clone()).collect();
         tensors.extend(further);
         self.gone.extend(from);
-        let composed = parameters.into_iter().map(|parameter| Parameter {
-            origin: Origin::Composed,
+        let storage_index = self.architecture.storages.len();
+        let composed = parameters.into_iter().enumerate().map(|(place, parameter)| Parameter {
+            origin: Origin::Composed { storage: storage_index, place },
             value: None,
             wiring: Default::default(),
             ..parameter

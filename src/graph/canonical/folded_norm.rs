@@ -43,7 +43,7 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     {
         return None;
     }
-    let channels = *own.shape.as_ref()?.first()?;
+    let channels = own.shape.as_ref()?.first().copied().filter(|&count| count > 0)?;
     let shape = editor.shape(output)?.to_vec();
 
     // The newer exporter leaves the node to the module of the normalisation.

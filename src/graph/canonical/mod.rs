@@ -13,6 +13,7 @@ mod linear;
 mod merged;
 mod order;
 mod pooling;
+mod removed_bias;
 mod spectral_norm;
 mod twins;
 mod weight_norm;
@@ -34,6 +35,7 @@ const REWRITES: &[Rewrite] = &[
     weight_norm::solve,
     spectral_norm::solve,
     folded_norm::unfold,
+    removed_bias::restore,
     linear::turn_matrix,
     linear::transposed_gemm,
     linear::rows,

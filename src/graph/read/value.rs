@@ -28,10 +28,10 @@ impl Architecture {
 
     /// How a parameter is stored, and its place among those that are stored so, if not as it is.
     pub fn storage_of(&self, id: ParameterId) -> Option<(&Storage, usize)> {
-        self.storages.iter().find_map(|storage| {
-            let place = storage.parameters.iter().position(|other| *other == id)?;
-            Some((storage, place))
-        })
+        match self.parameters[id.0].origin {
+            Origin::Composed { storage, place } => Some((self.storages.get(storage)?, place)),
+            _ => None,
+        }
     }
 
     /// Whether the file holds trained-looking values for a parameter: a constant fill
@@ -65,7 +65,7 @@ impl Parameter {
             Origin::SparseInitializer(_)
             | Origin::GraphInput(_)
             | Origin::Undefined
-            | Origin::Composed => None,
+            | Origin::Composed { .. } => None,
         };
         let Some(tensor) = tensor.filter(|_| parameter.dtype.is_float()) else {
             return Ok(parameter.value.clone());
