@@ -46,8 +46,7 @@ impl Dataset {
     ) -> Self {
         let [channels, height, width] = shape;
         let (hash, notices) = Default::default();
-        let mut dataset =
-            Self { classes, channels, height, width, pixels, labels, hash, notices };
+        let mut dataset = Self { classes, channels, height, width, pixels, labels, hash, notices };
         dataset.hash = dataset.content_hash();
         dataset
     }

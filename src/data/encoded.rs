@@ -80,7 +80,8 @@ pub fn decode(images: Vec<Encoded>) -> Pictures {
         }
     }
     let plane = size[0] * size[1];
-    let channels = if pictures.par_iter().all(|(_, _, planes)| grey(planes, plane)) { 1 } else { 3 };
+    let channels =
+        if pictures.par_iter().all(|(_, _, planes)| grey(planes, plane)) { 1 } else { 3 };
     let parts = Parts::sort(pictures.into_iter().map(|(split, label, mut pixels)| {
         pixels.truncate(channels * plane);
         (split, Images { pixels, labels: vec![label] })
@@ -117,9 +118,7 @@ fn told(counts: &BTreeMap<[usize; 2], usize>, [height, width]: [usize; 2]) -> Op
     match sizes[..] {
         [] => None,
         [only] if only == [height, width] => None,
-        [only] => {
-            Some(format!("images of {} pixels are shrunk to {width}×{height}", text(only)))
-        }
+        [only] => Some(format!("images of {} pixels are shrunk to {width}×{height}", text(only))),
         [smallest, .., largest] => Some(format!(
             "the images have {} sizes, {} to {} pixels; all are stretched to {width}×{height}, the \
              median width and height",
@@ -200,7 +199,10 @@ mod tests {
         let expected = [10, 20, 30, 40, 50, 60, 0, 0, 0].map(|value| [value; 4]).concat();
         assert_eq!(pixels, expected);
         let resized = resized.unwrap();
-        assert!(resized.contains("2×2 to 6×4") && resized.contains("stretched to 2×2"), "{resized}");
+        assert!(
+            resized.contains("2×2 to 6×4") && resized.contains("stretched to 2×2"),
+            "{resized}"
+        );
     }
 
     #[test]

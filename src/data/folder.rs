@@ -109,8 +109,7 @@ impl Collector {
                 found: left_out(&left).unwrap_or_else(|| "nothing".to_owned()),
             });
         }
-        let told =
-            told.map(|told| format!("{} of {total} files are left out: {told}", left.len()));
+        let told = told.map(|told| format!("{} of {total} files are left out: {told}", left.len()));
         let notices = told.into_iter().chain(resized).collect();
         Ok(Decoded { classes, shape, parts, notices })
     }

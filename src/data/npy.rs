@@ -41,9 +41,8 @@ impl Array {
             return Ok(self.values);
         }
         let byte = |value: i64| {
-            u8::try_from(value).map_err(|_| {
-                format!("holds the value {value}; pixels are 0 to 255, of type uint8")
-            })
+            u8::try_from(value)
+                .map_err(|_| format!("holds the value {value}; pixels are 0 to 255, of type uint8"))
         };
         self.integers().map(byte).collect()
     }
@@ -92,9 +91,11 @@ fn integer(description: &str) -> Result<(bool, bool, usize), String> {
         Some("u" | "b") => false,
         Some("i") => true,
         Some("O") => {
-            return Err("an array of Python objects, which is not read; save an array of numbers: \
+            return Err(
+                "an array of Python objects, which is not read; save an array of numbers: \
                         np.stack(images).astype('uint8')"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Some("f") => {
             return Err(format!(

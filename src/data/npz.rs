@@ -203,7 +203,10 @@ fn planes(images: Array) -> Result<([usize; 3], Vec<u8>), String> {
     if channels == 4 {
         let opaque = values.chunks_exact(4 * plane).flat_map(|image| {
             let (colours, alphas) = image.split_at(3 * plane);
-            colours.iter().zip(alphas.iter().cycle()).map(|(&value, &alpha)| over_white(value, alpha))
+            colours
+                .iter()
+                .zip(alphas.iter().cycle())
+                .map(|(&value, &alpha)| over_white(value, alpha))
         });
         return Ok(([3, height, width], opaque.collect()));
     }

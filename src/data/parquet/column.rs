@@ -58,7 +58,11 @@ pub fn read(chunk: &ColumnChunkMetaData, file: &[u8]) -> Result<Vec<Option<Value
 }
 
 /// The values of a page of data.
-fn data(page: &DataPage, dictionary: &[Value], kind: PhysicalType) -> Result<Vec<Option<Value>>, String> {
+fn data(
+    page: &DataPage,
+    dictionary: &[Value],
+    kind: PhysicalType,
+) -> Result<Vec<Option<Value>>, String> {
     let deepest = page.descriptor.max_def_level;
     let count = page.num_values();
     let (levels, values, encoding) = parts(page).ok_or_else(|| damaged("a page is cut off"))?;
@@ -74,9 +78,11 @@ fn data(page: &DataPage, dictionary: &[Value], kind: PhysicalType) -> Result<Vec
             None => Vec::new(),
         };
         let value = |index: u32| dictionary.get(index as usize).cloned();
-        indices.into_iter().map(value).collect::<Option<_>>().ok_or_else(|| {
-            damaged("a value is not in the dictionary")
-        })?
+        indices
+            .into_iter()
+            .map(value)
+            .collect::<Option<_>>()
+            .ok_or_else(|| damaged("a value is not in the dictionary"))?
     } else {
         return Err(format!(
             "encoding {encoding} of Parquet is not read; write the file with pyarrow's defaults"
@@ -127,7 +133,10 @@ fn plain(mut bytes: &[u8], kind: PhysicalType) -> Result<Vec<Value>, String> {
         }
         PhysicalType::Int32 => {
             let (values, _) = bytes.as_chunks();
-            Ok(values.iter().map(|&value| Value::Integer(i32::from_le_bytes(value).into())).collect())
+            Ok(values
+                .iter()
+                .map(|&value| Value::Integer(i32::from_le_bytes(value).into()))
+                .collect())
         }
         PhysicalType::Int64 => {
             let (values, _) = bytes.as_chunks();

@@ -81,9 +81,11 @@ impl Collector {
         let columns = Columns::of(&metadata)?;
         if let Some(classes) = columns.classes {
             if *self.classes.get_or_insert_with(|| classes.clone()) != classes {
-                return Err("its class names are not those of the files before it; keep data sets \
+                return Err(
+                    "its class names are not those of the files before it; keep data sets \
                             in separate folders"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         }
         let mut number = 0;
@@ -114,7 +116,8 @@ impl Collector {
     pub fn finish(self) -> Result<Decoded, (String, String)> {
         let Self { rows, classes, mut left } = self;
         let fail = |problem: String| ("the files of tables".to_owned(), problem);
-        if rows.iter().any(|row| row.split.is_some()) && rows.iter().any(|row| row.split.is_none()) {
+        if rows.iter().any(|row| row.split.is_some()) && rows.iter().any(|row| row.split.is_none())
+        {
             let problem = "some name their split (train-….parquet) and some do not; name them all";
             return Err(fail(problem.to_owned()));
         }

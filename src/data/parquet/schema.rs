@@ -37,16 +37,18 @@ impl Columns {
         let leaves = leaves(metadata);
         let features = features(metadata);
         let is = |leaf: &Leaf, kind: &str| features[&leaf.name]["_type"] == *kind;
-        let images = leaves.iter().filter(|leaf| leaf.kind == PhysicalType::ByteArray).filter(
-            |leaf| match leaf.part.as_deref() {
-                Some(part) => part == "bytes",
-                None => is(leaf, "Image") || IMAGES.contains(&leaf.name.as_str()),
-            },
-        );
+        let images =
+            leaves.iter().filter(|leaf| leaf.kind == PhysicalType::ByteArray).filter(|leaf| {
+                match leaf.part.as_deref() {
+                    Some(part) => part == "bytes",
+                    None => is(leaf, "Image") || IMAGES.contains(&leaf.name.as_str()),
+                }
+            });
         let images = images.min_by_key(|leaf| (!is(leaf, "Image"), place(&IMAGES, &leaf.name)));
-        let labels = leaves.iter().filter(|leaf| leaf.part.is_none()).filter(|leaf| {
-            is(leaf, "ClassLabel") || LABELS.contains(&leaf.name.as_str())
-        });
+        let labels = leaves
+            .iter()
+            .filter(|leaf| leaf.part.is_none())
+            .filter(|leaf| is(leaf, "ClassLabel") || LABELS.contains(&leaf.name.as_str()));
         let labels = labels.min_by_key(|leaf| place(&LABELS, &leaf.name));
         let (Some(images), Some(labels)) = (images, labels) else {
             let missing = if images.is_none() {
@@ -58,9 +60,9 @@ impl Columns {
             names.dedup();
             return Err(format!("{missing}; its columns are {}", names.join(", ")));
         };
-        let classes = features[&labels.name]["names"].as_array().map(|names| {
-            names.iter().filter_map(|name| name.as_str().map(Into::into)).collect()
-        });
+        let classes = features[&labels.name]["names"]
+            .as_array()
+            .map(|names| names.iter().filter_map(|name| name.as_str().map(Into::into)).collect());
         Ok(Self { images: images.index, labels: labels.index, classes })
     }
 }
