@@ -1,13 +1,16 @@
 //! `weightsmith predict`
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde_json::json;
 
 use crate::{
     device::{self, DeviceChoice},
-    fill::{Calibration, Counts, FillOptions, Outputs, SCHEMA, SupportSet, WriteOptions, fill},
+    fill::{
+        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, SupportSet,
+        WriteOptions, fill,
+    },
     memory,
     predictor::{BUNDLED, Steering, bundled},
 };
@@ -19,6 +22,10 @@ use super::{
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
 /// samples DIR/<stem>.1.onnx and so on.
+///
+/// Exits with 3 if files were written that are not to be used as they are: part of the graph is not
+/// supported, parameters keep what they held or have no values, statistics keep their defaults, or the
+/// filled network is dead. The report says why, and what to do.
 #[derive(Debug, Args)]
 pub struct Predict {
     #[command(flatten)]
@@ -83,7 +90,9 @@ impl Predict {
         let files = filled.write_with(&self.out, &writing).map_err(with_flags)?;
         let written_in = watch.lap();
 
-        let drawn = filled.networks().iter().map(|network| network.report().provenance.drawn);
+        let reports = || filled.networks().iter().map(ReportedNetwork::report);
+        let drawn = reports().map(|report| report.provenance.drawn);
+        let sanity_checks: Vec<_> = reports().map(|report| &report.sanity_check).collect();
         if common.json {
             print_json(&json!({
                 "schema": SCHEMA,
@@ -99,6 +108,7 @@ impl Predict {
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
                 "unsupported": report.unsupported,
+                "sanity_checks": sanity_checks,
                 "files": files,
             }))?;
         } else {
@@ -122,8 +132,16 @@ impl Predict {
                 print(&format!("wrote {}", path.display()))?;
             }
         }
-        let partial = !report.unsupported.is_empty() || report.parameters.skipped > 0;
-        Ok(if partial { Exit::Partial } else { Exit::Success })
+        let findings: BTreeSet<String> = sanity_checks
+            .iter()
+            .flat_map(|check| &check.findings)
+            .map(ToString::to_string)
+            .collect();
+        for finding in &findings {
+            tracing::error!("{finding}");
+        }
+        let complete = reports().all(Report::is_complete);
+        Ok(if complete { Exit::Success } else { Exit::Partial })
     }
 
     /// How the network is filled.
