@@ -20,13 +20,19 @@ use super::{
     network::NetworkArgs, print, print_json, progress::watch,
 };
 
+/// What `--help` says last.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  The network is filled and, as far as could be seen, alive
+  2  Usage or input is wrong; nothing is written
+  3  Files are written, but not to be used as they are: part of the graph is not supported, weights
+     keep what the file held or have no values, statistics keep their defaults, or the network is
+     dead. Messages, --json and report.json say why and what to do";
+
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
 /// samples DIR/<stem>.1.onnx and so on.
-///
-/// Exits with 3 if files were written that are not to be used as they are: part of the graph is not
-/// supported, parameters keep what they held or have no values, statistics keep their defaults, or the
-/// filled network is dead. The report says why, and what to do.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES)]
 pub struct Predict {
     #[command(flatten)]
     network: NetworkArgs,

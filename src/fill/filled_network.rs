@@ -91,7 +91,8 @@ impl<'a> FilledNetwork<'a> {
             unmeasured.as_deref(),
         );
         let not_run = sanity_check.not_run.as_ref().filter(|_| sanity_check.passed());
-        let not_run = not_run.map(|why| format!("the filled network was not run to see that it is alive: {why}"));
+        let not_run = not_run
+            .map(|why| format!("the filled network was not run to see that it is alive: {why}"));
         let notices = fitted.ok().and_then(|fitted| fitted.notice).into_iter().chain(not_run);
         let notices = notices.collect();
         Ok(Self { network, prediction, calibration, notices, sanity_check })

@@ -11,8 +11,7 @@ use crate::{
 };
 
 use super::{
-    FileHash, FilledNetwork, Provenance, SanityCheck, outputs::file_name,
-    provenance::metadata_name,
+    FileHash, FilledNetwork, Provenance, SanityCheck, outputs::file_name, provenance::metadata_name,
 };
 
 /// Version of the report's schema.

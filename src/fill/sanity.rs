@@ -54,7 +54,7 @@ pub enum FindingKind {
     ConstantOutputs,
     /// Batch-normalisation statistics that nobody measured.
     DefaultStatistics,
-    /// Weights that are what the file held, or are computed from such tensors.
+    /// Weights that are computed from tensors which keep what the file held.
     KeptWeights,
     /// Parameters without values.
     MissingValues,
@@ -190,9 +190,8 @@ fn default_statistics(
 }
 
 fn missing_values(architecture: &Architecture, prediction: &Prediction) -> Option<Finding> {
-    let left = labelled(architecture, prediction, |_, label| {
-        matches!(label, ValueSource::Skipped(_))
-    });
+    let left =
+        labelled(architecture, prediction, |_, label| matches!(label, ValueSource::Skipped(_)));
     let why = prediction.labels.iter().find_map(|label| match label {
         ValueSource::Skipped(why) => Some(why),
         _ => None,
@@ -204,7 +203,7 @@ fn missing_values(architecture: &Architecture, prediction: &Prediction) -> Optio
     })
 }
 
-/// Weights of layers that keep what the file held, or are computed from what does.
+/// Weights of layers that are computed from tensors which keep what the file held.
 fn kept_weights(network: &Network, prediction: &Prediction) -> Option<Finding> {
     let Network { architecture, registry, .. } = network;
     let mut left: BTreeSet<ParameterId> = BTreeSet::new();
@@ -214,7 +213,10 @@ fn kept_weights(network: &Network, prediction: &Prediction) -> Option<Finding> {
         let facts: Vec<_> = node.inputs.iter().map(|&it| architecture.fact(it)).collect();
         let rules = registry.find(node).and_then(|operator| operator.slots(node, &facts));
         for rule in rules.unwrap_or_default().iter().filter(|rule| rule.role == Role::Weight) {
-            let Some(&operand) = node.inputs.get(rule.input) else { continue };
+            // A tensor that a layer reads as it is was kept on purpose.
+            let Some(&operand @ Operand::Node { .. }) = node.inputs.get(rule.input) else {
+                continue;
+            };
             let parameters = computed_from(architecture, operand).unwrap_or_default();
             let kept = |id: &ParameterId| prediction.labels[id.0] == ValueSource::Kept;
             let before = left.len();
@@ -232,7 +234,7 @@ fn kept_weights(network: &Network, prediction: &Prediction) -> Option<Finding> {
         reason: format!(
             "the weight of {} is made of {}, which keep what the file held and were not predicted",
             architecture.describe(reader),
-            self::named(&names)
+            named(&names)
         ),
         next_step: "export the network with plain weights: without parametrisations such as weight norm, and \
                     without arithmetic on weights"

@@ -89,7 +89,11 @@ impl CalibrationImages {
             let channel = |index: usize| &image[index % own * plane..][..plane];
             match (own, wanted) {
                 (3, 1) => data.extend((0..plane).map(|pixel| -> f32 {
-                    LUMINANCE.iter().enumerate().map(|(index, part)| part * channel(index)[pixel]).sum()
+                    LUMINANCE
+                        .iter()
+                        .enumerate()
+                        .map(|(index, part)| part * channel(index)[pixel])
+                        .sum()
                 })),
                 _ => (0..wanted).for_each(|index| data.extend_from_slice(channel(index))),
             }
@@ -111,7 +115,11 @@ impl CalibrationImages {
 }
 
 /// Planes at another size, by bilinear interpolation (half-pixel centres).
-fn interpolated(planes: &[f32], [rows, columns]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f32> {
+fn interpolated(
+    planes: &[f32],
+    [rows, columns]: [usize; 2],
+    [height, width]: [usize; 2],
+) -> Vec<f32> {
     let weights = |to: usize, from: usize, position: usize| {
         let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
         let low = (at as usize).min(from - 1);
@@ -148,7 +156,8 @@ mod tests {
 
     fn fitted(input: &[usize]) -> Result<FittedImages, String> {
         let mut architecture = Architecture::default();
-        architecture.inputs = vec![crate::graph::Fact { shape: Some(input.to_vec()), ..Default::default() }];
+        architecture.inputs =
+            vec![crate::graph::Fact { shape: Some(input.to_vec()), ..Default::default() }];
         colour().fitted(&architecture, 64)
     }
 
