@@ -15,6 +15,7 @@ mod outputs;
 mod provenance;
 mod report;
 mod reported;
+mod sanity;
 mod select;
 mod state_dict;
 mod stored;
@@ -32,6 +33,7 @@ pub use outputs::{Outputs, file_name, stem};
 pub use provenance::{Drawn, FileHash, Provenance, Steered, TOOL};
 pub use report::{Counts, Report, SCHEMA, Statistics, TensorReport};
 pub use reported::ReportedNetwork;
+pub use sanity::{Finding, FindingKind, SanityCheck};
 pub use select::{Selection, Unlabelled, agreeing};
 pub use stored::StoredTensor;
 pub use verify::{

@@ -11,8 +11,8 @@ use crate::{
 };
 
 use super::{
-    FileHash, FilledNetwork, Network, Provenance, outputs::file_name, provenance::metadata_name,
-    stored::StoredTensor,
+    FileHash, FilledNetwork, Network, Provenance, SanityCheck, outputs::file_name,
+    provenance::metadata_name, stored::StoredTensor,
 };
 
 /// Version of the report's schema.
@@ -37,6 +37,8 @@ pub struct Report {
     pub stand_ins: Vec<StandIn>,
     /// Operators that are not supported.
     pub unsupported: Vec<String>,
+    /// Whether the network is alive.
+    pub sanity_check: SanityCheck,
     /// How many values got which label.
     pub parameters: Counts,
     /// Every parameter.
@@ -46,7 +48,7 @@ pub struct Report {
 impl Report {
     /// On a network whose weights come from there.
     pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
-        let FilledNetwork { network, prediction, calibration, notices } = filled;
+        let FilledNetwork { network, prediction, calibration, notices, sanity_check } = filled;
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
             let (tensor, id) = (stored.tensor, stored.parameter);
             let parameter = &network.architecture.parameters[id.0];
@@ -85,9 +87,15 @@ impl Report {
                 .collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
+            sanity_check: sanity_check.clone(),
             parameters: Counts::of(network, prediction),
             tensors,
         })
+    }
+
+    /// Whether all of the network was filled, and it is alive as far as was seen.
+    pub fn is_complete(&self) -> bool {
+        self.unsupported.is_empty() && self.sanity_check.passed()
     }
 
     /// What stands of it in an ONNX file: names and values.
