@@ -4,9 +4,11 @@
 
 mod architecture;
 mod attribute;
+mod classifier;
 mod distance;
 mod draw;
 mod fingerprint;
+mod open_dim;
 mod read;
 mod tensor;
 mod weights;
@@ -16,8 +18,10 @@ pub use architecture::{
     Slot,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
+pub use classifier::NotAClassifier;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};
+pub use open_dim::OpenDim;
 pub use read::{DimBindings, ReadError};
 pub use tensor::{Constant, DType, Fact, Tensor};
 pub use weights::Weights;

@@ -93,28 +93,29 @@ pub(super) fn has_open_dimension(proto: &ValueInfoProto) -> bool {
     shape.is_some_and(|shape| shape.dim.iter().any(|dim| dim.dim_value.is_none_or(|n| n <= 0)))
 }
 
-/// A declared value and the symbols that were given their default size. Without shape where the
-/// type is not a tensor.
+/// A declared value and the axes that were given their default size, with their symbols. Without
+/// shape where the type is not a tensor.
 pub(super) fn fact(
     proto: &ValueInfoProto,
-    dims: &mut DimBindings,
-) -> Result<(Fact, Vec<String>), String> {
+    bindings: &mut DimBindings,
+) -> Result<(Fact, Vec<(usize, Option<String>)>), String> {
     let name = proto.name.clone().unwrap_or_default();
     let mut defaulted = Vec::new();
     let tensor = proto.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let dtype = tensor.and_then(|tensor| tensor.elem_type).filter(|&number| number != 0);
     let declared = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
-        let extents = shape.dim.iter().map(|dim| match (dim.dim_value, dim.dim_param.as_deref()) {
+        let dims = shape.dim.iter().enumerate();
+        let extents = dims.map(|(axis, dim)| match (dim.dim_value, dim.dim_param.as_deref()) {
             (Some(extent), _) if extent > 0 => extent,
             (_, Some(symbol)) if !symbol.is_empty() => {
-                let bound = dims.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+                let bound = bindings.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
                 bound.unwrap_or_else(|| {
-                    defaulted.push(format!("dimension '{symbol}'"));
+                    defaulted.push((axis, Some(symbol.to_owned())));
                     1
                 })
             }
             _ => {
-                defaulted.push("an unnamed dimension".to_owned());
+                defaulted.push((axis, None));
                 1
             }
         });

@@ -18,7 +18,9 @@ use crate::onnx::{
     messages::{GraphProto, NodeProto},
 };
 
-use super::{Architecture, Constant, DType, Edge, Fact, Node, Operand, Origin, Parameter};
+use super::{
+    Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter,
+};
 pub use dims::DimBindings;
 pub use error::ReadError;
 use inline::{Call, Opsets, inline};
@@ -138,23 +140,27 @@ impl<'a> Reader<'a> {
                 })?
             } else {
                 batched |= convert::has_open_dimension(input);
-                self.data_input(fact, &defaulted)?
+                self.data_input(fact, defaulted)?
             };
             self.define(name, operand)?;
         }
         Ok(())
     }
 
-    fn data_input(&mut self, fact: Fact, defaulted: &[String]) -> Result<Operand, ReadError> {
+    fn data_input(
+        &mut self,
+        fact: Fact,
+        defaulted: Vec<(usize, Option<String>)>,
+    ) -> Result<Operand, ReadError> {
         let count = fact.shape.as_ref().map_or(0, |shape| shape.iter().product());
         if count > LARGEST_INPUT {
             let shape = fact.shape.unwrap_or_default();
             return Err(self.wrong_shape(&fact.name, format!("shape {shape:?} is too large")));
         }
-        for symbol in defaulted {
-            let notice =
-                format!("input '{}': {symbol} is taken as 1; set it with --dim", fact.name);
-            self.architecture.notices.push(notice);
+        for (axis, symbol) in defaulted {
+            let dim = OpenDim { input: fact.name.clone(), axis, symbol };
+            self.architecture.notices.push(dim.notice());
+            self.architecture.open_dims.push(dim);
         }
         self.architecture.inputs.push(fact);
         Ok(Operand::Input(self.architecture.inputs.len() - 1))
