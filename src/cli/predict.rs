@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    data::class_list,
     device::{self, DeviceChoice},
     fill::{Calibration, Counts, FillOptions, Outputs, SCHEMA, SupportSet, WriteOptions, fill},
     memory,
@@ -96,6 +97,7 @@ impl Predict {
                 "peak_memory_bytes": memory::peak(),
                 "parameters": report.parameters,
                 "calibration": report.calibration,
+                "classes": report.classes,
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
                 "unsupported": report.unsupported,
@@ -115,6 +117,9 @@ impl Predict {
                 "{predicted} values predicted, {calibrated} calibrated, {kept} kept, {default} default, {skipped} skipped in {fill:.2} s (seed {}{drawn}, {device_name})",
                 common.seed
             ))?;
+            if let Some(classes) = &report.classes {
+                print(&format!("outputs stand for {}", class_list(classes)))?;
+            }
             for line in report.notices.iter().chain(&report.unsupported) {
                 print(&format!("note: {line}"))?;
             }

@@ -10,7 +10,12 @@ use crate::{
     predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
 
-use super::{FileHash, FilledNetwork, Provenance, outputs::file_name, provenance::metadata_name};
+use super::{
+    FileHash, FilledNetwork, Provenance,
+    classes::{CLASSES, spelled},
+    outputs::file_name,
+    provenance::metadata_name,
+};
 
 /// Version of the report's schema.
 pub const SCHEMA: u32 = 1;
@@ -28,6 +33,8 @@ pub struct Report {
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
+    /// Names of the classes in the order of the outputs; none where nobody knows them.
+    pub classes: Option<Vec<String>>,
     /// What the user should know.
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
@@ -42,7 +49,11 @@ pub struct Report {
 
 impl Report {
     /// On a network whose weights come from there.
-    pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
+    pub(super) fn of(
+        filled: &FilledNetwork,
+        provenance: Provenance,
+        classes: Option<Vec<String>>,
+    ) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices } = filled;
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
             let weights = prediction.weights.get(ParameterId(index));
@@ -69,6 +80,7 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
+            classes,
             notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
@@ -86,6 +98,8 @@ impl Report {
         let entries = self.provenance.always_in_metadata().into_iter();
         let entries = entries.chain([("parameters", counts)]);
         let entries = entries.chain(self.provenance.sometimes_in_metadata());
+        let classes = self.classes.as_ref().map(|names| (CLASSES, spelled(names)));
+        let entries = entries.chain(classes);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
 }

@@ -56,25 +56,6 @@ impl InputConfig {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use approx::assert_relative_eq;
-
-    use super::InputConfig;
-
-    #[test]
-    fn normalisation_follows_the_channels() {
-        let colour = InputConfig { mean: vec![0.1, 0.2, 0.4], std: vec![0.25; 3], size: 32 };
-        let grey = colour.with_channels(1).unwrap();
-        assert_relative_eq!(grey.mean[0], 0.0299 + 0.1174 + 0.0456, max_relative = 1e-6);
-        assert_relative_eq!(grey.std[0], 0.25, max_relative = 1e-6);
-        let repeated = grey.with_channels(3).unwrap();
-        assert_eq!(repeated.mean, [grey.mean[0]; 3]);
-        assert_eq!(colour.with_channels(3).unwrap(), colour);
-        assert!(colour.with_channels(4).unwrap_err().to_string().contains("4 are wanted"));
-    }
-}
-
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -178,4 +159,23 @@ pub struct PredictorConfig {
     pub network: NetworkConfig,
     /// Provenance.
     pub training: TrainingRecord,
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::InputConfig;
+
+    #[test]
+    fn normalisation_follows_the_channels() {
+        let colour = InputConfig { mean: vec![0.1, 0.2, 0.4], std: vec![0.25; 3], size: 32 };
+        let grey = colour.with_channels(1).unwrap();
+        assert_relative_eq!(grey.mean[0], 0.0299 + 0.1174 + 0.0456, max_relative = 1e-6);
+        assert_relative_eq!(grey.std[0], 0.25, max_relative = 1e-6);
+        let repeated = grey.with_channels(3).unwrap();
+        assert_eq!(repeated.mean, [grey.mean[0]; 3]);
+        assert_eq!(colour.with_channels(3).unwrap(), colour);
+        assert!(colour.with_channels(4).unwrap_err().to_string().contains("4 are wanted"));
+    }
 }

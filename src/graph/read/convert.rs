@@ -108,7 +108,8 @@ pub(super) fn fact(
         let extents = dims.map(|(axis, dim)| match (dim.dim_value, dim.dim_param.as_deref()) {
             (Some(extent), _) if extent > 0 => extent,
             (_, Some(symbol)) if !symbol.is_empty() => {
-                let bound = bindings.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+                let bound =
+                    bindings.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
                 bound.unwrap_or_else(|| {
                     defaulted.push((axis, Some(symbol.to_owned())));
                     1

@@ -18,9 +18,7 @@ use crate::onnx::{
     messages::{GraphProto, NodeProto},
 };
 
-use super::{
-    Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter,
-};
+use super::{Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter};
 pub use dims::DimBindings;
 pub use error::ReadError;
 use inline::{Call, Opsets, inline};
