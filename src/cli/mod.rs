@@ -1,6 +1,6 @@
 //! The command line: one file per subcommand, results for people or, with `--json`, for programs.
 //!
-//! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support.
+//! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support or a dead network.
 
 mod bench;
 mod corpus;
@@ -43,7 +43,7 @@ pub enum Exit {
     Negative = 1,
     /// Usage or input is wrong; nothing was written.
     BadInput = 2,
-    /// Part of the graph is not supported; the report names it.
+    /// Part of the graph is not supported, or the filled network is not alive; the report says why.
     Partial = 3,
 }
 

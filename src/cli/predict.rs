@@ -1,6 +1,6 @@
 //! `weightsmith predict`
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
 use clap::Args;
 use serde_json::json;
@@ -8,7 +8,10 @@ use serde_json::json;
 use crate::{
     data::class_list,
     device::{self, DeviceChoice},
-    fill::{Calibration, Counts, FillOptions, Outputs, SCHEMA, SupportSet, WriteOptions, fill},
+    fill::{
+        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, SupportSet,
+        WriteOptions, fill,
+    },
     memory,
     predictor::{BUNDLED, Steering, bundled},
 };
@@ -18,9 +21,19 @@ use super::{
     network::NetworkArgs, print, print_json, progress::watch,
 };
 
+/// What `--help` says last.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  The network is filled and, as far as could be seen, alive
+  2  Usage or input is wrong; nothing is written
+  3  Files are written, but not to be used as they are: part of the graph is not supported, weights
+     keep what the file held or have no values, statistics keep their defaults, or the network is
+     dead. Messages, --json and report.json say why and what to do";
+
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
 /// samples DIR/<stem>.1.onnx and so on.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES)]
 pub struct Predict {
     #[command(flatten)]
     network: NetworkArgs,
@@ -84,7 +97,9 @@ impl Predict {
         let files = filled.write_with(&self.out, &writing).map_err(with_flags)?;
         let written_in = watch.lap();
 
-        let drawn = filled.networks().iter().map(|network| network.report().provenance.drawn);
+        let reports = || filled.networks().iter().map(ReportedNetwork::report);
+        let drawn = reports().map(|report| report.provenance.drawn);
+        let sanity_checks: Vec<_> = reports().map(|report| &report.sanity_check).collect();
         if common.json {
             print_json(&json!({
                 "schema": SCHEMA,
@@ -101,6 +116,7 @@ impl Predict {
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
                 "unsupported": report.unsupported,
+                "sanity_checks": sanity_checks,
                 "files": files,
             }))?;
         } else {
@@ -127,8 +143,16 @@ impl Predict {
                 print(&format!("wrote {}", path.display()))?;
             }
         }
-        let partial = !report.unsupported.is_empty() || report.parameters.skipped > 0;
-        Ok(if partial { Exit::Partial } else { Exit::Success })
+        let findings: BTreeSet<String> = sanity_checks
+            .iter()
+            .flat_map(|check| &check.findings)
+            .map(ToString::to_string)
+            .collect();
+        for finding in &findings {
+            tracing::error!("{finding}");
+        }
+        let complete = reports().all(Report::is_complete);
+        Ok(if complete { Exit::Success } else { Exit::Partial })
     }
 
     /// How the network is filled.

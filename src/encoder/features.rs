@@ -7,7 +7,10 @@ use crate::{
     ops::{Registry, Vocabulary},
 };
 
-use super::NodeEncoder;
+use super::{
+    NodeEncoder,
+    flattened::{flattens, positions},
+};
 
 /// Number of numeric features of a node; see [`NodeFeatures::numeric`].
 pub const NUMERIC: usize = 32;
@@ -53,7 +56,11 @@ impl NodeFeatures {
             .iter()
             .map(|&index| {
                 let node = &architecture.dag[index];
-                vocabulary.index(&node.domain, &node.op_type).unwrap_or(vocabulary.len())
+                let (domain, op_type) = match flattens(architecture, index) {
+                    true => ("", "GlobalAveragePool"),
+                    false => (node.domain.as_str(), node.op_type.as_str()),
+                };
+                vocabulary.index(domain, op_type).unwrap_or(vocabulary.len())
             })
             .collect();
         let deepest = nodes.iter().map(|&n| distances.depth_from_input(n)).max().unwrap_or(0);
@@ -137,8 +144,11 @@ fn describe(
         .get(&node.domain, &node.op_type)
         .map(|operator| operator.features(node, &facts))
         .unwrap_or_default();
-    let input = image_extent(facts.first().and_then(|fact| fact.as_ref()?.shape.as_deref()));
-    let output = image_extent(node.outputs.first().and_then(|fact| fact.shape.as_deref()));
+    let mut input = image_extent(facts.first().and_then(|fact| fact.as_ref()?.shape.as_deref()));
+    let mut output = image_extent(node.outputs.first().and_then(|fact| fact.shape.as_deref()));
+    let read = node.inputs.first().map_or(1, |&value| positions(architecture, value));
+    input[0] /= read;
+    output[0] /= positions(architecture, Operand::Node { node: index, slot: 0 });
     let degree = |direction| architecture.dag.edges_directed(index, direction).count() as f32;
     let slots: Vec<_> = architecture
         .parameters
@@ -146,8 +156,8 @@ fn describe(
         .flat_map(|parameter| parameter.slots.iter().map(move |slot| (parameter, slot)))
         .filter(|(_, slot)| slot.node == index)
         .collect();
-    let values: usize = slots.iter().filter_map(|(parameter, _)| parameter.len()).sum();
-    let fan_in = slots.iter().map(|(_, slot)| slot.fan_in).max().unwrap_or(0);
+    let values = slots.iter().filter_map(|(parameter, _)| parameter.len()).sum::<usize>() / read;
+    let fan_in = slots.iter().map(|(_, slot)| slot.fan_in).max().unwrap_or(0) / read;
     let log = |value: usize| (1.0 + value as f32).ln();
     let is = |condition: bool| if condition { 1.0 } else { 0.0 };
     let [kernel_height, kernel_width] = geometry.kernel;

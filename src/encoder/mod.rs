@@ -6,6 +6,7 @@
 mod batch;
 mod config;
 mod features;
+mod flattened;
 mod node_encoder;
 mod transformer;
 

@@ -8,7 +8,7 @@ use crate::{
     graph::{self, Architecture, NodeIndex, Operand, Weights},
     kernels::Scratch,
     neural::{download, upload},
-    ops::{Array, OperatorFamily, Registry},
+    ops::{Array, OperatorFamily, Registry, resolve_with_input},
 };
 
 use super::{
@@ -38,6 +38,30 @@ impl Runner {
         match Program::compile(architecture, registry) {
             Ok(program) => Self::Kernels(program),
             Err(_) => Self::without_kernels(architecture, registry),
+        }
+    }
+
+    /// Prepares an architecture to run on batches of this shape, whatever batch size the file declares.
+    /// Kernels run image by image, so that they take a batch where a batch size is written into the
+    /// graph. Refuses with a sentence where the graph cannot be run so.
+    pub fn of_batch(
+        architecture: &Architecture,
+        shape: [usize; 4],
+        registry: &Arc<Registry>,
+    ) -> Result<Self, String> {
+        let mut single = architecture.clone();
+        let one = [&[1], &shape[1..]].concat();
+        if resolve_with_input(&mut single, &one, registry).is_ok()
+            && let Ok(program) = Program::compile(&single, registry)
+        {
+            return Ok(Self::Kernels(program));
+        }
+        let mut whole = architecture.clone();
+        match resolve_with_input(&mut whole, &shape, registry) {
+            Ok(_) => Ok(Self::without_kernels(&whole, registry)),
+            Err(error) => {
+                Err(format!("the network does not take a batch of {}: {error}", shape[0]))
+            }
         }
     }
 

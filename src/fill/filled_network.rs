@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::Network;
+use super::{
+    Network,
+    sanity::{SANITY_IMAGES, SanityCheck},
+};
 
 /// The weights of a network and how they came about.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct FilledNetwork<'a> {
     pub(super) calibration: CalibrationSource,
     /// What the user should know.
     pub(super) notices: Vec<String>,
+    /// Whether it is alive.
+    pub(super) sanity_check: SanityCheck,
 }
 
 impl<'a> FilledNetwork<'a> {
@@ -65,20 +70,32 @@ impl<'a> FilledNetwork<'a> {
         Ok(filled)
     }
 
-    /// Calibrates a prediction.
+    /// Calibrates a prediction and sees whether the network is alive.
     pub fn of(
         network: &'a Network,
         mut prediction: Prediction,
         images: &CalibrationImages,
         source: CalibrationSource,
     ) -> Result<Self, PredictorError> {
-        let problem = calibrate(&network.architecture, &network.registry, &mut prediction, images)?;
+        let Network { architecture, registry, .. } = network;
+        let unmeasured = calibrate(architecture, registry, &mut prediction, images)?;
         let measured = prediction.labels.contains(&ValueSource::Calibrated);
         let calibration = if measured { source } else { CalibrationSource::None };
-        let notices = problem.map(|problem| {
-            format!("batch-normalisation statistics keep their defaults: {problem}")
-        });
-        Ok(Self { network, prediction, calibration, notices: notices.into_iter().collect() })
+        let fitted = images.fitted(architecture, SANITY_IMAGES);
+        let weights = all_weights(network, &prediction);
+        let sanity_check = SanityCheck::of(
+            network,
+            &prediction,
+            &weights,
+            fitted.as_ref().map(|fitted| &fitted.images).map_err(String::as_str),
+            unmeasured.as_deref(),
+        );
+        let not_run = sanity_check.not_run.as_ref().filter(|_| sanity_check.passed());
+        let not_run = not_run
+            .map(|why| format!("the filled network was not run to see that it is alive: {why}"));
+        let notices = fitted.ok().and_then(|fitted| fitted.notice).into_iter().chain(not_run);
+        let notices = notices.collect();
+        Ok(Self { network, prediction, calibration, notices, sanity_check })
     }
 
     /// The weights; absent for parameters that keep what the file holds, and for those that have no
@@ -105,6 +122,21 @@ impl<'a> FilledNetwork<'a> {
             Some(values) => Ok(Cow::Borrowed(values)),
         }
     }
+}
+
+/// The weights of a prediction, and those that the file keeps.
+fn all_weights<'a>(network: &Network, prediction: &'a Prediction) -> Cow<'a, Weights> {
+    let mut weights = Cow::Borrowed(&prediction.weights);
+    for (index, label) in prediction.labels.iter().enumerate() {
+        let id = ParameterId(index);
+        // What cannot be read fails when the file is written.
+        if *label == ValueSource::Kept
+            && let Ok(Some(kept)) = network.architecture.value_in(&network.model, id)
+        {
+            weights.to_mut().set(id, kept.data);
+        }
+    }
+    weights
 }
 
 /// Weights as what to splice into the file. Tensors that stay and whose data is in another

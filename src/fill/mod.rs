@@ -15,6 +15,7 @@ mod outputs;
 mod provenance;
 mod report;
 mod reported;
+mod sanity;
 mod select;
 mod state_dict;
 mod verify;
@@ -31,6 +32,7 @@ pub use outputs::{Outputs, file_name, stem};
 pub use provenance::{Drawn, FileHash, Provenance, Steered, TOOL};
 pub use report::{Counts, Report, SCHEMA, Statistics, TensorReport};
 pub use reported::ReportedNetwork;
+pub use sanity::{Finding, FindingKind, SanityCheck};
 pub use select::{Selection, Unlabelled, agreeing};
 pub use verify::{
     Check, RecordedReport, RecordedTensor, RegenerateOptions, Verification, regenerate, verify,

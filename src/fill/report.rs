@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    FileHash, FilledNetwork, Provenance,
+    FileHash, FilledNetwork, Provenance, SanityCheck,
     classes::{CLASSES, spelled},
     outputs::file_name,
     provenance::metadata_name,
@@ -41,6 +41,8 @@ pub struct Report {
     pub stand_ins: Vec<StandIn>,
     /// Operators that are not supported.
     pub unsupported: Vec<String>,
+    /// Whether the network is alive.
+    pub sanity_check: SanityCheck,
     /// How many values got which label.
     pub parameters: Counts,
     /// Every parameter.
@@ -54,7 +56,7 @@ impl Report {
         provenance: Provenance,
         classes: Option<Vec<String>>,
     ) -> Result<Self, OnnxError> {
-        let FilledNetwork { network, prediction, calibration, notices } = filled;
+        let FilledNetwork { network, prediction, calibration, notices, sanity_check } = filled;
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
             let weights = prediction.weights.get(ParameterId(index));
             let bytes = onnx::encode(&filled.values(index)?, parameter.dtype.to_onnx());
@@ -84,9 +86,15 @@ impl Report {
             notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
+            sanity_check: sanity_check.clone(),
             parameters: Counts::of(&network.architecture, prediction),
             tensors,
         })
+    }
+
+    /// Whether all of the network was filled, and it is alive as far as was seen.
+    pub fn is_complete(&self) -> bool {
+        self.unsupported.is_empty() && self.sanity_check.passed()
     }
 
     /// What stands of it in an ONNX file: names and values.

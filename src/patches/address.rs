@@ -1,5 +1,7 @@
 //! Where a patch belongs.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Layout, Parameter, Role, Slot};
@@ -155,7 +157,8 @@ struct Run {
 }
 
 /// How an axis of channels is cut: `places` are the maker (by token row) and number of every channel,
-/// or the axis stands for itself. Runs of the same tile follow each other.
+/// or the axis stands for itself. Runs of the same tile follow each other. Where a channel has several
+/// places, every one of them gets runs.
 fn runs(extent: usize, tile: usize, patch: usize, places: Option<&[Place]>) -> Vec<Run> {
     let own: Vec<Place>;
     let places = match places {
@@ -173,9 +176,16 @@ fn runs(extent: usize, tile: usize, patch: usize, places: Option<&[Place]>) -> V
             makers.push(place.source);
         }
     }
-    let rank = |index: &usize| {
-        let place = places[*index];
-        (makers.iter().position(|maker| *maker == place.source), place.channel)
+    let mut seen: HashMap<Place, usize> = HashMap::new();
+    let mut position = |place: Place| {
+        let count = seen.entry(place).or_default();
+        std::mem::replace(count, *count + 1)
+    };
+    let positions: Vec<usize> = places.iter().map(|&place| position(place)).collect();
+    let rank = |&index: &usize| {
+        let Place { source, channel } = places[index];
+        let maker = makers.iter().position(|maker| *maker == source);
+        (maker, channel / tile, positions[index], channel)
     };
     order.sort_by_cached_key(rank);
     let mut runs: Vec<Run> = Vec::new();
@@ -206,7 +216,7 @@ fn runs(extent: usize, tile: usize, patch: usize, places: Option<&[Place]>) -> V
 }
 
 /// Which channel of which maker, by the row of the maker's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The maker; `None` where it is not known.
     pub source: Option<usize>,

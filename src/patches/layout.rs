@@ -1,11 +1,13 @@
 //! All patches of one or several architectures, grouped by the output layer that writes them.
 
+use std::collections::HashSet;
+
 use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role, Slot, Weights};
 
 use super::{
     Address, Family,
     address::{Patch, Place, patches_of},
-    scale::{Scale, scale_of},
+    scale::{Scale, pooled_scale},
     source::{Source, Sources},
 };
 
@@ -76,10 +78,10 @@ impl PatchPlan {
                 continue;
             }
             plan.lengths[index] = shape.iter().product();
-            let scale = scale_of(family, slot.fan_in);
             let seen = slot.view.as_ref().unwrap_or(shape);
             let places = sources.and_then(|sources| places(sources, slot, family, &row_of));
             let places = places.as_deref();
+            let scale = pooled_scale(family, slot.fan_in, places.map_or(1, positions));
             patches_of(seen, slot.layout, family, token, places, |address, patches| {
                 for &patch in patches {
                     plan.spans[family as usize][patch.position].push(Span {
@@ -180,6 +182,12 @@ fn places(
     };
     let sources = reads.then(|| sources.of_input(slot.node))??;
     Some(sources.into_iter().map(place).collect())
+}
+
+/// At how many positions of a flattened image a layer reads every channel.
+fn positions(places: &[Place]) -> usize {
+    let distinct: HashSet<&Place> = places.iter().collect();
+    places.len() / distinct.len().max(1)
 }
 
 /// The last node that holds a weight matrix on the way to the first output.

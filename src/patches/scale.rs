@@ -28,6 +28,16 @@ pub fn scale_of(family: Family, fan_in: usize) -> Scale {
     }
 }
 
+/// The scale of a layer that reads each of its channels at several positions and has the same weights
+/// for all: that of the layer behind a pool over the positions, shared out among them.
+pub fn pooled_scale(family: Family, fan_in: usize, positions: usize) -> Scale {
+    let positions = positions.max(1);
+    match scale_of(family, fan_in / positions) {
+        Scale::Linear(factor) => Scale::Linear(factor / positions as f32),
+        scale => scale,
+    }
+}
+
 impl Scale {
     /// The weight a predicted value stands for.
     pub fn apply(self, z: f32) -> f32 {

@@ -3,6 +3,8 @@
 //! do. A weight's patches follow the makers, so that a layer that reads several others is written
 //! like several layers that read one each.
 
+use std::collections::HashMap;
+
 use crate::{
     graph::{Architecture, NodeIndex, Operand},
     kernels::Step,
@@ -58,7 +60,8 @@ impl<'a> Sources<'a> {
     }
 
     /// The sources of the channels of a node's first input: of the last axis for maps over features,
-    /// of the second for images. `None` where that is not known or a channel has several places.
+    /// of the second for images. `None` where that is not known or a channel has several places, unless
+    /// they are all positions of an image that was flattened for a linear map.
     pub fn of_input(&self, node: NodeIndex) -> Option<Vec<Source>> {
         let operand = *self.architecture.dag.node_weight(node)?.inputs.first()?;
         let shape = self.shape(operand)?;
@@ -74,8 +77,14 @@ impl<'a> Sources<'a> {
                 self.trace(Element { operand, coordinates })
             })
             .collect::<Option<Vec<_>>>()?;
-        let distinct: std::collections::HashSet<_> = sources.iter().collect();
-        (distinct.len() == sources.len()).then_some(sources)
+        let mut places: HashMap<Source, usize> = HashMap::new();
+        sources.iter().for_each(|source| *places.entry(*source).or_default() += 1);
+        let flattened = matches!(self.step(node), Some(Step::Linear { .. })) && shape.len() == 2;
+        // Of the graph's own input, which no layer has looked at, every position says something else.
+        let pools = flattened && sources.iter().all(|source| source.node.is_some());
+        let each = sources.len() / places.len().max(1);
+        let fits = |&count: &usize| count == if pools { each } else { 1 };
+        places.values().all(fits).then_some(sources)
     }
 
     fn shape(&self, operand: Operand) -> Option<Vec<usize>> {

@@ -7,13 +7,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{
-    execute::{Images, Runner, Scratch},
+    execute::{Runner, Scratch},
     graph::{Architecture, Operand, Parameter, Role},
     neural::{Entry, download, normal},
     ops::Registry,
 };
 
-use super::{Prediction, Predictor, PredictorError, ValueSource};
+use super::{CalibrationImages, Prediction, Predictor, PredictorError, ValueSource};
 
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,15 +26,6 @@ pub enum CalibrationSource {
     Data,
     /// Nothing was measured: no batch normalisation, or none that could be run.
     None,
-}
-
-/// Normalised images, NCHW.
-#[derive(Clone, Debug)]
-pub struct CalibrationImages {
-    /// Number of images, channels, height, width.
-    pub shape: [usize; 4],
-    /// Values, row-major.
-    pub data: Vec<f32>,
 }
 
 impl Predictor {
@@ -58,32 +49,15 @@ pub fn calibrate(
     if !roles.any(Role::is_statistic) {
         return Ok(None);
     }
-    let [carried, channels, rows, columns] = images.shape;
-    let input = architecture.inputs.first().and_then(|input| input.shape.clone());
-    let Some([_, wanted, height, width]) =
-        input.as_deref().and_then(|s| <[usize; 4]>::try_from(s).ok())
-    else {
-        return Ok(Some("the network does not read one batch of images".to_owned()));
+    let images = match images.fitted(architecture, images.shape[0]) {
+        Ok(fitted) => fitted.images,
+        Err(problem) => return Ok(Some(problem)),
     };
-    if wanted != channels {
-        return Ok(Some(format!(
-            "the network reads {wanted} channels, the images have {channels}"
-        )));
-    }
-    // Large images have more pixels to measure on: fewer of them do, in bounded memory.
-    let batch = (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried);
-    let mut measured = trunk(architecture);
-    let shape = [batch, channels, height, width];
-    if let Err(error) = crate::ops::resolve_with_input(&mut measured, &shape, registry) {
-        return Ok(Some(format!("the network does not take a batch of {batch}: {error}")));
-    }
-    let images = CalibrationImages {
-        shape: [batch, channels, rows, columns],
-        data: images.data[..batch * channels * rows * columns].to_vec(),
+    let runner = match Runner::of_batch(&trunk(architecture), images.shape, registry) {
+        Ok(runner) => runner,
+        Err(problem) => return Ok(Some(problem)),
     };
-    let data = fit(&images, [height, width]);
-    let view = Images { batch, channels, height, width, data: &data };
-    let runner = Runner::new(&measured, registry);
+    let view = images.view();
     let statistics = match runner.statistics(&prediction.weights, view, &mut Scratch::default()) {
         Ok(statistics) => statistics,
         Err(error) => return Ok(Some(error.to_string())),
@@ -124,47 +98,6 @@ fn trunk(architecture: &Architecture) -> Architecture {
     trunk
 }
 
-impl CalibrationImages {
-    /// The first images at another size.
-    pub fn resized(&self, count: usize, size: [usize; 2]) -> Self {
-        let [own, channels, rows, columns] = self.shape;
-        let count = count.min(own);
-        let length = count * channels * rows * columns;
-        let first =
-            Self { shape: [count, channels, rows, columns], data: self.data[..length].to_vec() };
-        let data = fit(&first, size);
-        Self { shape: [count, channels, size[0], size[1]], data }
-    }
-}
-
-/// Images at another size, by bilinear interpolation (half-pixel centres).
-fn fit(images: &CalibrationImages, [height, width]: [usize; 2]) -> Vec<f32> {
-    let [count, channels, rows, columns] = images.shape;
-    if [rows, columns] == [height, width] {
-        return images.data.clone();
-    }
-    let weights = |to: usize, from: usize, position: usize| {
-        let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
-        let low = (at as usize).min(from - 1);
-        (low, (low + 1).min(from - 1), at - low as f32)
-    };
-    let mut out = Vec::with_capacity(count * channels * height * width);
-    for plane in images.data.chunks(rows * columns) {
-        for row in 0..height {
-            let (top, bottom, down) = weights(height, rows, row);
-            for column in 0..width {
-                let (left, right, across) = weights(width, columns, column);
-                let mix = |row: usize| {
-                    let (a, b) = (plane[row * columns + left], plane[row * columns + right]);
-                    a + across * (b - a)
-                };
-                out.push(mix(top) + down * (mix(bottom) - mix(top)));
-            }
-        }
-    }
-    out
-}
-
 /// Overwrites the starting values of the calibration batch with smooth noise of unit variance,
 /// whose spectrum falls like that of photographs, correlated between channels.
 pub fn calibration_noise(entries: &[Entry], values: &mut [f32], seed: u64) {
@@ -199,7 +132,7 @@ fn smooth(random: &mut ChaCha8Rng, height: usize, width: usize) -> Vec<f32> {
     for &size in &sizes {
         let data = (0..size * size).map(|_| share * normal(random)).collect();
         let octave = CalibrationImages { shape: [1, 1, size, size], data };
-        for (to, from) in plane.iter_mut().zip(fit(&octave, [height, width])) {
+        for (to, from) in plane.iter_mut().zip(octave.resized(1, [height, width]).data) {
             *to += from;
         }
     }

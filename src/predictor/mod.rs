@@ -7,6 +7,7 @@
 
 mod bundled;
 mod calibration;
+mod calibration_images;
 mod checkpoint;
 mod compensate;
 mod config;
@@ -28,7 +29,8 @@ mod steer;
 mod storage;
 
 pub use bundled::bundled;
-pub use calibration::{CalibrationImages, CalibrationSource, calibrate, calibration_noise};
+pub use calibration::{CalibrationSource, calibrate, calibration_noise};
+pub use calibration_images::{CalibrationImages, FittedImages};
 pub use checkpoint::Predictor;
 pub use config::{
     Base, FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,

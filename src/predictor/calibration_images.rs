@@ -1,0 +1,193 @@
+//! The images that a filled network is run on before it is written, made to fit what it reads.
+
+use crate::{execute::Images, graph::Architecture};
+
+/// Most channels of an image whose channels come last.
+const MOST_LAST_CHANNELS: usize = 4;
+/// What red, green and blue add to luminance (ITU-R BT.601).
+const LUMINANCE: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Normalised images, NCHW.
+#[derive(Clone, Debug)]
+pub struct CalibrationImages {
+    /// Number of images, channels, height, width.
+    pub shape: [usize; 4],
+    /// Values, row-major.
+    pub data: Vec<f32>,
+}
+
+/// Images as a network reads them.
+#[derive(Clone, Debug)]
+pub struct FittedImages {
+    /// The images; their shape is that of the network's input, NCHW or NHWC.
+    pub images: CalibrationImages,
+    /// What was done to their channels that a user would not expect.
+    pub notice: Option<String>,
+}
+
+impl CalibrationImages {
+    /// The first images at another size.
+    pub fn resized(&self, count: usize, [height, width]: [usize; 2]) -> Self {
+        let [own, channels, rows, columns] = self.shape;
+        let count = count.min(own);
+        let first = &self.data[..count * channels * rows * columns];
+        let data = match [rows, columns] == [height, width] {
+            true => first.to_vec(),
+            false => interpolated(first, [rows, columns], [height, width]),
+        };
+        Self { shape: [count, channels, height, width], data }
+    }
+
+    /// At most so many of the first images as the first input of an architecture takes them: at its
+    /// size and with its channels. Of large images there are fewer, in bounded memory: they have more
+    /// pixels each. Refuses with a sentence where the input takes no images.
+    pub fn fitted(&self, architecture: &Architecture, most: usize) -> Result<FittedImages, String> {
+        let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
+        let Some(&[_, first, second, third]) = shape else {
+            return Err(match shape {
+                Some(shape) => format!("the network reads a tensor of shape {shape:?}, not images"),
+                None => "the network reads a tensor of unknown shape, not images".to_owned(),
+            });
+        };
+        if [first, second, third].contains(&0) {
+            return Err(format!("the network reads images of {first} × {second} × {third}"));
+        }
+        let channels_last = first > MOST_LAST_CHANNELS && third <= MOST_LAST_CHANNELS;
+        let (channels, size) = match channels_last {
+            true => (third, [first, second]),
+            false => (first, [second, third]),
+        };
+        let [_, own, rows, columns] = self.shape;
+        let carried = self.shape[0].min(most);
+        let count = (carried * 4 * rows * columns / (size[0] * size[1]))
+            .clamp(carried.min(4), carried.max(1));
+        let images = self.resized(count, size).with_channels(channels);
+        let notice = (channels != own && channels != 1 && own != 1).then(|| {
+            format!(
+                "the network reads {channels} channels: the {own} of the calibration images are taken in turn"
+            )
+        });
+        let images = if channels_last { images.channels_last() } else { images };
+        Ok(FittedImages { images, notice })
+    }
+
+    /// All images, to be run on.
+    pub fn view(&self) -> Images<'_> {
+        let [batch, channels, height, width] = self.shape;
+        Images { batch, channels, height, width, data: &self.data }
+    }
+
+    /// With so many channels: colour becomes luminance, all else repeats the channels in turn.
+    fn with_channels(self, wanted: usize) -> Self {
+        let [count, own, rows, columns] = self.shape;
+        if own == wanted {
+            return self;
+        }
+        let plane = rows * columns;
+        let mut data = Vec::with_capacity(count * wanted * plane);
+        for image in self.data.chunks_exact(own * plane) {
+            let channel = |index: usize| &image[index % own * plane..][..plane];
+            match (own, wanted) {
+                (3, 1) => data.extend((0..plane).map(|pixel| -> f32 {
+                    LUMINANCE
+                        .iter()
+                        .enumerate()
+                        .map(|(index, part)| part * channel(index)[pixel])
+                        .sum()
+                })),
+                _ => (0..wanted).for_each(|index| data.extend_from_slice(channel(index))),
+            }
+        }
+        Self { shape: [count, wanted, rows, columns], data }
+    }
+
+    /// NHWC.
+    fn channels_last(self) -> Self {
+        let [count, channels, rows, columns] = self.shape;
+        let plane = rows * columns;
+        let mut data = Vec::with_capacity(self.data.len());
+        for image in self.data.chunks_exact(channels * plane) {
+            let values = |pixel| (0..channels).map(move |channel| image[channel * plane + pixel]);
+            data.extend((0..plane).flat_map(values));
+        }
+        Self { shape: [count, rows, columns, channels], data }
+    }
+}
+
+/// Planes at another size, by bilinear interpolation (half-pixel centres).
+fn interpolated(
+    planes: &[f32],
+    [rows, columns]: [usize; 2],
+    [height, width]: [usize; 2],
+) -> Vec<f32> {
+    let weights = |to: usize, from: usize, position: usize| {
+        let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
+        let low = (at as usize).min(from - 1);
+        (low, (low + 1).min(from - 1), at - low as f32)
+    };
+    let mut out = Vec::with_capacity(planes.len() / (rows * columns) * height * width);
+    for plane in planes.chunks(rows * columns) {
+        for row in 0..height {
+            let (top, bottom, down) = weights(height, rows, row);
+            for column in 0..width {
+                let (left, right, across) = weights(width, columns, column);
+                let mix = |row: usize| {
+                    let (a, b) = (plane[row * columns + left], plane[row * columns + right]);
+                    a + across * (b - a)
+                };
+                out.push(mix(top) + down * (mix(bottom) - mix(top)));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::*;
+
+    /// Two images of 2 × 2 in colour: channel `c` of image `i` holds `10 i + c` everywhere.
+    fn colour() -> CalibrationImages {
+        let value = |index: usize| (10 * (index / 12) + index / 4 % 3) as f32;
+        CalibrationImages { shape: [2, 3, 2, 2], data: (0..24).map(value).collect() }
+    }
+
+    fn fitted(input: &[usize]) -> Result<FittedImages, String> {
+        let mut architecture = Architecture::default();
+        architecture.inputs =
+            vec![crate::graph::Fact { shape: Some(input.to_vec()), ..Default::default() }];
+        colour().fitted(&architecture, 64)
+    }
+
+    #[test]
+    fn colour_becomes_luminance_for_a_network_that_reads_grey() {
+        let grey = fitted(&[1, 1, 2, 2]).unwrap();
+        assert_eq!(grey.images.shape, [2, 1, 2, 2]);
+        assert_relative_eq!(grey.images.data[0], 0.587 + 2.0 * 0.114, epsilon = 1e-6);
+        assert_relative_eq!(grey.images.data[4], 10.815, epsilon = 1e-5);
+        assert_eq!(grey.notice, None);
+    }
+
+    #[test]
+    fn other_channels_are_taken_in_turn_and_it_is_said() {
+        let five = fitted(&[1, 5, 2, 2]).unwrap();
+        let channels: Vec<f32> = five.images.data.chunks(4).take(5).map(|plane| plane[0]).collect();
+        assert_eq!(channels, [0.0, 1.0, 2.0, 0.0, 1.0]);
+        assert!(five.notice.unwrap().contains("5 channels"));
+    }
+
+    #[test]
+    fn channels_come_last_where_the_network_reads_them_last() {
+        let last = fitted(&[1, 8, 8, 3]).unwrap();
+        assert_eq!(last.images.shape[1..], [8, 8, 3]);
+        assert_eq!(last.images.data[..6], [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn signals_are_no_images() {
+        let refused = fitted(&[1, 10, 49]).unwrap_err();
+        assert!(refused.contains("[1, 10, 49]"), "{refused}");
+    }
+}
