@@ -12,8 +12,8 @@ use tempfile::NamedTempFile;
 
 use super::{Dataset, Split};
 
-/// First bytes of a cache file; a change of the format changes them.
-const MAGIC: &[u8; 8] = b"WSDATA1\n";
+/// First bytes of a cache file. A change of the format, or of how files become images, changes them.
+const MAGIC: &[u8; 8] = b"WSDATA2\n";
 const MAX_HEADER: u32 = 64 << 20;
 
 /// A folder of decoded datasets. It only ever saves time: whatever cannot be read, is damaged or
@@ -29,6 +29,7 @@ struct Header {
     shape: [usize; 3],
     images: usize,
     hash: String,
+    notices: Vec<String>,
 }
 
 impl Cache {
@@ -92,6 +93,7 @@ fn write(path: &Path, dataset: &Dataset) -> io::Result<()> {
         shape: [dataset.channels, dataset.height, dataset.width],
         images: dataset.len(),
         hash: dataset.hash.clone(),
+        notices: dataset.notices.clone(),
     })?;
     let length = u32::try_from(header.len()).map_err(io::Error::other)?;
     let mut file = NamedTempFile::new_in(folder)?;
@@ -116,12 +118,15 @@ fn read(file: File) -> io::Result<Dataset> {
     reader.read_exact(&mut start)?;
     let (magic, length) = start.split_at(MAGIC.len());
     let length = length.try_into().map_or(u32::MAX, u32::from_le_bytes);
-    if magic != MAGIC || length > MAX_HEADER {
+    if magic != MAGIC {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "another version's file"));
+    }
+    if length > MAX_HEADER {
         return Err(damaged());
     }
     let mut header = vec![0; length as usize];
     reader.read_exact(&mut header)?;
-    let Header { classes, shape, images, hash } = serde_json::from_slice(&header)?;
+    let Header { classes, shape, images, hash, notices } = serde_json::from_slice(&header)?;
     let pixels = shape.iter().try_fold(images, |product, &side| product.checked_mul(side));
     let body = pixels.and_then(|pixels| images.checked_mul(2)?.checked_add(pixels));
     let (Some(pixels), Some(body)) = (pixels, body) else { return Err(damaged()) };
@@ -134,7 +139,7 @@ fn read(file: File) -> io::Result<Dataset> {
     let mut values = vec![0; pixels];
     reader.read_exact(&mut values)?;
     let dataset = Dataset::new(classes, shape, values, labels);
-    if dataset.hash == hash { Ok(dataset) } else { Err(damaged()) }
+    if dataset.hash == hash { Ok(Dataset { notices, ..dataset }) } else { Err(damaged()) }
 }
 
 fn damaged() -> io::Error {

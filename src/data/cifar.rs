@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Split,
-    decoded::{Decoded, Images, index},
+    decoded::{Decoded, Images, Parts, index},
 };
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -77,7 +77,7 @@ impl Collector {
             splits[split].labels.extend(images.labels);
         }
         let classes = self.names.unwrap_or_else(|| CLASSES.map(Into::into).to_vec());
-        Decoded { classes, shape: [3, 32, 32], splits }
+        Decoded { classes, shape: [3, 32, 32], parts: Parts::Given(splits), notices: Vec::new() }
     }
 }
 

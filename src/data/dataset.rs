@@ -24,6 +24,9 @@ pub struct Dataset {
     pub labels: Vec<u16>,
     /// SHA-256 of all of the above, as lower-case hexadecimal digits.
     pub hash: String,
+    /// What a user must know about how the images were read: which files were left out, how sizes
+    /// and splits came about.
+    pub notices: Vec<String>,
 }
 
 /// Mean and standard deviation of each channel, for pixels scaled to 0–1.
@@ -45,8 +48,8 @@ impl Dataset {
         labels: Vec<u16>,
     ) -> Self {
         let [channels, height, width] = shape;
-        let mut dataset =
-            Self { classes, channels, height, width, pixels, labels, hash: String::new() };
+        let (hash, notices) = Default::default();
+        let mut dataset = Self { classes, channels, height, width, pixels, labels, hash, notices };
         dataset.hash = dataset.content_hash();
         dataset
     }
@@ -108,7 +111,8 @@ impl Dataset {
             .copied()
             .collect();
         let labels = kept.iter().map(|&index| self.labels[index]).collect();
-        Self::new(self.classes, [self.channels, self.height, self.width], pixels, labels)
+        let shape = [self.channels, self.height, self.width];
+        Self { notices: self.notices, ..Self::new(self.classes, shape, pixels, labels) }
     }
 
     /// Mean and standard deviation of the channels, computed exactly.
@@ -159,7 +163,9 @@ impl Dataset {
                 return Err(DataError::channels(from, to));
             }
         };
-        Ok(Self::new(self.classes, [channels, self.height, self.width], pixels, self.labels))
+        let shape = [channels, self.height, self.width];
+        let notices = self.notices;
+        Ok(Self { notices, ..Self::new(self.classes, shape, pixels, self.labels) })
     }
 }
 

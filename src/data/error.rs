@@ -13,13 +13,30 @@ pub enum DataError {
     File(#[from] FileError),
     /// Nothing under the path looks like a dataset.
     #[error(
-        "{path}: no dataset found; expected CIFAR-10 binary files (data_batch_1.bin), IDX files \
-         (train-images-idx3-ubyte), or images as train/<class>/*.png|jpg, in a folder or in a \
-         .tar, .tar.gz or .tar.xz"
+        "{path}: no data set found: {seen}. Expected, in a folder or in a .tar, .tar.gz or .tar.xz: \
+         images in a folder for each class (<class>/*.png, or train/<class>/*.png and \
+         test/<class>/*.png; png, jpg, webp, bmp, gif or tiff), an .npz with x_train and y_train, \
+         .parquet files with an image and a label column, CIFAR-10 in binary form \
+         (data_batch_1.bin) or IDX files (train-images-idx3-ubyte). Sort images into such folders"
     )]
     Unrecognised {
         /// The path as given.
         path: PathBuf,
+        /// What stands there.
+        seen: String,
+    },
+    /// A class has a folder, but no image.
+    #[error(
+        "{path}: class {class:?} has no image; in its folder: {found}. Convert the files to png or \
+         jpg, or take the folder away"
+    )]
+    EmptyClass {
+        /// The path as given.
+        path: PathBuf,
+        /// The name of the class, which is that of its folder.
+        class: String,
+        /// What the folder holds.
+        found: String,
     },
     /// A file of the dataset is damaged, or not of a form that is supported.
     #[error("{path}: {entry}: {problem}")]
@@ -32,12 +49,17 @@ pub enum DataError {
         problem: String,
     },
     /// The dataset has no images for a split.
-    #[error("{path}: the dataset has no {split} images")]
+    #[error(
+        "{path}: the data set has no {split} images, only {present} images; add them as a folder, \
+         file or array named {split:?}", split = split.name()
+    )]
     NoSplit {
         /// The path as given.
         path: PathBuf,
         /// The split asked for.
         split: Split,
+        /// The splits that have images.
+        present: String,
     },
     /// Images that a batch was asked for cannot be made from those of the dataset.
     #[error("the dataset's images do not fit: {0}")]

@@ -1,181 +1,119 @@
-//! Images in folders by split and class: `train/<class>/<name>.png|jpg|jpeg`.
+//! Images in folders by class, with folders of splits above them or without:
+//! `train/<class>/<name>.png` or `<class>/<name>.png`.
 
-use std::{collections::BTreeMap, io::Cursor};
-
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
-use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 use super::{
     DataError, Split,
-    decoded::{Decoded, Images, MAX_PIXELS, MAX_SIDE, index},
+    decoded::Decoded,
+    encoded::{self, Encoded, Pictures},
+    inventory::left_out,
+    layout::{Layout, Place},
     source::Source,
 };
 
-/// Images decoded at a time, and the compressed bytes at which fewer are.
-const GROUP: usize = 1024;
-const GROUP_BYTES: usize = 64 << 20;
-/// Memory that decoding one image may take.
-const MAX_DECODER: u64 = 64 << 20;
+/// Most bytes of image files.
+const MAX_ENCODED: usize = 4 << 30;
 
-/// Where an image stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    split: usize,
-    class: String,
-    file: String,
+/// An image file that is not looked into yet.
+struct File {
+    place: Place,
+    name: String,
+    bytes: Vec<u8>,
 }
 
-impl Place {
-    /// The place that the last three components of a path promise.
-    pub fn of(split: &str, class: &str, file: &str) -> Option<Self> {
-        let (_, extension) = file.rsplit_once('.')?;
-        let image = ["png", "jpg", "jpeg"].iter().any(|one| extension.eq_ignore_ascii_case(one));
-        let split = index(Split::from_name(split).filter(|_| image)?);
-        Some(Self { split, class: class.to_owned(), file: file.to_owned() })
-    }
+/// Gathers images.
+#[derive(Default)]
+pub struct Collector {
+    files: Vec<File>,
+    bytes: usize,
+    /// Paths of files that are no images, and of folders, which end in `/`.
+    others: Vec<String>,
 }
 
-/// Gathers and decodes images, a group at a time in parallel.
-pub struct Collector<'a> {
-    source: &'a Source,
-    /// Height and width of all images.
-    size: Option<[usize; 2]>,
-    places: Vec<Place>,
-    /// RGB images, channel by channel.
-    pixels: Vec<u8>,
-    /// Whether every image so far is grey.
-    grey: bool,
-    waiting: Vec<(String, Vec<u8>)>,
-    waiting_bytes: usize,
-}
-
-impl<'a> Collector<'a> {
-    /// Nothing gathered yet.
-    pub fn new(source: &'a Source) -> Self {
-        Self {
-            source,
-            size: None,
-            places: Vec::new(),
-            pixels: Vec::new(),
-            grey: true,
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-        }
-    }
-
+impl Collector {
     /// Takes an image in.
-    pub fn add(&mut self, place: Place, name: &str, bytes: Vec<u8>) -> Result<(), DataError> {
-        self.places.push(place);
-        self.waiting_bytes += bytes.len();
-        self.waiting.push((name.to_owned(), bytes));
-        if self.waiting.len() >= GROUP || self.waiting_bytes >= GROUP_BYTES {
-            self.decode_waiting()?;
+    pub fn add(&mut self, place: Place, name: &str, bytes: Vec<u8>) -> Result<(), String> {
+        self.bytes += bytes.len();
+        if self.bytes > MAX_ENCODED {
+            let limit = MAX_ENCODED >> 30;
+            return Err(format!("more than {limit} GiB of image files; shrink the images first"));
         }
+        self.files.push(File { place, name: name.to_owned(), bytes });
         Ok(())
     }
 
-    fn decode_waiting(&mut self) -> Result<(), DataError> {
-        let source = self.source;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        let Some((first, bytes)) = waiting.first() else { return Ok(()) };
-        let size = match self.size {
-            Some(size) => size,
-            None => size_of(bytes).map_err(|problem| source.error(first, problem))?,
-        };
-        self.size = Some(size);
-        let image = 3 * size[0] * size[1];
-        let start = self.pixels.len();
-        let end = start + waiting.len() * image;
-        if end as u64 > MAX_PIXELS {
-            return Err(source.error(first, format!("more than {MAX_PIXELS} bytes of pixels")));
-        }
-        self.pixels.resize(end, 0);
-        let outcomes: Vec<Result<bool, String>> = waiting
-            .par_iter()
-            .zip(self.pixels[start..].par_chunks_mut(image))
-            .map(|((_, bytes), slot)| decode_into(bytes, size, slot))
-            .collect();
-        for ((name, _), outcome) in waiting.iter().zip(outcomes) {
-            self.grey &= outcome.map_err(|problem| source.error(name, problem))?;
-        }
-        Ok(())
+    /// Takes note of a file that is no image, or of a folder.
+    pub fn note(&mut self, path: &str) {
+        self.others.push(path.to_owned());
     }
 
-    /// Everything taken in. The result does not depend on the order of the files.
-    pub fn finish(mut self) -> Result<Decoded, DataError> {
-        self.decode_waiting()?;
-        let mut order: Vec<usize> = (0..self.places.len()).collect();
-        order.sort_by(|&a, &b| self.places[a].cmp(&self.places[b]));
-        if let Some(pair) =
-            order.windows(2).find(|pair| self.places[pair[0]] == self.places[pair[1]])
+    /// Everything taken in. The result does not depend on the order of the files. `seen` says what
+    /// the source holds.
+    pub fn finish(self, source: &Source, seen: &str) -> Result<Decoded, DataError> {
+        let layout = Layout::of(self.files.iter().map(|file| &file.place));
+        let mut classes: BTreeSet<String> = BTreeSet::new();
+        let mut left: Vec<(String, String)> = Vec::new();
+        for path in self.others {
+            let place = Place::of(&path);
+            let Some((class, file)) = layout.class(&place) else { continue };
+            classes.insert(class.to_owned());
+            if !file.is_empty() && !file.ends_with('/') {
+                left.push((path, "not an image format that is read".to_owned()));
+            }
+        }
+        let mut images: Vec<(Key, String, Vec<u8>)> = Vec::new();
+        for File { place, name, bytes } in self.files {
+            match layout.class(&place) {
+                Some((class, file)) => {
+                    classes.insert(class.to_owned());
+                    let key = (place.split, class.to_owned(), file.to_owned());
+                    images.push((key, name, bytes));
+                }
+                None => left.push((name, "in no class folder".to_owned())),
+            }
+        }
+        images.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some([(_, one, _), (_, other, _)]) =
+            images.array_windows().find(|[one, other]| one.0 == other.0)
         {
-            let Place { class, file, .. } = &self.places[pair[0]];
-            return Err(self
-                .source
-                .error(&format!("{class}/{file}"), "there are two of this name"));
+            let problem = format!("stands for the same image as {other}; keep one of them");
+            return Err(source.error(one, problem));
         }
-        let mut classes: BTreeMap<String, u16> =
-            self.places.iter().map(|place| (place.class.clone(), 0)).collect();
-        for (label, slot) in classes.values_mut().enumerate() {
-            *slot = u16::try_from(label).map_err(|_| {
-                self.source.error("class folders", format!("more than {} classes", u16::MAX))
-            })?;
+        let classes: Vec<String> = classes.into_iter().collect();
+        if classes.len() > usize::from(u16::MAX) {
+            return Err(source.error("class folders", format!("more than {} classes", u16::MAX)));
         }
-        let [height, width] = self.size.unwrap_or_default();
-        let plane = height * width;
-        let mut splits: [Images; 3] = Default::default();
-        let kept = if self.grey { plane } else { 3 * plane };
-        for index in order {
-            let Place { split, class, .. } = &self.places[index];
-            let images = &mut splits[*split];
-            images.labels.push(classes[class]);
-            let start = 3 * plane * index;
-            images.pixels.extend_from_slice(&self.pixels[start..start + kept]);
+        let total = images.len() + left.len();
+        let encoded = images.into_iter().map(|((split, class, _), name, bytes)| {
+            let label = classes.binary_search(&class).unwrap_or_default() as u16;
+            Encoded { name, bytes, split, label }
+        });
+        let Pictures { shape, parts, failed, resized } = encoded::decode(encoded.collect());
+        left.extend(failed);
+        left.sort();
+        let told = left_out(&left);
+        let counts = parts.counts(classes.len());
+        if counts.iter().all(|&count| count == 0) {
+            let told = told.map(|told| format!(", of which none is used: {told}"));
+            let seen = format!("{seen}{}", told.unwrap_or_default());
+            return Err(DataError::Unrecognised { path: source.path().to_owned(), seen });
         }
-        let shape = [kept / plane.max(1), height, width];
-        Ok(Decoded { classes: classes.into_keys().collect(), shape, splits })
+        if let Some((class, _)) = classes.iter().zip(counts).find(|&(_, count)| count == 0) {
+            left.retain(|(name, _)| {
+                layout.class(&Place::of(name)).is_some_and(|(found, _)| found == class)
+            });
+            return Err(DataError::EmptyClass {
+                path: source.path().to_owned(),
+                class: class.clone(),
+                found: left_out(&left).unwrap_or_else(|| "nothing".to_owned()),
+            });
+        }
+        let told = told.map(|told| format!("{} of {total} files are left out: {told}", left.len()));
+        let notices = told.into_iter().chain(resized).collect();
+        Ok(Decoded { classes, shape, parts, notices })
     }
 }
 
-fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
-    limits.max_alloc = Some(MAX_DECODER);
-    reader.limits(limits);
-    reader.into_decoder().map_err(|error| error.to_string())
-}
-
-fn size_of(bytes: &[u8]) -> Result<[usize; 2], String> {
-    let (width, height) = decoder(bytes)?.dimensions();
-    Ok([height as usize, width as usize])
-}
-
-/// Decodes into RGB planes; says whether the image is grey.
-fn decode_into(bytes: &[u8], size: [usize; 2], slot: &mut [u8]) -> Result<bool, String> {
-    let decoder = decoder(bytes)?;
-    let (width, height) = decoder.dimensions();
-    let [rows, columns] = size;
-    if [height as usize, width as usize] != size {
-        return Err(format!(
-            "{width}×{height} pixels, but the first image has {columns}×{rows}; resize the images \
-             to one size"
-        ));
-    }
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
-    let colour = image.color();
-    if colour.has_alpha() && image.to_rgba8().pixels().any(|pixel| pixel[3] != u8::MAX) {
-        return Err("has transparent pixels; flatten the image onto a background".to_owned());
-    }
-    let plane = rows * columns;
-    for (position, pixel) in image.into_rgb8().pixels().enumerate() {
-        for (channel, &value) in pixel.0.iter().enumerate() {
-            slot[channel * plane + position] = value;
-        }
-    }
-    Ok(!colour.has_color())
-}
+/// What images are ordered by: split, class, name.
+type Key = (Option<Split>, String, String);

@@ -4,7 +4,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::{
     Split,
-    decoded::{Decoded, Images, MAX_SIDE, index},
+    decoded::{Decoded, Images, MAX_SIDE, Parts, index},
     source::{MAX_FILE, read_limited},
 };
 
@@ -104,7 +104,8 @@ impl Collector {
         let labels = splits.iter().flat_map(|images| &images.labels);
         let count = labels.max().map_or(0, |&label| label + 1);
         let classes = (0..count).map(|class| class.to_string()).collect();
-        Ok(Decoded { classes, shape: [1, height, width], splits })
+        let parts = Parts::Given(splits);
+        Ok(Decoded { classes, shape: [1, height, width], parts, notices: Vec::new() })
     }
 }
 

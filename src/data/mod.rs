@@ -1,7 +1,7 @@
-//! Image datasets by path. The format is recognised from what the path holds (CIFAR-10 binary,
-//! IDX, or `train/<class>/*.png|jpg` in a folder or an archive), decoded once into a cache of raw
-//! pixels, split into training, validation and test images, and handed out as normalised batches.
-//! Archives are streamed and never unpacked to disk.
+//! Image datasets by path: images in folders, arrays of NumPy, tables of Parquet, CIFAR-10 binary or
+//! IDX, in a folder or an archive. The format is recognised from what the path holds, decoded once
+//! into a cache of raw pixels of one size, split into training, validation and test images, and
+//! handed out as normalised batches. Archives are streamed and never unpacked to disk.
 
 mod batch;
 mod cache;
@@ -10,11 +10,18 @@ mod classes;
 mod dataset;
 mod decode;
 mod decoded;
+mod encoded;
 mod error;
 mod folder;
 mod idx;
+mod inventory;
+mod layout;
+mod npy;
+mod npz;
 mod open;
+mod parquet;
 mod partition;
+mod picture;
 mod resize;
 mod sketch;
 mod source;

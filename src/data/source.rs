@@ -25,14 +25,24 @@ const MAX_ARCHIVE: u64 = 32 << 30;
 const MAX_XZ_MEMORY: u64 = 256 << 20;
 /// Longest path within an archive.
 const MAX_NAME: u64 = 4096;
-/// Folders are walked this deep: `<leading folder>/train/<class>/<image>`.
-const MAX_DEPTH: usize = 4;
+/// Folders are walked this deep: `<leading folder>/train/<class>/<folder>/<image>`.
+const MAX_DEPTH: usize = 5;
+/// Endings of files that hold a whole data set and are no archives.
+const WHOLE: [&str; 2] = ["npz", "parquet"];
+
+/// Is shown the paths of all files and empty folders of a source, and takes those that it wants.
+pub trait Visitor {
+    /// Whether a file is wanted. The path of a folder ends in `/`, and it is never handed out.
+    fn wants(&mut self, path: &str) -> bool;
+    /// Takes a file.
+    fn take(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), DataError>;
+}
 
 /// A folder or an archive, not read yet.
 pub struct Source {
     path: PathBuf,
     key: String,
-    /// Relative path and full path of every file, in order; `None` for an archive.
+    /// Relative path and full path of every file and empty folder, in order; `None` for an archive.
     files: Option<Vec<(String, PathBuf)>>,
 }
 
@@ -53,6 +63,11 @@ impl Source {
             files = Some(found);
         } else {
             stamp(&mut hasher, "", &canonical)?;
+            let ending = canonical.extension().unwrap_or_default();
+            if WHOLE.iter().any(|one| ending.eq_ignore_ascii_case(one)) {
+                let name = canonical.file_name().unwrap_or_default().to_string_lossy();
+                files = Some(vec![(name.into_owned(), canonical.clone())]);
+            }
         }
         let digest = format!("{:x}", hasher.finalize());
         let stem = canonical.file_name().unwrap_or_default().to_string_lossy();
@@ -81,27 +96,21 @@ impl Source {
         }
     }
 
-    /// Reads every file whose relative path is `wanted`, one at a time.
-    pub fn visit(
-        &self,
-        wanted: impl Fn(&str) -> bool,
-        mut sink: impl FnMut(&str, Vec<u8>) -> Result<(), DataError>,
-    ) -> Result<(), DataError> {
-        let Some(files) = &self.files else { return self.visit_archive(wanted, sink) };
-        for (name, file) in files.iter().filter(|(name, _)| wanted(name)) {
-            let bytes = File::open(file)
-                .and_then(|file| read_limited(file, MAX_FILE))
-                .map_err(|error| self.error(name, error))?;
-            sink(name, bytes)?;
+    /// Reads every file that is wanted, one at a time.
+    pub fn visit(&self, visitor: &mut impl Visitor) -> Result<(), DataError> {
+        let Some(files) = &self.files else { return self.visit_archive(visitor) };
+        for (name, file) in files {
+            if visitor.wants(name) && !name.ends_with('/') {
+                let bytes = File::open(file)
+                    .and_then(|file| read_limited(file, MAX_FILE))
+                    .map_err(|error| self.error(name, error))?;
+                visitor.take(name, bytes)?;
+            }
         }
         Ok(())
     }
 
-    fn visit_archive(
-        &self,
-        wanted: impl Fn(&str) -> bool,
-        mut sink: impl FnMut(&str, Vec<u8>) -> Result<(), DataError>,
-    ) -> Result<(), DataError> {
+    fn visit_archive(&self, visitor: &mut impl Visitor) -> Result<(), DataError> {
         let stream = decompressed(&self.path).map_err(FileError::at(&self.path))?;
         let mut archive = tar::Archive::new(Guard { stream, left: MAX_ARCHIVE, ended: false });
         let mut place = "start of the archive".to_owned();
@@ -111,9 +120,7 @@ impl Source {
         for (count, entry) in entries.enumerate() {
             let mut entry = entry.map_err(|error| match error.kind() {
                 // The tar crate's own complaint, about the very first bytes: this is no archive.
-                io::ErrorKind::Other if count == 0 => {
-                    DataError::Unrecognised { path: self.path.clone() }
-                }
+                io::ErrorKind::Other if count == 0 => self.no_archive(),
                 _ => self.error(&place, format!("after this, the archive is damaged: {error}")),
             })?;
             let kind = entry.header().entry_type();
@@ -134,11 +141,11 @@ impl Source {
                 continue;
             }
             let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-            let name = String::from_utf8_lossy(&name).into_owned();
+            let name = String::from_utf8_lossy(&name).trim_start_matches("./").to_owned();
             if count >= MAX_FILES {
                 return Err(self.error(&name, format!("more than {MAX_FILES} entries")));
             }
-            if wanted(&name) && !kind.is_dir() {
+            if visitor.wants(&name) && !kind.is_dir() {
                 if !kind.is_file() && !kind.is_contiguous() {
                     let problem = "a link or sparse file; repack the archive with plain files";
                     return Err(self.error(&name, problem));
@@ -148,7 +155,7 @@ impl Source {
                 if bytes.len() as u64 != size {
                     return Err(self.error(&name, "the archive ends within this file"));
                 }
-                sink(&name, bytes)?;
+                visitor.take(&name, bytes)?;
             }
             place = name;
         }
@@ -159,6 +166,17 @@ impl Source {
         // Lets the decompressor reach, and check, its own checksum.
         io::copy(&mut rest, &mut io::sink()).map_err(|error| self.error(&place, error))?;
         Ok(())
+    }
+
+    fn no_archive(&self) -> DataError {
+        let mut start = [0; 4];
+        let zip = File::open(&self.path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+            && start == *b"PK\x03\x04";
+        let seen = match zip {
+            true => "a zip archive, which is not read: unpack it",
+            false => "a file that is no archive",
+        };
+        DataError::Unrecognised { path: self.path.clone(), seen: seen.to_owned() }
     }
 }
 
@@ -179,7 +197,12 @@ fn walk(
         let path = entry.path();
         if path.is_dir() {
             if depth < MAX_DEPTH {
-                walk(&path, &format!("{name}/"), depth + 1, found)?;
+                let before = found.len();
+                let name = format!("{name}/");
+                walk(&path, &name, depth + 1, found)?;
+                if found.len() == before {
+                    found.push((name, path));
+                }
             }
         } else if path.is_file() {
             if found.len() >= MAX_FILES {

@@ -1,4 +1,4 @@
-//! Datasets in every format, intact and damaged, and the cache.
+//! Data sets in folders and archives, intact and damaged, and the cache.
 
 use std::{
     fs,
@@ -15,20 +15,20 @@ use weightsmith::data::{Augmentation, Batcher, Cache, DataError, Dataset, Split}
 
 use super::beside::shared;
 
-type Files = Vec<(String, Vec<u8>)>;
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
-fn open(path: &Path, split: Split) -> Result<Dataset, DataError> {
+pub(super) fn open(path: &Path, split: Split) -> Result<Dataset, DataError> {
     Dataset::open_with(path, split, &Cache::none())
 }
 
-fn image(value: u8, [width, height]: [u32; 2], format: ImageFormat) -> Vec<u8> {
+pub(super) fn image(value: u8, [width, height]: [u32; 2], format: ImageFormat) -> Vec<u8> {
     let pixels = image::RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([value, value.wrapping_add(x as u8), value.wrapping_add(y as u8)])
     });
     encode(DynamicImage::ImageRgb8(pixels), format)
 }
 
-fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub(super) fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -47,7 +47,7 @@ fn image_files() -> Files {
     files
 }
 
-fn folder(files: &Files) -> TempDir {
+pub(super) fn folder(files: &Files) -> TempDir {
     let folder = tempdir().unwrap();
     for (name, bytes) in files {
         let path = folder.path().join(name);
@@ -57,7 +57,7 @@ fn folder(files: &Files) -> TempDir {
     folder
 }
 
-fn tar(files: &Files, lead: &str) -> Vec<u8> {
+pub(super) fn tar(files: &Files, lead: &str) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -68,19 +68,19 @@ fn tar(files: &Files, lead: &str) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn xz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+pub(super) fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempdir().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();
@@ -115,7 +115,7 @@ fn cifar_files() -> Files {
 }
 
 /// The message of an error about a single file.
-fn entry_error(outcome: Result<Dataset, DataError>) -> (String, String) {
+pub(super) fn entry_error(outcome: Result<Dataset, DataError>) -> (String, String) {
     match outcome {
         Err(DataError::Entry { entry, problem, .. }) => (entry, problem),
         other => panic!("{other:?}"),
@@ -201,17 +201,8 @@ fn damage_is_named() {
     };
     let png = |size| image(1, size, ImageFormat::Png);
     let one = |name: &str, bytes| vec![("train/a/1.png".into(), png([4, 4])), (name.into(), bytes)];
-    check(one("train/a/2.png", b"nonsense".to_vec()), "train/a/2.png", "format");
-    check(one("train/a/2.png", png([4, 4])[..60].to_vec()), "train/a/2.png", "");
-    check(one("train/a/2.png", png([5, 4])), "train/a/2.png", "5×4 pixels");
-    check(one("train/a/2.png", png([2000, 1])), "train/a/2.png", "");
-    check(one("x/train/a/1.png", png([4, 4])), "a/1.png", "two of this name");
+    check(one("x/train/a/1.png", png([4, 4])), "train/a/1.png", "same image as x/train/a/1.png");
     check(one("test_batch.bin", vec![0; 3073]), "train/a/1.png", "another format");
-    let clear = encode(DynamicImage::new_rgba8(4, 4), ImageFormat::Png);
-    check(one("train/a/2.png", clear), "train/a/2.png", "transparent");
-    let mut lying = png([4, 4]);
-    lying[16..20].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
-    check(one("train/a/0.png", lying), "train/a/0.png", "");
 
     let without = |name: &str| idx_files().into_iter().filter(|file| file.0 != name).collect();
     check(without("train-labels-idx1-ubyte"), "train-images-idx3-ubyte", "labels");
