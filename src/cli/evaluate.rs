@@ -17,7 +17,8 @@ use crate::{
 
 use super::{Common, Exit, Failure, network::NetworkArgs, print, print_json};
 
-/// Measure a filled network on a data set: top-1, cross-entropy, expected calibration error.
+/// Measure a filled network on a data set: top-1, also of each class, cross-entropy, expected calibration
+/// error.
 #[derive(Debug, Args)]
 pub struct Evaluate {
     #[command(flatten)]

@@ -22,7 +22,8 @@ impl Dataset {
         let places: Vec<u16> = self.classes.iter().map(place).collect::<Option<_>>()?;
         let labels = self.labels.iter().map(|&label| places[usize::from(label)]).collect();
         let shape = [self.channels, self.height, self.width];
-        Some(Self::new(classes.to_vec(), shape, self.pixels.clone(), labels))
+        let mapped = Self::new(classes.to_vec(), shape, self.pixels.clone(), labels);
+        Some(Self { notices: self.notices.clone(), ..mapped })
     }
 }
 

@@ -92,7 +92,8 @@ impl Network {
             Some(names) => match data.with_classes(&names) {
                 Some(mapped) => {
                     let notice = format!(
-                        "the data set has {} in another order than the network; they are matched by name",
+                        "the network tells {} apart, the data set has {}; they are matched by name",
+                        class_list(&names),
                         class_list(&data.classes)
                     );
                     (mapped, Some(notice))

@@ -18,7 +18,8 @@ const CALIBRATION_IMAGES: usize = 256;
 pub struct NetworkImages {
     /// With the channels that the network reads, and at their own size.
     pub data: Dataset,
-    /// What is done to them before the network reads them, as sentences for the user.
+    /// How they were read, and what is done to them before the network reads them, as sentences for the
+    /// user.
     pub notices: Vec<String>,
 }
 
@@ -32,7 +33,7 @@ impl NetworkImages {
     pub fn open(path: &Path, split: Split, network: &Network) -> Result<Self, FillError> {
         let [channels, height, width] = network.image_shape()?;
         let data = Dataset::open(path, split)?;
-        let mut notices = Vec::new();
+        let mut notices = data.notices.clone();
         match (data.channels, channels) {
             (3, 1) => notices.push("coloured images are turned to grey for the network".to_owned()),
             (1, 3) => notices.push("grey images are turned to colour for the network".to_owned()),

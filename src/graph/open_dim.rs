@@ -41,12 +41,12 @@ impl OpenDim {
                 let symbols = sizes.iter().filter_map(|dim| dim.symbol.as_ref());
                 let flags: Vec<String> =
                     symbols.map(|symbol| format!("--dim {symbol}=SIZE")).collect();
-                format!("set it with {}", flags.join(" "))
+                format!("set their sizes with {}", flags.join(" "))
             }
-            None => "export the network with its size".to_owned(),
+            None => "export the network with their sizes".to_owned(),
         };
         format!(
-            "input '{}' leaves {} open, which was taken as 1; {way_out}",
+            "input '{}' leaves {} open, taken as 1 each; {way_out}",
             first.input,
             names.join(" and ")
         )
