@@ -47,8 +47,8 @@ pub struct Predict {
     /// batch that the predictor learned
     #[arg(long, value_name = "DATA")]
     calibrate: Option<PathBuf>,
-    /// Move the weights towards labelled images of a data set: gradient steps on its training images. The
-    /// outputs stand for its classes then
+    /// Move the weights towards labelled images of a data set: gradient steps on its training images. Its
+    /// classes become those of the outputs
     #[arg(long, value_name = "DATA")]
     support: Option<PathBuf>,
     /// Such steps
