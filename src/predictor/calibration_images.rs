@@ -52,7 +52,8 @@ impl CalibrationImages {
         if [first, second, third].contains(&0) {
             return Err(format!("the network reads images of {first} × {second} × {third}"));
         }
-        let channels_last = first > MOST_LAST_CHANNELS && third <= MOST_LAST_CHANNELS;
+        let channels_last =
+            first > MOST_LAST_CHANNELS && third <= MOST_LAST_CHANNELS && third < second;
         let (channels, size) = match channels_last {
             true => (third, [first, second]),
             false => (first, [second, third]),
