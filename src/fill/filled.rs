@@ -82,12 +82,7 @@ pub fn fill<'a>(
     let provenance = Provenance::of(predictor, options.seed, device, support);
     let denoises = predictor.config.network.diffusion.is_some();
     let images = [labelled, calibration].into_iter().flatten().flat_map(|images| images.notices);
-    let mut notices: Vec<String> = Vec::new();
-    for notice in images.chain(classes.notice) {
-        if !notices.contains(&notice) {
-            notices.push(notice);
-        }
-    }
+    let notices = once_each(images.chain(classes.notice));
     let report = |(sample, mut filled): (usize, FilledNetwork<'a>)| {
         filled.notices.extend(notices.clone());
         let drawn = denoises.then_some(Drawn { sampling, sample });
@@ -100,6 +95,16 @@ pub fn fill<'a>(
         true => Err(FillError::NothingDrawn),
         false => Ok(Filled { network, networks, ensemble: options.ensemble }),
     }
+}
+
+/// What is said, none of it twice.
+fn once_each(notices: impl Iterator<Item = String>) -> Vec<String> {
+    notices.fold(Vec::new(), |mut said, notice| {
+        if !said.contains(&notice) {
+            said.push(notice);
+        }
+        said
+    })
 }
 
 impl<'a> Filled<'a> {

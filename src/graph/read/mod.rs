@@ -117,12 +117,12 @@ impl<'a> Reader<'a> {
             if self.operands.contains_key(name) {
                 continue;
             }
-            let (fact, defaulted) = convert::fact(input, &mut self.dims)
+            let (fact, open) = convert::fact(input, &mut self.dims)
                 .map_err(|problem| self.wrong_shape(name, problem))?;
             let is_float = fact.dtype.is_none_or(DType::is_float);
             let guess = guessed.contains(name);
             let listed = learned.contains(name) || guess || batched;
-            let operand = if listed && is_float && defaulted.is_empty() {
+            let operand = if listed && is_float && open.is_empty() {
                 if guess {
                     self.architecture.notices.push(format!(
                         "input '{name}' is taken as a weight: others are listed, and no layer takes it as data"
@@ -138,28 +138,21 @@ impl<'a> Reader<'a> {
                 })?
             } else {
                 batched |= convert::has_open_dimension(input);
-                self.data_input(fact, defaulted)?
+                self.data_input(fact, open)?
             };
             self.define(name, operand)?;
         }
         Ok(())
     }
 
-    fn data_input(
-        &mut self,
-        fact: Fact,
-        defaulted: Vec<(usize, Option<String>)>,
-    ) -> Result<Operand, ReadError> {
+    fn data_input(&mut self, fact: Fact, open: Vec<OpenDim>) -> Result<Operand, ReadError> {
         let count = fact.shape.as_ref().map_or(0, |shape| shape.iter().product());
         if count > LARGEST_INPUT {
             let shape = fact.shape.unwrap_or_default();
             return Err(self.wrong_shape(&fact.name, format!("shape {shape:?} is too large")));
         }
-        for (axis, symbol) in defaulted {
-            let dim = OpenDim { input: fact.name.clone(), axis, symbol };
-            self.architecture.notices.push(dim.notice());
-            self.architecture.open_dims.push(dim);
-        }
+        self.architecture.notices.extend(open.iter().map(OpenDim::notice));
+        self.architecture.open_dims.extend(open);
         self.architecture.inputs.push(fact);
         Ok(Operand::Input(self.architecture.inputs.len() - 1))
     }
