@@ -115,7 +115,7 @@ impl Collector {
     /// Everything taken in, or the file that is at fault and why.
     pub fn finish(self) -> Result<Decoded, (String, String)> {
         let Self { rows, classes, mut left } = self;
-        let fail = |problem: String| ("the files of tables".to_owned(), problem);
+        let fail = |problem: String| ("tables".to_owned(), problem);
         if rows.iter().any(|row| row.split.is_some()) && rows.iter().any(|row| row.split.is_none())
         {
             let problem = "some name their split (train-….parquet) and some do not; name them all";
