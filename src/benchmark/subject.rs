@@ -10,8 +10,8 @@ use burn::tensor::Device;
 use bytes::Bytes;
 
 use crate::{
-    data::Dataset,
-    fill::{FilledNetwork, Network, support_set},
+    data::{Dataset, Split},
+    fill::{FilledNetwork, Network},
     graph::Architecture,
     onnx::{sha256, splice},
     predictor::{
@@ -129,7 +129,9 @@ impl Subject {
             let problem = "networks of another program are evaluated as they are";
             return Err(BenchmarkError::Mismatch(problem.to_owned()));
         }
-        let data = support_set(data, &self.reference).map_err(BenchmarkError::network)?;
+        let channels = self.input().channels();
+        let data = Dataset::open(data, Split::Train).and_then(|data| data.with_channels(channels));
+        let data = data.map_err(BenchmarkError::network)?;
         Ok(Self { support: Some((data, steering)), ..self })
     }
 

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::{
-    data::{Augmentation, Batcher, Dataset, Split},
-    evaluate::{judge, run_reference},
-    fill::Network,
+    data::{Dataset, Split},
+    evaluate::{ClassAccuracy, batches, run_reference, tally},
+    fill::{Network, NetworkImages},
     graph::Weights,
     onnx::atomic,
     predictor::{BUNDLED, InputConfig, bundled},
@@ -17,7 +17,8 @@ use crate::{
 
 use super::{Common, Exit, Failure, network::NetworkArgs, print, print_json};
 
-/// Measure a filled network on a data set: top-1, cross-entropy, expected calibration error.
+/// Measure a filled network on a data set: top-1, also of each class, cross-entropy, expected calibration
+/// error.
 #[derive(Debug, Args)]
 pub struct Evaluate {
     #[command(flatten)]
@@ -67,7 +68,9 @@ impl Evaluate {
             return Err(format!("{}: cannot be run: {why}", network.model.name()).into());
         }
         let input = bundled(&self.predictor, &Device::flex())?.config.input;
-        let data = Dataset::open(&self.data, self.split.into())?.with_channels(input.channels())?;
+        let images = NetworkImages::open(&self.data, self.split.into(), &network)?;
+        let (data, matched) = network.by_class_names(images.data);
+        let notices: Vec<String> = images.notices.into_iter().chain(matched).collect();
         let weights = match &self.weights {
             None => network.stored_weights()?,
             Some(path) => network.state_dict_weights(path)?,
@@ -76,9 +79,10 @@ impl Evaluate {
             write_logits(&network, &weights, &data, &input, path)?;
         }
         let limit = self.limit.unwrap_or(usize::MAX);
-        let scores =
-            judge(&network.architecture, &network.registry, &weights, &data, &input, limit)
-                .map_err(|error| format!("{}: {error}", network.model.name()))?;
+        let tally = tally(&network.architecture, &network.registry, &weights, &data, &input, limit)
+            .map_err(|error| format!("{}: {error}", network.model.name()))?;
+        let scores = tally.scores();
+        let by_class = ClassAccuracy::of(&data.classes, &data.labels, tally.wrong());
         if common.json {
             print_json(&json!({
                 "schema": 1,
@@ -89,6 +93,9 @@ impl Evaluate {
                 "brier": scores.brier,
                 "images": scores.images,
                 "non_finite": scores.non_finite,
+                "classes": data.classes,
+                "by_class": by_class,
+                "notices": notices,
             }))?;
         } else {
             print(&format!(
@@ -99,9 +106,24 @@ impl Evaluate {
                 scores.images,
                 common.seed
             ))?;
+            for notice in notices {
+                print(&format!("note: {notice}"))?;
+            }
+            print(table(&by_class).trim_end())?;
         }
         Ok(Exit::Success)
     }
+}
+
+/// Top-1 of every class, in the order of the outputs.
+fn table(classes: &[ClassAccuracy]) -> String {
+    let widest = classes.iter().map(|it| it.class.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("{:<widest$}  {:>6}  {:>8}\n", "class", "images", "top-1");
+    for ClassAccuracy { class, images, top1 } in classes {
+        let top1 = top1.map_or("-".to_owned(), |top1| format!("{:.2} %", 100.0 * top1));
+        text += &format!("{class:<widest$}  {images:>6}  {top1:>8}\n");
+    }
+    text
 }
 
 /// Runs the reference executor on the first image.
@@ -114,9 +136,8 @@ fn write_logits(
 ) -> Result<(), Failure> {
     let architecture = &network.architecture;
     let shape = architecture.inputs.first().and_then(|input| input.shape.clone());
-    let shape = shape.filter(|shape| shape.len() == 4).ok_or("the network does not read images")?;
-    let (image, _) =
-        Batcher::new(data, &input.mean, &input.std, shape[2], Augmentation::None)?.range(0..1);
+    let shape = shape.unwrap_or_default();
+    let (image, _) = batches(architecture, data, input)?.range(0..1);
     let logits = run_reference(architecture, &network.registry, weights, &shape, &image)?;
     let result = json!({
         "input": { "shape": shape, "values": image },

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    data::class_list,
     device::{self, DeviceChoice},
     fill::{
         Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, SupportSet,
@@ -46,7 +47,8 @@ pub struct Predict {
     /// batch that the predictor learned
     #[arg(long, value_name = "DATA")]
     calibrate: Option<PathBuf>,
-    /// Move the weights towards labelled images of a data set: gradient steps on its training images
+    /// Move the weights towards labelled images of a data set: gradient steps on its training images. Its
+    /// classes become those of the outputs
     #[arg(long, value_name = "DATA")]
     support: Option<PathBuf>,
     /// Such steps
@@ -111,6 +113,7 @@ impl Predict {
                 "peak_memory_bytes": memory::peak(),
                 "parameters": report.parameters,
                 "calibration": report.calibration,
+                "classes": report.classes,
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
                 "unsupported": report.unsupported,
@@ -131,6 +134,9 @@ impl Predict {
                 "{predicted} values predicted, {calibrated} calibrated, {kept} kept, {default} default, {skipped} skipped in {fill:.2} s (seed {}{drawn}, {device_name})",
                 common.seed
             ))?;
+            if let Some(classes) = &report.classes {
+                print(&format!("outputs stand for {}", class_list(classes)))?;
+            }
             for line in report.notices.iter().chain(&report.unsupported) {
                 print(&format!("note: {line}"))?;
             }

@@ -32,24 +32,36 @@ struct Move {
     right: i32,
 }
 
-/// Makes batches of square images, channel by channel, normalised as `(pixel / 255 - mean) / std`.
+/// Makes batches of images of one size, channel by channel, normalised as `(pixel / 255 - mean) / std`.
 pub struct Batcher<'a> {
     dataset: &'a Dataset,
     /// Factor and summand of each channel, for pixels of 0–255.
     affine: Vec<[f32; 2]>,
-    size: usize,
+    /// Height and width.
+    size: [usize; 2],
     resize: Resize,
     augmentation: Augmentation,
 }
 
 impl<'a> Batcher<'a> {
-    /// Images of `size` × `size` pixels. `mean` and `std` have a value for each channel of the
-    /// dataset; where a network wants other channels, see [`Dataset::with_channels`].
+    /// Images of `size` × `size` pixels; see [`Batcher::of_size`].
     pub fn new(
         dataset: &'a Dataset,
         mean: &[f32],
         std: &[f32],
         size: usize,
+        augmentation: Augmentation,
+    ) -> Result<Self, DataError> {
+        Self::of_size(dataset, mean, std, [size; 2], augmentation)
+    }
+
+    /// Images of a height and a width. `mean` and `std` have a value for each channel of the dataset;
+    /// where a network wants other channels, see [`Dataset::with_channels`].
+    pub fn of_size(
+        dataset: &'a Dataset,
+        mean: &[f32],
+        std: &[f32],
+        size: [usize; 2],
         augmentation: Augmentation,
     ) -> Result<Self, DataError> {
         let channels = dataset.channels;
@@ -64,7 +76,7 @@ impl<'a> Batcher<'a> {
         if !std.iter().all(|&std| std.is_finite() && std > 0.0) {
             return Err(DataError::Mismatch("std must be positive".to_owned()));
         }
-        if dataset.is_empty() || dataset.image_len() == 0 || size == 0 {
+        if dataset.is_empty() || dataset.image_len() == 0 || size.contains(&0) {
             return Err(DataError::Mismatch("there are no images, or none of any size".to_owned()));
         }
         let affine = mean.iter().zip(std).map(|(mean, std)| [1.0 / (255.0 * std), -mean / std]);
@@ -72,27 +84,32 @@ impl<'a> Batcher<'a> {
             dataset,
             affine: affine.collect(),
             size,
-            resize: Resize::new([dataset.height, dataset.width], [size, size]),
+            resize: Resize::new([dataset.height, dataset.width], size),
             augmentation,
         })
     }
 
     /// Values of one image of a batch.
     pub fn image_len(&self) -> usize {
-        self.affine.len() * self.size * self.size
+        self.affine.len() * self.plane()
+    }
+
+    /// Pixels of an image.
+    fn plane(&self) -> usize {
+        self.size.iter().product()
     }
 
     /// `count` images drawn at random with replacement, augmented, and their labels.
     pub fn batch(&self, count: usize, random: &mut impl Rng) -> (Vec<f32>, Vec<u16>) {
         let indices: Vec<usize> =
             (0..count).map(|_| random.random_range(0..self.dataset.len())).collect();
-        let reach = i32::try_from(self.size / 8).unwrap_or(i32::MAX);
+        let [down, right] = self.size.map(|side| i32::try_from(side / 8).unwrap_or(i32::MAX));
         self.gather(&indices, || match self.augmentation {
             Augmentation::None => Move::default(),
             Augmentation::Mirror => Move { mirror: random.random(), ..Move::default() },
             augmentation => Move {
-                down: random.random_range(-reach..=reach),
-                right: random.random_range(-reach..=reach),
+                down: random.random_range(-down..=down),
+                right: random.random_range(-right..=right),
                 mirror: augmentation == Augmentation::Standard && random.random(),
             },
         })
@@ -107,7 +124,7 @@ impl<'a> Batcher<'a> {
 
     fn gather(&self, indices: &[usize], mut draw: impl FnMut() -> Move) -> (Vec<f32>, Vec<u16>) {
         let mut images = vec![0.0; indices.len() * self.image_len()];
-        let plane = self.size * self.size;
+        let plane = self.plane();
         let (mut resized, mut scratch) = (vec![0.0; plane], Vec::new());
         for (&index, out) in indices.iter().zip(images.chunks_exact_mut(self.image_len())) {
             let change = draw();
@@ -125,18 +142,18 @@ impl<'a> Batcher<'a> {
 
     /// Normalises a plane into `out`, moved.
     fn place(&self, plane: &[f32], change: Move, [factor, summand]: [f32; 2], out: &mut [f32]) {
-        let size = self.size;
+        let [height, width] = self.size;
         // The columns of the output that the image still covers, and where they start in it.
         let left = change.right.max(0) as usize;
         let skipped = (-change.right).max(0) as usize;
-        let covered = size - left - skipped;
-        for (row, out) in out.chunks_exact_mut(size).enumerate() {
-            let from = row.checked_add_signed(-change.down as isize).filter(|&from| from < size);
+        let covered = width - left - skipped;
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let from = row.checked_add_signed(-change.down as isize).filter(|&from| from < height);
             let Some(from) = from else {
                 out.fill(summand);
                 continue;
             };
-            let values = &plane[from * size..(from + 1) * size];
+            let values = &plane[from * width..(from + 1) * width];
             let (before, rest) = out.split_at_mut(left);
             let (covered_out, after) = rest.split_at_mut(covered);
             before.fill(summand);
@@ -221,6 +238,22 @@ mod tests {
         let (images, _) = batcher.batch(200, &mut ChaCha8Rng::seed_from_u64(0));
         let fewest = images.chunks(256).map(|image| image.iter().sum::<f32>() as usize).min();
         assert_eq!(fewest, Some(14 * 14));
+    }
+
+    #[test]
+    fn images_need_not_be_square() {
+        let dataset = dataset(2, 3, 4);
+        let new = |size| {
+            Batcher::of_size(&dataset, &[0.0; 3], &[1.0; 3], size, Augmentation::Standard).unwrap()
+        };
+        let (images, _) = new([8, 4]).range(0..2);
+        assert_eq!(images.len(), 2 * 3 * 8 * 4);
+        // Rows are doubled: each of the four is there between its two copies.
+        assert_relative_eq!(images[0], f32::from(dataset.pixels[0]) / 255.0, epsilon = 1e-6);
+        assert_relative_eq!(images[3], f32::from(dataset.pixels[3]) / 255.0, epsilon = 1e-6);
+        let (drawn, labels) = new([16, 40]).batch(20, &mut ChaCha8Rng::seed_from_u64(1));
+        assert_eq!((drawn.len(), labels.len()), (20 * 3 * 16 * 40, 20));
+        assert!(drawn.iter().all(|value| value.is_finite()));
     }
 
     #[test]

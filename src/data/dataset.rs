@@ -4,6 +4,9 @@ use sha2::{Digest, Sha256};
 
 use super::DataError;
 
+/// Shares of red, green and blue in luma (ITU-R BT.601).
+pub const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
 /// Labelled images of one size, in a fixed random order: any prefix is a fair sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
@@ -137,7 +140,7 @@ impl Dataset {
     }
 
     /// The same images with another number of channels: grey is repeated into RGB; RGB becomes
-    /// luma (ITU-R BT.601) in grey.
+    /// [luma](LUMA) in grey.
     pub fn with_channels(self, channels: usize) -> Result<Self, DataError> {
         let plane = self.height * self.width;
         let pixels = match (self.channels, channels) {
@@ -157,9 +160,7 @@ impl Dataset {
                 })
                 .collect(),
             (from, to) => {
-                return Err(DataError::Mismatch(format!(
-                    "there is no conversion from {from} to {to} channels"
-                )));
+                return Err(DataError::channels(from, to));
             }
         };
         let shape = [channels, self.height, self.width];

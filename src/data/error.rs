@@ -65,3 +65,13 @@ pub enum DataError {
     #[error("the dataset's images do not fit: {0}")]
     Mismatch(String),
 }
+
+impl DataError {
+    /// There is no conversion between these numbers of channels.
+    pub(crate) fn channels(from: usize, to: usize) -> Self {
+        Self::Mismatch(format!(
+            "they have {from} channel(s), {to} are wanted; only grey images (1) and coloured ones (3) are \
+             converted into each other"
+        ))
+    }
+}

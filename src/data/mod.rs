@@ -6,6 +6,7 @@
 mod batch;
 mod cache;
 mod cifar;
+mod classes;
 mod dataset;
 mod decode;
 mod decoded;
@@ -29,7 +30,8 @@ mod split;
 pub use batch::{Augmentation, Batcher};
 pub use cache::Cache;
 pub(crate) use cache::user_cache;
-pub use dataset::{Dataset, Normalisation};
+pub use classes::class_list;
+pub use dataset::{Dataset, LUMA, Normalisation};
 pub use error::DataError;
 pub use sketch::{NoSketch, Sketch};
 pub use split::Split;

@@ -3,6 +3,7 @@
 //! that say whether a difference over graphs is one.
 
 mod baseline;
+mod by_class;
 mod corruption;
 mod diversity;
 mod failure;
@@ -15,12 +16,13 @@ mod summary;
 mod worth;
 
 pub use baseline::train_with_sgd;
+pub use by_class::ClassAccuracy;
 pub use corruption::{Corruption, SEVERITIES};
 pub use diversity::Diversity;
 pub use failure::Failures;
 pub use members::{consensus, mean_of};
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
-pub use network::{EvaluateError, judge, logits, run_reference, tally};
+pub use network::{EvaluateError, batches, judge, logits, run_reference, tally};
 pub use novelty::{
     NOISES, NoisyReference, Novelty, disagreement, error_overlap, relative_distance, with_noise,
 };

@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 
 use crate::{
-    data::{Augmentation, Batcher, DataError, Dataset},
+    data::{Augmentation, Batcher, DataError, Dataset, class_list},
     execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
-    graph::{Architecture, Tensor, Weights},
+    graph::{Architecture, NotAClassifier, Tensor, Weights},
     ops::{Array, Registry},
     predictor::InputConfig,
 };
@@ -23,6 +23,9 @@ pub enum EvaluateError {
     /// Network and data do not fit.
     #[error("{0}")]
     Mismatch(String),
+    /// A network that does not tell images apart.
+    #[error("{0}; only classifiers are judged on labelled images")]
+    NotAClassifier(#[from] NotAClassifier),
     /// The network's logits.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -55,22 +58,37 @@ pub fn tally(
     input: &InputConfig,
     limit: usize,
 ) -> Result<Tally, EvaluateError> {
-    let classes = data.classes.len();
-    let mut tally = Tally::new(classes);
-    let (rows, labels) = logits(architecture, registry, weights, data, input, limit)?;
-    if rows.len() != labels.len() * classes {
-        let own = rows.len() / labels.len().max(1);
+    let classes = architecture.class_count()?;
+    if classes != data.classes.len() {
         return Err(EvaluateError::Mismatch(format!(
-            "the network has {own} outputs, the data {classes} classes"
+            "the network has {classes} outputs, the data set {}; evaluate it on data of the classes that \
+             it tells apart",
+            class_list(&data.classes)
         )));
     }
+    let mut tally = Tally::new(classes);
+    let (rows, labels) = logits(architecture, registry, weights, data, input, limit)?;
     tally.add(&rows, &labels)?;
     Ok(tally)
 }
 
+/// Batches of a data set's images as an architecture reads them: resized, and normalised like those of
+/// `input`. They must have the architecture's channels, see [`Dataset::with_channels`].
+pub fn batches<'a>(
+    architecture: &Architecture,
+    data: &'a Dataset,
+    input: &InputConfig,
+) -> Result<Batcher<'a>, EvaluateError> {
+    let [channels, height, width] = architecture.image_shape()?;
+    if channels != data.channels {
+        return Err(DataError::channels(data.channels, channels).into());
+    }
+    let InputConfig { mean, std, .. } = input.with_channels(channels)?;
+    Ok(Batcher::of_size(data, &mean, &std, [height, width], Augmentation::None)?)
+}
+
 /// Runs a resolved architecture with its own running statistics over the first `limit` images of a
-/// data set, resized and normalised to what the network reads: logits, `[images, outputs]` row-major,
-/// and labels.
+/// data set, as [`batches`] gives them: logits, `[images, outputs]` row-major, and labels.
 pub fn logits(
     architecture: &Architecture,
     registry: &Registry,
@@ -79,20 +97,10 @@ pub fn logits(
     input: &InputConfig,
     limit: usize,
 ) -> Result<(Vec<f32>, Vec<u16>), EvaluateError> {
-    let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
-    let Some(&[_, channels, height, width]) = shape else {
-        return Err(EvaluateError::Mismatch("the network does not read images".to_owned()));
-    };
-    if channels != data.channels || height != width {
-        return Err(EvaluateError::Mismatch(format!(
-            "the network reads {channels} × {height} × {width} images, the data has {} channels",
-            data.channels
-        )));
-    }
-    let batcher = Batcher::new(data, &input.mean, &input.std, height, Augmentation::None)?;
+    let batcher = batches(architecture, data, input)?;
     let count = limit.min(data.len());
     match Program::compile(architecture, registry) {
-        Ok(program) => Ok(fast(&program, weights, &batcher, count, [channels, height, width])),
+        Ok(program) => Ok(fast(&program, weights, &batcher, count, architecture.image_shape()?)),
         Err(_) => slow(architecture, registry, weights, &batcher, count),
     }
 }

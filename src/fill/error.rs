@@ -3,8 +3,15 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    FileError, data::DataError, evaluate::EvaluateError, execute::ExecuteError, graph::ReadError,
-    onnx::OnnxError, ops::ResolveError, predictor::PredictorError, zoo::ZooError,
+    FileError,
+    data::DataError,
+    evaluate::EvaluateError,
+    execute::ExecuteError,
+    graph::{NotAClassifier, OpenDim, ReadError},
+    onnx::OnnxError,
+    ops::ResolveError,
+    predictor::PredictorError,
+    zoo::ZooError,
 };
 
 /// Why a network cannot be read, filled, written or checked.
@@ -36,12 +43,40 @@ pub enum FillError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The operators of a graph.
-    #[error("{file}: {problem}")]
+    #[error("{file}: {problem}{}", and_advice(open))]
     Resolve {
         /// The file.
         file: String,
         /// What is wrong with which node.
         problem: ResolveError,
+        /// Dimensions that were taken as 1.
+        open: Vec<OpenDim>,
+    },
+    /// A network that was to read images.
+    #[error("{file}: {problem}; take such a network, or leave the data set out")]
+    NoImages {
+        /// The file.
+        file: String,
+        /// What it reads.
+        problem: NotAClassifier,
+    },
+    /// A network that was to learn from labelled images.
+    #[error("{file}: {problem}; take such a network, or leave the labelled images out")]
+    NoClasses {
+        /// The file.
+        file: String,
+        /// What it returns.
+        problem: NotAClassifier,
+    },
+    /// A network that was to read images whose size its file leaves open.
+    #[error("{file}: images of {} × {} pixels tell nothing apart{}", shape[1], shape[2], and_advice(open))]
+    OpenSize {
+        /// The file.
+        file: String,
+        /// Channels, height and width.
+        shape: [usize; 3],
+        /// Dimensions that were taken as 1.
+        open: Vec<OpenDim>,
     },
     /// A network that was to hold weights.
     #[error("{file}: parameter '{parameter}' has no value; fill the network with predict first")]
@@ -125,4 +160,12 @@ pub enum FillError {
         /// Fingerprint of the checkpoint's graph.
         wanted: u64,
     },
+}
+
+/// What to do about open dimensions, behind a problem that they may be the cause of.
+fn and_advice(open: &[OpenDim]) -> String {
+    match OpenDim::advice(open) {
+        advice if advice.is_empty() => advice,
+        advice => format!("; {advice}"),
+    }
 }

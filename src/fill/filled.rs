@@ -3,13 +3,14 @@
 use std::{io::Write, sync::Arc};
 
 use crate::{
+    data::Split,
     onnx::{ensemble, safetensors::Entry, splice::Changes},
     predictor::{Predictor, Support},
 };
 
 use super::{
-    Drawn, FillError, FillOptions, FilledNetwork, Network, Provenance, Report, ReportedNetwork,
-    support_set,
+    Drawn, FillError, FillOptions, FilledNetwork, Network, NetworkImages, Provenance, Report,
+    ReportedNetwork, classes::OutputClasses, options::MeasuredOn,
 };
 
 /// A network with the weights that were written for it: one set of them, or several samples.
@@ -57,10 +58,18 @@ pub fn fill<'a>(
     options: &FillOptions,
 ) -> Result<Filled<'a>, FillError> {
     let sampling = options.sampling(predictor);
-    let (images, source) = options.calibration.images(predictor)?;
+    let MeasuredOn { images, source, data: calibration } =
+        options.calibration.images(network, predictor)?;
     let support = options.support.as_ref();
-    let data = support.map(|support| support_set(&support.data, predictor)).transpose()?;
-    let support = support.zip(data.as_ref()).map(|(support, data)| Support {
+    if support.is_some() {
+        network.class_count()?;
+    }
+    let labelled = |path| NetworkImages::open(path, Split::Train, network);
+    let labelled = support.map(|support| labelled(&support.data)).transpose()?;
+    let [support_data, calibration_data] =
+        [&labelled, &calibration].map(|images| images.as_ref().map(|images| &images.data));
+    let classes = OutputClasses::of(network, predictor, support_data, calibration_data);
+    let support = support.zip(support_data).map(|(support, data)| Support {
         data,
         steering: support.steering,
         observer: Arc::clone(&options.observer),
@@ -72,9 +81,13 @@ pub fn fill<'a>(
     let device = options.device_name(predictor);
     let provenance = Provenance::of(predictor, options.seed, device, support);
     let denoises = predictor.config.network.diffusion.is_some();
-    let report = |(sample, filled)| {
+    let images = [labelled, calibration].into_iter().flatten().flat_map(|images| images.notices);
+    let notices = once_each(images.chain(classes.notice));
+    let report = |(sample, mut filled): (usize, FilledNetwork<'a>)| {
+        filled.notices.extend(notices.clone());
         let drawn = denoises.then_some(Drawn { sampling, sample });
-        ReportedNetwork::new(filled, Provenance { drawn, ..provenance.clone() })
+        let provenance = Provenance { drawn, ..provenance.clone() };
+        ReportedNetwork::new(filled, provenance, classes.names.clone())
     };
     let networks: Vec<ReportedNetwork> =
         chosen.into_iter().map(report).collect::<Result<_, _>>()?;
@@ -82,6 +95,16 @@ pub fn fill<'a>(
         true => Err(FillError::NothingDrawn),
         false => Ok(Filled { network, networks, ensemble: options.ensemble }),
     }
+}
+
+/// What is said, none of it twice.
+fn once_each(notices: impl Iterator<Item = String>) -> Vec<String> {
+    notices.fold(Vec::new(), |mut said, notice| {
+        if !said.contains(&notice) {
+            said.push(notice);
+        }
+        said
+    })
 }
 
 impl<'a> Filled<'a> {

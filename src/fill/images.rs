@@ -1,37 +1,64 @@
-//! The images of a data set that a predictor can make use of.
+//! The images of a data set as a network reads them.
 
 use std::path::Path;
 
 use crate::{
-    data::{Augmentation, Batcher, Dataset, Split},
-    predictor::{CalibrationImages, Predictor},
+    data::{Dataset, Split},
+    evaluate::batches,
+    predictor::{CalibrationImages, InputConfig},
 };
 
-use super::FillError;
+use super::{FillError, Network};
 
-/// Unlabelled images that statistics are measured on.
+/// Unlabelled images that statistics are measured on, where they are no larger than the predictor's.
 const CALIBRATION_IMAGES: usize = 256;
 
-/// Normalised images of a data set, without their labels: the first of those for training.
-pub fn unlabelled(path: &Path, predictor: &Predictor) -> Result<CalibrationImages, FillError> {
-    let input = &predictor.config.input;
-    let data = images_of(path, Split::Train, predictor)?;
-    let batcher = Batcher::new(&data, &input.mean, &input.std, input.size, Augmentation::None)?;
-    let (data, labels) = batcher.range(0..CALIBRATION_IMAGES.min(data.len()));
-    Ok(CalibrationImages { shape: [labels.len(), input.channels(), input.size, input.size], data })
+/// Images of a data set for a network.
+#[derive(Clone, Debug)]
+pub struct NetworkImages {
+    /// With the channels that the network reads, and at their own size.
+    pub data: Dataset,
+    /// How they were read, and what is done to them before the network reads them, as sentences for the
+    /// user.
+    pub notices: Vec<String>,
 }
 
-/// The labelled images of a data set that weights may be steered towards: those for training.
-pub fn support_set(path: &Path, predictor: &Predictor) -> Result<Dataset, FillError> {
-    images_of(path, Split::Train, predictor)
-}
+impl NetworkImages {
+    /// Opens a split of the data set at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The network does not read images, or no others than of 1 × 1 pixel because the file leaves
+    /// their size open; the data set cannot be read, or has no such split.
+    pub fn open(path: &Path, split: Split, network: &Network) -> Result<Self, FillError> {
+        let [channels, height, width] = network.image_shape()?;
+        let data = Dataset::open(path, split)?;
+        let mut notices = data.notices.clone();
+        match (data.channels, channels) {
+            (3, 1) => notices.push("coloured images are turned to grey for the network".to_owned()),
+            (1, 3) => notices.push("grey images are turned to colour for the network".to_owned()),
+            _ => {}
+        }
+        if [data.height, data.width] != [height, width] {
+            notices.push(format!(
+                "images of {} × {} (height × width) are resized to {height} × {width}",
+                data.height, data.width
+            ));
+        }
+        Ok(Self { data: data.with_channels(channels)?, notices })
+    }
 
-/// The images of a data set that samples may be chosen by: those held out for validation.
-pub fn validation_set(path: &Path, predictor: &Predictor) -> Result<Dataset, FillError> {
-    images_of(path, Split::Val, predictor)
-}
-
-/// A part of a data set, with the channels that a predictor wants.
-fn images_of(path: &Path, split: Split, predictor: &Predictor) -> Result<Dataset, FillError> {
-    Ok(Dataset::open(path, split)?.with_channels(predictor.config.input.channels())?)
+    /// The first of them without their labels, normalised like those of a predictor; fewer if they are
+    /// larger.
+    pub fn unlabelled(
+        &self,
+        network: &Network,
+        input: &InputConfig,
+    ) -> Result<CalibrationImages, FillError> {
+        let [channels, height, width] = network.image_shape()?;
+        let affordable = CALIBRATION_IMAGES * 4 * input.size * input.size / (height * width);
+        let count = affordable.clamp(4, CALIBRATION_IMAGES).min(self.data.len());
+        let (data, labels) = batches(&network.architecture, &self.data, input)?.range(0..count);
+        Ok(CalibrationImages { shape: [labels.len(), channels, height, width], data })
+    }
 }

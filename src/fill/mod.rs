@@ -4,6 +4,7 @@
 //! it came from, and can be checked against its report and made again.
 
 mod checkpoint;
+mod classes;
 mod error;
 mod filled;
 mod filled_network;
@@ -26,7 +27,7 @@ pub use checkpoint::export_checkpoint;
 pub use error::FillError;
 pub use filled::{Filled, fill};
 pub use filled_network::{FilledNetwork, fills, recalibrated};
-pub use images::{support_set, unlabelled, validation_set};
+pub use images::NetworkImages;
 pub use network::{Network, OpenOptions};
 pub use options::{Calibration, FillOptions, SamplingOptions, SupportSet};
 pub use outputs::{Outputs, file_name, stem};

@@ -91,13 +91,48 @@ impl Network {
     pub fn resolved(model: Model, options: &OpenOptions) -> Result<Self, FillError> {
         let registry = Arc::clone(&options.registry);
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
-        let resolution = resolve(&mut architecture, &registry)
-            .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
+        let resolution =
+            resolve(&mut architecture, &registry).map_err(|problem| FillError::Resolve {
+                file: model.name().to_owned(),
+                problem,
+                open: architecture.open_dims.clone(),
+            })?;
         let (names, names_of_tensors) = names(&architecture);
         let mut network =
             Self { model, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;
         Ok(network)
+    }
+
+    /// Channels, height and width of the images that the network reads.
+    ///
+    /// # Errors
+    ///
+    /// It does not read images, or the file leaves their size open and they were taken for single pixels.
+    pub fn image_shape(&self) -> Result<[usize; 3], FillError> {
+        let file = || self.model.name().to_owned();
+        let shape = self
+            .architecture
+            .image_shape()
+            .map_err(|problem| FillError::NoImages { file: file(), problem })?;
+        let open = &self.architecture.open_dims;
+        match shape {
+            [_, 1, _] | [_, _, 1] if open.iter().any(|dim| dim.axis > 1) => {
+                Err(FillError::OpenSize { file: file(), shape, open: open.clone() })
+            }
+            _ => Ok(shape),
+        }
+    }
+
+    /// Classes that the outputs of the network are scores of.
+    ///
+    /// # Errors
+    ///
+    /// It is no classifier.
+    pub fn class_count(&self) -> Result<usize, FillError> {
+        let counted = self.architecture.class_count();
+        let file = || self.model.name().to_owned();
+        counted.map_err(|problem| FillError::NoClasses { file: file(), problem })
     }
 
     /// Whether PyTorch stores a parameter transposed: matrices that the graph keeps `[in, out]`.

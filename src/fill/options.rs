@@ -6,11 +6,12 @@ use std::{
 };
 
 use crate::{
+    data::Split,
     observer::{Observer, Silent},
     predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver, Steering},
 };
 
-use super::{FillError, Selection, unlabelled};
+use super::{FillError, Network, NetworkImages, Selection};
 
 /// How a network is filled. By default as the predictor usually does: one sample, or its only set of
 /// weights, with statistics measured on the images that it learned.
@@ -98,16 +99,38 @@ pub enum Calibration {
 }
 
 impl Calibration {
-    /// The images, and what a report says of them.
+    /// The images, for a network.
     pub(super) fn images(
         &self,
+        network: &Network,
         predictor: &Predictor,
-    ) -> Result<(CalibrationImages, CalibrationSource), FillError> {
+    ) -> Result<MeasuredOn, FillError> {
         Ok(match self {
-            Self::Learned => (predictor.calibration_images(), CalibrationSource::Learned),
-            Self::Data(path) => (unlabelled(path, predictor)?, CalibrationSource::Data),
+            Self::Learned => MeasuredOn {
+                images: predictor.calibration_images(),
+                source: CalibrationSource::Learned,
+                data: None,
+            },
+            Self::Data(path) => {
+                let data = NetworkImages::open(path, Split::Train, network)?;
+                MeasuredOn {
+                    images: data.unlabelled(network, &predictor.config.input)?,
+                    source: CalibrationSource::Data,
+                    data: Some(data),
+                }
+            }
         })
     }
+}
+
+/// What statistics are measured on.
+pub(super) struct MeasuredOn {
+    /// The images.
+    pub images: CalibrationImages,
+    /// What a report says of them.
+    pub source: CalibrationSource,
+    /// The data set that they come from, if they do.
+    pub data: Option<NetworkImages>,
 }
 
 /// Labelled images that weights are moved towards.

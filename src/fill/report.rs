@@ -11,8 +11,11 @@ use crate::{
 };
 
 use super::{
-    FileHash, FilledNetwork, Network, Provenance, SanityCheck, outputs::file_name,
-    provenance::metadata_name, stored::StoredTensor,
+    FileHash, FilledNetwork, Network, Provenance, SanityCheck,
+    classes::{CLASSES, spelled},
+    outputs::file_name,
+    provenance::metadata_name,
+    stored::StoredTensor,
 };
 
 /// Version of the report's schema.
@@ -31,6 +34,8 @@ pub struct Report {
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
+    /// Names of the classes in the order of the outputs; none where nobody knows them.
+    pub classes: Option<Vec<String>>,
     /// What the user should know.
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
@@ -47,7 +52,11 @@ pub struct Report {
 
 impl Report {
     /// On a network whose weights come from there.
-    pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
+    pub(super) fn of(
+        filled: &FilledNetwork,
+        provenance: Provenance,
+        classes: Option<Vec<String>>,
+    ) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices, sanity_check } = filled;
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
             let (tensor, id) = (stored.tensor, stored.parameter);
@@ -77,6 +86,7 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
+            classes,
             notices: network
                 .architecture
                 .notices
@@ -107,6 +117,8 @@ impl Report {
         let entries = self.provenance.always_in_metadata().into_iter();
         let entries = entries.chain([("parameters", counts)]);
         let entries = entries.chain(self.provenance.sometimes_in_metadata());
+        let classes = self.classes.as_ref().map(|names| (CLASSES, spelled(names)));
+        let entries = entries.chain(classes);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
 }

@@ -24,8 +24,9 @@ impl<'a> ReportedNetwork<'a> {
     pub(super) fn new(
         filled: FilledNetwork<'a>,
         provenance: Provenance,
+        classes: Option<Vec<String>>,
     ) -> Result<Self, OnnxError> {
-        let report = Report::of(&filled, provenance)?;
+        let report = Report::of(&filled, provenance, classes)?;
         Ok(Self { filled, report })
     }
 

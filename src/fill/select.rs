@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    data::Dataset,
-    evaluate::{consensus, judge, logits},
-    execute::{Images, NormStatistics, Runner, Scratch},
+    data::{Dataset, Split},
+    evaluate::{EvaluateError, consensus, judge, logits},
+    execute::{NormStatistics, Runner, Scratch},
     graph::Weights,
     predictor::{CalibrationImages, InputConfig, Predictor},
 };
 
-use super::{FillError, FilledNetwork, Network, validation_set};
+use super::{FillError, FilledNetwork, Network, NetworkImages};
 
 /// Labelled images that samples are chosen by.
 const VALIDATION_IMAGES: usize = 500;
@@ -50,19 +50,22 @@ impl Selection {
         images: &CalibrationImages,
         data: Option<&Path>,
     ) -> Result<Vec<(usize, FilledNetwork<'a>)>, FillError> {
+        let Some(first) = samples.first() else { return Err(FillError::NothingDrawn) };
+        let network = first.network;
+        let held_out =
+            |path| Ok::<_, FillError>(NetworkImages::open(path, Split::Val, network)?.data);
         let best = match self {
             Self::All => return Ok(samples.into_iter().enumerate().collect()),
             Self::Agreement => {
-                let data = data.map(|path| validation_set(path, predictor)).transpose()?;
+                let data = data.map(held_out).transpose()?;
                 let unlabelled = match &data {
                     Some(data) => Unlabelled::Data(data, &predictor.config.input),
                     None => Unlabelled::Learned(images),
                 };
-                let Some(first) = samples.first() else { return Err(FillError::NothingDrawn) };
-                agreeing(first.network, &weights_of(&samples), &unlabelled)?
+                agreeing(network, &weights_of(&samples), &unlabelled)?
             }
             Self::MostAccurate(data) => {
-                most_accurate(&samples, &validation_set(data, predictor)?, &predictor.config.input)?
+                most_accurate(&samples, &held_out(data)?, &predictor.config.input)?
             }
         };
         Ok(vec![(best, samples.swap_remove(best))])
@@ -108,15 +111,16 @@ pub fn agreeing(
     images: &Unlabelled,
 ) -> Result<usize, FillError> {
     let Network { architecture, registry, .. } = network;
+    let refuse = |problem| EvaluateError::Mismatch(format!("{}: {problem}", network.model.name()));
     let (logits, count): (Vec<Vec<f32>>, usize) = match images {
         Unlabelled::Learned(images) => {
-            let runner = Runner::new(architecture, registry);
-            let [batch, channels, height, width] = images.shape;
-            let view = Images { batch, channels, height, width, data: &images.data };
+            let images = images.fitted(architecture, images.shape[0]).map_err(refuse)?.images;
+            let runner = Runner::of_batch(architecture, images.shape, registry).map_err(refuse)?;
+            let view = images.view();
             let of = |weights: &&Weights| {
                 runner.logits(weights, view, &NormStatistics::Running, &mut Scratch::default())
             };
-            (networks.iter().map(of).collect::<Result<_, _>>()?, batch)
+            (networks.iter().map(of).collect::<Result<_, _>>()?, images.shape[0])
         }
         Unlabelled::Data(data, input) => {
             let of = |weights: &&Weights| {

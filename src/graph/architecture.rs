@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 pub use petgraph::stable_graph::NodeIndex;
 use petgraph::stable_graph::StableDiGraph;
 
-use super::{Attributes, Constant, DType, Fact, Storage, Tensor};
+use super::{Attributes, Constant, DType, Fact, OpenDim, Storage, Tensor};
 
 /// Index into [`Architecture::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -269,6 +269,8 @@ pub struct Architecture {
     pub dag: StableDiGraph<Node, Edge>,
     /// Data inputs (parameters listed as inputs are not among them).
     pub inputs: Vec<Fact>,
+    /// Dimensions of data inputs that were taken as 1.
+    pub open_dims: Vec<OpenDim>,
     /// What the graph returns, with the declared names.
     pub outputs: Vec<(String, Operand)>,
     /// Tensors that training would learn, in order of first use.

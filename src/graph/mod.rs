@@ -5,9 +5,11 @@
 mod architecture;
 mod attribute;
 mod canonical;
+mod classifier;
 mod distance;
 mod draw;
 mod fingerprint;
+mod open_dim;
 mod read;
 mod storage;
 mod tensor;
@@ -18,8 +20,10 @@ pub use architecture::{
     Scores, Slot, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
+pub use classifier::NotAClassifier;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};
+pub use open_dim::OpenDim;
 pub use read::{DimBindings, ReadError};
 pub use storage::{Form, Storage, StorageMap, transpose};
 pub use tensor::{Constant, DType, Fact, Tensor};

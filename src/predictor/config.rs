@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::EncoderConfig;
+use crate::{
+    data::{DataError, LUMA},
+    encoder::EncoderConfig,
+};
 
 use super::DiffusionConfig;
 
@@ -31,6 +34,25 @@ impl InputConfig {
     /// Number of channels.
     pub fn channels(&self) -> usize {
         self.mean.len()
+    }
+
+    /// The same normalisation for images of other channels, converted as
+    /// [`Dataset::with_channels`](crate::data::Dataset::with_channels) converts them: that of grey images
+    /// is repeated for colours, those of colours are mixed like luma for grey.
+    pub fn with_channels(&self, channels: usize) -> Result<Self, DataError> {
+        let convert = |values: &[f32]| match (values, channels) {
+            (&[grey], 3) => vec![grey; 3],
+            (&[red, green, blue], 1) => {
+                vec![[red, green, blue].iter().zip(LUMA).map(|(value, share)| value * share).sum()]
+            }
+            _ => values.to_vec(),
+        };
+        let converted =
+            Self { mean: convert(&self.mean), std: convert(&self.std), size: self.size };
+        match converted.channels() == channels {
+            true => Ok(converted),
+            false => Err(DataError::channels(self.channels(), channels)),
+        }
     }
 }
 
@@ -137,4 +159,23 @@ pub struct PredictorConfig {
     pub network: NetworkConfig,
     /// Provenance.
     pub training: TrainingRecord,
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::InputConfig;
+
+    #[test]
+    fn normalisation_follows_the_channels() {
+        let colour = InputConfig { mean: vec![0.1, 0.2, 0.4], std: vec![0.25; 3], size: 32 };
+        let grey = colour.with_channels(1).unwrap();
+        assert_relative_eq!(grey.mean[0], 0.0299 + 0.1174 + 0.0456, max_relative = 1e-6);
+        assert_relative_eq!(grey.std[0], 0.25, max_relative = 1e-6);
+        let repeated = grey.with_channels(3).unwrap();
+        assert_eq!(repeated.mean, [grey.mean[0]; 3]);
+        assert_eq!(colour.with_channels(3).unwrap(), colour);
+        assert!(colour.with_channels(4).unwrap_err().to_string().contains("4 are wanted"));
+    }
 }

@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use crate::{
-    FileError, encoder::OtherFeatures, execute::ExecuteError, graph::ReadError, onnx::OnnxError,
+    FileError,
+    data::DataError,
+    encoder::OtherFeatures,
+    execute::ExecuteError,
+    graph::{NotAClassifier, ReadError},
+    onnx::OnnxError,
     ops::ResolveError,
 };
 
@@ -53,6 +58,12 @@ pub enum PredictorError {
     /// The graph does not fit the predictor.
     #[error("{0}")]
     Mismatch(String),
+    /// A network that labelled images say nothing about.
+    #[error("{0}; labelled images teach classifiers only")]
+    NotAClassifier(#[from] NotAClassifier),
+    /// Images that do not fit the graph.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// Node features that are missing.
     #[error(transparent)]
     Features(#[from] OtherFeatures),

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Augmentation, Batcher, Dataset},
+    data::{Augmentation, Batcher, Dataset, class_list},
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Parameter, Role, Weights},
     kernels::{cross_entropy, elementwise::accumulate},
@@ -20,7 +20,7 @@ use crate::{
     optimise::{Muon, linear},
 };
 
-use super::{Prediction, Predictor, PredictorError, ValueSource};
+use super::{InputConfig, Prediction, Predictor, PredictorError, ValueSource};
 
 /// How weights are steered.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,8 +80,8 @@ const TOLERANCE: f32 = 2.5;
 const PASS: usize = 128;
 
 impl Predictor {
-    /// Moves samples of predicted weights towards classifying labelled images, each along its own
-    /// images; parameters that were not predicted stay. Batch normalisations take their statistics from
+    /// Moves samples of predicted weights towards classifying labelled images, which have the channels
+    /// that the network reads and are resized to its height and width, each along its own images; parameters that were not predicted stay. Batch normalisations take their statistics from
     /// the learned calibration images, as they do in training; measure them afterwards, see
     /// [`super::calibrate`]. The first sample is number `first` of `seed`. A step that leaves the next
     /// images much less likely than those of the start were, or a gradient that is not finite, is taken
@@ -96,42 +96,35 @@ impl Predictor {
     ) -> Result<Vec<usize>, PredictorError> {
         let Support { data, steering, observer } = support;
         let refuse = |problem: String| PredictorError::Mismatch(problem);
-        let output = architecture.outputs.first().and_then(|(_, it)| architecture.fact(*it)?.shape);
-        if let Some(&outputs) = output.as_deref().and_then(<[usize]>::last)
-            && outputs != data.classes.len()
-        {
+        let outputs = architecture.class_count()?;
+        if outputs != data.classes.len() {
             return Err(refuse(format!(
-                "the network has {outputs} outputs, the support set {} classes",
-                data.classes.len()
+                "the network has {outputs} outputs, the support set {}; give the network one output for \
+                 each class",
+                class_list(&data.classes)
             )));
         }
-        let input = architecture.inputs.first().and_then(|input| input.shape.as_deref());
-        let Some(&[_, channels, height, width]) = input else {
-            return Err(refuse("only a network that reads images can be steered".to_owned()));
-        };
+        let [channels, height, width] = architecture.image_shape()?;
         let images = self.calibration_images();
-        if height != width || images.shape[1] != channels {
-            return Err(refuse(format!(
-                "images of {channels} × {height} × {width} cannot be made of a support set"
-            )));
-        }
         // Large images are differentiated fewer at a time, in bounded memory.
         let [own_height, own_width] = [images.shape[2], images.shape[3]];
         let pass = (PASS * own_height * own_width / (height * width).max(1)).clamp(4, PASS);
         let takes_statistics = |parameter: &Parameter| parameter.role() == Some(Role::RunningMean);
         let calibration = match architecture.parameters.iter().any(takes_statistics) {
-            true => images.resized(pass, [height, width]).data,
+            true => {
+                let fitted = images.fitted(architecture, images.shape[0]).map_err(refuse)?;
+                fitted.images.resized(pass, [height, width]).data
+            }
             false => Vec::new(),
         };
         let mut resolved = architecture.clone();
         let appended = calibration.len() / (channels * height * width);
         resolve_with_input(&mut resolved, &[pass + appended, channels, height, width], registry)?;
-        let (mean, std) = (&self.config.input.mean, &self.config.input.std);
+        let InputConfig { mean, std, .. } = self.config.input.with_channels(channels)?;
         let course = Course {
             architecture,
             runner: Runner::new(&resolved, registry),
-            batcher: Batcher::new(data, mean, std, height, Augmentation::None)
-                .map_err(|error| refuse(error.to_string()))?,
+            batcher: Batcher::of_size(data, &mean, &std, [height, width], Augmentation::None)?,
             calibration,
             shape: [channels, height, width],
             steering: *steering,

@@ -55,7 +55,7 @@ pub struct Subject<'a> {
     given: &'a CalibrationImages,
     sharp: OnceCell<Box<Subject<'a>>>,
     runner: OnceCell<Runner>,
-    images: OnceCell<Option<CalibrationImages>>,
+    images: OnceCell<CalibrationImages>,
     gradients: OnceCell<Weights>,
     predicted: OnceCell<Weights>,
     features: OnceCell<Features>,
@@ -150,18 +150,23 @@ impl<'a> Subject<'a> {
 
     /// The probe's images as the graph reads them.
     pub fn images(&self) -> Result<Images<'_>, ScoreError> {
-        let [channels, height, width] = self.input()?;
+        let reads = self.input()?;
         let given = self.given;
-        if given.shape[1] != channels {
-            let own = given.shape[1];
-            let problem = format!("the graph reads {channels} channels, the images have {own}");
-            return Err(ScoreError::Unfit(problem));
+        if given.shape[1..] == reads {
+            return Ok(given.view());
         }
-        let fit = given.shape[2..] != [height, width];
-        let resized =
-            self.images.get_or_init(|| fit.then(|| given.resized(given.shape[0], [height, width])));
-        let data = &resized.as_ref().unwrap_or(given).data;
-        Ok(Images { batch: given.shape[0], channels, height, width, data })
+        if self.images.get().is_none() {
+            let [channels, height, width] = reads;
+            let count = given.shape[0];
+            let resized = given.resized(count, [height, width]);
+            let fitted = resized.fitted(&self.architecture, count).map_err(ScoreError::Unfit)?;
+            if fitted.images.shape != [count, channels, height, width] {
+                let problem = format!("no images of {channels} × {height} × {width} can be made");
+                return Err(ScoreError::Unfit(problem));
+            }
+            let _ = self.images.set(fitted.images);
+        }
+        self.images.get().map(CalibrationImages::view).ok_or(ScoreError::NotImages)
     }
 
     /// As many Gaussian images as the probe has.

@@ -28,6 +28,7 @@ mod named;
 mod natural_inputs;
 mod operators;
 mod outside;
+mod own_classes;
 mod predictor;
 mod publishing;
 mod ranking;

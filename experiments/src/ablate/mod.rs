@@ -22,7 +22,7 @@ use weightsmith::{
         report::{Plot, Point},
     },
     data::{Dataset, Split},
-    fill::{TOOL, support_set, validation_set},
+    fill::TOOL,
     memory,
     onnx::atomic,
     predictor::{Predictor, bundled},
@@ -123,9 +123,12 @@ impl Ablate {
         self.check_result(&config, &test.hash)?;
         let mut progress = Progress::open(self.out.as_deref(), self.resume, &setting)?;
         let steers = config.rows.iter().any(|row| row.steering.is_some());
-        let support = steers.then(|| support_set(&self.data, reference)).transpose()?;
+        let images = |split| {
+            Dataset::open(&self.data, split).and_then(|data| data.with_channels(input.channels()))
+        };
+        let support = steers.then(|| images(Split::Train)).transpose()?;
         let agrees = config.rows.iter().any(|row| row.combine == Combine::Agreement);
-        let unlabelled = agrees.then(|| validation_set(&self.data, reference)).transpose()?;
+        let unlabelled = agrees.then(|| images(Split::Val)).transpose()?;
         let ablation = Ablation {
             config: &config,
             subjects: &subjects,

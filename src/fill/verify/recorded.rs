@@ -19,6 +19,9 @@ pub struct RecordedReport {
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured: `learned`, `data` or `none`.
     pub calibration: String,
+    /// Names of the classes in the order of the outputs, where they are known.
+    #[serde(default)]
+    pub classes: Option<Vec<String>>,
     /// Every parameter.
     pub tensors: Vec<RecordedTensor>,
 }

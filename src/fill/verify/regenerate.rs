@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     FileError,
+    data::Split,
     onnx::sha256,
     predictor::{Predictor, Support},
 };
 
 use super::{
     super::{
-        Calibration, FillError, FilledNetwork, Network, Provenance, ReportedNetwork, TOOL,
-        options::device_name, support_set,
+        Calibration, FillError, FilledNetwork, Network, NetworkImages, Provenance, ReportedNetwork,
+        TOOL,
+        options::{MeasuredOn, device_name},
     },
     Check, RecordedReport, Verification,
 };
@@ -51,11 +53,11 @@ pub fn regenerate(
     if options.calibration == Calibration::Learned && report.calibration == "data" {
         return Err(FillError::NeedsCalibrationData);
     }
-    let (images, source) = options.calibration.images(predictor)?;
+    let MeasuredOn { images, source, .. } = options.calibration.images(network, predictor)?;
     let data = match (&options.support, &provenance.steered) {
         (None, Some(_)) => return Err(FillError::NeedsSupportSet),
         (Some(path), Some(steered)) => {
-            let data = support_set(path, predictor)?;
+            let data = NetworkImages::open(path, Split::Train, network)?.data;
             checks.push(Check::equal("the support set", &data.hash, &steered.data_hash));
             Some((data, steered.steering))
         }
@@ -75,7 +77,7 @@ pub fn regenerate(
         device,
         ..provenance.clone()
     };
-    let again = ReportedNetwork::new(filled, provenance)?;
+    let again = ReportedNetwork::new(filled, provenance, report.classes.clone())?;
     let bytes = std::fs::read(file).map_err(FileError::at(file))?;
     checks.push(compare(&again, report, &bytes)?);
     Ok(Verification { checks, notes: Vec::new() })

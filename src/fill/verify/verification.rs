@@ -9,7 +9,13 @@ use crate::{
 };
 
 use super::{
-    super::{FillError, Network, TOOL, file_name, provenance::metadata_name, stored::StoredTensor},
+    super::{
+        FillError, Network, TOOL,
+        classes::{CLASSES, spelled},
+        file_name,
+        provenance::metadata_name,
+        stored::StoredTensor,
+    },
     Check, RecordedReport, RecordedTensor,
 };
 
@@ -69,7 +75,9 @@ pub fn verify(file: &Path, report: &RecordedReport) -> Result<Verification, Fill
 /// What the file says of its origin.
 fn metadata(model: &Model, report: &RecordedReport) -> impl Iterator<Item = Check> {
     let recorded = report.provenance.always_in_metadata().into_iter();
-    recorded.chain(report.provenance.sometimes_in_metadata()).map(|(name, recorded)| {
+    let classes = report.classes.as_ref().map(|names| (CLASSES, spelled(names)));
+    let recorded = recorded.chain(report.provenance.sometimes_in_metadata()).chain(classes);
+    recorded.map(|(name, recorded)| {
         let found = model.metadata(&metadata_name(name)).unwrap_or_default();
         Check::equal(format!("metadata '{name}'"), found, &recorded)
     })

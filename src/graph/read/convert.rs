@@ -7,7 +7,7 @@ use crate::onnx::{
 };
 
 use super::{
-    super::{Attribute, Attributes, Constant, DType, Fact, Tensor},
+    super::{Attribute, Attributes, Constant, DType, Fact, OpenDim, Tensor},
     DimBindings,
 };
 
@@ -93,33 +93,33 @@ pub(super) fn has_open_dimension(proto: &ValueInfoProto) -> bool {
     shape.is_some_and(|shape| shape.dim.iter().any(|dim| dim.dim_value.is_none_or(|n| n <= 0)))
 }
 
-/// A declared value and the symbols that were given their default size. Without shape where the
+/// A declared value and its dimensions that were given their default size. Without shape where the
 /// type is not a tensor.
 pub(super) fn fact(
     proto: &ValueInfoProto,
-    dims: &mut DimBindings,
-) -> Result<(Fact, Vec<String>), String> {
+    bindings: &mut DimBindings,
+) -> Result<(Fact, Vec<OpenDim>), String> {
     let name = proto.name.clone().unwrap_or_default();
-    let mut defaulted = Vec::new();
+    let mut open = Vec::new();
+    let mut take_as_one = |axis, symbol: Option<&str>| {
+        open.push(OpenDim { input: name.clone(), axis, symbol: symbol.map(str::to_owned) });
+        1
+    };
     let tensor = proto.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
     let dtype = tensor.and_then(|tensor| tensor.elem_type).filter(|&number| number != 0);
     let declared = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| {
-        let extents = shape.dim.iter().map(|dim| match (dim.dim_value, dim.dim_param.as_deref()) {
+        let dims = shape.dim.iter().enumerate();
+        let extents = dims.map(|(axis, dim)| match (dim.dim_value, dim.dim_param.as_deref()) {
             (Some(extent), _) if extent > 0 => extent,
             (_, Some(symbol)) if !symbol.is_empty() => {
-                let bound = dims.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-                bound.unwrap_or_else(|| {
-                    defaulted.push(format!("dimension '{symbol}'"));
-                    1
-                })
+                let bound =
+                    bindings.bound(symbol).map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+                bound.unwrap_or_else(|| take_as_one(axis, Some(symbol)))
             }
-            _ => {
-                defaulted.push("an unnamed dimension".to_owned());
-                1
-            }
+            _ => take_as_one(axis, None),
         });
         extents.collect::<Vec<i64>>()
     });
     let shape = declared.map(|extents| shape(&extents)).transpose()?;
-    Ok((Fact { name, dtype: dtype.map(DType::from_onnx), shape, value: None }, defaulted))
+    Ok((Fact { name, dtype: dtype.map(DType::from_onnx), shape, value: None }, open))
 }

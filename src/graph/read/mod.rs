@@ -20,7 +20,7 @@ use crate::onnx::{
     names,
 };
 
-use super::{Architecture, Constant, DType, Edge, Fact, Node, Operand, Origin, Parameter};
+use super::{Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter};
 pub use dims::DimBindings;
 pub use error::ReadError;
 use inline::{Call, Opsets, inline};
@@ -130,12 +130,12 @@ impl<'a> Reader<'a> {
             if self.operands.contains_key(name) {
                 continue;
             }
-            let (fact, defaulted) = convert::fact(input, &mut self.dims)
+            let (fact, open) = convert::fact(input, &mut self.dims)
                 .map_err(|problem| self.wrong_shape(name, problem))?;
             let is_float = fact.dtype.is_none_or(DType::is_float);
             let guess = guessed.contains(name);
             let listed = learned.contains(name) || guess || batched;
-            let operand = if listed && is_float && defaulted.is_empty() {
+            let operand = if listed && is_float && open.is_empty() {
                 if guess {
                     self.architecture.notices.push(format!(
                         "input '{name}' is taken as a weight: others are listed, and no layer takes it as data"
@@ -150,24 +150,21 @@ impl<'a> Reader<'a> {
                 })?
             } else {
                 batched |= convert::has_open_dimension(input);
-                self.data_input(fact, &defaulted)?
+                self.data_input(fact, open)?
             };
             self.define(name, operand)?;
         }
         Ok(())
     }
 
-    fn data_input(&mut self, fact: Fact, defaulted: &[String]) -> Result<Operand, ReadError> {
+    fn data_input(&mut self, fact: Fact, open: Vec<OpenDim>) -> Result<Operand, ReadError> {
         let count = fact.shape.as_ref().map_or(0, |shape| shape.iter().product());
         if count > LARGEST_INPUT {
             let shape = fact.shape.unwrap_or_default();
             return Err(self.wrong_shape(&fact.name, format!("shape {shape:?} is too large")));
         }
-        for symbol in defaulted {
-            let notice =
-                format!("input '{}': {symbol} is taken as 1; set it with --dim", fact.name);
-            self.architecture.notices.push(notice);
-        }
+        self.architecture.notices.extend(open.iter().map(OpenDim::notice));
+        self.architecture.open_dims.extend(open);
         self.architecture.inputs.push(fact);
         Ok(Operand::Input(self.architecture.inputs.len() - 1))
     }
