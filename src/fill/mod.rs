@@ -8,6 +8,7 @@ mod error;
 mod filled;
 mod filled_network;
 mod images;
+mod naming;
 mod network;
 mod options;
 mod outputs;

@@ -4,14 +4,11 @@ use std::{fmt, path::Path, sync::Arc};
 
 use crate::{
     graph::{Architecture, DimBindings, Layout, NodeIndex, ParameterId, Role, Weights},
-    onnx::{
-        Model,
-        names::{Hints, state_dict_names},
-    },
+    onnx::Model,
     ops::{Registry, Resolution, resolve},
 };
 
-use super::FillError;
+use super::{FillError, naming};
 
 /// A file that was read and resolved.
 pub struct Network {
@@ -86,23 +83,7 @@ impl Network {
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
         let resolution = resolve(&mut architecture, &registry)
             .map_err(|problem| FillError::Resolve { file: model.name().to_owned(), problem })?;
-        let hints: Vec<Hints> = architecture
-            .parameters
-            .iter()
-            .map(|parameter| {
-                let node = parameter.slots.first().map(|slot| &architecture.dag[slot.node]);
-                let scopes = node.and_then(|node| {
-                    model.node_metadata(node.position, "pkg.torch.onnx.name_scopes")
-                });
-                Hints {
-                    initializer: &parameter.name,
-                    node: node.map_or("", |node| &node.name),
-                    scopes,
-                    leaf: parameter.role().and_then(Role::torch_attribute),
-                }
-            })
-            .collect();
-        let names = state_dict_names(&hints);
+        let names = naming::names(&model, &architecture);
         Ok(Self { model, architecture, resolution, names, registry })
     }
 
@@ -112,6 +93,22 @@ impl Network {
         let matrix = parameter.shape.as_ref().is_some_and(|shape| shape.len() == 2);
         let slot = parameter.slots.first();
         matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
+    }
+
+    /// Extents that PyTorch gives a parameter; `None` where they are not known. What an exporter
+    /// reshaped to broadcast over an image, it named anew.
+    pub fn torch_shape(&self, index: usize) -> Option<Vec<usize>> {
+        let parameter = &self.architecture.parameters[index];
+        let mut shape = parameter.shape.clone()?;
+        let role = parameter.role();
+        let vector = matches!(role, Some(Role::Slope | Role::Gain | Role::Shift))
+            && shape.iter().filter(|&&extent| extent != 1).count() <= 1;
+        if vector && self.names[index] != parameter.name {
+            shape = vec![shape.iter().product()];
+        } else if self.transposed(index) {
+            shape.reverse();
+        }
+        Some(shape)
     }
 
     /// What is not supported, a sentence for each kind of problem with its first node.

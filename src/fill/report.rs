@@ -49,7 +49,7 @@ impl Report {
             let bytes = onnx::encode(&filled.values(index)?, parameter.dtype.to_onnx());
             Ok(TensorReport {
                 initializer: parameter.name.clone(),
-                state_dict: weights.map(|_| network.names[index].clone()),
+                state_dict: filled.in_state_dict(index).then(|| network.names[index].clone()),
                 shape: parameter.shape.clone(),
                 role: parameter.role(),
                 uses: parameter.slots.len(),

@@ -8,29 +8,31 @@ use crate::{
     FileError,
     graph::{DType, ParameterId, Role, Weights},
     onnx::{self, OnnxError, safetensors::Entry},
-    predictor::ValueSource,
 };
 
 use super::{FillError, FilledNetwork, Network};
+
+/// Types of floats in both kinds of files.
+const FLOATS: [(DType, Dtype); 4] = [
+    (DType::F32, Dtype::F32),
+    (DType::F64, Dtype::F64),
+    (DType::F16, Dtype::F16),
+    (DType::BF16, Dtype::BF16),
+];
 
 impl FilledNetwork<'_> {
     /// The PyTorch state dict; values are made when they are asked for.
     pub fn state_dict(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
         for (index, parameter) in self.network.architecture.parameters.iter().enumerate() {
-            let written = self.prediction.weights.get(ParameterId(index)).is_some()
-                || self.prediction.labels[index] == ValueSource::Kept;
-            let Some(mut shape) = parameter.shape.clone().filter(|_| written) else { continue };
-            let dtype = match parameter.dtype {
-                DType::F32 => Dtype::F32,
-                DType::F64 => Dtype::F64,
-                DType::F16 => Dtype::F16,
-                DType::BF16 => Dtype::BF16,
-                _ => continue,
-            };
-            if self.network.transposed(index) {
-                shape.reverse();
+            if !self.in_state_dict(index) {
+                continue;
             }
+            let Some(shape) = self.network.torch_shape(index) else { continue };
+            let Some((_, dtype)) = FLOATS.into_iter().find(|(own, _)| *own == parameter.dtype)
+            else {
+                continue;
+            };
             let name = &self.network.names[index];
             if parameter.role() == Some(Role::RunningMean)
                 && let Some(module) = name.strip_suffix(".running_mean")
@@ -54,6 +56,14 @@ impl FilledNetwork<'_> {
             }
         }
         entries
+    }
+
+    /// Whether the state dict has a parameter: one that was filled, or that keeps what the file holds.
+    pub(super) fn in_state_dict(&self, index: usize) -> bool {
+        let id = ParameterId(index);
+        let architecture = &self.network.architecture;
+        architecture.parameters[index].dtype.is_float()
+            && (self.prediction.weights.get(id).is_some() || architecture.holds_value(id))
     }
 
     /// A parameter as PyTorch stores it.
@@ -87,24 +97,31 @@ impl Network {
     /// One parameter; otherwise what is wrong with it.
     fn weight_in(&self, file: &SafeTensors, index: usize) -> Result<Vec<f32>, String> {
         let name = &self.names[index];
-        let tensor = file.tensor(name).map_err(|_| format!("tensor '{name}' is missing"))?;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(format!("tensor '{name}' is not of 32-bit floats"));
-        }
-        let mut shape = self.architecture.parameters[index].shape.clone().unwrap_or_default();
-        let transposed = self.transposed(index);
-        if transposed {
-            shape.reverse();
-        }
+        let missing = |_| {
+            format!(
+                "tensor '{name}' of the network is missing; take the state dict that was written with it"
+            )
+        };
+        let tensor = file.tensor(name).map_err(missing)?;
+        let floats = FLOATS.into_iter().find(|(_, stored)| *stored == tensor.dtype());
+        let Some((dtype, _)) = floats else {
+            let stored = tensor.dtype();
+            return Err(format!(
+                "tensor '{name}' is of type {stored}; weights are F16, BF16, F32 or F64"
+            ));
+        };
+        let shape = self.torch_shape(index).unwrap_or_default();
         if tensor.shape() != shape {
             let own = tensor.shape();
             return Err(format!(
                 "tensor '{name}' has shape {own:?}, the network asks for {shape:?}"
             ));
         }
-        let values = tensor.data().as_chunks::<4>().0.iter();
-        let values: Vec<f32> = values.map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Ok(if transposed { transpose(&values, shape[0], shape[1]) } else { values })
+        let values = onnx::decode_floats(tensor.data(), dtype.to_onnx()).unwrap_or_default();
+        Ok(match shape[..] {
+            [rows, columns] if self.transposed(index) => transpose(&values, rows, columns),
+            _ => values,
+        })
     }
 }
 

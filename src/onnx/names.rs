@@ -7,37 +7,88 @@ use std::collections::BTreeMap;
 pub struct Hints<'a> {
     /// Name of the value in the file.
     pub initializer: &'a str,
+    /// Whether the exporter says that the module calls it so.
+    pub said: bool,
     /// Name of the node that reads it.
     pub node: &'a str,
     /// The node's `pkg.torch.onnx.name_scopes` metadata, a Python list of module paths.
     pub scopes: Option<&'a str>,
     /// The attribute a PyTorch module would hold it under, for example `weight`.
     pub leaf: Option<&'a str>,
+    /// A number that parameters of one layer share, such as the weight and bias of a linear map.
+    pub layer: Option<usize>,
 }
 
-/// The state-dict name: the initializer's own name if it is dotted, else the module path of the
-/// node (from its scopes, or from a TorchScript node name such as `/layer1/conv1/Conv`) with the
-/// leaf, else the initializer's name as it stands.
+impl Hints<'_> {
+    /// Whether the initializer has the name that the module gave it: the exporter says so, or it is a
+    /// path, whose parts may hold any character but a dot. TorchScript names nodes by modules, and then
+    /// leaves the names of parameters alone or makes up its own.
+    pub fn is_right(&self) -> bool {
+        let name = self.initializer;
+        let script = self.scopes.is_none() && self.node.starts_with('/');
+        let path = name.contains('.') && name.split('.').all(|part| !part.is_empty());
+        !is_made_up(name) && (path || self.said || script)
+    }
+
+    /// Path of the module whose node reads it: from its scopes, or from a TorchScript node name such as
+    /// `/layer1/conv1/Conv`.
+    pub fn module(&self) -> Option<String> {
+        self.scopes.and_then(scope_path).or_else(|| node_path(self.node))
+    }
+}
+
+/// Whether a name is one that TorchScript gives to values of its own, such as `onnx::MatMul_43`,
+/// `/layer1/Constant_output_0` or `193`.
+fn is_made_up(name: &str) -> bool {
+    name.starts_with('/') || name.contains("::") || name.chars().all(|c| c.is_ascii_digit())
+}
+
+/// The state-dict name, from the first of these that there is: the initializer's own name if it is
+/// right; that of another parameter of the layer (`a.in_proj_bias` stands beside `a.in_proj_weight`); the
+/// module with the leaf; the initializer's name as it stands. `siblings` are right names in the layer.
 ///
 /// A batch normalisation that the exporter folded into a convolution leaves `conv.weight_bias`,
 /// which is `conv.bias` to PyTorch.
-pub fn state_dict_name(hints: Hints) -> String {
+fn state_dict_name(hints: Hints, siblings: &[&str]) -> String {
     let raw = hints.initializer;
-    if is_dotted(raw) {
+    if hints.is_right() {
         let folded = raw.strip_suffix(".weight_bias").filter(|_| hints.leaf == Some("bias"));
         return folded.map_or_else(|| raw.to_owned(), |module| format!("{module}.bias"));
     }
-    let path = hints.scopes.and_then(scope_path).or_else(|| node_path(hints.node));
-    match (path, hints.leaf) {
-        (Some(path), Some(leaf)) => format!("{path}.{leaf}"),
-        _ => raw.to_owned(),
-    }
+    let Some(leaf) = hints.leaf else { return raw.to_owned() };
+    let beside = siblings.iter().find_map(|sibling| beside(sibling, leaf));
+    let name = beside.or_else(|| Some(format!("{}.{leaf}", hints.module()?)));
+    name.unwrap_or_else(|| raw.to_owned())
+}
+
+/// The name of a parameter beside another of the same layer. PyTorch's layers call a pair alike, apart
+/// from the words weight and bias.
+fn beside(sibling: &str, leaf: &str) -> Option<String> {
+    let (module, other) = match sibling.rsplit_once('.') {
+        Some((module, other)) => (format!("{module}."), other),
+        None => (String::new(), sibling),
+    };
+    let own = match leaf {
+        "weight" if other.contains("bias") => other.replace("bias", "weight"),
+        "bias" if other.contains("weight") => other.replace("weight", "bias"),
+        "weight" | "bias" => return None,
+        statistic => statistic.to_owned(),
+    };
+    Some(module + &own)
 }
 
 /// Names for several parameters; those that would collide fall back to the initializers' own,
 /// which are unique in a file.
 pub fn state_dict_names(all: &[Hints]) -> Vec<String> {
-    let mut names: Vec<String> = all.iter().map(|&hints| state_dict_name(hints)).collect();
+    let mut layers: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for hints in all.iter().filter(|hints| hints.is_right()) {
+        if let Some(layer) = hints.layer {
+            layers.entry(layer).or_default().push(hints.initializer);
+        }
+    }
+    let siblings = |hints: &Hints| layers.get(&hints.layer?).map(Vec::as_slice);
+    let name = |hints: &Hints| state_dict_name(*hints, siblings(hints).unwrap_or_default());
+    let mut names: Vec<String> = all.iter().map(name).collect();
     loop {
         let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
         for name in &names {
@@ -56,13 +107,6 @@ pub fn state_dict_names(all: &[Hints]) -> Vec<String> {
     }
 }
 
-fn is_dotted(name: &str) -> bool {
-    let plain = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    name.contains('.') && name.split('.').all(plain)
-}
-
 /// The innermost module path of a list such as `['', 'layer1', 'layer1.0', 'conv2d']`, whose last
 /// entry is the operator itself.
 fn scope_path(scopes: &str) -> Option<String> {
@@ -73,19 +117,18 @@ fn scope_path(scopes: &str) -> Option<String> {
     (!path.is_empty()).then(|| path.to_owned())
 }
 
-/// `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`.
+/// `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`: the children of a sequence repeat its name.
 fn node_path(node: &str) -> Option<String> {
     let parts: Vec<&str> = node.strip_prefix('/')?.split('/').collect();
     let (_, modules) = parts.split_last()?;
-    let mut path = String::new();
+    let mut path: Vec<&str> = Vec::new();
     for module in modules {
-        if path.is_empty() || module.starts_with(&format!("{path}.")) {
-            path = (*module).to_owned();
-        } else {
-            path = format!("{path}.{module}");
+        if path.last().is_some_and(|outer| module.starts_with(&format!("{outer}."))) {
+            path.pop();
         }
+        path.push(module);
     }
-    (!path.is_empty()).then_some(path)
+    Some(path.join(".")).filter(|path| !path.is_empty())
 }
 
 #[cfg(test)]
@@ -96,19 +139,61 @@ mod tests {
     fn names_are_recovered_in_order() {
         let leaf = Some("weight");
         let dotted = Hints { initializer: "layer1.0.conv.weight", leaf, ..Hints::default() };
-        assert_eq!(state_dict_name(dotted), "layer1.0.conv.weight");
+        assert_eq!(state_dict_name(dotted, &[]), "layer1.0.conv.weight");
         let scopes = Some("['', 'layer1', 'layer1.0', 'conv2d_3']");
         let scoped = Hints { initializer: "val_27", scopes, leaf, ..Hints::default() };
-        assert_eq!(state_dict_name(scoped), "layer1.0.weight");
+        assert_eq!(state_dict_name(scoped, &[]), "layer1.0.weight");
         let script = Hints {
             initializer: "onnx::Conv_43",
             node: "/layer1/layer1.0/conv1/Conv",
             leaf,
-            scopes: None,
+            ..Hints::default()
         };
-        assert_eq!(state_dict_name(script), "layer1.0.conv1.weight");
-        let raw = Hints { initializer: "Parameter193", node: "Times212", leaf, scopes: None };
-        assert_eq!(state_dict_name(raw), "Parameter193");
+        assert_eq!(state_dict_name(script, &[]), "layer1.0.conv1.weight");
+        let inner = Hints { node: "/body/blocks/blocks.0/blocks.0.1/Conv", ..script };
+        assert_eq!(state_dict_name(inner, &[]), "body.blocks.0.1.weight");
+        let raw =
+            Hints { initializer: "Parameter193", node: "Times212", leaf, ..Hints::default() };
+        assert_eq!(state_dict_name(raw, &[]), "Parameter193");
+    }
+
+    #[test]
+    fn a_name_that_is_right_stays() {
+        let name = |initializer, node, said| {
+            let leaf = Some("weight");
+            state_dict_name(Hints { initializer, node, said, leaf, ..Hints::default() }, &[])
+        };
+        for right in ["d.in-proj.bias", "d.out proj.weight", "é.0.w", "a.in_proj_weight"] {
+            assert_eq!(name(right, "/in-proj/MatMul", false), right);
+        }
+        // Parameters of the outermost module have no dots.
+        assert_eq!(name("w", "/inner/MatMul", false), "w");
+        let scopes = Some("['', 'fc', 'linear']");
+        let dynamo = Hints { initializer: "w", scopes, leaf: Some("weight"), ..Hints::default() };
+        assert_eq!(state_dict_name(Hints { said: true, ..dynamo }, &[]), "w");
+        assert_eq!(state_dict_name(dynamo, &[]), "fc.weight");
+        for made_up in ["onnx::MatMul_15", "193", "/a/b.0/Constant_output_0"] {
+            assert_eq!(name(made_up, "/fc/MatMul", true), "fc.weight", "{made_up}");
+        }
+    }
+
+    #[test]
+    fn a_layer_names_its_parameters_alike() {
+        let name = |sibling, leaf| {
+            let layer = Some(7);
+            let (node, leaf) = ("/a/MatMul", Some(leaf));
+            let made_up = Hints { initializer: "onnx::MatMul_161", node, leaf, layer, ..Hints::default() };
+            let right = Hints { initializer: sibling, node, layer, ..Hints::default() };
+            let other = Hints { initializer: "b.1.bias", layer: Some(8), ..Hints::default() };
+            state_dict_names(&[other, made_up, right]).swap_remove(1)
+        };
+        assert_eq!(name("d.out proj.bias", "weight"), "d.out proj.weight");
+        assert_eq!(name("x.a.in_proj_bias", "weight"), "x.a.in_proj_weight");
+        assert_eq!(name("in_proj_bias", "weight"), "in_proj_weight");
+        assert_eq!(name("rnn.bias_ih_l0", "weight"), "rnn.weight_ih_l0");
+        assert_eq!(name("p.a.0.weight", "bias"), "p.a.0.bias");
+        assert_eq!(name("p.bn.bias", "running_mean"), "p.bn.running_mean");
+        assert_eq!(name("scale.gamma", "weight"), "a.weight");
     }
 
     #[test]
@@ -117,40 +202,45 @@ mod tests {
             initializer,
             node: "/fc/Gemm",
             leaf: Some("weight"),
-            scopes: None,
+            ..Hints::default()
         };
-        assert_eq!(state_dict_names(&[hints("a"), hints("b")]), ["a", "b"]);
+        assert_eq!(state_dict_names(&[hints("11"), hints("12")]), ["11", "12"]);
         // A name that falls back may collide in turn.
         let odd = Hints { initializer: "fc.weight", ..Hints::default() };
         let scoped = |initializer, scopes| Hints {
             initializer,
             scopes: Some(scopes),
             leaf: Some("weight"),
-            node: "",
+            ..Hints::default()
         };
         let names = state_dict_names(&[
             odd,
-            scoped("o-d.weight", "['', 'fc', 'linear']"),
-            scoped("val_1", "['', 'o-d', 'linear']"),
+            scoped("o::d.weight", "['', 'fc', 'linear']"),
+            scoped("val_1", "['', 'o::d', 'linear']"),
         ]);
-        assert_eq!(names, ["fc.weight", "o-d.weight", "val_1"]);
+        assert_eq!(names, ["fc.weight", "o::d.weight", "val_1"]);
     }
 
     #[test]
     fn a_folded_normalisation_leaves_a_bias() {
         let folded =
             Hints { initializer: "conv1.weight_bias", leaf: Some("bias"), ..Hints::default() };
-        assert_eq!(state_dict_name(folded), "conv1.bias");
+        assert_eq!(state_dict_name(folded, &[]), "conv1.bias");
         let other = Hints { leaf: Some("weight"), ..folded };
-        assert_eq!(state_dict_name(other), "conv1.weight_bias");
+        assert_eq!(state_dict_name(other, &[]), "conv1.weight_bias");
     }
 
     #[test]
     fn odd_hints_do_no_harm() {
         for text in ["", "[", "[]", "]", "['']", "['', 'é']", "/", "//", "/é/", "a/b", "[,,,]"] {
-            let hints =
-                Hints { initializer: "w", node: text, scopes: Some(text), leaf: Some("weight") };
-            assert!(!state_dict_name(hints).is_empty());
+            let hints = Hints {
+                initializer: "w",
+                node: text,
+                scopes: Some(text),
+                leaf: Some("weight"),
+                ..Hints::default()
+            };
+            assert!(!state_dict_name(hints, &[text]).is_empty());
         }
     }
 }

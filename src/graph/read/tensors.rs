@@ -120,7 +120,10 @@ impl<'a> Reader<'a> {
         if fixed || !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
             return Ok(self.constant(name, value));
         }
-        if let Constant::Float(tensor) = value {
+        // What the exporter calls a parameter is one, whatever reads it.
+        if let Constant::Float(tensor) = value
+            && self.readers.said(name) != Some(true)
+        {
             parameter.value = Some(tensor);
         }
         self.parameter(parameter)
