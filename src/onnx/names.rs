@@ -152,8 +152,7 @@ mod tests {
         assert_eq!(state_dict_name(script, &[]), "layer1.0.conv1.weight");
         let inner = Hints { node: "/body/blocks/blocks.0/blocks.0.1/Conv", ..script };
         assert_eq!(state_dict_name(inner, &[]), "body.blocks.0.1.weight");
-        let raw =
-            Hints { initializer: "Parameter193", node: "Times212", leaf, ..Hints::default() };
+        let raw = Hints { initializer: "Parameter193", node: "Times212", leaf, ..Hints::default() };
         assert_eq!(state_dict_name(raw, &[]), "Parameter193");
     }
 
@@ -182,7 +181,8 @@ mod tests {
         let name = |sibling, leaf| {
             let layer = Some(7);
             let (node, leaf) = ("/a/MatMul", Some(leaf));
-            let made_up = Hints { initializer: "onnx::MatMul_161", node, leaf, layer, ..Hints::default() };
+            let made_up =
+                Hints { initializer: "onnx::MatMul_161", node, leaf, layer, ..Hints::default() };
             let right = Hints { initializer: sibling, node, layer, ..Hints::default() };
             let other = Hints { initializer: "b.1.bias", layer: Some(8), ..Hints::default() };
             state_dict_names(&[other, made_up, right]).swap_remove(1)

@@ -12,10 +12,7 @@ const LEARNED: [&str; 2] = ["weight", "bias"];
 /// Float parameters that have no use of their own, but reach an operator that is not supported or a layer
 /// through operators that are not followed; with the reason as a sentence. A layer is what takes them as
 /// a weight, or takes them at all if their name says that they are one.
-pub fn stranded(
-    architecture: &Architecture,
-    registry: &Registry,
-) -> BTreeMap<ParameterId, String> {
+pub fn stranded(architecture: &Architecture, registry: &Registry) -> BTreeMap<ParameterId, String> {
     let ways = Ways::of(architecture, registry);
     let mut found = BTreeMap::new();
     for &index in &architecture.order {
@@ -63,7 +60,8 @@ struct Ways {
 impl Ways {
     fn of(architecture: &Architecture, registry: &Registry) -> Self {
         let count = architecture.dag.node_count();
-        let mut ways = Self { ends: vec![None; count], fed: vec![false; count], slots: vec![None; count] };
+        let mut ways =
+            Self { ends: vec![None; count], fed: vec![false; count], slots: vec![None; count] };
         for &index in &architecture.order {
             let node = &architecture.dag[index];
             let facts: Vec<_> = node.inputs.iter().map(|&it| architecture.fact(it)).collect();
@@ -122,7 +120,7 @@ impl Ways {
             (Kind::Unsupported, true) => format!("{end_text} reads it and is not supported"),
             (Kind::Unsupported, false) => format!("it leads to {end_text}, which is not supported"),
             (Kind::Layer | Kind::Learner, _) => format!(
-                "it leads to {end_text} through {reader_text}, and weights are not followed through that"
+                "it leads to {end_text} through {reader_text}, further than weights are followed"
             ),
         })
     }

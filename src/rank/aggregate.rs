@@ -187,7 +187,8 @@ fn log_ranks(column: &[Option<f64>], scored: &[bool]) -> Vec<Option<f64>> {
     let known: Vec<f64> = all.map(|(score, _)| score.unwrap_or(f64::NEG_INFINITY)).collect();
     let count = known.len() as f64;
     let mut ranks = super::metrics::ranks(&known).into_iter();
-    let log = |scored: &bool| scored.then(|| ranks.next()).flatten().map(|rank| (rank / count).ln());
+    let log =
+        |scored: &bool| scored.then(|| ranks.next()).flatten().map(|rank| (rank / count).ln());
     scored.iter().map(log).collect()
 }
 

@@ -74,7 +74,8 @@ pub(in crate::cli) fn score_cells<'a>(
     scores: &BTreeMap<String, f64>,
     names: impl Iterator<Item = &'a String>,
 ) -> String {
-    let cell = |name| scores.get(name).map_or(",".to_owned(), |value| format!(",{}", number(*value)));
+    let cell =
+        |name| scores.get(name).map_or(",".to_owned(), |value| format!(",{}", number(*value)));
     names.map(cell).collect()
 }
 
@@ -119,7 +120,9 @@ mod tests {
         let text = text(&[partly, dead]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].ends_with("partly.onnx  (no nwot, zen: no images)  (no zico: no labels)"));
-        assert!(lines[2].ends_with("dead.onnx  (not ranked: it is dead)") && lines[2].contains('–'));
+        assert!(
+            lines[2].ends_with("dead.onnx  (not ranked: it is dead)") && lines[2].contains('–')
+        );
     }
 
     #[test]
