@@ -56,25 +56,31 @@ fn state_dict_name(hints: Hints, siblings: &[&str]) -> String {
         return folded.map_or_else(|| raw.to_owned(), |module| format!("{module}.bias"));
     }
     let Some(leaf) = hints.leaf else { return raw.to_owned() };
-    let beside = siblings.iter().find_map(|sibling| beside(sibling, leaf));
-    let name = beside.or_else(|| Some(format!("{}.{leaf}", hints.module()?)));
+    let module = hints.module();
+    let beside = siblings.iter().find_map(|sibling| beside(sibling, module.as_deref(), leaf));
+    let name = beside.or_else(|| Some(format!("{}.{leaf}", module?)));
     name.unwrap_or_else(|| raw.to_owned())
 }
 
-/// The name of a parameter beside another of the same layer. PyTorch's layers call a pair alike, apart
-/// from the words weight and bias.
-fn beside(sibling: &str, leaf: &str) -> Option<String> {
-    let (module, other) = match sibling.rsplit_once('.') {
-        Some((module, other)) => (format!("{module}."), other),
-        None => (String::new(), sibling),
+/// The name of a parameter beside another of the same layer, if that belongs to the module: exporters
+/// may let a layer read an equal tensor of another one. PyTorch's layers call a pair alike, apart from the
+/// words weight and bias.
+fn beside(sibling: &str, module: Option<&str>, leaf: &str) -> Option<String> {
+    let (own, other) = sibling.rsplit_once('.').unwrap_or(("", sibling));
+    let last = |path: &str| path.rsplit('.').next().map(str::to_owned);
+    // Paths from nodes lack containers that are not called, and parts that are not modules.
+    let belongs = module.is_none_or(|module| {
+        last(own) == last(module) || own.strip_prefix(module).is_some_and(|it| it.starts_with('.'))
+    });
+    if !belongs {
+        return None;
+    }
+    let name = match (leaf.ends_with("weight"), leaf.ends_with("bias")) {
+        (true, _) => other.contains("bias").then(|| other.replace("bias", "weight")),
+        (_, true) => other.contains("weight").then(|| other.replace("weight", "bias")),
+        _ => Some(leaf.to_owned()),
     };
-    let own = match leaf {
-        "weight" if other.contains("bias") => other.replace("bias", "weight"),
-        "bias" if other.contains("weight") => other.replace("weight", "bias"),
-        "weight" | "bias" => return None,
-        statistic => statistic.to_owned(),
-    };
-    Some(module + &own)
+    name.map(|name| if own.is_empty() { name } else { format!("{own}.{name}") })
 }
 
 /// Names for several parameters; those that would collide fall back to the initializers' own,
@@ -178,22 +184,29 @@ mod tests {
 
     #[test]
     fn a_layer_names_its_parameters_alike() {
-        let name = |sibling, leaf| {
-            let layer = Some(7);
-            let (node, leaf) = ("/a/MatMul", Some(leaf));
+        let name = |node, sibling, leaf| {
+            let (layer, leaf) = (Some(7), Some(leaf));
             let made_up =
                 Hints { initializer: "onnx::MatMul_161", node, leaf, layer, ..Hints::default() };
             let right = Hints { initializer: sibling, node, layer, ..Hints::default() };
             let other = Hints { initializer: "b.1.bias", layer: Some(8), ..Hints::default() };
             state_dict_names(&[other, made_up, right]).swap_remove(1)
         };
-        assert_eq!(name("d.out proj.bias", "weight"), "d.out proj.weight");
-        assert_eq!(name("x.a.in_proj_bias", "weight"), "x.a.in_proj_weight");
-        assert_eq!(name("in_proj_bias", "weight"), "in_proj_weight");
-        assert_eq!(name("rnn.bias_ih_l0", "weight"), "rnn.weight_ih_l0");
-        assert_eq!(name("p.a.0.weight", "bias"), "p.a.0.bias");
-        assert_eq!(name("p.bn.bias", "running_mean"), "p.bn.running_mean");
-        assert_eq!(name("scale.gamma", "weight"), "a.weight");
+        let cases = [
+            ("/out proj/MatMul", "d.out proj.bias", "weight", "d.out proj.weight"),
+            ("/a/MatMul", "x.a.in_proj_bias", "weight", "x.a.in_proj_weight"),
+            ("/MatMul", "in_proj_bias", "in_proj_weight", "in_proj_weight"),
+            ("/a/MatMul_3", "a.out_proj.bias", "out_proj.weight", "a.out_proj.weight"),
+            ("/rnn/MatMul", "rnn.bias_ih_l0", "weight", "rnn.weight_ih_l0"),
+            ("/a/a.0/Gemm", "p.a.0.weight", "bias", "p.a.0.bias"),
+            ("/bn/BatchNormalization", "p.bn.bias", "running_mean", "p.bn.running_mean"),
+            ("/a/Mul", "a.gamma", "weight", "a.weight"),
+            // The bias is that of an equal normalisation.
+            ("/block/conv/Conv", "block.bn.bias", "weight", "block.conv.weight"),
+        ];
+        for (node, sibling, leaf, expected) in cases {
+            assert_eq!(name(node, sibling, leaf), expected);
+        }
     }
 
     #[test]

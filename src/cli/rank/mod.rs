@@ -97,10 +97,10 @@ impl Rank {
             print(table::text(shown).trim_end())?;
         }
         for (file, why) in &refused {
-            tracing::warn!("{file}: {why}");
+            tracing::warn!("{file}: {}", why.trim_start_matches(&format!("{file}: ")));
         }
         Ok(match (rows.is_empty(), refused.is_empty()) {
-            (true, _) => return Err("no graph could be ranked".into()),
+            (true, _) => return Err("no graph could be ranked, for the reasons above".into()),
             (false, true) => Exit::Success,
             (false, false) => Exit::Partial,
         })
