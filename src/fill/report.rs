@@ -1,6 +1,6 @@
 //! `report.json`: what was done to every parameter, and where it came from.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
@@ -59,7 +59,8 @@ impl Report {
             })
         };
         let parameters = network.architecture.parameters.iter().enumerate();
-        let tensors = parameters.map(tensor).collect::<Result<_, _>>()?;
+        let tensors = parameters.map(tensor).collect::<Result<Vec<_>, _>>()?;
+        let noticed = network.architecture.notices.iter().chain(notices).cloned();
         Ok(Self {
             schema: SCHEMA,
             provenance,
@@ -69,7 +70,7 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
-            notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
+            notices: noticed.chain(skipped(&tensors)).collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
             parameters: Counts::of(&network.architecture, prediction),
@@ -88,6 +89,22 @@ impl Report {
         let entries = entries.chain(self.provenance.sometimes_in_metadata());
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
+}
+
+/// What is to be said of parameters that were skipped: a sentence for each reason.
+fn skipped(tensors: &[TensorReport]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for tensor in tensors {
+        if let ValueSource::Skipped(why) = &tensor.label {
+            let name = tensor.state_dict.as_ref().unwrap_or(&tensor.initializer);
+            reasons.entry(why).and_modify(|(_, others)| *others += 1).or_insert((name, 0));
+        }
+    }
+    let sentence = |(why, (name, others))| match others {
+        0 => format!("'{name}' is not predicted: {why}"),
+        others => format!("'{name}' and {others} more are not predicted: {why}"),
+    };
+    reasons.into_iter().map(sentence).collect()
 }
 
 /// How many values got which label.

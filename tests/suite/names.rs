@@ -87,8 +87,8 @@ fn vectors_that_were_reshaped_have_one_axis_again() {
     assert_eq!([&found["p1.weight"][..], &found["g.weight"], &found["g.bias"]], [[32]; 3]);
 }
 
-/// Fills a network; the exit code, and the tensors of the report by state-dict name.
-fn predict(file: &Path, out: &Path) -> (Option<i32>, BTreeMap<String, Value>) {
+/// Fills a network; the exit code, the notices, and the tensors of the report by state-dict name.
+fn predict(file: &Path, out: &Path) -> (Option<i32>, String, BTreeMap<String, Value>) {
     let status = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
         .args(["predict", "--quiet", "--device", "flex", "--force", "--out"])
         .args([out, file])
@@ -98,7 +98,7 @@ fn predict(file: &Path, out: &Path) -> (Option<i32>, BTreeMap<String, Value>) {
         serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     let tensors = report["tensors"].as_array().unwrap().iter();
     let named = |tensor: &Value| Some((tensor["state_dict"].as_str()?.to_owned(), tensor.clone()));
-    (status.code(), tensors.filter_map(named).collect())
+    (status.code(), report["notices"].to_string(), tensors.filter_map(named).collect())
 }
 
 #[test]
@@ -114,8 +114,9 @@ fn parameters_that_no_supported_operator_learns_are_in_the_report() {
         cases.push((case, &recurrent[..], "(LSTM), which is not supported"));
     }
     for (file, expected, reason) in cases {
-        let (code, tensors) = predict(&file, folder.path());
+        let (code, notices, tensors) = predict(&file, folder.path());
         assert_eq!(code, Some(3), "{}", file.display());
+        assert!(notices.contains(reason), "{notices}");
         for name in expected {
             let tensor = &tensors[*name];
             assert_eq!(tensor["label"], "skipped", "{name}");
@@ -129,7 +130,7 @@ fn state_dicts_of_every_float_type_are_read_back() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["half", "bf16", "double"] {
         let Some(case) = shared(&format!("cases/11-fp16/{name}.onnx")) else { return };
-        let (code, _) = predict(&case, folder.path());
+        let (code, ..) = predict(&case, folder.path());
         assert_eq!(code, Some(0), "{name}");
         let network = Network::open(folder.path().join(format!("{name}.onnx"))).unwrap();
         let dict = folder.path().join(format!("{name}.safetensors"));
