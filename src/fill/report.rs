@@ -97,10 +97,10 @@ fn skipped(tensors: &[TensorReport]) -> Vec<String> {
     for tensor in tensors {
         if let ValueSource::Skipped(why) = &tensor.label {
             let name = tensor.state_dict.as_ref().unwrap_or(&tensor.initializer);
-            reasons.entry(why).and_modify(|(_, others)| *others += 1).or_insert((name, 0));
+            reasons.entry(why).and_modify(|(_, others)| *others += 1).or_insert((name.as_str(), 0));
         }
     }
-    let sentence = |(why, (name, others))| match others {
+    let sentence = |(why, (name, others)): (&str, (&str, usize))| match others {
         0 => format!("'{name}' is not predicted: {why}"),
         others => format!("'{name}' and {others} more are not predicted: {why}"),
     };
