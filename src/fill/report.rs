@@ -102,7 +102,7 @@ fn skipped(tensors: &[TensorReport]) -> Vec<String> {
     }
     let sentence = |(why, (name, others)): (&str, (&str, usize))| match others {
         0 => format!("'{name}' is not predicted: {why}"),
-        others => format!("'{name}' and {others} more are not predicted: {why}"),
+        others => format!("'{name}' is not predicted, like {others} more: {why}"),
     };
     reasons.into_iter().map(sentence).collect()
 }

@@ -89,16 +89,16 @@ fn vectors_that_were_reshaped_have_one_axis_again() {
 
 /// Fills a network; the exit code, the notices, and the tensors of the report by state-dict name.
 fn predict(file: &Path, out: &Path) -> (Option<i32>, String, BTreeMap<String, Value>) {
-    let status = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
+    let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
         .args(["predict", "--quiet", "--device", "flex", "--force", "--out"])
         .args([out, file])
-        .status()
+        .output()
         .unwrap();
     let report: Value =
         serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     let tensors = report["tensors"].as_array().unwrap().iter();
     let named = |tensor: &Value| Some((tensor["state_dict"].as_str()?.to_owned(), tensor.clone()));
-    (status.code(), report["notices"].to_string(), tensors.filter_map(named).collect())
+    (output.status.code(), report["notices"].to_string(), tensors.filter_map(named).collect())
 }
 
 #[test]
