@@ -62,7 +62,7 @@ impl ScoreTest<'_> {
         compare("parameters", &parameters, &parameters, &accuracies);
         let ranked = self.by.rank(column);
         let listed: Vec<f64> = ranked.iter().map(|it| -(it.listed as f64)).collect();
-        let joined: Vec<f64> = ranked.into_iter().map(|it| it.score.max(f64::MIN)).collect();
+        let joined: Vec<f64> = ranked.into_iter().map(|it| it.score.unwrap_or(f64::MIN)).collect();
         let label = match self.by {
             Aggregate::InOrder(_) => "auto",
             Aggregate::LogRanks(_) => "joined",

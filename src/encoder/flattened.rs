@@ -75,6 +75,7 @@ mod tests {
                 inputs: vec![read],
                 outputs: vec![fact(&shape)],
                 position: architecture.order.len(),
+                ..Node::default()
             });
             architecture.order.push(node);
             if op_type != "Reshape" {
@@ -93,7 +94,7 @@ mod tests {
                     dtype: DType::F32,
                     origin: Origin::Undefined,
                     slots: vec![slot],
-                    value: None,
+                    ..Parameter::default()
                 });
             }
             read = Operand::Node { node, slot: 0 };

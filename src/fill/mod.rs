@@ -10,6 +10,7 @@ mod filled;
 mod filled_network;
 mod fixed;
 mod images;
+mod naming;
 mod network;
 mod options;
 mod outputs;

@@ -9,8 +9,9 @@ use crate::{
 };
 
 use super::{
-    FillError,
-    stored::{is_transposed, names},
+    FillError, naming,
+    naming::Part,
+    stored::{is_transposed, torch_shape},
 };
 
 /// A file that was read and resolved.
@@ -24,7 +25,7 @@ pub struct Network {
     /// State-dict name of every parameter.
     pub names: Vec<String>,
     /// Those of the tensors that a state dict holds in place of parameters.
-    pub(super) names_of_tensors: HashMap<(ParameterId, usize), String>,
+    pub(super) names_of_tensors: HashMap<Part, String>,
     /// The operators that it was resolved with.
     pub registry: Arc<Registry>,
 }
@@ -97,7 +98,7 @@ impl Network {
                 problem,
                 open: architecture.open_dims.clone(),
             })?;
-        let (names, names_of_tensors) = names(&architecture);
+        let (names, names_of_tensors) = naming::names(&model, &architecture);
         let mut network =
             Self { model, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;
@@ -138,6 +139,12 @@ impl Network {
     /// Whether PyTorch stores a parameter transposed: matrices that the graph keeps `[in, out]`.
     pub fn transposed(&self, parameter: usize) -> bool {
         is_transposed(&self.architecture.parameters[parameter])
+    }
+
+    /// Extents that PyTorch gives a parameter; `None` where they are not known. What an exporter
+    /// reshaped to broadcast over an image, it named anew.
+    pub fn torch_shape(&self, index: usize) -> Option<Vec<usize>> {
+        torch_shape(&self.architecture.parameters[index], &self.names[index])
     }
 
     /// What is not supported, a sentence for each kind of problem with its first node.

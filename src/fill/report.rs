@@ -1,6 +1,6 @@
 //! `report.json`: what was done to every parameter, and where it came from.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ impl Report {
             let bytes = onnx::encode(&values, tensor.dtype.to_onnx());
             Ok(TensorReport {
                 initializer: tensor.name.clone(),
-                state_dict: written.then(|| stored.state_dict.to_owned()),
+                state_dict: filled.in_state_dict(id.0).then(|| stored.state_dict.to_owned()),
                 shape: tensor.shape.clone(),
                 role: tensor.role().or(parameter.role()),
                 uses: parameter.slots.len(),
@@ -76,7 +76,9 @@ impl Report {
                 sha256: bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| sha256(&bytes)),
             })
         };
-        let tensors = network.tensors().iter().map(tensor).collect::<Result<_, _>>()?;
+        let tensors = network.tensors().iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
+        let noticed = network.architecture.notices.iter().chain(notices).cloned();
+        let noticed = noticed.chain(network.look_fixed()).chain(skipped(&tensors));
         Ok(Self {
             schema: SCHEMA,
             provenance,
@@ -87,14 +89,7 @@ impl Report {
             files: Vec::new(),
             calibration: *calibration,
             classes,
-            notices: network
-                .architecture
-                .notices
-                .iter()
-                .chain(notices)
-                .cloned()
-                .chain(network.look_fixed())
-                .collect(),
+            notices: noticed.collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),
             sanity_check: sanity_check.clone(),
@@ -121,6 +116,22 @@ impl Report {
         let entries = entries.chain(classes);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
+}
+
+/// What is to be said of parameters that were skipped: a sentence for each reason.
+fn skipped(tensors: &[TensorReport]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for tensor in tensors {
+        if let ValueSource::Skipped(why) = &tensor.label {
+            let name = tensor.state_dict.as_ref().unwrap_or(&tensor.initializer);
+            reasons.entry(why).and_modify(|(_, others)| *others += 1).or_insert((name.as_str(), 0));
+        }
+    }
+    let sentence = |(why, (name, others)): (&str, (&str, usize))| match others {
+        0 => format!("'{name}' is not predicted: {why}"),
+        others => format!("'{name}' is not predicted, like {others} more: {why}"),
+    };
+    reasons.into_iter().map(sentence).collect()
 }
 
 /// How many values got which label.

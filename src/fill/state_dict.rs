@@ -8,13 +8,20 @@ use crate::{
     FileError,
     graph::{DType, Form, Parameter, ParameterId, Role, Weights, transpose},
     onnx::{self, OnnxError, safetensors::Entry},
-    predictor::ValueSource,
 };
 
 use super::{
     FillError, FilledNetwork, Network,
-    stored::{StoredTensor, is_transposed},
+    stored::{StoredTensor, is_transposed, torch_shape},
 };
+
+/// Types of floats in both kinds of files.
+const FLOATS: [(DType, Dtype); 4] = [
+    (DType::F32, Dtype::F32),
+    (DType::F64, Dtype::F64),
+    (DType::F16, Dtype::F16),
+    (DType::BF16, Dtype::BF16),
+];
 
 impl FilledNetwork<'_> {
     /// The PyTorch state dict; values are made when they are asked for.
@@ -64,19 +71,12 @@ impl FilledNetwork<'_> {
         name: &str,
         bytes: impl Fn() -> io::Result<Vec<u8>> + 'a,
     ) {
-        let written = self.prediction.weights.get(ParameterId(parameter)).is_some()
-            || self.prediction.labels[parameter] == ValueSource::Kept;
-        let Some(mut shape) = tensor.shape.clone().filter(|_| written) else { return };
-        let dtype = match tensor.dtype {
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            _ => return,
-        };
-        if is_transposed(tensor) {
-            shape.reverse();
+        if !self.in_state_dict(parameter) {
+            return;
         }
+        let Some(shape) = torch_shape(tensor, name) else { return };
+        let float = FLOATS.into_iter().find(|(own, _)| *own == tensor.dtype);
+        let Some((_, dtype)) = float else { return };
         if tensor.role() == Some(Role::RunningMean)
             && let Some(module) = name.strip_suffix(".running_mean")
         {
@@ -84,6 +84,14 @@ impl FilledNetwork<'_> {
             entries.push(Entry::new(counter, Dtype::I64, vec![], vec![0; 8]));
         }
         entries.push(Entry::later(name.to_owned(), dtype, shape, bytes));
+    }
+
+    /// Whether the state dict has a parameter: one that was filled, or that keeps what the file holds.
+    pub(super) fn in_state_dict(&self, index: usize) -> bool {
+        let id = ParameterId(index);
+        let architecture = &self.network.architecture;
+        architecture.parameters[index].dtype.is_float()
+            && (self.prediction.weights.get(id).is_some() || architecture.holds_value(id))
     }
 
     /// A parameter as PyTorch stores it.
@@ -146,20 +154,27 @@ impl Network {
 
 /// One tensor in the shape of the graph; otherwise what is wrong with it.
 fn read(file: &SafeTensors, name: &str, wanted: &Parameter) -> Result<Vec<f32>, String> {
-    let tensor = file.tensor(name).map_err(|_| format!("tensor '{name}' is missing"))?;
-    if tensor.dtype() != Dtype::F32 {
-        return Err(format!("tensor '{name}' is not of 32-bit floats"));
-    }
-    let mut shape = wanted.shape.clone().unwrap_or_default();
-    let transposed = is_transposed(wanted);
-    if transposed {
-        shape.reverse();
-    }
+    let missing = |_| {
+        format!(
+            "tensor '{name}' of the network is missing; take the state dict that was written with it"
+        )
+    };
+    let tensor = file.tensor(name).map_err(missing)?;
+    let floats = FLOATS.into_iter().find(|(_, stored)| *stored == tensor.dtype());
+    let Some((dtype, _)) = floats else {
+        let stored = tensor.dtype();
+        return Err(format!(
+            "tensor '{name}' is of type {stored}; weights are F16, BF16, F32 or F64"
+        ));
+    };
+    let shape = torch_shape(wanted, name).unwrap_or_default();
     if tensor.shape() != shape {
         let own = tensor.shape();
         return Err(format!("tensor '{name}' has shape {own:?}, the network asks for {shape:?}"));
     }
-    let values = tensor.data().as_chunks::<4>().0.iter();
-    let values: Vec<f32> = values.map(|&bytes| f32::from_le_bytes(bytes)).collect();
-    Ok(if transposed { transpose(&values, [shape[0], shape[1]]) } else { values })
+    let values = onnx::decode_floats(tensor.data(), dtype.to_onnx()).unwrap_or_default();
+    Ok(match shape[..] {
+        [rows, columns] if is_transposed(wanted) => transpose(&values, [rows, columns]),
+        _ => values,
+    })
 }

@@ -1,13 +1,10 @@
 //! The tensors of a network as its file stores them.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use crate::{
-    graph::{Architecture, Form, Layout, Parameter, ParameterId, Role, Storage, Weights},
-    onnx::{
-        OnnxError,
-        names::{Hints, state_dict_names},
-    },
+    graph::{Form, Layout, Parameter, ParameterId, Role, Storage, Weights},
+    onnx::OnnxError,
 };
 
 use super::Network;
@@ -89,50 +86,22 @@ impl<'a> StoredTensor<'a> {
     }
 }
 
-/// PyTorch's names: those of the parameters, and those of the tensors that a state dict holds in their
-/// place, by the first parameter that follows from them and their place among them.
-pub(super) type Names = (Vec<String>, HashMap<(ParameterId, usize), String>);
-
-/// Names what a state dict holds; everything else is called as in the file.
-pub(super) fn names(architecture: &Architecture) -> Names {
-    let mut entries: Vec<(Result<usize, (ParameterId, usize)>, &Parameter)> = Vec::new();
-    for (index, parameter) in architecture.parameters.iter().enumerate() {
-        match architecture.storage_of(ParameterId(index)) {
-            Some((storage, place)) if storage.in_state_dict == Form::Tensors => {
-                if place == 0 {
-                    let parts = storage.tensors.iter().enumerate();
-                    entries.extend(parts.map(|(part, it)| (Err((ParameterId(index), part)), it)));
-                }
-            }
-            _ => entries.push((Ok(index), parameter)),
-        }
-    }
-    let all: Vec<Hints> = entries
-        .iter()
-        .map(|(_, parameter)| Hints {
-            initializer: &parameter.name,
-            module: parameter.module.as_deref(),
-            leaf: parameter.role().and_then(Role::torch_attribute),
-        })
-        .collect();
-    let named = state_dict_names(&all);
-    let mut names: Vec<String> =
-        architecture.parameters.iter().map(|parameter| parameter.name.clone()).collect();
-    let mut of_tensors = HashMap::new();
-    for ((entry, _), name) in entries.iter().zip(named) {
-        match entry {
-            Ok(index) => names[*index] = name,
-            Err(part) => {
-                of_tensors.insert(*part, name);
-            }
-        }
-    }
-    (names, of_tensors)
-}
-
 /// Whether PyTorch stores a tensor transposed: matrices that the file keeps `[in, out]`.
 pub(super) fn is_transposed(tensor: &Parameter) -> bool {
     let matrix = tensor.shape.as_ref().is_some_and(|shape| shape.len() == 2);
     let slot = tensor.slots.first();
     matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
+}
+
+/// As [`Network::torch_shape`], for a tensor of some name.
+pub(super) fn torch_shape(tensor: &Parameter, name: &str) -> Option<Vec<usize>> {
+    let mut shape = tensor.shape.clone()?;
+    let vector = matches!(tensor.role(), Some(Role::Slope | Role::Gain | Role::Shift))
+        && shape.iter().filter(|&&extent| extent != 1).count() <= 1;
+    if vector && name != tensor.name {
+        shape = vec![shape.iter().product()];
+    } else if is_transposed(tensor) {
+        shape.reverse();
+    }
+    Some(shape)
 }

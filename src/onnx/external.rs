@@ -34,7 +34,10 @@ pub fn locate(
     let relative = Path::new(location);
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if location.is_empty() || location.contains(['\0', '\\']) || !plain {
-        return Err(format!("external location '{location}' leaves the model's folder"));
+        return Err(format!(
+            "external location '{location}' leaves the model's folder; save the model with its data in \
+             one folder"
+        ));
     }
     let expected = byte_length(&shape(dims)?, data_type)? as u64;
     let length = number(entries, "length")?.unwrap_or(expected);
@@ -43,7 +46,12 @@ pub fn locate(
     }
     let offset = number(entries, "offset")?.unwrap_or(0);
     let in_file = |problem: &dyn Display| format!("external data '{location}': {problem}");
-    let path = folder.join(relative).canonicalize().map_err(|error| in_file(&error))?;
+    let path = folder.join(relative).canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            in_file(&"is not there; put it beside the model, under this name")
+        }
+        _ => in_file(&error),
+    })?;
     let root = canonical(folder).map_err(|error| in_file(&error))?;
     if !path.starts_with(&root) {
         return Err(format!(
@@ -57,7 +65,7 @@ pub fn locate(
     let held = metadata.len();
     if offset.checked_add(length).is_none_or(|end| end > held) {
         return Err(in_file(&format!(
-            "offset {offset} + length {length} exceeds its {held} bytes"
+            "offset {offset} + length {length} exceeds its {held} bytes; copy the whole file"
         )));
     }
     Ok(Located { path, offset, length })

@@ -121,6 +121,13 @@ impl Model {
         find(&self.graph.node.get(position)?.metadata_props, key)
     }
 
+    /// Whether TorchScript wrote it, which calls nodes by paths of modules.
+    pub fn is_torchscript(&self) -> bool {
+        let nodes = self.graph.node.iter().filter_map(|node| node.name.as_deref());
+        self.producer().starts_with("pytorch")
+            && nodes.into_iter().any(|name| name.starts_with('/'))
+    }
+
     /// A metadata entry of the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         find(&self.proto.metadata_props, key)

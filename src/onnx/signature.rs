@@ -1,6 +1,6 @@
 //! What PyTorch's exporter notes about the inputs of a graph: which of them belong to the module.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Model, Values, encode, find,
@@ -47,6 +47,12 @@ pub struct Saved {
 }
 
 impl Model {
+    /// Names of the values that belong to the module, where the exporter says which do.
+    pub fn module_tensors(&self) -> BTreeSet<&str> {
+        let inputs = self.graph().input.iter().filter(|input| belongs(input).is_some());
+        inputs.filter_map(|input| input.name.as_deref()).collect()
+    }
+
     /// Initializers that PyTorch saves with the module and does not learn, with the statistics that
     /// it measures among them.
     pub fn saved_buffers(&self) -> Vec<Saved> {

@@ -137,6 +137,14 @@ fn decode_raw(data_type: i32, raw: &[u8]) -> Values {
     }
 }
 
+/// Widens the `raw_data` of a float type; `None` if the type is not one of the four.
+pub fn decode_floats(raw: &[u8], data_type: i32) -> Option<Vec<f32>> {
+    match decode_raw(data_type, raw) {
+        Values::Floats(values) => Some(values),
+        Values::Ints(_) => None,
+    }
+}
+
 /// Encodes values as `raw_data` of a float type; `None` if the type is not one of the four.
 pub fn encode(values: &[f32], data_type: i32) -> Option<Vec<u8>> {
     fn bytes<const N: usize>(values: &[f32], encode: impl Fn(f32) -> [u8; N]) -> Vec<u8> {
@@ -176,8 +184,9 @@ mod tests {
         for data_type in [1, 10, 11, 16] {
             let encoded = encode(&values, data_type).unwrap();
             assert_eq!(encoded.len(), byte_length(&[4], data_type).unwrap());
-            assert_eq!(decode_raw(data_type, &encoded), Values::Floats(values.to_vec()));
+            assert_eq!(decode_floats(&encoded, data_type), Some(values.to_vec()));
         }
+        assert_eq!(decode_floats(&[0; 8], 7), None);
         assert_eq!(encode(&values, 7), None);
     }
 

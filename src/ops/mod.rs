@@ -30,6 +30,7 @@ mod root_norm;
 mod slice;
 mod softmax;
 mod statics;
+mod stranded;
 mod strides;
 mod summary;
 mod vocabulary;
@@ -42,6 +43,7 @@ pub use operator::{Features, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry};
 pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
 pub use response::{Affine, Response};
+pub use stranded::stranded;
 pub use summary::{FamilySummary, Summary};
 pub use vocabulary::Vocabulary;
 

@@ -96,7 +96,13 @@ impl Registry {
                 {
                     ": quantised networks are not supported; export in floating point"
                 }
-                _ => " is not supported",
+                "ArgMax" | "ArrayFeatureExtractor" | "TopK" | "ZipMap" => {
+                    " is not supported; export the graph without what follows its logits"
+                }
+                _ => {
+                    " is not supported; export a graph without it, or add it as \
+                     examples/custom_operator.rs does"
+                }
             };
             return refuse(name + advice);
         };
@@ -105,9 +111,9 @@ impl Registry {
             true if opset < first => {
                 refuse(format!("{name} exists from opset {first} on, the file imports {opset}"))
             }
-            true if opset > NEWEST_OPSET => {
-                refuse(format!("{name}: opset {opset} is newer than {NEWEST_OPSET}"))
-            }
+            true if opset > NEWEST_OPSET => refuse(format!(
+                "{name}: opset {opset} is newer than {NEWEST_OPSET}; export with opset {NEWEST_OPSET} or lower"
+            )),
             _ => Ok(operator),
         }
     }

@@ -13,6 +13,7 @@ use super::{
     Array, OpError, Operator, Passage, Registry, SlotRule,
     helpers::{bounded, folds},
     infer,
+    stranded::stranded,
 };
 
 /// Most steps towards the canonical form of a graph.
@@ -432,6 +433,7 @@ fn follows_weight(architecture: &Architecture, registry: &Registry, index: NodeI
 
 /// Turns small float tensors that no operator could learn into constants.
 fn demote(architecture: &mut Architecture, registry: &Registry) {
+    let stranded = stranded(architecture, registry);
     let mut learnable = vec![false; architecture.parameters.len()];
     let mut known = vec![true; architecture.parameters.len()];
     // What nothing reads stays: this may be a part of a network whose parameters are numbered.
@@ -457,6 +459,7 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
         let stays = learnable[index]
             || !known[index]
             || !read[index]
+            || stranded.contains_key(&ParameterId(index))
             || parameter.origin == Origin::Undefined;
         if stays || parameter.dtype == DType::Other(0) {
             continue;

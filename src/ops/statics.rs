@@ -156,8 +156,12 @@ impl Cast {
             _ => return Err(OpError::Unsupported("a cast without a type".to_owned())),
         };
         match to {
-            DType::F32 | DType::F64 | DType::I64 | DType::I32 | DType::Bool => Ok(Some(to)),
-            _ => Err(OpError::Unsupported(format!("a cast to {to}"))),
+            // All floats are computed in 32 bits, whatever their type is in the file.
+            _ if to.is_float() => Ok(Some(to)),
+            DType::I64 | DType::I32 | DType::Bool => Ok(Some(to)),
+            _ => Err(OpError::Unsupported(format!(
+                "a cast to {to}; floats, int32, int64 and bool are supported"
+            ))),
         }
     }
 }

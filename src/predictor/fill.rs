@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     encoder::{NodeFeatures, data_nodes},
     graph::{Architecture, Distances, Parameter, ParameterId, Role, Weights},
-    ops::Registry,
+    ops::{Registry, stranded},
     patches::{Mirror, PatchPlan, Sources},
 };
 
@@ -27,7 +27,7 @@ pub enum ValueSource {
     Default,
     /// Measured by running the filled network.
     Calibrated,
-    /// Not written, and the file holds no value either.
+    /// Not written, with the reason. What the file holds, if it holds anything, stays.
     Skipped(String),
 }
 
@@ -104,14 +104,18 @@ impl Predictor {
                 samples.iter_mut().skip(odd).step_by(2).for_each(|weights| mirror.turn(weights));
             }
         }
+        let stranded = stranded(architecture, registry);
         let prediction = |mut weights: Weights| {
             compensate(architecture, registry, &differences, &mut weights);
             let mut labels = Vec::with_capacity(weights.len());
             for (index, parameter) in architecture.parameters.iter().enumerate() {
                 let id = ParameterId(index);
                 let label = match weights.get(id) {
-                    None => without(parameter, || holds_value(id)),
                     Some(_) => ValueSource::Predicted,
+                    None => match stranded.get(&id) {
+                        Some(why) => ValueSource::Skipped(why.clone()),
+                        None => without(parameter, || holds_value(id)),
+                    },
                 };
                 if let (ValueSource::Default, Some(length)) = (&label, parameter.len()) {
                     let value = f32::from(parameter.role() == Some(Role::RunningVariance));

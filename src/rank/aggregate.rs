@@ -131,9 +131,9 @@ fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
 /// The place of one graph in a pool.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranked {
-    /// Weighted mean of log(rank / graphs) over the scores it has, where the worst has rank 1: zero
-    /// at best. It depends on the pool.
-    pub score: f64,
+    /// Weighted mean of log(rank / graphs) over all scores, where the worst has rank 1: zero at best.
+    /// It depends on the pool. `None` without any score.
+    pub score: Option<f64>,
     /// Place from the best, 1; equal scores share the better place.
     pub rank: usize,
     /// Place in a list, where criteria that were not asked any more order what shares a rank.
@@ -144,11 +144,14 @@ pub struct Ranked {
 
 /// Joins scores by the sum of log-ranks (AZ-NAS, Lee and Ham 2024), which punishes being last at
 /// anything more than it rewards being first. `columns` holds a weight and a score for each graph,
-/// `None` where there is none; graphs without any score come last.
+/// `None` where there is none: that counts as the lowest. Graphs without any score come last.
 pub fn aggregate(columns: &[(f64, Vec<Option<f64>>)]) -> Vec<Ranked> {
     let graphs = columns.first().map_or(0, |(_, column)| column.len());
+    let scored: Vec<bool> = (0..graphs)
+        .map(|graph| columns.iter().any(|(_, column)| column[graph].is_some()))
+        .collect();
     let logs: Vec<(f64, Vec<Option<f64>>)> =
-        columns.iter().map(|(weight, column)| (*weight, log_ranks(column))).collect();
+        columns.iter().map(|(weight, column)| (*weight, log_ranks(column, &scored))).collect();
     let join = |without: Option<usize>| -> Vec<f64> {
         let joined = |graph: usize| {
             let (mut total, mut weights) = (0.0, 0.0);
@@ -169,7 +172,7 @@ pub fn aggregate(columns: &[(f64, Vec<Option<f64>>)]) -> Vec<Ranked> {
         columns => (0..columns).map(|column| places(&join(Some(column)))).collect(),
     };
     let ranked = |graph: usize| Ranked {
-        score: scores[graph],
+        score: Some(scores[graph]).filter(|score| score.is_finite()),
         rank: ranks[graph],
         listed: ranks[graph],
         spread: deviation(others.iter().map(|places| places[graph] as f64)),
@@ -177,12 +180,16 @@ pub fn aggregate(columns: &[(f64, Vec<Option<f64>>)]) -> Vec<Ranked> {
     (0..graphs).map(ranked).collect()
 }
 
-/// log(rank / count) of every score there is; equal ones share their mean rank.
-fn log_ranks(column: &[Option<f64>]) -> Vec<Option<f64>> {
-    let known: Vec<f64> = column.iter().flatten().copied().collect();
+/// log(rank / count) of every graph that is scored at all; equal scores share their mean rank, and one
+/// that is missing is the lowest.
+fn log_ranks(column: &[Option<f64>], scored: &[bool]) -> Vec<Option<f64>> {
+    let all = column.iter().zip(scored).filter(|(_, scored)| **scored);
+    let known: Vec<f64> = all.map(|(score, _)| score.unwrap_or(f64::NEG_INFINITY)).collect();
     let count = known.len() as f64;
     let mut ranks = super::metrics::ranks(&known).into_iter();
-    column.iter().map(|score| score.and_then(|_| Some((ranks.next()? / count).ln()))).collect()
+    let log =
+        |scored: &bool| scored.then(|| ranks.next()).flatten().map(|rank| (rank / count).ln());
+    scored.iter().map(log).collect()
 }
 
 /// Places from the best.
@@ -207,8 +214,8 @@ mod tests {
     fn log_ranks_are_averaged() {
         let ranked = aggregate(&[column(&[1.0, 5.0, 9.0]), column(&[0.3, 0.1, 0.3])]);
         let [worst, tied] = [1.0 / 3.0, 2.5 / 3.0].map(f64::ln);
-        assert_relative_eq!(ranked[0].score, (worst + tied) / 2.0);
-        assert_relative_eq!(ranked[1].score, ((2.0f64 / 3.0).ln() + worst) / 2.0);
+        assert_relative_eq!(ranked[0].score.unwrap(), (worst + tied) / 2.0);
+        assert_relative_eq!(ranked[1].score.unwrap(), ((2.0f64 / 3.0).ln() + worst) / 2.0);
         assert_eq!(ranked.iter().map(|it| it.rank).collect::<Vec<_>>(), [2, 3, 1]);
         assert_eq!(ranked[2].spread, 0.0);
     }
@@ -245,13 +252,15 @@ mod tests {
     }
 
     #[test]
-    fn missing_scores_are_left_out() {
+    fn a_missing_score_is_the_lowest_and_a_graph_without_any_comes_last() {
         let ranked = aggregate(&[
             (2.0, vec![Some(1.0), None, Some(2.0), None]),
             (1.0, vec![Some(1.0), Some(3.0), Some(2.0), None]),
         ]);
-        assert_eq!(ranked[1].score, 0.0);
-        assert_eq!((ranked[3].rank, ranked[3].score), (4, f64::NEG_INFINITY));
+        // The second leads by the one score it has.
+        assert_relative_eq!(ranked[1].score.unwrap(), 2.0 * (1.0f64 / 3.0).ln() / 3.0);
+        assert_eq!(ranked.iter().map(|it| it.rank).collect::<Vec<_>>(), [2, 3, 1, 4]);
+        assert_eq!(ranked[3].score, None);
         assert!(aggregate(&[]).is_empty());
     }
 }

@@ -7,7 +7,9 @@ use crate::{execute::ExecuteError, predictor::PredictorError};
 #[non_exhaustive]
 pub enum ScoreError {
     /// The graph is not a classifier of images.
-    #[error("the graph does not map one batch of images to logits")]
+    #[error(
+        "the graph does not take one batch of images [N, C, H, W] and return logits [N, classes]"
+    )]
     NotImages,
     /// Images and graph do not fit.
     #[error("{0}")]

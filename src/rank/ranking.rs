@@ -15,10 +15,13 @@ pub struct RankedGraph {
     pub rank: usize,
     /// How much the place moves as single scores are left out.
     pub rank_spread: f64,
-    /// The joined score.
-    pub score: f64,
+    /// The joined score; `None` where no score counts.
+    pub score: Option<f64>,
     /// See [`Record::scores`].
     pub scores: BTreeMap<String, f64>,
+    /// Why it comes last whatever its scores are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unranked: Option<&'static str>,
     /// See [`Record::missing`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
@@ -35,11 +38,15 @@ pub struct RankedGraph {
     pub seconds: f64,
 }
 
-/// Orders graphs, each with its file: best first; what is listed alike by structure, then by file.
+/// Orders graphs, each with its file: best first; what is listed alike by structure, then by file. What
+/// training cannot change, and what has no score, comes last.
 pub fn ranking(mut records: Vec<(String, Record)>, by: &Aggregate) -> Vec<RankedGraph> {
     records.sort_by(|a, b| a.0.cmp(&b.0));
-    let column =
-        |name: &str| records.iter().map(|(_, record)| record.scores.get(name).copied()).collect();
+    let score = |record: &Record, name: &str| match record.unranked() {
+        None => record.scores.get(name).copied(),
+        Some(_) => None,
+    };
+    let column = |name: &str| records.iter().map(|(_, record)| score(record, name)).collect();
     let ranked = by.rank(column);
     let mut firsts: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: Vec<(usize, String, RankedGraph)> = ranked
@@ -52,7 +59,8 @@ pub fn ranking(mut records: Vec<(String, Record)>, by: &Aggregate) -> Vec<Ranked
                 file,
                 rank: ranked.rank,
                 rank_spread: ranked.spread,
-                score: ranked.score.max(f64::MIN),
+                score: ranked.score,
+                unranked: record.unranked(),
                 scores: record.scores,
                 missing: record.missing,
                 parameters: record.parameters,

@@ -34,6 +34,15 @@ pub struct Record {
     pub seconds: f64,
 }
 
+impl Record {
+    /// Why no score of the graph says anything.
+    pub fn unranked(&self) -> Option<&'static str> {
+        (self.parameters == 0).then_some(
+            "no weight on a path from its input changes what it returns, so training cannot either",
+        )
+    }
+}
+
 /// Records in a file, one JSON object a line, appended as soon as they are known. What a killed run
 /// left half written is passed over.
 #[derive(Debug)]

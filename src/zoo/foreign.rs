@@ -67,7 +67,12 @@ impl Foreign {
             if exchange {
                 expected.reverse();
             }
-            if *shape != expected {
+            let one_axis = |shape: &[usize]| -> Vec<usize> {
+                shape.iter().copied().filter(|&extent| extent != 1).take(2).collect()
+            };
+            // Exporters put unit axes around vectors, so that they broadcast over an image.
+            let [own, wanted] = [shape, &expected].map(|shape| one_axis(shape));
+            if *shape != expected && (own != wanted || own.len() > 1) {
                 let problem =
                     format!("tensor '{name}' has shape {shape:?} instead of {expected:?}");
                 return Err(damaged(problem));

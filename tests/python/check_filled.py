@@ -127,10 +127,10 @@ def check_safetensors(checks, path, initializers, report):
             continue
         stored = tensors[name]
         value = numpy_helper.to_array(initializers[initializer])
-        # MatMul keeps [in, out], PyTorch [out, in].
+        # MatMul keeps [in, out], PyTorch [out, in]; exporters put unit axes around vectors.
         same = any(
             stored.shape == layout.shape and np.array_equal(stored, layout, equal_nan=True)
-            for layout in (value, value.T)
+            for layout in (value, value.T, value.reshape(-1))
         )
         compared += 1
         if not same:

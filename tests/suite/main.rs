@@ -25,6 +25,7 @@ mod kernels;
 mod known_operators;
 mod mutated_files;
 mod named;
+mod names;
 mod natural_inputs;
 mod operators;
 mod outside;

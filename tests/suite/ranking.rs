@@ -92,6 +92,24 @@ fn rank_prints_tables_and_pictures_and_refuses_what_it_does_not_know() {
 }
 
 #[test]
+fn what_training_cannot_change_comes_last_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cells(folder.path());
+    let dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+    let file = folder.path().join("a-dead.onnx");
+    fs::write(file, Code::nas_bench_201(dead).unwrap().reduced()).unwrap();
+    let text = folder.path().display().to_string();
+    let base = ["rank", &text, "--by", "flops,nwot", "--size", "8", "--batch", "8", "--no-cache"];
+    let rows = json_of(&weightsmith(&[&base[..], &["--json"]].concat()));
+    let last = rows["ranking"].as_array().unwrap().last().unwrap();
+    assert!(last["file"].as_str().unwrap().ends_with("a-dead.onnx"));
+    assert_eq!((&last["rank"], &last["score"]), (&json!(6), &json!(null)));
+    let table = String::from_utf8(weightsmith(&base).stdout).unwrap();
+    let last = table.lines().last().unwrap();
+    assert!(last.contains("a-dead.onnx") && last.contains("(not ranked: no weight"), "{table}");
+}
+
+#[test]
 fn a_table_of_strings_is_benchmarked() {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("table.json");

@@ -2,6 +2,7 @@
 
 mod judging;
 mod listing;
+mod table;
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +27,7 @@ use super::{
 };
 
 pub(super) use judging::Judging;
+pub(super) use table::score_cells;
 
 /// Order graphs, best first, without training them.
 #[derive(Debug, Args)]
@@ -90,15 +92,15 @@ impl Rank {
                 "refused": refused,
             }))?;
         } else if self.csv {
-            print(csv(shown).trim_end())?;
+            print(table::csv(shown).trim_end())?;
         } else {
-            print(table(shown).trim_end())?;
+            print(table::text(shown).trim_end())?;
         }
         for (file, why) in &refused {
-            tracing::warn!("{file}: {why}");
+            tracing::warn!("{file}: {}", why.trim_start_matches(&format!("{file}: ")));
         }
         Ok(match (rows.is_empty(), refused.is_empty()) {
-            (true, _) => return Err("no graph could be ranked".into()),
+            (true, _) => return Err("no graph could be ranked, for the reasons above".into()),
             (false, true) => Exit::Success,
             (false, false) => Exit::Partial,
         })
@@ -132,70 +134,16 @@ impl Rank {
     }
 }
 
-fn table(rows: &[RankedGraph]) -> String {
-    let mut text = format!(
-        "{:>5}  {:>5}  {:>8}  {:>12}  {:>8}  {:>7}  graph\n",
-        "rank", "±", "score", "parameters", "MFLOPs", "seconds"
-    );
-    for row in rows {
-        let mut notes = String::new();
-        if let Some(first) = &row.duplicate_of {
-            notes += &format!("  = {first}");
-        }
-        if row.dead_nodes > 0 {
-            notes += &format!("  ({} dead nodes)", row.dead_nodes);
-        }
-        text += &format!(
-            "{:>5}  {:>5.1}  {:>8.4}  {:>12}  {:>8.1}  {:>7.2}  {}{notes}\n",
-            row.rank,
-            row.rank_spread,
-            row.score,
-            row.parameters,
-            row.flops as f64 / 1e6,
-            row.seconds,
-            row.file,
-        );
-    }
-    text
-}
-
-/// Cells of a CSV line, each behind its comma; that of a score there is not is empty.
-pub(super) fn score_cells<'a>(
-    scores: &BTreeMap<String, f64>,
-    names: impl Iterator<Item = &'a String>,
-) -> String {
-    let cell = |name| scores.get(name).map_or(",".to_owned(), |value| format!(",{value}"));
-    names.map(cell).collect()
-}
-
-fn csv(rows: &[RankedGraph]) -> String {
-    let names: Vec<&String> = rows.first().map_or(vec![], |row| row.scores.keys().collect());
-    let mut text = "file,rank,rank_spread,score,parameters,flops,dead_nodes,seconds".to_owned();
-    names.iter().for_each(|name| text += &format!(",{name}"));
-    text.push('\n');
-    for row in rows {
-        let RankedGraph {
-            rank, rank_spread, score, parameters, flops, dead_nodes, seconds, ..
-        } = row;
-        let file = row.file.replace('"', "\"\"");
-        text += &format!(
-            "\"{file}\",{rank},{rank_spread},{score},{parameters},{flops},{dead_nodes},{seconds}"
-        );
-        text += &score_cells(&row.scores, names.iter().copied());
-        text.push('\n');
-    }
-    text
-}
-
 fn picture(rows: &[RankedGraph]) -> String {
-    let mut cheap: Vec<&RankedGraph> = rows.iter().collect();
-    cheap.sort_by_key(|row| (row.flops, row.rank));
+    let mut cheap: Vec<(&RankedGraph, f64)> =
+        rows.iter().filter_map(|row| Some((row, row.score?))).collect();
+    cheap.sort_by_key(|(row, _)| (row.flops, row.rank));
     let mut best = usize::MAX;
-    let points = cheap.into_iter().map(|row| {
+    let points = cheap.into_iter().map(|(row, score)| {
         let front = row.rank < best;
         best = best.min(row.rank);
         let label = format!("{}: rank {}", row.file, row.rank);
-        Point { x: (row.flops.max(1) as f64).log10(), y: row.score, front, label }
+        Point { x: (row.flops.max(1) as f64).log10(), y: score, front, label }
     });
     let points = points.collect();
     let x = "FLOPs (multiply-accumulates), log₁₀";

@@ -16,7 +16,10 @@ pub enum ReadError {
         file: String,
     },
     /// A value with two definitions.
-    #[error("{file}: value '{value}' is defined twice")]
+    #[error(
+        "{file}: value '{value}' is defined twice, and ONNX allows one definition; where a parameter or \
+         buffer of a PyTorch module has the name of an operator, rename it and export again"
+    )]
     Duplicate {
         /// The file.
         file: String,

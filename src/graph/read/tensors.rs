@@ -10,6 +10,7 @@ use super::{
     ReadError, Reader, convert,
     inline::Call,
     value::value_attribute,
+    weights,
 };
 
 /// Values of tensors up to this many elements are kept with the parameter.
@@ -117,16 +118,20 @@ impl<'a> Reader<'a> {
         if fixed || !dtype.is_float() || (count == 1 && !self.is_learned_number(name, tensor)) {
             return Ok(self.constant(name, value));
         }
-        if let Constant::Float(tensor) = value {
+        // What the exporter calls a parameter is one, whatever reads it.
+        if let Constant::Float(tensor) = value
+            && self.readers.said(name) != Some(true)
+        {
             parameter.value = Some(tensor);
         }
         self.parameter(parameter)
     }
 
-    /// Whether a tensor of one value is a weight: the bias of one channel, or what the exporter says
-    /// is one.
+    /// Whether a tensor of one value is a weight: the bias of one channel, what the exporter says is
+    /// one, or what is called one, such as the one slope of a PRelu that is reshaped first.
     fn is_learned_number(&self, name: &str, tensor: &TensorProto) -> bool {
-        self.readers.said(name).unwrap_or(!tensor.dims.is_empty() && self.readers.learn(name))
+        let learned = || self.readers.learn(name) || weights::is_called_weight(name);
+        self.readers.said(name).unwrap_or_else(|| !tensor.dims.is_empty() && learned())
     }
 
     /// Turns a node that only holds a tensor into one; says whether it did.

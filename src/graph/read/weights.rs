@@ -29,6 +29,11 @@ const LEARNERS: [&str; 9] = [
 /// Endings of buffers that training measures.
 const MEASURED: [&str; 2] = [".running_mean", ".running_var"];
 
+/// Whether a name ends like those of weights in a state dict.
+pub(super) fn is_called_weight(name: &str) -> bool {
+    SUFFIXES.iter().any(|end| name.ends_with(end))
+}
+
 /// How the nodes of a graph read its values, and what its exporter says about them.
 pub(super) struct Readers<'a> {
     /// What belongs to the module, where the exporter says so.
@@ -82,9 +87,7 @@ impl<'a> Readers<'a> {
     /// name, or because only slots for weights take them. One input is left for data.
     pub(super) fn inputs(&self, graph: &'a GraphProto) -> HashSet<&'a str> {
         let names = || graph.input.iter().filter_map(|input| input.name.as_deref());
-        let named = |name: &str| {
-            self.said.contains_key(name) || SUFFIXES.iter().any(|end| name.ends_with(end))
-        };
+        let named = |name: &str| self.said.contains_key(name) || is_called_weight(name);
         let mut found: HashSet<&str> = names()
             .filter(|name| self.learned.contains_key(name))
             .filter(|name| named(name) || self.learn(name))

@@ -1,0 +1,141 @@
+//! State-dict names of a network's tensors, from what file and graph say about them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{
+    graph::{Architecture, Form, NodeIndex, Operand, Parameter, ParameterId, Role},
+    onnx::{
+        Model,
+        names::{Hints, state_dict_names},
+    },
+};
+
+/// Tensors that a state dict holds in place of parameters: the first parameter that follows from them, and
+/// their place among them.
+pub(super) type Part = (ParameterId, usize);
+
+/// Something that a state dict may hold.
+struct Entry<'a> {
+    /// A parameter by its index, or a part of some.
+    of: Result<usize, Part>,
+    tensor: &'a Parameter,
+    layer: Option<NodeIndex>,
+}
+
+/// The name of every parameter, and those of the tensors that a state dict holds in place of some.
+pub(super) fn names(
+    model: &Model,
+    architecture: &Architecture,
+) -> (Vec<String>, HashMap<Part, String>) {
+    let entries = entries(architecture);
+    let (said, script) = (model.module_tensors(), model.is_torchscript());
+    let mut hints: Vec<Hints> =
+        entries.iter().map(|entry| hints(architecture, &said, script, entry)).collect();
+    name_attention(&entries, &mut hints);
+    let mut names: Vec<String> =
+        architecture.parameters.iter().map(|parameter| parameter.name.clone()).collect();
+    let mut of_parts = HashMap::new();
+    for (entry, name) in entries.iter().zip(state_dict_names(&hints)) {
+        match entry.of {
+            Ok(index) => names[index] = name,
+            Err(part) => {
+                of_parts.insert(part, name);
+            }
+        }
+    }
+    (names, of_parts)
+}
+
+fn entries(architecture: &Architecture) -> Vec<Entry<'_>> {
+    let mut entries = Vec::new();
+    let parameters = architecture.parameters.iter().zip(layers(architecture)).enumerate();
+    for (index, (parameter, layer)) in parameters {
+        let id = ParameterId(index);
+        match architecture.storage_of(id) {
+            Some((storage, place)) if storage.in_state_dict == Form::Tensors => {
+                let parts = storage.tensors.iter().enumerate().filter(|_| place == 0);
+                entries.extend(parts.map(|(part, tensor)| Entry {
+                    of: Err((id, part)),
+                    tensor,
+                    layer: None,
+                }));
+            }
+            _ => entries.push(Entry { of: Ok(index), tensor: parameter, layer }),
+        }
+    }
+    entries
+}
+
+fn hints<'a>(
+    architecture: &Architecture,
+    said: &BTreeSet<&str>,
+    script: bool,
+    entry: &Entry<'a>,
+) -> Hints<'a> {
+    let tensor = entry.tensor;
+    let hints = Hints {
+        initializer: &tensor.name,
+        said: said.contains(tensor.name.as_str()),
+        module: tensor.module.as_deref(),
+        script,
+        leaf: tensor.role().and_then(Role::torch_attribute),
+        layer: entry.layer.map(NodeIndex::index),
+    };
+    // Group normalisation is exported as an instance normalisation by ones and zeros that the exporter
+    // makes up, with the module's own gain and shift behind it.
+    let node = entry.layer.and_then(|layer| architecture.dag.node_weight(layer));
+    let invented =
+        !hints.is_right() && node.is_some_and(|node| node.op_type == "InstanceNormalization");
+    Hints { leaf: hints.leaf.filter(|_| !invented), ..hints }
+}
+
+/// The node that stands for the layer of each parameter: the one that reads it, or the linear map whose
+/// result it is added to.
+fn layers(architecture: &Architecture) -> Vec<Option<NodeIndex>> {
+    let weighted: BTreeSet<NodeIndex> = architecture
+        .parameters
+        .iter()
+        .flat_map(|parameter| &parameter.slots)
+        .filter(|slot| slot.role == Role::Weight)
+        .map(|slot| slot.node)
+        .collect();
+    let layer = |parameter: &Parameter| {
+        let slot = parameter.slots.first()?;
+        let added = || {
+            architecture.dag[slot.node].inputs.iter().find_map(|operand| match operand {
+                Operand::Node { node, .. } if weighted.contains(node) => Some(*node),
+                _ => None,
+            })
+        };
+        let behind = slot.role == Role::Bias && !weighted.contains(&slot.node);
+        Some(if behind { added().unwrap_or(slot.node) } else { slot.node })
+    };
+    architecture.parameters.iter().map(layer).collect()
+}
+
+/// `nn.MultiheadAttention` has two matrices at one module path. Where neither has a bias to be named
+/// after, they are told apart by their shapes.
+fn name_attention(entries: &[Entry], hints: &mut [Hints]) {
+    let mut matrices: BTreeMap<String, Vec<(usize, [usize; 2])>> = BTreeMap::new();
+    for (index, (entry, hints)) in entries.iter().zip(&*hints).enumerate() {
+        let Some(&[outputs, inputs]) = entry.tensor.shape.as_deref() else { continue };
+        if entry.tensor.role() == Some(Role::Weight)
+            && !hints.is_right()
+            && let Some(module) = hints.module
+        {
+            matrices.entry(module.to_owned()).or_default().push((index, [outputs, inputs]));
+        }
+    }
+    for (module, matrices) in matrices {
+        let packed = matrices.iter().find(|(_, [outputs, inputs])| *outputs == 3 * inputs);
+        let Some(&(packed, [_, width])) = packed else { continue };
+        let closing = matrices.iter().find(|(_, extents)| *extents == [width; 2]);
+        let named = format!("{module}.out_proj.weight");
+        if let Some(&(closing, _)) = closing {
+            hints[closing].leaf = Some("out_proj.weight");
+        } else if hints.iter().all(|hints| hints.initializer != named) {
+            continue;
+        }
+        hints[packed].leaf = Some("in_proj_weight");
+    }
+}
