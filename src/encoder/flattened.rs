@@ -55,10 +55,10 @@ mod tests {
     /// A convolution of `[1, 3, 8, 8]` to 4 channels unless the image is flattened as it is, a flattening
     /// and a linear map. Returns positions of what the linear map reads, and of what it makes.
     fn of_head(convolves: bool) -> [usize; 2] {
-        let mut architecture = Architecture::default();
         let fact = |shape: &[usize]| Fact { shape: Some(shape.to_vec()), ..Fact::default() };
         let channels = if convolves { 4 } else { 3 };
-        architecture.inputs = vec![fact(&[1, 3, 8, 8])];
+        let inputs = vec![fact(&[1, 3, 8, 8])];
+        let mut architecture = Architecture { inputs, ..Architecture::default() };
         let mut read = Operand::Input(0);
         let layers = [
             ("Conv", vec![1, channels, 8, 8]),

@@ -148,6 +148,7 @@ mod tests {
     use approx::assert_relative_eq;
 
     use super::*;
+    use crate::graph::Fact;
 
     /// Two images of 2 × 2 in colour: channel `c` of image `i` holds `10 i + c` everywhere.
     fn colour() -> CalibrationImages {
@@ -156,9 +157,8 @@ mod tests {
     }
 
     fn fitted(input: &[usize]) -> Result<FittedImages, String> {
-        let mut architecture = Architecture::default();
-        architecture.inputs =
-            vec![crate::graph::Fact { shape: Some(input.to_vec()), ..Default::default() }];
+        let read = Fact { shape: Some(input.to_vec()), ..Fact::default() };
+        let architecture = Architecture { inputs: vec![read], ..Architecture::default() };
         colour().fitted(&architecture, 64)
     }
 
