@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A part of a dataset.
+/// A part of a dataset. Where a source names no splits, a fixed seed keeps a tenth of every class for
+/// validation and a tenth for testing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Split {
     /// Images to train on. Excludes [`Split::Val`].

@@ -79,14 +79,12 @@ impl Collector {
     pub fn add(&mut self, part: Part, path: &str, bytes: Vec<u8>) -> Result<(), String> {
         let metadata = read_metadata(&mut Cursor::new(&bytes)).map_err(text)?;
         let columns = Columns::of(&metadata)?;
-        if let Some(classes) = columns.classes {
-            if *self.classes.get_or_insert_with(|| classes.clone()) != classes {
-                return Err(
-                    "its class names are not those of the files before it; keep data sets \
-                            in separate folders"
-                        .to_owned(),
-                );
-            }
+        if let Some(classes) = columns.classes
+            && *self.classes.get_or_insert_with(|| classes.clone()) != classes
+        {
+            let problem = "its class names are not those of the files before it; keep data sets in \
+                           separate folders";
+            return Err(problem.to_owned());
         }
         let mut number = 0;
         for group in &metadata.row_groups {
