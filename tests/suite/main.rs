@@ -3,6 +3,7 @@
 mod alive;
 mod bad_files;
 mod beside;
+mod cases;
 mod cli;
 mod corpus;
 mod data;
