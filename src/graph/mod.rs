@@ -18,6 +18,7 @@ pub use architecture::{
     Scores, Slot, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
+pub use canonical::BatchRepair;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};
 pub use read::{DimBindings, ReadError};

@@ -4,19 +4,34 @@
 //! that changes parameters records in a [`Storage`](super::Storage) or a [`Wiring`](super::Wiring) how the
 //! tensors of the file follow from them, so that writing back is exact.
 
+mod batch;
+mod branches;
 mod edit;
+mod flattened;
 mod identity;
+mod kernels;
+mod layout;
 mod merged;
 mod order;
+mod permutation;
+mod transposes;
 
 use super::{Architecture, NodeIndex};
+pub use batch::BatchRepair;
 use edit::Editor;
 
 /// A rewrite of the pattern that ends at a node, if it is there.
 type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
 
 /// Every rewrite of nodes, in the order in which they are tried at each of them.
-const REWRITES: &[Rewrite] = &[identity::remove];
+const REWRITES: &[Rewrite] = &[
+    identity::remove,
+    branches::take,
+    transposes::join,
+    kernels::turn,
+    layout::channels_first,
+    flattened::reorder,
+];
 
 impl Architecture {
     /// Takes one step towards the canonical form of an architecture whose shapes and uses of parameters are
