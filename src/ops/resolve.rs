@@ -83,7 +83,12 @@ fn infer_all(
             parameter.slots.clear();
         }
         for index in architecture.order.clone() {
-            if let Some(why) = visit(architecture, registry, index)? {
+            let why = match visit(architecture, registry, index) {
+                // What a branch computes may not be possible where it is not taken.
+                Err(error) if architecture.dag[index].conditional => Some(error.to_string()),
+                understood => understood?,
+            };
+            if let Some(why) = why {
                 resolution.unsupported.push(Unsupported { node: index, why });
             }
         }

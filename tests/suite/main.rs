@@ -20,6 +20,7 @@ mod independent_reader;
 mod kept_results;
 mod kernels;
 mod known_operators;
+mod layouts;
 mod mutated_files;
 mod named;
 mod natural_inputs;
