@@ -199,7 +199,8 @@ impl Probe<'_> {
 /// features.
 fn batch_axis(from: &[usize], axis: usize, to: &[usize], batch: usize) -> Option<usize> {
     let count = |extents: &[usize]| extents.iter().product::<usize>();
-    if batch == 0 || !from[axis].is_multiple_of(batch) || count(from) != count(to) || count(to) == 0 {
+    if batch == 0 || !from[axis].is_multiple_of(batch) || count(from) != count(to) || count(to) == 0
+    {
         return None;
     }
     let beside = from[axis] / batch;

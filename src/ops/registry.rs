@@ -89,9 +89,7 @@ impl Registry {
                 "If" => {
                     ": its condition depends on what the network computes; export a graph without it"
                 }
-                "Loop" | "Scan" => {
-                    ": control flow is not supported; export a graph without it"
-                }
+                "Loop" | "Scan" => ": control flow is not supported; export a graph without it",
                 other
                     if other.contains("uantize")
                         || other.contains("QLinear")

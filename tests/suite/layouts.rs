@@ -331,12 +331,16 @@ proptest! {
 fn spelled(architecture: &Architecture) -> Vec<String> {
     let node = |&index: &weightsmith::graph::NodeIndex| {
         let node = &architecture.dag[index];
-        let given: Vec<_> = node.inputs.iter().map(|operand| match operand {
-            weightsmith::graph::Operand::Constant(index) => {
-                architecture.constants[*index].1.ints().map(<[i64]>::to_vec)
-            }
-            _ => None,
-        }).collect();
+        let given: Vec<_> = node
+            .inputs
+            .iter()
+            .map(|operand| match operand {
+                weightsmith::graph::Operand::Constant(index) => {
+                    architecture.constants[*index].1.ints().map(<[i64]>::to_vec)
+                }
+                _ => None,
+            })
+            .collect();
         format!("{} {:?} {given:?}", node.op_type, node.attributes)
     };
     let mut nodes: Vec<String> = architecture.order.iter().map(node).collect();
@@ -360,7 +364,9 @@ fn named_networks_are_canonical() {
 #[test]
 fn images_of_keras_come_with_channels_first() {
     for (name, channels) in [("keras", 3), ("keras_gray", 1)] {
-        let Some(path) = beside::shared(&format!("cases/09-keras-nhwc/{name}.onnx")) else { return };
+        let Some(path) = beside::shared(&format!("cases/09-keras-nhwc/{name}.onnx")) else {
+            return;
+        };
         let architecture = resolved(open_file(&path));
         assert_eq!(architecture.inputs[0].shape, Some(vec![1, channels, 32, 32]));
         assert!(!operators(&architecture).contains(&"Transpose"));
@@ -384,7 +390,10 @@ fn kernels_in_other_layouts_are_written_back_in_them() {
     let architecture = resolved(architecture);
     assert_eq!(operators(&architecture), ["Conv"]);
     let parameter = &architecture.parameters[0];
-    assert_eq!((parameter.role(), parameter.shape.clone()), (Some(Role::Weight), Some(vec![4, 2, 3, 3])));
+    assert_eq!(
+        (parameter.role(), parameter.shape.clone()),
+        (Some(Role::Weight), Some(vec![4, 2, 3, 3]))
+    );
     let values = held(&model, &architecture);
     let own = numbers(72, 5);
     let kernel = values.get(ParameterId(0)).unwrap();
@@ -394,7 +403,12 @@ fn kernels_in_other_layouts_are_written_back_in_them() {
     assert_eq!(storage.map.tensor(0, &[kernel]), own);
 }
 
-fn branch(name: &str, nodes: Vec<NodeProto>, output: &str, tensors: Vec<TensorProto>) -> AttributeProto {
+fn branch(
+    name: &str,
+    nodes: Vec<NodeProto>,
+    output: &str,
+    tensors: Vec<TensorProto>,
+) -> AttributeProto {
     let graph = GraphProto {
         name: name.into(),
         node: nodes,
@@ -422,8 +436,7 @@ fn with_branches(condition: Vec<NodeProto>, extra: Vec<TensorProto>) -> Architec
     let mut choice = node("If", &["condition"], "y");
     choice.attribute.push(branch("then_branch", squeezed, "q", vec![floats("half", &[], &[0.5])]));
     choice.attribute.push(branch("else_branch", negated, "q", vec![]));
-    let mut nodes = vec![node("AveragePool", &["x"], "p")];
-    nodes[0] = with(nodes.remove(0), "kernel_shape", [4, 4]);
+    let mut nodes = vec![with(node("AveragePool", &["x"], "p"), "kernel_shape", [4, 4])];
     nodes.extend(condition);
     nodes.push(choice);
     let mut tensors = vec![ints("axes", &[2], &[2, 3]), ints("yes", &[], &[1])];
@@ -447,7 +460,10 @@ fn the_branch_is_taken_that_shapes_decide_on() {
     // The branch that is not taken could not be computed.
     assert_eq!(operators(&extent(2)), ["AveragePool", "Neg"]);
     let open = with_branches(
-        vec![node("ReduceMax", &["x"], "highest"), node("Greater", &["highest", "none"], "condition")],
+        vec![
+            node("ReduceMax", &["x"], "highest"),
+            node("Greater", &["highest", "none"], "condition"),
+        ],
         vec![floats("none", &[], &[0.0])],
     );
     assert!(operators(&open).contains(&"If"));

@@ -68,7 +68,8 @@ impl Architecture {
                 BatchRepair::Repeated { node, slot, shape, axis } => {
                     let target = target(&mut editor, *node, shape, *axis);
                     let inputs = [editor.input(*node, *slot), target];
-                    let repeated = editor.insert(*node, "Expand", &[], &inputs, Some(shape.clone()));
+                    let repeated =
+                        editor.insert(*node, "Expand", &[], &inputs, Some(shape.clone()));
                     editor.set_input(*node, *slot, repeated);
                 }
             }

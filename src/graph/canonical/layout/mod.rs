@@ -13,14 +13,19 @@ use super::{
 use operators::Move;
 use region::Region;
 
-/// Moves the region in front of a `Transpose` that brings channels first.
+/// Moves the region in front of a `Transpose` that brings channels first, or behind one that puts them last.
 pub(super) fn channels_first(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let order = permutation::order(editor, node)?;
     let rank = order.len();
-    if !(3..=5).contains(&rank) || order != permutation::channels_first(rank) {
+    if !(3..=5).contains(&rank) {
         return None;
     }
-    let region = Region::before(editor, node, rank)?;
+    let value = match () {
+        () if order == permutation::channels_first(rank) => editor.input(node, 0),
+        () if order == permutation::channels_last(rank) => Operand::Node { node, slot: 0 },
+        () => return None,
+    };
+    let region = Region::around(editor, value, rank)?;
     (region.gain(editor) > 0).then(|| region.apply(editor))
 }
 
@@ -65,7 +70,8 @@ impl Region {
             for (slot, change) in moves {
                 change.apply(editor, *node, *slot, self.rank);
             }
-            let inputs: Vec<Operand> = editor.node(*node).inputs.iter().map(|&it| now(it)).collect();
+            let inputs: Vec<Operand> =
+                editor.node(*node).inputs.iter().map(|&it| now(it)).collect();
             if inputs != editor.node(*node).inputs {
                 editor.set_inputs(*node, &inputs);
             }
@@ -73,6 +79,8 @@ impl Region {
         for &exit in &self.exits {
             let value = now(editor.input(exit, 0));
             editor.replace(Operand::Node { node: exit, slot: 0 }, value);
+            // Nobody takes it for a reader of the value as it is now.
+            editor.set_inputs(exit, &[]);
         }
         for &value in &self.values {
             match value {

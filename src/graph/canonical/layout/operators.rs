@@ -1,7 +1,10 @@
 //! What operators ask for where an image has its channels last, and what changes when they come first.
 
 use super::super::{
-    super::{Attribute, Constant, NodeIndex, Operand, Tensor, storage::{Permuted, permute}},
+    super::{
+        Attribute, Constant, NodeIndex, Operand, Tensor,
+        storage::{Permuted, permute},
+    },
     edit::Editor,
     kernels::compose,
     permutation,
@@ -9,10 +12,49 @@ use super::super::{
 
 /// Operators on every element by itself, the second operand and further ones being broadcast.
 const ELEMENTWISE: [&str; 43] = [
-    "Abs", "Add", "Cast", "Ceil", "Celu", "Clip", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Floor",
-    "Gelu", "Greater", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "Log", "Max", "Mean",
-    "Min", "Mish", "Mod", "Mul", "Neg", "Not", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Selu",
-    "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "Where",
+    "Abs",
+    "Add",
+    "Cast",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "Greater",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Less",
+    "Log",
+    "Max",
+    "Mean",
+    "Min",
+    "Mish",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "PRelu",
+    "Pow",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Where",
 ];
 
 /// What changes in an input of an operator, or in its attributes.
@@ -124,8 +166,9 @@ pub(super) fn leaving(
     rank: usize,
 ) -> Option<Leaving> {
     let node = editor.node(index);
-    (node.domain.is_empty() && editor.input(index, 0) == value || kept(editor, index, rank).is_some())
-        .then_some(())?;
+    (node.domain.is_empty() && editor.input(index, 0) == value
+        || kept(editor, index, rank).is_some())
+    .then_some(())?;
     let pixel = || editor.shape(value).is_some_and(|it| it[1..rank - 1].iter().all(|&it| it == 1));
     let whole = |axes: &[i64]| {
         let axes: Option<Vec<usize>> =
@@ -214,7 +257,8 @@ impl Move {
                 let count = wanted.len();
                 let places = editor.int_list(wanted);
                 let along = [("axis", Attribute::Int(0))];
-                let moved = editor.insert(node, "Gather", &along, &[extents, places], Some(vec![count]));
+                let moved =
+                    editor.insert(node, "Gather", &along, &[extents, places], Some(vec![count]));
                 for (reader, slot) in readers {
                     editor.set_input(reader, slot, moved);
                 }

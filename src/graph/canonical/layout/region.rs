@@ -30,10 +30,10 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// The region in front of a `Transpose`; `None` if something enters it that cannot be moved.
-    pub fn before(editor: &Editor, exit: NodeIndex, rank: usize) -> Option<Self> {
+    /// The region that a value is in; `None` if something enters it that cannot be moved.
+    pub fn around(editor: &Editor, value: Operand, rank: usize) -> Option<Self> {
         let mut region = Self { rank, ..Self::default() };
-        let mut waiting = vec![editor.input(exit, 0)];
+        let mut waiting = vec![value];
         while let Some(value) = waiting.pop() {
             if region.values.insert(value) {
                 waiting.extend(region.enter(editor, value)?);
