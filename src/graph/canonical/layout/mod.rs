@@ -34,11 +34,21 @@ impl Region {
     fn gain(&self, editor: &Editor) -> i64 {
         let stays = |value: &Operand| self.foreign.iter().any(|(foreign, _)| foreign == value);
         let kept = self.entries.keys().filter(|value| stays(value) || editor.is_returned(**value));
+        // A `Transpose` in front of what flattens an image goes into the linear map behind that.
+        let flattens = |node: NodeIndex| {
+            let result = Operand::Node { node, slot: 0 };
+            (editor.is(node, "Flatten") || editor.is(node, "Reshape"))
+                && editor.shape(result).is_some_and(|shape| shape.len() == 2)
+        };
+        let turned = |value: &Operand| {
+            let mut foreign = self.foreign.iter().filter(|(foreign, _)| foreign == value);
+            foreign.any(|(_, (reader, _))| !flattens(*reader)) || editor.is_returned(*value)
+        };
         let returned = self
             .values
             .iter()
             .filter(|value| !self.entries.contains_key(value))
-            .filter(|value| stays(value) || editor.is_returned(**value));
+            .filter(|value| turned(value));
         let saved = self.exits.len() + self.entries.len() - kept.count();
         saved as i64 - returned.count() as i64
     }
