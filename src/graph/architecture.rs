@@ -56,6 +56,8 @@ pub struct Node {
     pub module: Option<String>,
     /// Whether it comes from a function of the file, whose nodes cannot be changed one by one.
     pub inlined: bool,
+    /// Whether it stands in a branch that need not be taken.
+    pub conditional: bool,
     /// What the exporter made of it: names of the rules that it applied.
     pub rules: String,
 }

@@ -20,6 +20,7 @@ pub use architecture::{
     Scores, Slot, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
+pub use canonical::BatchRepair;
 pub use classifier::NotAClassifier;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};

@@ -71,6 +71,44 @@ impl StorageMap for Copies {
     }
 }
 
+/// A parameter whose axes are stored in another order, perhaps under other extents.
+#[derive(Clone, Debug)]
+pub(super) struct Permuted {
+    /// Extents of the stored values.
+    pub extents: Vec<usize>,
+    /// For each axis of the parameter, the axis of the stored values.
+    pub order: Vec<usize>,
+}
+
+impl StorageMap for Permuted {
+    fn parameters(&self, tensors: &[&[f32]]) -> Vec<Vec<f32>> {
+        vec![permute(tensors[0], &self.extents, &self.order)]
+    }
+
+    fn tensor(&self, _: usize, parameters: &[&[f32]]) -> Vec<f32> {
+        let extents: Vec<usize> = self.order.iter().map(|&axis| self.extents[axis]).collect();
+        let mut inverse = vec![0; self.order.len()];
+        for (axis, &stored) in self.order.iter().enumerate() {
+            inverse[stored] = axis;
+        }
+        permute(parameters[0], &extents, &inverse)
+    }
+}
+
+/// Values with their axes in another order: axis `order[n]` becomes axis `n`.
+pub(super) fn permute<T: Copy>(values: &[T], extents: &[usize], order: &[usize]) -> Vec<T> {
+    let stride = |axis: usize| extents[axis + 1..].iter().product::<usize>();
+    let axes: Vec<[usize; 2]> = order.iter().map(|&axis| [extents[axis], stride(axis)]).collect();
+    let mut places = vec![0];
+    for [extent, stride] in axes {
+        places = places
+            .iter()
+            .flat_map(|first| (0..extent).map(move |step| first + step * stride))
+            .collect();
+    }
+    places.into_iter().map(|place| values[place]).collect()
+}
+
 /// The transpose of a rows × columns matrix.
 pub fn transpose(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
     (0..columns)

@@ -5,6 +5,7 @@
 mod activation;
 mod array;
 mod attention;
+mod batch;
 mod binary;
 mod compare;
 mod conv;

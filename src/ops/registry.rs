@@ -86,9 +86,10 @@ impl Registry {
         };
         let Some(operator) = self.get(&node.domain, &node.op_type) else {
             let advice = match node.op_type.as_str() {
-                "If" | "Loop" | "Scan" => {
-                    ": control flow is not supported; export a graph without it"
+                "If" => {
+                    ": its condition depends on what the network computes; export a graph without it"
                 }
+                "Loop" | "Scan" => ": control flow is not supported; export a graph without it",
                 other
                     if other.contains("uantize")
                         || other.contains("QLinear")

@@ -267,6 +267,11 @@ impl Operator for Transpose {
         Ok(output(node, x.dtype, Some(axes.iter().map(|&axis| from[axis]).collect())))
     }
 
+    fn slots(&self, node: &Node, _inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
+        // A tensor that is learned in another layout; the axes of a matrix are followed.
+        Ok(if self.passage(node).is_some() { Vec::new() } else { vec![SlotRule::free(0)] })
+    }
+
     fn passage(&self, node: &Node) -> Option<Passage> {
         match node.attributes.ints("perm").ok()? {
             None | Some([1, 0]) => Some(Passage::Transposed),

@@ -10,7 +10,7 @@ use crate::graph::{
 use burn::tensor::Device;
 
 use super::{
-    Array, OpError, Operator, Passage, Registry, SlotRule,
+    Array, OpError, Operator, Passage, Registry, SlotRule, batch,
     helpers::{bounded, folds},
     infer,
     stranded::stranded,
@@ -56,13 +56,14 @@ pub fn resolve(
     architecture: &mut Architecture,
     registry: &Registry,
 ) -> Result<Resolution, ResolveError> {
+    let mut resolution = infer_all(architecture, registry)?;
     for _ in 0..MOST_REWRITES {
-        infer_all(architecture, registry)?;
-        if !architecture.canonicalise() {
+        if !architecture.canonicalise() && !batch::follow(architecture, registry) {
             break;
         }
+        resolution = infer_all(architecture, registry)?;
     }
-    infer_all(architecture, registry)
+    Ok(resolution)
 }
 
 /// Infers shapes and uses, and turns tensors that no operator learns into constants.
@@ -83,7 +84,12 @@ fn infer_all(
             parameter.slots.clear();
         }
         for index in architecture.order.clone() {
-            if let Some(why) = visit(architecture, registry, index)? {
+            let why = match visit(architecture, registry, index) {
+                // What a branch computes may not be possible where it is not taken.
+                Err(error) if architecture.dag[index].conditional => Some(error.to_string()),
+                understood => understood?,
+            };
+            if let Some(why) = why {
                 resolution.unsupported.push(Unsupported { node: index, why });
             }
         }
@@ -102,19 +108,12 @@ fn infer_all(
 }
 
 /// As [`resolve`], with another shape of the first input: another batch or image size. The shapes
-/// that the file declares are dropped, since they may depend on it; a batch size written into the
-/// target of a `Reshape` becomes "as the input has it".
+/// that the file declares are dropped, since they may depend on it.
 pub fn resolve_with_input(
     architecture: &mut Architecture,
     shape: &[usize],
     registry: &Registry,
 ) -> Result<Resolution, ResolveError> {
-    let before = architecture.inputs.first().and_then(|input| input.shape.as_deref()?.first());
-    if let Some(&batch) = before
-        && shape.first() != Some(&batch)
-    {
-        free_batch(architecture, batch);
-    }
     if let Some(input) = architecture.inputs.first_mut() {
         input.shape = Some(shape.to_vec());
     }
@@ -177,29 +176,8 @@ fn settle(architecture: &mut Architecture) {
     }
 }
 
-/// Frees the reshapes of a resolved architecture that keep a first extent of `batch`.
-fn free_batch(architecture: &mut Architecture, batch: usize) {
-    for &index in &architecture.order {
-        let node = &architecture.dag[index];
-        let (&[data, Operand::Constant(target)], "Reshape") =
-            (node.inputs.as_slice(), node.op_type.as_str())
-        else {
-            continue;
-        };
-        let keeps = architecture.fact(data).and_then(|fact| fact.shape?.first().copied());
-        let Constant::Int { shape, data } = &architecture.constants[target].1 else { continue };
-        if keeps != Some(batch) || data.first() != Some(&(batch as i64)) {
-            continue;
-        }
-        let data = [&[0], &data[1..]].concat();
-        let freed = Constant::Int { shape: shape.clone(), data };
-        architecture.constants.push((format!("{} of any batch", node.name), freed));
-        architecture.dag[index].inputs[1] = Operand::Constant(architecture.constants.len() - 1);
-    }
-}
-
 /// Understands one node; says why not, if it is merely unsupported.
-fn visit(
+pub(super) fn visit(
     architecture: &mut Architecture,
     registry: &Registry,
     index: NodeIndex,

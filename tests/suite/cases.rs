@@ -91,7 +91,12 @@ fn are_one(names: &[&str]) {
 #[test]
 fn merged_initializers_are_told_apart() {
     let in_folder = |name: &str| format!("03-merged-initializers/{name}");
-    are_one(&["smallest_advised", "smallest", "smallest_touched"].map(in_folder).each_ref().map(String::as_str));
+    are_one(
+        &["smallest_advised", "smallest", "smallest_touched"]
+            .map(in_folder)
+            .each_ref()
+            .map(String::as_str),
+    );
     let forms = ["advised", "script_nofold", "script", "kept_inputs", "weightless", "dynamo"];
     are_one(&forms.map(in_folder).each_ref().map(String::as_str));
     let (Some(own), Some(advised)) =
@@ -155,7 +160,11 @@ fn statistics_of_shared_blocks_are_those_of_all_uses() {
 fn fixed_kernels_are_kept_or_pointed_out() {
     let Some(path) = case("10-fixed-kernels/blur_script") else { return };
     let suspect = written(Network::open(&path).unwrap());
-    assert!(suspect.notices.iter().any(|it| it.contains("--keep blur.filt")), "{:?}", suspect.notices);
+    assert!(
+        suspect.notices.iter().any(|it| it.contains("--keep blur.filt")),
+        "{:?}",
+        suspect.notices
+    );
     let keep = vec!["blur.filt".to_owned(), "blur2.filt".to_owned()];
     let options = OpenOptions { keep, ..OpenOptions::default() };
     let kept = written(Network::open_with(&path, &options).unwrap());
@@ -196,7 +205,8 @@ fn files_that_are_canonical_already_are_written_byte_for_byte() {
     let Some(path) = case("03-merged-initializers/smallest_touched") else { return };
     let network = Network::open(&path).unwrap();
     assert!(network.architecture.storages.is_empty());
-    let written = weightsmith::fill::fills(&network, &Weights::absent(network.names.len()));
+    let nothing = Weights::absent(network.names.len());
+    let written = weightsmith::fill::fills(&network, &nothing);
     let mut bytes = Vec::new();
     weightsmith::onnx::splice::write(&network.model, &written, &mut bytes).unwrap();
     assert_eq!(sha256(&bytes), sha256(network.model.bytes()));

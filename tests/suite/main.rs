@@ -24,6 +24,7 @@ mod independent_reader;
 mod kept_results;
 mod kernels;
 mod known_operators;
+mod layouts;
 mod mutated_files;
 mod named;
 mod names;

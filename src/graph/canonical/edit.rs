@@ -8,6 +8,7 @@ use super::super::{
     Architecture, Attribute, Constant, Edge, Fact, Node, NodeIndex, Operand, Origin, Parameter,
     ParameterId, Storage,
 };
+use super::permutation;
 
 /// An architecture that is being rewritten. Edges are of no use until [`Editor::finish`] draws them anew.
 pub(super) struct Editor<'a> {
@@ -185,13 +186,7 @@ impl<'a> Editor<'a> {
         for (node, input) in self.readers(from).to_vec() {
             self.set_input(node, input, to);
         }
-        for (_, output) in &mut self.architecture.outputs {
-            if *output == from {
-                *output = to;
-            }
-        }
-        self.loosen(from);
-        self.changed = true;
+        self.return_instead(from, to);
     }
 
     /// Adds a node of the default domain beside another one, of whose module it becomes a part; its
@@ -333,6 +328,42 @@ impl<'a> Editor<'a> {
         self.architecture.parameters.push(parameter);
         self.changed = true;
         Operand::Parameter(ParameterId(self.architecture.parameters.len() - 1))
+    }
+
+    /// Lets the graph return another value in the place of one.
+    pub fn return_instead(&mut self, from: Operand, to: Operand) {
+        for (_, output) in &mut self.architecture.outputs {
+            if *output == from {
+                *output = to;
+            }
+        }
+        self.loosen(from);
+        self.changed = true;
+    }
+
+    /// Notes that the axes of a node's result come in another order now.
+    pub fn permute_output(&mut self, output: Operand, order: &[usize]) {
+        let Operand::Node { node, slot } = output else { return };
+        let architecture = &mut *self.architecture;
+        let Some(fact) = architecture.dag[node].outputs.get_mut(slot) else { return };
+        let declared = architecture.declared.get_mut(&fact.name);
+        for shape in [Some(&mut *fact), declared].into_iter().flatten().map(|it| &mut it.shape) {
+            *shape = shape.take().filter(|shape| shape.len() == order.len());
+            *shape = shape.take().map(|shape| permutation::take(order, &shape));
+        }
+        self.changed = true;
+    }
+
+    /// Reads an input of the graph with its axes in another order than the file does.
+    pub fn permute_input(&mut self, index: usize, order: &[usize]) {
+        let input = &mut self.architecture.inputs[index];
+        input.shape = input.shape.take().map(|shape| permutation::take(order, &shape));
+        let notice = format!(
+            "input '{}' has its channels last in the file; they are listed and judged with channels first",
+            input.name
+        );
+        self.notice(notice);
+        self.changed = true;
     }
 
     /// Says something to the user, once.

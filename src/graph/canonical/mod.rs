@@ -5,20 +5,28 @@
 //! tensors of the file follow from them, so that writing back is exact.
 
 mod attributes;
+mod batch;
+mod branches;
 mod constants;
 mod edit;
+mod flattened;
 mod folded_norm;
 mod identity;
+mod kernels;
+mod layout;
 mod linear;
 mod merged;
 mod order;
+mod permutation;
 mod pooling;
 mod removed_bias;
 mod spectral_norm;
+mod transposes;
 mod twins;
 mod weight_norm;
 
 use super::{Architecture, NodeIndex};
+pub use batch::BatchRepair;
 use edit::Editor;
 
 /// A rewrite of the pattern that ends at a node, if it is there.
@@ -28,6 +36,7 @@ type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
 const REWRITES: &[Rewrite] = &[
     constants::fold,
     identity::remove,
+    branches::take,
     attributes::become_inputs,
     attributes::complete,
     constants::remove_zero_bias,
@@ -36,6 +45,10 @@ const REWRITES: &[Rewrite] = &[
     spectral_norm::solve,
     folded_norm::unfold,
     removed_bias::restore,
+    transposes::join,
+    kernels::turn,
+    layout::channels_first,
+    flattened::reorder,
     linear::turn_matrix,
     linear::transposed_gemm,
     linear::rows,

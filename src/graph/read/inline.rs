@@ -8,7 +8,7 @@ use crate::onnx::{
     messages::{AttributeProto, FunctionProto, NodeProto},
 };
 
-use super::ReadError;
+use super::{ReadError, branches};
 
 /// Nodes that a graph with its calls replaced may have: a few functions that call each other twice
 /// make an exponential number.
@@ -25,8 +25,11 @@ pub(super) struct Call<'a> {
     pub proto: Cow<'a, NodeProto>,
     /// Position in the file: its own, or that of the call it stands for.
     pub position: usize,
-    /// What the function it comes from imports; `None` for a node of the graph itself.
+    /// What the function it comes from imports, or the graph that its branch stands in; `None` for a node
+    /// of the graph itself.
     pub opsets: Option<Rc<Opsets>>,
+    /// Whether it is part of a branch, which need not be taken.
+    pub conditional: bool,
 }
 
 /// A function is known by domain, name and overload.
@@ -46,7 +49,7 @@ pub(super) fn inline(model: &Model) -> Result<Vec<Call<'_>>, ReadError> {
     });
     let mut inliner = Inliner { model, functions: functions.collect(), calls: Vec::new() };
     for (position, proto) in model.graph().node.iter().enumerate() {
-        let call = Call { proto: Cow::Borrowed(proto), position, opsets: None };
+        let call = Call { proto: Cow::Borrowed(proto), position, opsets: None, conditional: false };
         inliner.read(call, &mut Vec::new())?;
     }
     Ok(inliner.calls)
@@ -80,8 +83,14 @@ impl<'a> Inliner<'a> {
             if self.calls.len() >= MOST_NODES {
                 return Err(self.refuse(proto, "the calls of functions make too many nodes"));
             }
-            self.calls.push(call);
-            return Ok(());
+            // Names in a function are not those of the graph.
+            return match branches::in_front(proto).filter(|_| active.is_empty()) {
+                Some((nodes, choice)) => self.branches(&call, nodes, choice),
+                None => {
+                    self.calls.push(call);
+                    Ok(())
+                }
+            };
         };
         if active.contains(&std::ptr::from_ref(function)) {
             return Err(self.refuse(proto, "it calls itself"));
@@ -96,9 +105,28 @@ impl<'a> Inliner<'a> {
         active.push(function);
         for inner in function.node.iter().map(|node| body.node(node)).chain(body.handed_on()) {
             let opsets = Some(opsets.clone());
-            self.read(Call { proto: Cow::Owned(inner), position: call.position, opsets }, active)?;
+            let (proto, position, conditional) =
+                (Cow::Owned(inner), call.position, call.conditional);
+            self.read(Call { proto, position, opsets, conditional }, active)?;
         }
         active.pop();
+        Ok(())
+    }
+
+    /// Keeps the branches of an `If`, and what is left of itself.
+    fn branches(
+        &mut self,
+        call: &Call<'a>,
+        nodes: Vec<NodeProto>,
+        choice: NodeProto,
+    ) -> Result<(), ReadError> {
+        let graph = || Rc::new(self.model.opsets().into_iter().collect());
+        let opsets = Some(call.opsets.clone().unwrap_or_else(graph));
+        for inner in nodes {
+            let (proto, position, opsets) = (Cow::Owned(inner), call.position, opsets.clone());
+            self.read(Call { proto, position, opsets, conditional: true }, &mut Vec::new())?;
+        }
+        self.calls.push(Call { proto: Cow::Owned(choice), ..call.clone() });
         Ok(())
     }
 }

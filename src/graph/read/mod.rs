@@ -1,6 +1,7 @@
 //! From the messages of a file to an [`Architecture`]: tensors become parameters or constants,
 //! nodes become nodes of the DAG, names become edges.
 
+mod branches;
 mod convert;
 mod dims;
 mod error;
@@ -227,6 +228,7 @@ impl<'a> Reader<'a> {
                 position,
                 module: module_path(proto),
                 inlined: call.opsets.is_some(),
+                conditional: call.conditional,
                 rules: find(&proto.metadata_props, REWRITTEN_BY).unwrap_or_default().to_owned(),
             };
             let index = self.architecture.dag.add_node(node);
