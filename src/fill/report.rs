@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::{
-    graph::Role,
+    graph::{Role, Scores},
     onnx::{self, OnnxError, sha256},
     predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
@@ -31,6 +31,8 @@ pub struct Report {
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
+    /// What the file returns for each class.
+    pub scores: Scores,
     /// What the user should know.
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
@@ -74,6 +76,7 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
+            scores: network.architecture.scores,
             notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),

@@ -253,6 +253,17 @@ pub enum Scores {
     LogProbabilities,
 }
 
+impl Scores {
+    /// What they are called in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Probabilities => "probabilities",
+            Self::LogProbabilities => "log-probabilities",
+        }
+    }
+}
+
 /// A neural architecture: what an ONNX graph says apart from its learned values.
 #[derive(Clone, Debug, Default)]
 pub struct Architecture {

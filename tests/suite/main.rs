@@ -30,6 +30,7 @@ mod publishing;
 mod ranking;
 mod sampling;
 mod spaces;
+mod spellings;
 mod steering;
 mod training;
 mod transfer;
