@@ -119,7 +119,10 @@ impl Inspect {
             }
             if architecture.scores != Scores::Logits {
                 let scores = architecture.scores.name();
-                let _ = writeln!(text, "returns {scores}; what follows is the graph in front of the softmax");
+                let _ = writeln!(
+                    text,
+                    "returns {scores}; what follows is the graph in front of the softmax"
+                );
             }
             text.push_str(&table(&summary));
             let _ = writeln!(text, "\nparameters, as PyTorch names them:");

@@ -13,6 +13,7 @@ mod execution;
 mod exports;
 mod filling;
 mod fingerprint;
+mod formulas;
 mod functions;
 mod gauge;
 mod imports;

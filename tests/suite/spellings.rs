@@ -31,11 +31,17 @@ fn forms() -> BTreeMap<String, Vec<PathBuf>> {
     forms
 }
 
-fn canonical(model: &Model) -> Architecture {
+/// The canonical graph of a file.
+pub fn canonical(model: &Model) -> Architecture {
     let mut architecture = Architecture::from_model(model).unwrap();
     let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{}: {:?}", model.name(), resolution.unsupported);
     architecture
+}
+
+/// Types of operators, in order.
+pub fn operators(architecture: &Architecture) -> Vec<String> {
+    architecture.order.iter().map(|&index| architecture.dag[index].op_type.clone()).collect()
 }
 
 /// Operators in order, with the shapes of their results.
@@ -49,7 +55,7 @@ fn listing(architecture: &Architecture) -> String {
 }
 
 /// What a network computes for one image with the weights of its file.
-fn run(architecture: &Architecture, model: &Model, image: Tensor) -> Option<Vec<f32>> {
+pub fn run(architecture: &Architecture, model: &Model, image: Tensor) -> Option<Vec<f32>> {
     let device = Device::flex();
     let mut weights = Vec::new();
     for index in 0..architecture.parameters.len() {
@@ -130,9 +136,6 @@ fn assert_canonical(name: &str, onnx: &[u8]) {
     let shape = plain.inputs[0].shape.clone().unwrap();
     resolve_with_input(&mut plain, &shape, &Registry::standard()).unwrap();
     let canonical = canonical(&model);
-    let operators = |it: &Architecture| -> Vec<String> {
-        it.order.iter().map(|&index| it.dag[index].op_type.clone()).collect()
-    };
     assert_eq!(operators(&plain), operators(&canonical), "{name}");
     let clips = operators(&plain).iter().any(|op_type| op_type == "Clip");
     assert!(

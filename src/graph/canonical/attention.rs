@@ -56,7 +56,9 @@ pub(super) fn transpose_keys(editor: &mut Editor, node: NodeIndex) -> Option<()>
     let keys = editor.input(editor.made_by(joined, "Reshape")?, 0);
     let swaps = editor.node(transpose).attributes.ints("perm").ok()?? == [0, 2, 1];
     let [lead @ .., rows, columns] = editor.shape(keys)? else { return None };
-    let [joined_lead @ .., joined_rows, joined_columns] = editor.shape(joined)? else { return None };
+    let [joined_lead @ .., joined_rows, joined_columns] = editor.shape(joined)? else {
+        return None;
+    };
     let output = Operand::Node { node, slot: 0 };
     let fits = swaps
         && joined_lead.len() == 1

@@ -27,11 +27,8 @@ impl Clipped {
         if !it.domain.is_empty() {
             return None;
         }
-        let unbounded = Self {
-            of: editor.input(node, 0),
-            low: f32::NEG_INFINITY,
-            high: f32::INFINITY,
-        };
+        let unbounded =
+            Self { of: editor.input(node, 0), low: f32::NEG_INFINITY, high: f32::INFINITY };
         let clipped = match it.op_type.as_str() {
             "Relu" => Self { low: 0.0, ..unbounded },
             "Clip" if it.opset < 11 => {

@@ -251,6 +251,14 @@ impl<'a> Editor<'a> {
         Operand::Node { node: index, slot: 0 }
     }
 
+    /// Gives a node one more output, of which only the shape is known.
+    pub fn add_output(&mut self, index: NodeIndex, shape: Vec<usize>) {
+        let outputs = &mut self.architecture.dag[index].outputs;
+        let first = outputs.first().cloned().unwrap_or_default();
+        let name = format!("{}_{}", first.name, outputs.len());
+        outputs.push(Fact { name, shape: Some(shape), value: None, ..first });
+    }
+
     /// A value that is known now.
     pub fn constant(&mut self, value: Constant) -> Operand {
         self.architecture.constants.push((String::new(), value));

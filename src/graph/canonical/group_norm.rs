@@ -23,13 +23,13 @@ pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     });
     let (Spelled { x, groups, epsilon, neutral }, gain, shift) = spelled?;
     let (gain, shift) = (gain.for_node(editor, node), shift.for_node(editor, node));
-    let attributes = [
-        ("epsilon", Attribute::Float(epsilon)),
-        ("num_groups", Attribute::Int(groups)),
-    ];
+    let attributes =
+        [("epsilon", Attribute::Float(epsilon)), ("num_groups", Attribute::Int(groups))];
     editor.become_operator(node, "GroupNormalization", &attributes, &[x, gain, shift]);
     editor.set_opset(node, 21);
-    for id in neutral.into_iter().filter_map(|operand| editor.parameter(operand)).collect::<Vec<_>>() {
+    for id in
+        neutral.into_iter().filter_map(|operand| editor.parameter(operand)).collect::<Vec<_>>()
+    {
         editor.forget(id);
     }
     Some(())

@@ -20,7 +20,9 @@ pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         () if editor.is(node, "Add") => {
             let ways = editor.both_ways(node).into_iter();
             ways.filter(|(_, shift)| !is_computed(editor, *shift))
-                .find_map(|(product, shift)| Some((product, Some(shift), Spelled::of(editor, product)?)))
+                .find_map(|(product, shift)| {
+                    Some((product, Some(shift), Spelled::of(editor, product)?))
+                })
                 .map(|(product, shift, _)| (product, shift))?
         }
         () if editor.is(node, "Mul") && !is_shifted(editor, output) => (output, None),
@@ -47,9 +49,9 @@ pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         _ if trailing => {
             let normalised = &shape[shape.len() - axes.len()..];
             let parameters: Vec<Operand> = operands.into_iter().flatten().collect();
-            let fit = parameters.iter().all(|&it| {
-                editor.parameter(it).is_some() && editor.shape(it) == Some(normalised)
-            });
+            let fit = parameters
+                .iter()
+                .all(|&it| editor.parameter(it).is_some() && editor.shape(it) == Some(normalised));
             let first = -(axes.len() as i64);
             fit.then(|| {
                 normalise(editor, node, [&[x], &parameters[..]].concat(), first, epsilon);
@@ -86,7 +88,9 @@ fn is_computed(editor: &Editor, operand: Operand) -> bool {
 fn is_shifted(editor: &Editor, output: Operand) -> bool {
     let Some((reader, slot)) = editor.only_reader(output) else { return false };
     let other = editor.input(reader, 1 - slot.min(1));
-    editor.is(reader, "Add") && !is_computed(editor, other) && editor.shape(other) != editor.shape(output)
+    editor.is(reader, "Add")
+        && !is_computed(editor, other)
+        && editor.shape(other) != editor.shape(output)
 }
 
 fn attributes(axis: i64, epsilon: f32) -> [(&'static str, Attribute); 2] {

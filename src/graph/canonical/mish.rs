@@ -27,8 +27,7 @@ pub(super) fn recognise_softplus(editor: &mut Editor, node: NodeIndex) -> Option
     }
     let exponential = Affine::with(editor, editor.input(node, 0), 1.0, 1.0)?;
     let x = editor.input(editor.made_by(exponential, "Exp")?, 0);
-    (editor.shape(x)? == editor.shape(Operand::Node { node, slot: 0 })?)
-        .then_some(())?;
+    (editor.shape(x)? == editor.shape(Operand::Node { node, slot: 0 })?).then_some(())?;
     editor.become_operator(node, "Softplus", &[], &[x]);
     Some(())
 }

@@ -5,6 +5,7 @@
 //! tensors of the file follow from them, so that writing back is exact.
 
 mod attention;
+mod cast;
 mod clip;
 mod edit;
 mod formula;
@@ -22,6 +23,7 @@ mod rms_norm;
 mod root_mean_square;
 mod silu;
 mod softmax_head;
+mod unbind;
 mod vector;
 
 use super::{Architecture, NodeIndex};
@@ -33,6 +35,7 @@ type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
 /// Every rewrite of nodes, in the order in which they are tried at each of them.
 const REWRITES: &[Rewrite] = &[
     identity::remove,
+    cast::name_type,
     gelu::recognise,
     silu::recognise,
     silu::recognise_sigmoid,
@@ -46,6 +49,7 @@ const REWRITES: &[Rewrite] = &[
     prelu::flatten,
     attention::spell,
     attention::transpose_keys,
+    unbind::split,
 ];
 
 impl Architecture {

@@ -26,8 +26,12 @@ impl Normalised {
                 let value = squared(editor, editor.input(mean, 0))?;
                 let axes = mean_axes(editor, mean)?;
                 let epsilon = affine.offset;
-                (affine.factor == 1.0 && epsilon > 0.0)
-                    .then_some(Self { value, power, epsilon, axes })
+                (affine.factor == 1.0 && epsilon > 0.0).then_some(Self {
+                    value,
+                    power,
+                    epsilon,
+                    axes,
+                })
             })
         })
     }
@@ -71,7 +75,8 @@ fn mean_axes(editor: &Editor, mean: NodeIndex) -> Option<Vec<usize>> {
         Some(axes) => axes,
         None => editor.ints(editor.input(mean, 1))?,
     };
-    let place = |&axis: &i64| usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok();
+    let place =
+        |&axis: &i64| usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok();
     let mut axes = given.iter().map(place).collect::<Option<Vec<usize>>>()?;
     axes.sort_unstable();
     let keeps = node.attributes.int("keepdims", 1) == Ok(1);
