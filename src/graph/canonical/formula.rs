@@ -27,7 +27,8 @@ impl Product {
     /// The product that a value is. Values among `atoms` are not taken apart.
     pub fn of(editor: &Editor, operand: Operand, atoms: &[Operand]) -> Option<Self> {
         let mut product = Self { scale: 1.0, powers: Vec::new() };
-        product.multiply(editor, operand, 1.0, atoms, &mut LONGEST.clone())?;
+        let mut left = LONGEST;
+        product.multiply(editor, operand, 1.0, atoms, &mut left)?;
         Some(product)
     }
 

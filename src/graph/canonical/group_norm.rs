@@ -27,10 +27,10 @@ pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         [("epsilon", Attribute::Float(epsilon)), ("num_groups", Attribute::Int(groups))];
     editor.become_operator(node, "GroupNormalization", &attributes, &[x, gain, shift]);
     editor.set_opset(node, 21);
-    for id in
-        neutral.into_iter().filter_map(|operand| editor.parameter(operand)).collect::<Vec<_>>()
-    {
-        editor.forget(id);
+    for operand in neutral {
+        if let Operand::Parameter(id) = operand {
+            editor.forget(id);
+        }
     }
     Some(())
 }

@@ -8,7 +8,7 @@ use super::{
     edit::Editor,
     formula::Product,
     root_mean_square::Normalised,
-    vector::Vector,
+    vector::{self, Vector},
 };
 
 /// First opset with the operator.
@@ -16,19 +16,20 @@ const OPSET: i64 = 17;
 
 pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let output = Operand::Node { node, slot: 0 };
-    let (product, shift) = match () {
+    let (Spelled { x, axes, epsilon, gain }, shift) = match () {
         () if editor.is(node, "Add") => {
-            let ways = editor.both_ways(node).into_iter();
-            ways.filter(|(_, shift)| !is_computed(editor, *shift))
-                .find_map(|(product, shift)| {
-                    Some((product, Some(shift), Spelled::of(editor, product)?))
-                })
-                .map(|(product, shift, _)| (product, shift))?
+            let mut ways = editor.both_ways(node).into_iter();
+            ways.find_map(|(product, shift)| Some((Spelled::of(editor, product)?, Some(shift))))?
         }
-        () if editor.is(node, "Mul") && !is_shifted(editor, output) => (output, None),
+        () if editor.is(node, "Mul") => {
+            let spelled = Spelled::of(editor, output)?;
+            if is_shifted(editor, output, spelled.gain) {
+                return None;
+            }
+            (spelled, None)
+        }
         () => return None,
     };
-    let Spelled { x, axes, epsilon, gain } = Spelled::of(editor, product)?;
     let shape = editor.shape(x)?.to_vec();
     if editor.shape(output)? != shape {
         return None;
@@ -46,7 +47,7 @@ pub(super) fn recognise(editor: &mut Editor, node: NodeIndex) -> Option<()> {
                 false => over_axis(editor, node, x, &parameters, axis, epsilon),
             }
         }
-        _ if trailing => {
+        [_, ..] if trailing => {
             let normalised = &shape[shape.len() - axes.len()..];
             let parameters: Vec<Operand> = operands.into_iter().flatten().collect();
             let fit = parameters
@@ -79,18 +80,18 @@ impl Spelled {
     }
 }
 
-/// Whether a value depends on the network's input, as far as shapes tell: parameters have few axes.
-fn is_computed(editor: &Editor, operand: Operand) -> bool {
-    ["Mul", "Div"].iter().any(|op_type| editor.made_by(operand, op_type).is_some())
-}
-
-/// Whether only an addition of a parameter reads a value: that is the shift.
-fn is_shifted(editor: &Editor, output: Operand) -> bool {
-    let Some((reader, slot)) = editor.only_reader(output) else { return false };
-    let other = editor.input(reader, 1 - slot.min(1));
-    editor.is(reader, "Add")
-        && !is_computed(editor, other)
-        && editor.shape(other) != editor.shape(output)
+/// Whether only the addition of a parameter as long as the gain reads a product: that is the shift.
+fn is_shifted(editor: &Editor, product: Operand, gain: Operand) -> bool {
+    let length = |operand| {
+        let id = vector::parameter(editor, operand)?;
+        editor.architecture.parameters[id.0].len()
+    };
+    editor.only_reader(product).is_some_and(|(reader, _)| {
+        let mut ways = editor.both_ways(reader).into_iter();
+        let shift = ways.find(|(other, _)| *other == product).map(|(_, shift)| shift);
+        editor.is(reader, "Add")
+            && shift.and_then(length).is_some_and(|it| Some(it) == length(gain))
+    })
 }
 
 fn attributes(axis: i64, epsilon: f32) -> [(&'static str, Attribute); 2] {

@@ -1,8 +1,10 @@
 //! Parameters of one value per channel. PyTorch has them as `[C]` and reshapes them where they meet an image;
 //! exporters that fold constants store `[C, 1, 1]` or `[1, C, 1, 1]`.
 
+use std::sync::Arc;
+
 use super::{
-    super::{Form, NodeIndex, Operand, Parameter, ParameterId, storage::Copies},
+    super::{Form, NodeIndex, Operand, Parameter, ParameterId, Storage, storage::Copies},
     edit::Editor,
 };
 
@@ -38,23 +40,17 @@ impl Vector {
             return Operand::Parameter(id);
         }
         let flat = Parameter { shape: Some(vec![channels]), ..stored.clone() };
+        let map = Arc::new(Copies { extents: [channels, 1], transposed: vec![false] });
+        let in_state_dict = Form::Parameters;
         let composed = editor.compose(&[id], Vec::new(), vec![flat], |parameters, tensors| {
-            super::super::Storage {
-                parameters,
-                tensors,
-                map: std::sync::Arc::new(Copies {
-                    extents: [channels, 1],
-                    transposed: vec![false],
-                }),
-                in_state_dict: Form::Parameters,
-            }
+            Storage { parameters, tensors, map, in_state_dict }
         });
         composed.into_iter().next().unwrap_or(Operand::Parameter(id))
     }
 }
 
 /// The parameter that an operand is, perhaps under another shape.
-fn parameter(editor: &Editor, operand: Operand) -> Option<ParameterId> {
+pub(super) fn parameter(editor: &Editor, operand: Operand) -> Option<ParameterId> {
     let mut operand = operand;
     loop {
         operand = match operand {
