@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use weightsmith::{
     execute::execute,
-    graph::{Architecture, ParameterId, Tensor},
+    graph::{Architecture, ParameterId, Scores, Tensor},
     onnx::Model,
     ops::{Array, Registry, resolve_with_input},
 };
@@ -49,9 +49,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     let inputs: Vec<Array> = data.iter().map(|tensor| Array::upload(tensor, &device)).collect();
     let outputs = execute(&architecture, &Registry::standard(), &weights, &inputs, &device)?;
-    let bytes: Vec<Vec<u8>> = outputs
+    let mut values: Vec<Vec<f32>> = outputs.iter().map(Array::download).collect();
+    if let (Some(scores), Some(&[_, classes])) =
+        (values.first_mut(), outputs.first().map(Array::shape))
+        && architecture.scores != Scores::Logits
+    {
+        let rows = scores.chunks_exact(classes.max(1));
+        *scores = rows.flat_map(|logits| architecture.scores.of_logits(logits)).collect();
+    }
+    let bytes: Vec<Vec<u8>> = values
         .iter()
-        .map(|output| output.download().iter().flat_map(|value| value.to_le_bytes()).collect())
+        .map(|values| values.iter().flat_map(|value| value.to_le_bytes()).collect())
         .collect();
     let views = architecture
         .outputs

@@ -35,7 +35,7 @@ pub struct Evaluate {
     /// Use the first N images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Write the first image and the logits that the executor computes for it, as JSON
+    /// Write the first image and what the network returns for it by our executor, as JSON
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
     /// The predictor whose normalisation the images get
@@ -87,6 +87,7 @@ impl Evaluate {
             print_json(&json!({
                 "schema": 1,
                 "seed": common.seed,
+                "scores": network.architecture.scores,
                 "top1": scores.top1,
                 "cross_entropy": scores.cross_entropy,
                 "ece": scores.ece,
@@ -139,9 +140,10 @@ fn write_logits(
     let shape = shape.unwrap_or_default();
     let (image, _) = batches(architecture, data, input)?.range(0..1);
     let logits = run_reference(architecture, &network.registry, weights, &shape, &image)?;
+    let scores = architecture.scores.of_logits(&logits);
     let result = json!({
         "input": { "shape": shape, "values": image },
-        "output": { "shape": [1, logits.len()], "values": logits },
+        "output": { "shape": [1, scores.len()], "values": scores },
     });
     atomic::write(path, |out| out.write_all(result.to_string().as_bytes()))
         .map_err(|error| format!("{}: {error}", path.display()).into())

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    graph::{Node, Role},
+    graph::{Node, Role, Scores},
     ops::{FamilySummary, Summary},
     predictor::ByFilling,
 };
@@ -78,6 +78,7 @@ impl Inspect {
                     .map(|input| fact(&input.name, input.shape.as_deref())).collect::<Vec<_>>(),
                 "outputs": outputs,
                 "fingerprint": format!("{:016x}", architecture.fingerprint()),
+                "scores": architecture.scores,
                 "operators": summary.total.operators,
                 "summary": summary,
                 "parameter_count": architecture.parameter_count(),
@@ -116,6 +117,13 @@ impl Inspect {
             for (name, operand) in &architecture.outputs {
                 let shape = architecture.fact(*operand).and_then(|fact| fact.shape);
                 let _ = writeln!(text, "output  {name} {:?}", shape.unwrap_or_default());
+            }
+            if architecture.scores != Scores::Logits {
+                let scores = architecture.scores.name();
+                let _ = writeln!(
+                    text,
+                    "returns {scores}; what follows is the graph in front of the softmax"
+                );
             }
             text.push_str(&table(&summary));
             let _ = writeln!(text, "\nparameters, as PyTorch names them:");

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use crate::{
-    graph::Role,
+    graph::{Role, Scores},
     onnx::{self, OnnxError, sha256},
     predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
 };
@@ -36,6 +36,8 @@ pub struct Report {
     pub calibration: CalibrationSource,
     /// Names of the classes in the order of the outputs; none where nobody knows them.
     pub classes: Option<Vec<String>>,
+    /// What the file returns for each class.
+    pub scores: Scores,
     /// What the user should know.
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
@@ -89,6 +91,7 @@ impl Report {
             files: Vec::new(),
             calibration: *calibration,
             classes,
+            scores: network.architecture.scores,
             notices: noticed.collect(),
             stand_ins: prediction.stand_ins.clone(),
             unsupported: network.unsupported(),

@@ -262,6 +262,29 @@ pub enum Scores {
     LogProbabilities,
 }
 
+impl Scores {
+    /// What they are called in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Probabilities => "probabilities",
+            Self::LogProbabilities => "log-probabilities",
+        }
+    }
+
+    /// What the file returns for one image, from the logits of the canonical graph.
+    pub fn of_logits(self, logits: &[f32]) -> Vec<f32> {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+        let log = |logit: &f32| logit - largest - total.ln();
+        match self {
+            Self::Logits => logits.to_vec(),
+            Self::Probabilities => logits.iter().map(|logit| log(logit).exp()).collect(),
+            Self::LogProbabilities => logits.iter().map(log).collect(),
+        }
+    }
+}
+
 /// A neural architecture: what an ONNX graph says apart from its learned values.
 #[derive(Clone, Debug, Default)]
 pub struct Architecture {
@@ -333,5 +356,22 @@ impl Architecture {
     /// Total number of values in parameters of known shape.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().filter_map(Parameter::len).fold(0, usize::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+
+    #[test]
+    fn scores_follow_from_logits() {
+        let logits = [1000.0, 1000.0 + 3f32.ln()];
+        assert_eq!(Scores::Logits.of_logits(&logits), logits);
+        let probabilities = Scores::Probabilities.of_logits(&logits);
+        assert_abs_diff_eq!(probabilities[0], 0.25, epsilon = 1e-4);
+        assert_abs_diff_eq!(probabilities[1], 0.75, epsilon = 1e-4);
+        let logarithms = Scores::LogProbabilities.of_logits(&logits);
+        assert_abs_diff_eq!(logarithms[0], 0.25f32.ln(), epsilon = 1e-4);
     }
 }

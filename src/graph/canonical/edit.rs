@@ -17,8 +17,10 @@ pub(super) struct Editor<'a> {
     readers: HashMap<Operand, Vec<(NodeIndex, usize)>>,
     /// Nodes that a rewrite may have left without readers.
     loose: Vec<NodeIndex>,
-    /// Parameters that the file's tensors in a [`Storage`] stand for now.
+    /// Parameters that leave the graph.
     gone: HashSet<ParameterId>,
+    /// Parameters that leave it if nothing reads them.
+    forgotten: Vec<ParameterId>,
     changed: bool,
 }
 
@@ -32,8 +34,8 @@ impl<'a> Editor<'a> {
                 }
             }
         }
-        let (loose, gone) = (Vec::new(), HashSet::new());
-        Self { architecture, readers, loose, gone, changed: false }
+        let (loose, gone, forgotten) = (Vec::new(), HashSet::new(), Vec::new());
+        Self { architecture, readers, loose, gone, forgotten, changed: false }
     }
 
     pub fn node(&self, index: NodeIndex) -> &Node {
@@ -49,6 +51,12 @@ impl<'a> Editor<'a> {
     /// An input of a node; absent where it has no such input.
     pub fn input(&self, index: NodeIndex, slot: usize) -> Operand {
         self.node(index).inputs.get(slot).copied().unwrap_or(Operand::Absent)
+    }
+
+    /// The two inputs of a node in both orders, for operators that do not mind.
+    pub fn both_ways(&self, index: NodeIndex) -> [(Operand, Operand); 2] {
+        let (first, second) = (self.input(index, 0), self.input(index, 1));
+        [(first, second), (second, first)]
     }
 
     /// The node that makes a value as its first output, if it is the operator of the default domain.
@@ -90,6 +98,18 @@ impl<'a> Editor<'a> {
                 <[i64; 1]>::try_from(&data[..]).ok().map(|[it]| it as f32)
             }
         }
+    }
+
+    /// Whether all values of a tensor are one number; not where the file holds no values.
+    pub fn is_filled(&self, operand: Operand, number: f32) -> bool {
+        let values = match operand {
+            Operand::Parameter(id) => self.architecture.parameters[id.0].value.as_ref(),
+            _ => match self.value(operand) {
+                Some(Constant::Float(tensor)) => Some(tensor),
+                _ => None,
+            },
+        };
+        values.is_some_and(|values| values.data.iter().all(|value| *value == number))
     }
 
     /// Integers that are known before the network runs.
@@ -138,6 +158,11 @@ impl<'a> Editor<'a> {
         let attribute = |(name, value): &(&str, Attribute)| ((*name).to_owned(), value.clone());
         node.attributes.0 = attributes.iter().map(attribute).collect();
         node.outputs.truncate(1);
+    }
+
+    /// Sets the opset that gives a node its meaning, for one that became an operator of a newer one.
+    pub fn set_opset(&mut self, index: NodeIndex, opset: i64) {
+        self.architecture.dag[index].opset = opset;
     }
 
     /// Changes an attribute of a node, if it is another one so far.
@@ -283,6 +308,14 @@ impl<'a> Editor<'a> {
         std::iter::once(name.to_owned()).chain(numbered).find(|it| !taken(it)).unwrap_or_default()
     }
 
+    /// Gives a node one more output, of which only the shape is known.
+    pub fn add_output(&mut self, index: NodeIndex, shape: Vec<usize>) {
+        let outputs = &mut self.architecture.dag[index].outputs;
+        let first = outputs.first().cloned().unwrap_or_default();
+        let name = format!("{}_{}", first.name, outputs.len());
+        outputs.push(Fact { name, shape: Some(shape), value: None, ..first });
+    }
+
     /// A value that is known now.
     pub fn constant(&mut self, value: Constant) -> Operand {
         self.architecture.constants.push((String::new(), value));
@@ -321,6 +354,19 @@ impl<'a> Editor<'a> {
         self.architecture.storages.push(storage(ids.clone(), tensors));
         self.changed = true;
         ids.into_iter().map(Operand::Parameter).collect()
+    }
+
+    /// Takes a parameter out, unless something reads it when the rewriting is over.
+    pub fn forget(&mut self, id: ParameterId) {
+        self.forgotten.push(id);
+    }
+
+    /// Lets the graph return another value.
+    pub fn set_output(&mut self, place: usize, operand: Operand) {
+        let (_, output) = &mut self.architecture.outputs[place];
+        let before = std::mem::replace(output, operand);
+        self.loosen(before);
+        self.changed = true;
     }
 
     /// Adds a parameter beside those that are there.
@@ -391,6 +437,12 @@ impl<'a> Editor<'a> {
             return false;
         }
         let dead = self.dead();
+        for id in std::mem::take(&mut self.forgotten) {
+            let operand = Operand::Parameter(id);
+            if self.readers(operand).is_empty() && !self.is_returned(operand) {
+                self.gone.insert(id);
+            }
+        }
         let architecture = self.architecture;
         let mut dag = StableDiGraph::new();
         let mut moved: HashMap<NodeIndex, NodeIndex> = HashMap::new();

@@ -4,25 +4,42 @@
 //! that changes parameters records in a [`Storage`](super::Storage) or a [`Wiring`](super::Wiring) how the
 //! tensors of the file follow from them, so that writing back is exact.
 
+mod attention;
 mod attributes;
 mod batch;
 mod branches;
+mod cast;
+mod clip;
 mod constants;
 mod edit;
 mod flattened;
 mod folded_norm;
+mod formula;
+mod gelu;
+mod group_norm;
+mod hard_swish;
 mod identity;
+mod instance_norm;
 mod kernels;
+mod layer_norm;
 mod layout;
 mod linear;
 mod merged;
+mod mish;
 mod order;
 mod permutation;
 mod pooling;
+mod prelu;
 mod removed_bias;
+mod rms_norm;
+mod root_mean_square;
+mod silu;
+mod softmax_head;
 mod spectral_norm;
 mod transposes;
 mod twins;
+mod unbind;
+mod vector;
 mod weight_norm;
 
 use super::{Architecture, NodeIndex};
@@ -37,6 +54,7 @@ const REWRITES: &[Rewrite] = &[
     constants::fold,
     identity::remove,
     branches::take,
+    cast::name_type,
     attributes::become_inputs,
     attributes::complete,
     constants::remove_zero_bias,
@@ -55,6 +73,20 @@ const REWRITES: &[Rewrite] = &[
     linear::bias_first,
     pooling::mean_of_images,
     pooling::flatten,
+    gelu::recognise,
+    silu::recognise,
+    silu::recognise_sigmoid,
+    hard_swish::recognise,
+    mish::recognise,
+    mish::recognise_softplus,
+    clip::recognise,
+    layer_norm::recognise,
+    rms_norm::recognise,
+    group_norm::recognise,
+    prelu::flatten,
+    attention::spell,
+    attention::transpose_keys,
+    unbind::split,
 ];
 
 impl Architecture {
@@ -63,6 +95,8 @@ impl Architecture {
     /// graph is canonical.
     pub fn canonicalise(&mut self) -> bool {
         let mut editor = Editor::new(self);
+        instance_norm::keep_invented(&mut editor);
+        softmax_head::take_off(&mut editor);
         merged::tell_apart(&mut editor);
         twins::tie(&mut editor);
         for node in editor.architecture.order.clone() {
