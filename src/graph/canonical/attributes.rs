@@ -83,7 +83,15 @@ const IMPLIED: &[Implied] = &[
     implied("MaxPool", "strides", Ones),
     implied("ReduceMean", "keepdims", Int(1)),
     implied("ReduceMean", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceL1", "keepdims", Int(1)),
+    implied("ReduceL1", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceL2", "keepdims", Int(1)),
+    implied("ReduceL2", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceMax", "keepdims", Int(1)),
     implied("ReduceMax", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceMin", "keepdims", Int(1)),
+    implied("ReduceMin", "noop_with_empty_axes", NoInt(0)),
+    implied("ReduceSum", "keepdims", Int(1)),
     implied("ReduceSum", "noop_with_empty_axes", NoInt(0)),
     implied("Reshape", "allowzero", NoInt(0)),
 ];
@@ -174,6 +182,46 @@ fn counted_pads(editor: &mut Editor, node: NodeIndex) {
     }
 }
 
+/// Axes that a node reads are counted from the first.
+pub(super) fn count_axes(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    let rank = match editor.node(node).op_type.as_str() {
+        "Unsqueeze" => editor.shape(Operand::Node { node, slot: 0 })?.len(),
+        "ReduceL1" | "ReduceL2" | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum"
+        | "Squeeze" => editor.shape(editor.input(node, 0))?.len(),
+        _ => return None,
+    };
+    let given = editor.ints(editor.input(node, 1))?;
+    let counted = |&axis: &i64| if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    let mut axes: Vec<i64> = given.iter().map(counted).collect();
+    axes.sort_unstable();
+    if axes == given {
+        return None;
+    }
+    let axes = editor.int_list(axes);
+    editor.set_input(node, 1, axes);
+    Some(())
+}
+
+/// A `Reshape` of what no image reaches says the extents that it makes; no other speaks of zeros that it
+/// does not have.
+pub(super) fn plain_reshape(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    editor.is(node, "Reshape").then_some(())?;
+    let target = editor.ints(editor.input(node, 1))?.to_vec();
+    if !target.contains(&0) && editor.node(node).attributes.0.contains_key("allowzero") {
+        editor.remove_attribute(node, "allowzero");
+        return Some(());
+    }
+    let made = editor.shape(Operand::Node { node, slot: 0 })?;
+    let made: Vec<i64> = made.iter().map(|&extent| extent as i64).collect();
+    let data = editor.input(node, 0);
+    if target == made || made.contains(&0) || editor.follows_input(data) {
+        return None;
+    }
+    let made = editor.int_list(made);
+    editor.set_input(node, 1, made);
+    Some(())
+}
+
 /// What became an input in a later opset is one: axes of reductions, `Squeeze` and `Unsqueeze`, lengths of
 /// `Split`, bounds of `Slice`.
 pub(super) fn become_inputs(editor: &mut Editor, node: NodeIndex) -> Option<()> {
@@ -186,9 +234,8 @@ pub(super) fn become_inputs(editor: &mut Editor, node: NodeIndex) -> Option<()> 
     let attributes = &editor.node(node).attributes;
     let list = |name: &str| attributes.ints(name).ok().flatten().map(<[i64]>::to_vec);
     let (inputs, names): (Vec<Vec<i64>>, &[&str]) = match editor.node(node).op_type.as_str() {
-        "ReduceMax" | "ReduceMean" | "ReduceSum" | "Squeeze" | "Unsqueeze" => {
-            (vec![list("axes")?], &["axes"])
-        }
+        "ReduceL1" | "ReduceL2" | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceSum"
+        | "Squeeze" | "Unsqueeze" => (vec![list("axes")?], &["axes"]),
         "Slice" => {
             let (starts, ends) = (list("starts")?, list("ends")?);
             let axes = list("axes").unwrap_or((0..starts.len() as i64).collect());

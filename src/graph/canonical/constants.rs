@@ -1,6 +1,5 @@
 //! Values that are known before the network runs, wherever they are computed: the operators that read them
-//! read constants. Sizes that a `Reshape` or an `Expand` is given are left to [`super`]'s rewrite of batches,
-//! since they may follow the batch.
+//! read constants. Sizes that follow from those of an input are left to the rewrite of batches.
 
 use super::{
     super::{Constant, NodeIndex, Operand},
@@ -12,16 +11,17 @@ pub(super) fn fold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let own = editor.node(node);
     let is_static =
         !own.outputs.is_empty() && own.outputs.iter().all(|output| output.value.is_some());
-    if is_static
-        || ["Reshape", "Expand", "Tile", "ConstantOfShape"].iter().any(|it| editor.is(node, it))
-    {
+    if is_static {
         return None;
     }
+    let sized = ["Reshape", "Expand", "Tile", "ConstantOfShape"];
+    let sized = sized.iter().any(|it| editor.is(node, it));
     let mut inputs = own.inputs.clone();
     let mut folded = false;
     for input in &mut inputs {
         if let Operand::Node { .. } = *input
             && let Some(value) = editor.value(*input).cloned()
+            && !(sized && editor.follows_input(*input))
         {
             *input = editor.constant(value);
             folded = true;

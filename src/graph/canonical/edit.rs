@@ -130,6 +130,29 @@ impl<'a> Editor<'a> {
         self.readers.get(&operand).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether nothing reads a node, nor does the graph return what it makes.
+    pub fn is_dead(&self, node: NodeIndex) -> bool {
+        (0..self.node(node).outputs.len())
+            .map(|slot| Operand::Node { node, slot })
+            .all(|output| self.readers(output).is_empty() && !self.is_returned(output))
+    }
+
+    /// Whether an input of the graph reaches a value.
+    pub fn follows_input(&self, operand: Operand) -> bool {
+        let mut seen = HashSet::new();
+        let mut waiting = vec![operand];
+        while let Some(operand) = waiting.pop() {
+            match operand {
+                Operand::Input(_) => return true,
+                Operand::Node { node, .. } if seen.insert(node) => {
+                    waiting.extend(&self.node(node).inputs);
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
     /// Whether the graph returns a value.
     pub fn is_returned(&self, operand: Operand) -> bool {
         self.architecture.outputs.iter().any(|(_, output)| *output == operand)
@@ -482,12 +505,7 @@ impl<'a> Editor<'a> {
     fn dead(&mut self) -> HashSet<NodeIndex> {
         let mut dead = HashSet::new();
         while let Some(node) = self.loose.pop() {
-            let outputs =
-                (0..self.node(node).outputs.len()).map(|slot| Operand::Node { node, slot });
-            let lives = outputs
-                .into_iter()
-                .any(|output| !self.readers(output).is_empty() || self.is_returned(output));
-            if lives || !dead.insert(node) {
+            if !self.is_dead(node) || !dead.insert(node) {
                 continue;
             }
             for operand in self.node(node).inputs.clone() {

@@ -1,4 +1,4 @@
-//! Nodes that hand their first input on as it is: `Identity`, `Dropout`, a `Cast` to the type that a value
+//! Nodes that hand an input on as it is: `Identity`, `Dropout`, a `Cast` to the type that a value
 //! has, a `Reshape` to the shape that it has, a `Transpose` that moves nothing.
 
 use super::{
@@ -37,6 +37,13 @@ pub(super) fn remove(editor: &mut Editor, node: NodeIndex) -> Option<()> {
                     && editor.ints(editor.input(node, 1))?.iter().all(|&pad| pad == 0)
             }
             "Concat" => it.inputs.len() == 1,
+            "Slice" => {
+                let shape = editor.shape(input);
+                let steps = editor.input(node, 4);
+                let plain =
+                    steps == Operand::Absent || editor.ints(steps)?.iter().all(|&step| step == 1);
+                shape.is_some() && shape == editor.shape(output) && plain
+            }
             _ => false,
         },
     };
@@ -59,4 +66,26 @@ fn same_type(editor: &Editor, input: Operand, number: i64) -> bool {
     let own = dtype(editor, input);
     // Floats of any width are computed with in 32 bits here.
     own == Some(target) || own.is_some_and(|own| own.is_float() && target.is_float())
+}
+
+/// A product with one, a sum with zero.
+pub(super) fn remove_neutral(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    let neutral = match editor.node(node).op_type.as_str() {
+        "Mul" | "Div" => 1.0,
+        "Add" | "Sub" => 0.0,
+        _ => return None,
+    };
+    editor.node(node).domain.is_empty().then_some(())?;
+    let commutes = editor.is(node, "Mul") || editor.is(node, "Add");
+    let [a, b] = [editor.input(node, 0), editor.input(node, 1)];
+    let output = Operand::Node { node, slot: 0 };
+    let pairs = [(a, b), (b, a)];
+    let rest =
+        pairs.into_iter().take(if commutes { 2 } else { 1 }).find_map(|(rest, number)| {
+            let same = editor.shape(rest).is_some() && editor.shape(rest) == editor.shape(output);
+            (same && editor.number(number) == Some(neutral)).then_some(rest)
+        })?;
+    let returned = editor.is_returned(output) && !matches!(rest, Operand::Node { .. });
+    let is_static = editor.value(output).is_some();
+    (!returned && !is_static).then(|| editor.replace(output, rest))
 }

@@ -31,6 +31,7 @@ mod permutation;
 mod pooling;
 mod prelu;
 mod removed_bias;
+mod reshapes;
 mod rms_norm;
 mod root_mean_square;
 mod silu;
@@ -57,6 +58,9 @@ const REWRITES: &[Rewrite] = &[
     cast::name_type,
     attributes::become_inputs,
     attributes::complete,
+    attributes::count_axes,
+    attributes::plain_reshape,
+    identity::remove_neutral,
     constants::remove_zero_bias,
     constants::plain_slice,
     weight_norm::solve,
@@ -86,6 +90,9 @@ const REWRITES: &[Rewrite] = &[
     prelu::flatten,
     attention::spell,
     attention::transpose_keys,
+    reshapes::join,
+    reshapes::stand_before_swap,
+    reshapes::by_numbers,
     unbind::split,
 ];
 
@@ -100,6 +107,9 @@ impl Architecture {
         merged::tell_apart(&mut editor);
         twins::tie(&mut editor);
         for node in editor.architecture.order.clone() {
+            if editor.is_dead(node) {
+                continue;
+            }
             for rewrite in REWRITES {
                 if rewrite(&mut editor, node).is_some() {
                     break;

@@ -1,5 +1,7 @@
-//! A tensor taken apart along an axis, as queries, keys and values are that one layer makes: TorchScript writes
-//! a `Split`, the dynamo exporter a `Slice` for each part.
+//! A tensor taken apart along an axis, as queries, keys and values are that one layer makes, or the two halves of
+//! a shuffled image: a `Split`, where exporters also write a `Slice` for each part.
+
+use std::collections::BTreeMap;
 
 use super::{
     super::{Attribute, NodeIndex, Operand},
@@ -9,40 +11,53 @@ use super::{
 /// The opset from which on lengths are an input.
 const OPSET: i64 = 13;
 
-/// One `Split` for `Slice`s of length one that are all of a value.
+/// One `Split` for `Slice`s that together are all of a value.
 pub(super) fn split(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let (axis, _) = part(editor, node)?;
+    let (axis, ..) = part(editor, node)?;
     let x = editor.input(node, 0);
-    let count = *editor.shape(x)?.get(axis)?;
-    let mut slices = vec![None; count];
+    let extent = *editor.shape(x)?.get(axis)?;
+    let mut slices: BTreeMap<(usize, usize), Vec<NodeIndex>> = BTreeMap::new();
     for &(reader, _) in editor.readers(x) {
-        if let Some((along, start)) = part(editor, reader)
+        if let Some((along, start, end)) = part(editor, reader)
             && along == axis
+            && !editor.is_dead(reader)
         {
-            slices[start] = slices[start].or(Some(reader));
+            slices.entry((start, end)).or_default().push(reader);
         }
     }
-    let slices = slices.into_iter().collect::<Option<Vec<NodeIndex>>>().filter(|_| count > 1)?;
-    let shape = editor.shape(Operand::Node { node, slot: 0 })?.to_vec();
-    let lengths = editor.int_list(vec![1; count]);
-    let attributes = [("axis", Attribute::Int(axis as i64))];
-    let Operand::Node { node: split, .. } =
-        editor.insert(node, "Split", &attributes, &[x, lengths], Some(shape.clone()))
-    else {
-        return None;
-    };
-    editor.set_opset(split, OPSET);
-    for (slot, slice) in slices.into_iter().enumerate() {
-        if slot > 0 {
-            editor.add_output(split, shape.clone());
+    let covered = slices
+        .keys()
+        .try_fold(0, |covered, &(start, end)| (start == covered && end > start).then_some(end));
+    (covered == Some(extent) && slices.len() > 1).then_some(())?;
+    let lengths = slices.keys().map(|(start, end)| (end - start) as i64).collect();
+    let lengths = editor.int_list(lengths);
+    let negative = axis + 1 == editor.shape(x)?.len();
+    let attributes = [("axis", Attribute::Int(if negative { -1 } else { axis as i64 }))];
+    let mut split = None;
+    for (slot, slices) in slices.into_values().enumerate() {
+        let shape = editor.shape(Operand::Node { node: slices[0], slot: 0 })?.to_vec();
+        let split = match split {
+            None => {
+                let first = editor.insert(node, "Split", &attributes, &[x, lengths], Some(shape));
+                let Operand::Node { node: made, .. } = first else { return None };
+                editor.set_opset(made, OPSET);
+                *split.insert(made)
+            }
+            Some(split) => {
+                editor.add_output(split, shape);
+                split
+            }
+        };
+        for slice in slices {
+            let part = Operand::Node { node: split, slot };
+            editor.replace(Operand::Node { node: slice, slot: 0 }, part);
         }
-        editor.replace(Operand::Node { node: slice, slot: 0 }, Operand::Node { node: split, slot });
     }
     Some(())
 }
 
-/// Axis and place of a `Slice` of length one.
-fn part(editor: &Editor, node: NodeIndex) -> Option<(usize, usize)> {
+/// Axis, start and end of a `Slice` along one axis.
+fn part(editor: &Editor, node: NodeIndex) -> Option<(usize, usize, usize)> {
     if !editor.is(node, "Slice") || editor.node(node).opset < 10 {
         return None;
     }
@@ -59,5 +74,5 @@ fn part(editor: &Editor, node: NodeIndex) -> Option<(usize, usize)> {
     };
     let axis = wrapped(axis, shape.len()).filter(|&axis| axis < shape.len())?;
     let start = wrapped(start, shape[axis]).filter(|&start| start < shape[axis])?;
-    (steps && result[axis] == 1).then_some((axis, start))
+    steps.then_some((axis, start, start + result[axis]))
 }
