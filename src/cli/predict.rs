@@ -98,6 +98,7 @@ impl Predict {
                 "calibration": report.calibration,
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
+                "outlook": report.outlook,
                 "unsupported": report.unsupported,
                 "files": files,
             }))?;
@@ -115,6 +116,9 @@ impl Predict {
                 "{predicted} values predicted, {calibrated} calibrated, {kept} kept, {default} default, {skipped} skipped in {fill:.2} s (seed {}{drawn}, {device_name})",
                 common.seed
             ))?;
+            if let Some(outlook) = &report.outlook {
+                print(&format!("outlook: {outlook}"))?;
+            }
             for line in report.notices.iter().chain(&report.unsupported) {
                 print(&format!("note: {line}"))?;
             }

@@ -71,10 +71,11 @@ pub fn fill<'a>(
     let chosen = options.selection.choose(samples, predictor, &images, data)?;
     let device = options.device_name(predictor);
     let provenance = Provenance::of(predictor, options.seed, device, support);
+    let outlook = predictor.outlook(&network.architecture, &network.registry)?;
     let denoises = predictor.config.network.diffusion.is_some();
     let report = |(sample, filled)| {
         let drawn = denoises.then_some(Drawn { sampling, sample });
-        ReportedNetwork::new(filled, Provenance { drawn, ..provenance.clone() })
+        ReportedNetwork::new(filled, Provenance { drawn, ..provenance.clone() }, outlook.clone())
     };
     let networks: Vec<ReportedNetwork> =
         chosen.into_iter().map(report).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     graph::{Architecture, Parameter, ParameterId, Role},
     onnx::{self, OnnxError, sha256},
-    predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
+    predictor::{CalibrationSource, Outlook, Prediction, StandIn, ValueSource},
 };
 
 use super::{FileHash, FilledNetwork, Provenance, outputs::file_name, provenance::metadata_name};
@@ -32,6 +32,9 @@ pub struct Report {
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
     pub stand_ins: Vec<StandIn>,
+    /// How far the graph is from those that the predictor was trained on, and what to expect; `None`
+    /// where that was not measured.
+    pub outlook: Option<Outlook>,
     /// Operators that are not supported.
     pub unsupported: Vec<String>,
     /// How many values got which label.
@@ -42,7 +45,11 @@ pub struct Report {
 
 impl Report {
     /// On a network whose weights come from there.
-    pub(super) fn of(filled: &FilledNetwork, provenance: Provenance) -> Result<Self, OnnxError> {
+    pub(super) fn of(
+        filled: &FilledNetwork,
+        provenance: Provenance,
+        outlook: Option<Outlook>,
+    ) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices } = filled;
         let tensor = |(index, parameter): (usize, &Parameter)| -> Result<_, OnnxError> {
             let weights = prediction.weights.get(ParameterId(index));
@@ -71,6 +78,7 @@ impl Report {
             calibration: *calibration,
             notices: network.architecture.notices.iter().chain(notices).cloned().collect(),
             stand_ins: prediction.stand_ins.clone(),
+            outlook,
             unsupported: network.unsupported(),
             parameters: Counts::of(&network.architecture, prediction),
             tensors,

@@ -9,6 +9,7 @@ use crate::{
         safetensors::Entry,
         splice::{self, Changes},
     },
+    predictor::Outlook,
 };
 
 use super::{FillError, FilledNetwork, Provenance, Report};
@@ -24,8 +25,9 @@ impl<'a> ReportedNetwork<'a> {
     pub(super) fn new(
         filled: FilledNetwork<'a>,
         provenance: Provenance,
+        outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
-        let report = Report::of(&filled, provenance)?;
+        let report = Report::of(&filled, provenance, outlook)?;
         Ok(Self { filled, report })
     }
 

@@ -10,6 +10,7 @@ mod calibration;
 mod checkpoint;
 mod compensate;
 mod config;
+mod describe;
 mod diffusion;
 mod embedded;
 mod error;
@@ -18,6 +19,7 @@ mod fill;
 mod forward;
 mod known;
 mod network;
+mod outlook;
 mod paint;
 mod placed;
 mod publish;
@@ -40,6 +42,10 @@ pub use fill::{Prediction, ValueSource, expected};
 pub use forward::Estimate;
 pub use known::StandIn;
 pub use network::Network;
+pub use outlook::{
+    Beyond, Descriptor, Expected, HeldOutPlace, Outlook, OutlookTable, Quantities, Quantity,
+    TokenSpace,
+};
 pub use paint::ByFilling;
 pub use placed::Job;
 pub use sample::{Sampling, Solver};

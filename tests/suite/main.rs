@@ -24,6 +24,7 @@ mod mutated_files;
 mod named;
 mod natural_inputs;
 mod operators;
+mod outlook;
 mod outside;
 mod predictor;
 mod publishing;

@@ -75,7 +75,7 @@ pub fn regenerate(
         device,
         ..provenance.clone()
     };
-    let again = ReportedNetwork::new(filled, provenance)?;
+    let again = ReportedNetwork::new(filled, provenance, None)?;
     let bytes = std::fs::read(file).map_err(FileError::at(file))?;
     checks.push(compare(&again, report, &bytes)?);
     Ok(Verification { checks, notes: Vec::new() })
