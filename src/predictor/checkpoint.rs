@@ -36,8 +36,8 @@ pub struct Predictor {
     pub device: Device,
     /// What it was trained on, where that is recorded.
     pub seen: Seen,
-    /// What to expect of its predictions, where that was measured. One that adds samples to another
-    /// predictor's estimate has that of the other.
+    /// What to expect of its predictions, where that was measured. One that is anchored at the estimate
+    /// of the predictor that it builds on has that of the other.
     pub outlook_table: Option<OutlookTable>,
     /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal. The former names the
     /// hash of the predictor that this one builds on, if it does.
@@ -63,8 +63,7 @@ impl Predictor {
             std::iter::once(files).chain(&base).map(Files::model).collect::<Result<_, _>>()?;
         let values = storage::read(&neural::entries(&network), &models)?;
         let anchored = config.network.diffusion.as_ref().is_some_and(|it| it.anchored);
-        let only_samples = anchored && models[0].holds_only(Network::CONDITIONER);
-        let measured = [Some(files), base.as_ref().filter(|_| only_samples)];
+        let measured = [Some(files), base.as_ref().filter(|_| anchored)];
         let outlook_table = measured.into_iter().flatten().find_map(|files| {
             let width = config.network.encoder.width;
             files.outlook.clone().filter(|table| table.is_of(&files.hash(), width))

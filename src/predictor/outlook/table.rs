@@ -203,7 +203,7 @@ mod tests {
         let table = table();
         let random = &mut ChaCha8Rng::seed_from_u64(1);
         let expected =
-            |far, random: &mut _| match table.outlook(&graph(far, 24, random), 10).expected {
+            |far, random: &mut ChaCha8Rng| match table.outlook(&graph(far, 24, random), 10).expected {
                 Expected::HeldOut { graphs, low, median, high } => {
                     assert_eq!(graphs, NEIGHBOURS);
                     assert!(low < median && median < high);

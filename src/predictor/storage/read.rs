@@ -36,11 +36,6 @@ impl<'a> ModelFile<'a> {
         })
     }
 
-    /// Whether the name of every tensor begins so.
-    pub fn holds_only(&self, prefix: &str) -> bool {
-        self.tensors.names().iter().all(|name| name.starts_with(prefix))
-    }
-
     fn get(&self, name: &str) -> Option<TensorView<'a>> {
         self.tensors.tensor(name).ok()
     }
