@@ -52,9 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Says how much a distance tells, and what the graphs of each set achieved beside what those of all other
 /// sets let expect.
 fn check(table: &OutlookTable, sets: &[HeldOutSet]) {
-    let top1 = |graph: &HeldOutPlace| f64::from(graph.top1);
     let distances: Vec<f64> = table.held_out.iter().map(|it| it.distance().into()).collect();
-    let accuracies: Vec<f64> = table.held_out.iter().map(top1).collect();
+    let accuracies: Vec<f64> = table.held_out.iter().map(|it| it.top1).collect();
     println!("Spearman's ρ of distance and accuracy: {:.2}", spearman(&distances, &accuracies));
     let (mut expected, mut achieved, mut within) = (Vec::new(), Vec::new(), 0);
     for set in sets {
@@ -67,8 +66,8 @@ fn check(table: &OutlookTable, sets: &[HeldOutSet]) {
             else {
                 continue;
             };
-            expected.push(f64::from(median));
-            achieved.push(top1(graph));
+            expected.push(median);
+            achieved.push(graph.top1);
             within += usize::from((low..=high).contains(&graph.top1));
         }
     }

@@ -93,7 +93,7 @@ fn a_graph_unlike_training_is_told() {
     let far = outlook(&predictor, &huge);
     assert!(far.distance > 2.0 * usual.distance, "{far}");
     let beyond: Vec<Quantity> = far.beyond.iter().map(|beyond| beyond.quantity).collect();
-    assert!(beyond.contains(&Quantity::Width) && beyond.contains(&Quantity::Depth), "{far}");
+    assert!(beyond.contains(&Quantity::Width) && beyond.contains(&Quantity::Parameters), "{far}");
 }
 
 #[test]

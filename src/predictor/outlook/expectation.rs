@@ -11,7 +11,7 @@ use super::Quantity;
 pub struct Outlook {
     /// How far the graph is from those of training (a Mahalanobis distance); half of those are nearer
     /// than 1 to their mean.
-    pub distance: f32,
+    pub distance: f64,
     /// Sizes that no training graph had.
     pub beyond: Vec<Beyond>,
     /// What graphs like it achieved.
@@ -41,11 +41,11 @@ pub enum Expected {
         /// How many they are.
         graphs: usize,
         /// Tenth percentile.
-        low: f32,
+        low: f64,
         /// Median.
-        median: f32,
+        median: f64,
         /// Ninetieth percentile.
-        high: f32,
+        high: f64,
     },
     /// No held-out graph was this far from training.
     TooFar,

@@ -46,7 +46,7 @@ pub struct HeldOutPlace {
     /// Where it lies, in 32nds.
     pub at: Vec<i16>,
     /// Accuracy of its predicted weights.
-    pub top1: f32,
+    pub top1: f64,
 }
 
 impl HeldOutPlace {
@@ -85,7 +85,7 @@ impl OutlookTable {
         let place = |(graph, descriptor, top1): &(String, Descriptor, f64)| {
             let at = space.place(&descriptor.values());
             let at = at.iter().map(|value| (value * PARTS).round() as i16).collect();
-            HeldOutPlace { graph: graph.clone(), at, top1: *top1 as f32 }
+            HeldOutPlace { graph: graph.clone(), at, top1: *top1 }
         };
         let held_out = held_out.iter().map(place).collect();
         let (predictor, images) = (predictor.to_owned(), images.to_owned());
@@ -101,7 +101,7 @@ impl OutlookTable {
             (size < low || size > high).then_some(Beyond { quantity, size, trained })
         };
         Outlook {
-            distance: length(&place),
+            distance: length(&place).into(),
             beyond: self.trained.iter().filter_map(beyond).collect(),
             expected: match (graph.outputs, graph.sizes.get(&Quantity::ImageSize)) {
                 (Some(outputs), Some(_)) if outputs == classes => self.expected(&place),
@@ -114,7 +114,7 @@ impl OutlookTable {
     /// What the held-out graphs achieved that are most like one at a place.
     pub fn expected(&self, place: &[f32]) -> Expected {
         let distance = length(place);
-        let mut near: Vec<(f32, f32)> = Vec::with_capacity(self.held_out.len());
+        let mut near: Vec<(f32, f64)> = Vec::with_capacity(self.held_out.len());
         let mut furthest = 0.0f32;
         for other in &self.held_out {
             let at = other.place();
@@ -128,9 +128,9 @@ impl OutlookTable {
         }
         near.sort_by(|a, b| a.0.total_cmp(&b.0));
         near.truncate(NEIGHBOURS);
-        let mut top1: Vec<f32> = near.into_iter().map(|(_, top1)| top1).collect();
-        top1.sort_by(f32::total_cmp);
-        let quantile = |share: f32| top1[(share * (top1.len() - 1) as f32).round() as usize];
+        let mut top1: Vec<f64> = near.into_iter().map(|(_, top1)| top1).collect();
+        top1.sort_by(f64::total_cmp);
+        let quantile = |share: f64| top1[(share * (top1.len() - 1) as f64).round() as usize];
         let [low, median, high] = [0.1, 0.5, 0.9].map(quantile);
         Expected::HeldOut { graphs: top1.len(), low, median, high }
     }
@@ -202,15 +202,17 @@ mod tests {
     fn graphs_as_far_say_what_to_expect() {
         let table = table();
         let random = &mut ChaCha8Rng::seed_from_u64(1);
-        let expected =
-            |far, random: &mut ChaCha8Rng| match table.outlook(&graph(far, 24, random), 10).expected {
-                Expected::HeldOut { graphs, low, median, high } => {
-                    assert_eq!(graphs, NEIGHBOURS);
-                    assert!(low < median && median < high);
-                    median
-                }
-                other => panic!("{other:?}"),
-            };
+        let expected = |far, random: &mut ChaCha8Rng| match table
+            .outlook(&graph(far, 24, random), 10)
+            .expected
+        {
+            Expected::HeldOut { graphs, low, median, high } => {
+                assert_eq!(graphs, NEIGHBOURS);
+                assert!(low < median && median < high);
+                median
+            }
+            other => panic!("{other:?}"),
+        };
         assert_abs_diff_eq!(expected(1.0, random), 0.65, epsilon = 0.06);
         assert_abs_diff_eq!(expected(6.0, random), 0.4, epsilon = 0.06);
         let further = table.outlook(&graph(30.0, 24, random), 10);
