@@ -191,8 +191,8 @@ mod tests {
         let training: Vec<_> = (0..200).map(|at| graph(0.0, 16 + at % 17, random)).collect();
         let held_out: Vec<_> = (0..100)
             .map(|at| {
-                let far = at as f32 / 10.0;
-                (format!("graph-{at}"), graph(far, 24, random), 0.7 - 0.05 * f64::from(far))
+                let far = at as f32 / 8.0;
+                (format!("graph-{at}"), graph(far, 24, random), 0.75 - 0.03125 * f64::from(far))
             })
             .collect();
         OutlookTable::new("hash", "images", &training, &held_out).unwrap()
@@ -213,8 +213,8 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        assert_abs_diff_eq!(expected(1.0, random), 0.65, epsilon = 0.06);
-        assert_abs_diff_eq!(expected(6.0, random), 0.4, epsilon = 0.06);
+        assert_abs_diff_eq!(expected(1.0, random), 0.72, epsilon = 0.05);
+        assert_abs_diff_eq!(expected(6.0, random), 0.56, epsilon = 0.05);
         let further = table.outlook(&graph(30.0, 24, random), 10);
         assert_eq!(further.expected, Expected::TooFar);
         assert!(further.distance > 3.0 && further.to_string().contains("no held-out graph"));
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(OutlookTable::load(folder.path()).unwrap(), None);
         let table = table();
         table.save(&folder.path().join(FILE)).unwrap();
-        assert_eq!(OutlookTable::load(folder.path()).unwrap().unwrap(), table);
+        assert!(OutlookTable::load(folder.path()).unwrap().unwrap() == table);
         assert!(table.is_of("hash", 8));
         assert!(!table.is_of("another", 8) && !table.is_of("hash", 9));
         std::fs::write(folder.path().join(FILE), "{}").unwrap();
