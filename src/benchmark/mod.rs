@@ -3,7 +3,8 @@
 //! takes out what was trained on; an [`Evaluator`] says what each network gets right, clean and corrupted.
 //! A [`Transfer`] does all of it, beside He initialisation, other predictors and plain SGD ([`SgdTable`]),
 //! and returns an [`Outcome`]: JSON, a page ([`Outcome::to_html`]), or one side of a comparison
-//! ([`Outcome::compare`]). A [`ScoreTest`] holds label-free scores against trained accuracies.
+//! ([`Outcome::compare`]). A [`ScoreTest`] holds label-free scores against trained accuracies;
+//! an [`OutlookSurvey`] measures what to expect of predictions.
 
 mod candidate;
 mod comparison;
@@ -14,6 +15,7 @@ mod guard;
 mod held_out;
 mod novelty;
 mod outcome;
+mod outlook;
 pub mod report;
 mod score_test;
 mod sgd;
@@ -36,6 +38,7 @@ pub use outcome::{
     MethodResult, NoveltyResult, Outcome, PREDICTED, SCHEMA, SplitResult, StyleRecord,
     SubjectRecord, TrainedResult, TrainingResult,
 };
+pub use outlook::OutlookSurvey;
 pub use score_test::{ScoreTest, ScoreTestReport};
 pub use sgd::{Sgd, SgdScores, SgdTable};
 pub use step::StepTiming;

@@ -116,6 +116,7 @@ impl Predict {
                 "classes": report.classes,
                 "notices": report.notices,
                 "stand_ins": report.stand_ins,
+                "outlook": report.outlook,
                 "unsupported": report.unsupported,
                 "sanity_checks": sanity_checks,
                 "files": files,
@@ -136,6 +137,9 @@ impl Predict {
             ))?;
             if let Some(classes) = &report.classes {
                 print(&format!("outputs stand for {}", class_list(classes)))?;
+            }
+            if let Some(outlook) = &report.outlook {
+                print(&format!("outlook: {outlook}"))?;
             }
             for line in report.notices.iter().chain(&report.unsupported) {
                 print(&format!("note: {line}"))?;

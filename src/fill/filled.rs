@@ -80,6 +80,7 @@ pub fn fill<'a>(
     let chosen = options.selection.choose(samples, predictor, &images, data)?;
     let device = options.device_name(predictor);
     let provenance = Provenance::of(predictor, options.seed, device, support);
+    let outlook = predictor.outlook(&network.architecture, &network.registry)?;
     let denoises = predictor.config.network.diffusion.is_some();
     let images = [labelled, calibration].into_iter().flatten().flat_map(|images| images.notices);
     let notices = once_each(images.chain(classes.notice));
@@ -87,7 +88,7 @@ pub fn fill<'a>(
         filled.notices.extend(notices.clone());
         let drawn = denoises.then_some(Drawn { sampling, sample });
         let provenance = Provenance { drawn, ..provenance.clone() };
-        ReportedNetwork::new(filled, provenance, classes.names.clone())
+        ReportedNetwork::new(filled, provenance, classes.names.clone(), outlook.clone())
     };
     let networks: Vec<ReportedNetwork> =
         chosen.into_iter().map(report).collect::<Result<_, _>>()?;

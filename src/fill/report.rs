@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     graph::{Role, Scores},
     onnx::{self, OnnxError, sha256},
-    predictor::{CalibrationSource, Prediction, StandIn, ValueSource},
+    predictor::{CalibrationSource, Outlook, Prediction, StandIn, ValueSource},
 };
 
 use super::{
@@ -42,6 +42,9 @@ pub struct Report {
     pub notices: Vec<String>,
     /// Operators that the predictor never met, and what it took them for.
     pub stand_ins: Vec<StandIn>,
+    /// How far the graph is from those that the predictor was trained on, and what to expect; `None`
+    /// where that was not measured.
+    pub outlook: Option<Outlook>,
     /// Operators that are not supported.
     pub unsupported: Vec<String>,
     /// Whether the network is alive.
@@ -58,6 +61,7 @@ impl Report {
         filled: &FilledNetwork,
         provenance: Provenance,
         classes: Option<Vec<String>>,
+        outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
         let FilledNetwork { network, prediction, calibration, notices, sanity_check } = filled;
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
@@ -94,6 +98,7 @@ impl Report {
             scores: network.architecture.scores,
             notices: noticed.collect(),
             stand_ins: prediction.stand_ins.clone(),
+            outlook,
             unsupported: network.unsupported(),
             sanity_check: sanity_check.clone(),
             parameters: Counts::of(network, prediction),

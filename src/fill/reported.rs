@@ -9,6 +9,7 @@ use crate::{
         safetensors::Entry,
         splice::{self, Changes},
     },
+    predictor::Outlook,
 };
 
 use super::{FillError, FilledNetwork, Provenance, Report};
@@ -25,8 +26,9 @@ impl<'a> ReportedNetwork<'a> {
         filled: FilledNetwork<'a>,
         provenance: Provenance,
         classes: Option<Vec<String>>,
+        outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
-        let report = Report::of(&filled, provenance, classes)?;
+        let report = Report::of(&filled, provenance, classes, outlook)?;
         Ok(Self { filled, report })
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Network, PredictorConfig, PredictorError, Seen,
+    Network, OutlookTable, PredictorConfig, PredictorError, Seen,
     files::Files,
     storage::{self, Tensor},
 };
@@ -36,6 +36,9 @@ pub struct Predictor {
     pub device: Device,
     /// What it was trained on, where that is recorded.
     pub seen: Seen,
+    /// What to expect of its predictions, where that was measured. One that is anchored at the estimate
+    /// of the predictor that it builds on has that of the other.
+    pub outlook_table: Option<OutlookTable>,
     /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal. The former names the
     /// hash of the predictor that this one builds on, if it does.
     pub hash: String,
@@ -59,6 +62,12 @@ impl Predictor {
         let models: Vec<_> =
             std::iter::once(files).chain(&base).map(Files::model).collect::<Result<_, _>>()?;
         let values = storage::read(&neural::entries(&network), &models)?;
+        let anchored = config.network.diffusion.as_ref().is_some_and(|it| it.anchored);
+        let measured = [Some(files), base.as_ref().filter(|_| anchored)];
+        let outlook_table = measured.into_iter().flatten().find_map(|files| {
+            let width = config.network.encoder.width;
+            files.outlook.clone().filter(|table| table.is_of(&files.hash(), width))
+        });
         Ok(Self {
             network: neural::with_values(network, &values, device),
             config,
@@ -66,6 +75,7 @@ impl Predictor {
             node_encoder: None,
             device: device.clone(),
             seen: base.iter().fold(files.seen.clone(), |seen, base| seen.union(&base.seen)),
+            outlook_table,
             hash: files.hash(),
         })
     }

@@ -7,6 +7,7 @@ pub(super) struct Embedded {
     pub model: &'static [u8],
     /// `[graphs, images]`.
     pub sketches: [&'static [u8]; 2],
+    pub outlook: Option<&'static [u8]>,
 }
 
 macro_rules! file {
@@ -17,11 +18,18 @@ macro_rules! file {
 
 macro_rules! embedded {
     ($name:literal) => {
+        embedded!($name, None)
+    };
+    ($name:literal with outlook) => {
+        embedded!($name, Some(file!($name, "outlook.json")))
+    };
+    ($name:literal, $outlook:expr) => {
         Embedded {
             name: $name,
             config: file!($name, "config.json"),
             model: file!($name, "model.safetensors"),
             sketches: [file!($name, "graphs.sketch"), file!($name, "images.sketch")],
+            outlook: $outlook,
         }
     };
 }
@@ -30,4 +38,4 @@ macro_rules! embedded {
 pub const BUNDLED: [&str; 3] = [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].name];
 
 pub(super) const EMBEDDED: [Embedded; 3] =
-    [embedded!("diffusion"), embedded!("cifar10"), embedded!("mnist")];
+    [embedded!("diffusion"), embedded!("cifar10" with outlook), embedded!("mnist")];

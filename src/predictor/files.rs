@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::FileError;
 
 use super::{
-    Base, FORMAT_VERSION, PredictorConfig, PredictorError, Seen,
+    Base, FORMAT_VERSION, OutlookTable, PredictorConfig, PredictorError, Seen,
     config::OLDEST_FORMAT_VERSION,
     embedded::{BUNDLED, EMBEDDED},
+    outlook::FILE as OUTLOOK,
     storage::ModelFile,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Files {
     model: (PathBuf, Cow<'static, [u8]>),
     /// The sketches.
     pub seen: Seen,
+    /// What to expect of its predictions, where that was measured.
+    pub outlook: Option<OutlookTable>,
 }
 
 impl Files {
@@ -43,6 +46,7 @@ impl Files {
             config: read("config.json")?,
             model: read("model.safetensors")?,
             seen: Seen::load(folder)?,
+            outlook: OutlookTable::load(folder)?,
         })
     }
 
@@ -56,11 +60,13 @@ impl Files {
         let seen = Seen::from_bytes(embedded.sketches).map_err(|error| {
             PredictorError::Checkpoint { path: path("*.sketch"), problem: error.to_string() }
         })?;
+        let outlook = embedded.outlook.map(|bytes| OutlookTable::parse(&path(OUTLOOK), bytes));
         Ok(Self {
             folder: None,
             config: (path("config.json"), Cow::Borrowed(embedded.config)),
             model: (path("model.safetensors"), Cow::Borrowed(embedded.model)),
             seen,
+            outlook: outlook.transpose()?,
         })
     }
 

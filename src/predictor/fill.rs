@@ -79,12 +79,6 @@ impl Predictor {
         sampling: &Sampling,
     ) -> Result<Vec<Prediction>, PredictorError> {
         self.check(sampling)?;
-        let nodes = architecture.dag.node_count();
-        if nodes > Distances::LARGEST {
-            let most = Distances::LARGEST;
-            let problem = format!("the graph has {nodes} nodes; the encoder takes at most {most}");
-            return Err(PredictorError::Mismatch(problem));
-        }
         let mut features = self.features(architecture, registry)?;
         let (network, stand_ins, differences) =
             self.acquaint(architecture, registry, &mut features);
@@ -151,11 +145,17 @@ impl Predictor {
 }
 
 impl Predictor {
-    fn features(
+    pub(super) fn features(
         &self,
         architecture: &Architecture,
         registry: &Registry,
     ) -> Result<NodeFeatures, PredictorError> {
+        let nodes = architecture.dag.node_count();
+        if nodes > Distances::LARGEST {
+            let most = Distances::LARGEST;
+            let problem = format!("the graph has {nodes} nodes; the encoder takes at most {most}");
+            return Err(PredictorError::Mismatch(problem));
+        }
         let encoder = self.node_encoder.as_deref();
         self.config.network.encoder.check(encoder)?;
         let features = NodeFeatures::read(architecture, registry, &self.vocabulary);

@@ -11,6 +11,7 @@ mod calibration_images;
 mod checkpoint;
 mod compensate;
 mod config;
+mod describe;
 mod diffusion;
 mod embedded;
 mod error;
@@ -19,6 +20,7 @@ mod fill;
 mod forward;
 mod known;
 mod network;
+mod outlook;
 mod paint;
 mod placed;
 mod publish;
@@ -42,6 +44,10 @@ pub use fill::{Prediction, ValueSource, expected};
 pub use forward::Estimate;
 pub use known::StandIn;
 pub use network::Network;
+pub use outlook::{
+    Beyond, Descriptor, Expected, HeldOutPlace, Outlook, OutlookTable, Quantities, Quantity,
+    TokenSpace,
+};
 pub use paint::ByFilling;
 pub use placed::Job;
 pub use sample::{Sampling, Solver};

@@ -14,7 +14,7 @@ use weightsmith::{
     spaces::{NAMED, Named, SampledGraph, Space},
 };
 
-fn parse(onnx: &[u8]) -> ModelProto {
+pub fn parse(onnx: &[u8]) -> ModelProto {
     ModelProto::parse_from_bytes(onnx).unwrap()
 }
 
@@ -39,8 +39,8 @@ fn resolved(model: &ModelProto) -> u64 {
     architecture.fingerprint()
 }
 
-/// Another file of the same graph.
-fn disguised(model: &ModelProto, seed: u64) -> ModelProto {
+/// Another file of the same graph: names are others, nodes and parameters in another order.
+pub fn disguised(model: &ModelProto, seed: u64) -> ModelProto {
     let mut model = model.clone();
     let random = &mut ChaCha8Rng::seed_from_u64(seed);
     let graph = &mut *model.graph.0.as_mut().unwrap();

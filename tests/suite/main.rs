@@ -31,6 +31,7 @@ mod named;
 mod names;
 mod natural_inputs;
 mod operators;
+mod outlook;
 mod outside;
 mod own_classes;
 mod predictor;

@@ -77,7 +77,7 @@ pub fn regenerate(
         device,
         ..provenance.clone()
     };
-    let again = ReportedNetwork::new(filled, provenance, report.classes.clone())?;
+    let again = ReportedNetwork::new(filled, provenance, report.classes.clone(), None)?;
     let bytes = std::fs::read(file).map_err(FileError::at(file))?;
     checks.push(compare(&again, report, &bytes)?);
     Ok(Verification { checks, notes: Vec::new() })
