@@ -212,6 +212,8 @@ pub struct Parameter {
     pub slots: Vec<Slot>,
     /// The value in the file, if it is small; kept in case the tensor turns out not to be learned.
     pub value: Option<Tensor>,
+    /// Whether all its values in the file are one number, as in a fresh network.
+    pub uniform: bool,
     /// How it is put into the file, if the file does not define it by this name.
     pub wiring: Wiring,
     /// Path of the module of its first use, where the exporter says so.

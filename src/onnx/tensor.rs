@@ -145,6 +145,22 @@ pub fn decode_floats(raw: &[u8], data_type: i32) -> Option<Vec<f32>> {
     }
 }
 
+/// Whether a tensor with its data in the file holds one float, over and over.
+pub fn is_uniform(tensor: &TensorProto) -> bool {
+    fn same<const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> f32) -> bool {
+        let mut values = raw.as_chunks::<N>().0.iter().map(|&bytes| read(bytes));
+        values.next().is_some_and(|first| values.all(|value| value == first))
+    }
+    match (tensor.data_type.unwrap_or(0), inline(tensor)) {
+        (1, Some(raw)) => same(raw, f32::from_le_bytes),
+        (10, Some(raw)) => same(raw, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        (11, Some(raw)) => same(raw, |bytes| f64::from_le_bytes(bytes) as f32),
+        (16, Some(raw)) => same(raw, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        (1, None) => tensor.float_data.iter().all(|value| tensor.float_data.first() == Some(value)),
+        _ => false,
+    }
+}
+
 /// Encodes values as `raw_data` of a float type; `None` if the type is not one of the four.
 pub fn encode(values: &[f32], data_type: i32) -> Option<Vec<u8>> {
     fn bytes<const N: usize>(values: &[f32], encode: impl Fn(f32) -> [u8; N]) -> Vec<u8> {

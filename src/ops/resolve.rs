@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::graph::{
     Architecture, Constant, DType, Fact, Layout, Node, NodeIndex, Operand, Origin, ParameterId,
-    Role, Slot,
+    Role, Slot, without,
 };
 
 use burn::tensor::Device;
@@ -460,26 +460,6 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
     for index in architecture.dag.node_indices().collect::<Vec<_>>() {
         architecture.dag[index].inputs.iter_mut().for_each(replace);
     }
-    // Indices of the remaining parameters close up.
-    let mut kept = Vec::new();
-    let mut renumbered = Vec::new();
-    for (index, parameter) in std::mem::take(&mut architecture.parameters).into_iter().enumerate() {
-        renumbered.push(ParameterId(kept.len()));
-        if !constants.contains_key(&ParameterId(index)) {
-            kept.push(parameter);
-        }
-    }
-    architecture.parameters = kept;
-    for index in architecture.dag.node_indices().collect::<Vec<_>>() {
-        for operand in &mut architecture.dag[index].inputs {
-            if let Operand::Parameter(id) = operand {
-                *id = renumbered[id.0];
-            }
-        }
-    }
-    for (_, operand) in &mut architecture.outputs {
-        if let Operand::Parameter(id) = operand {
-            *id = renumbered[id.0];
-        }
-    }
+    let count = architecture.parameters.len();
+    architecture.renumber_parameters(&without(count, |id| constants.contains_key(&id)));
 }

@@ -6,7 +6,7 @@ use petgraph::stable_graph::StableDiGraph;
 
 use super::super::{
     Architecture, Attribute, Constant, Edge, Fact, Node, NodeIndex, Operand, Origin, Parameter,
-    ParameterId, Storage,
+    ParameterId, Storage, without,
 };
 use super::permutation;
 
@@ -453,10 +453,11 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// Leaves out what rewrites left without a reader, and draws edges and order anew. Says whether
-    /// anything changed.
+    /// Leaves out what rewrites left without a reader, draws edges anew, and sorts nodes and parameters.
+    /// Says whether anything but the order changed.
     pub fn finish(mut self) -> bool {
         if !self.changed {
+            super::order::sort(self.architecture);
             return false;
         }
         let dead = self.dead();
@@ -473,11 +474,10 @@ impl<'a> Editor<'a> {
         for &index in nodes.iter().filter(|index| !dead.contains(index)) {
             moved.insert(index, dag.add_node(std::mem::take(&mut architecture.dag[index])));
         }
-        let renumbered = keep_parameters(architecture, &self.gone);
-        let change = |operand: &mut Operand| match operand {
-            Operand::Node { node, .. } => *node = moved.get(node).copied().unwrap_or(*node),
-            Operand::Parameter(id) => *id = renumbered[id.0],
-            _ => {}
+        let change = |operand: &mut Operand| {
+            if let Operand::Node { node, .. } = operand {
+                *node = moved.get(node).copied().unwrap_or(*node);
+            }
         };
         for index in dag.node_indices().collect::<Vec<_>>() {
             dag[index].inputs.iter_mut().for_each(change);
@@ -489,14 +489,8 @@ impl<'a> Editor<'a> {
         }
         architecture.outputs.iter_mut().for_each(|(_, output)| change(output));
         architecture.dag = dag;
-        for id in architecture.storages.iter_mut().flat_map(|storage| &mut storage.parameters) {
-            *id = renumbered[id.0];
-        }
-        architecture.twins.retain_mut(|twins| {
-            let kept = !self.gone.contains(&twins.first) && !self.gone.contains(&twins.second);
-            (twins.first, twins.second) = (renumbered[twins.first.0], renumbered[twins.second.0]);
-            kept
-        });
+        let count = architecture.parameters.len();
+        architecture.renumber_parameters(&without(count, |id| self.gone.contains(&id)));
         super::order::sort(architecture);
         true
     }
@@ -517,21 +511,4 @@ impl<'a> Editor<'a> {
         }
         dead
     }
-}
-
-/// Takes parameters out; where each of the others is now.
-fn keep_parameters(
-    architecture: &mut Architecture,
-    gone: &HashSet<ParameterId>,
-) -> Vec<ParameterId> {
-    let mut kept = Vec::new();
-    let mut renumbered = Vec::new();
-    for (index, parameter) in std::mem::take(&mut architecture.parameters).into_iter().enumerate() {
-        renumbered.push(ParameterId(kept.len()));
-        if !gone.contains(&ParameterId(index)) {
-            kept.push(parameter);
-        }
-    }
-    architecture.parameters = kept;
-    renumbered
 }

@@ -40,10 +40,10 @@ pub(super) fn tell_apart(editor: &mut Editor) {
 fn is_tied(parameter: &Parameter) -> bool {
     let vectors =
         parameter.slots.iter().all(|slot| !matches!(slot.role, Role::Weight | Role::Free));
-    match (&parameter.value, parameter.origin) {
-        (Some(value), _) => value.data.iter().any(|other| *other != value.data[0]),
-        (None, Origin::GraphInput(_) | Origin::ConstantOfShape(_) | Origin::Undefined) => !vectors,
-        (None, _) => true,
+    match parameter.origin {
+        _ if parameter.uniform => false,
+        Origin::GraphInput(_) | Origin::ConstantOfShape(_) | Origin::Undefined => !vectors,
+        _ => true,
     }
 }
 

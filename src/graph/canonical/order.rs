@@ -60,29 +60,6 @@ fn sort_parameters(architecture: &mut Architecture) {
         *place = next;
         next += 1;
     }
-    let mut sorted: Vec<_> =
-        std::mem::take(&mut architecture.parameters).into_iter().map(Some).collect();
-    let mut by_place = vec![None; sorted.len()];
-    for (parameter, &place) in sorted.iter_mut().zip(&place) {
-        by_place[place] = parameter.take();
-    }
-    architecture.parameters = by_place.into_iter().flatten().collect();
-    let change = |id: &mut ParameterId| *id = ParameterId(place[id.0]);
-    for index in architecture.dag.node_indices().collect::<Vec<_>>() {
-        for operand in &mut architecture.dag[index].inputs {
-            if let Operand::Parameter(id) = operand {
-                change(id);
-            }
-        }
-    }
-    for (_, operand) in &mut architecture.outputs {
-        if let Operand::Parameter(id) = operand {
-            change(id);
-        }
-    }
-    architecture.storages.iter_mut().flat_map(|storage| &mut storage.parameters).for_each(change);
-    for twins in &mut architecture.twins {
-        change(&mut twins.first);
-        change(&mut twins.second);
-    }
+    let numbers: Vec<_> = place.into_iter().map(|place| Some(ParameterId(place))).collect();
+    architecture.renumber_parameters(&numbers);
 }

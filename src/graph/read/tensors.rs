@@ -1,7 +1,7 @@
 //! Tensors of the file: which of them are parameters, which constants.
 
 use crate::onnx::{
-    OnnxError,
+    OnnxError, is_uniform,
     messages::{NodeProto, TensorProto},
 };
 
@@ -109,6 +109,7 @@ impl<'a> Reader<'a> {
         if matches!(dtype, DType::Other(_)) {
             return self.parameter(parameter);
         }
+        parameter.uniform = is_uniform(tensor);
         if !small {
             self.model.check_values(name, tensor)?;
             return self.parameter(parameter);
