@@ -156,7 +156,10 @@ pub fn is_uniform(tensor: &TensorProto) -> bool {
         (10, Some(raw)) => same(raw, |bytes| f16::from_le_bytes(bytes).to_f32()),
         (11, Some(raw)) => same(raw, |bytes| f64::from_le_bytes(bytes) as f32),
         (16, Some(raw)) => same(raw, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        (1, None) => tensor.float_data.iter().all(|value| tensor.float_data.first() == Some(value)),
+        (1, None) => {
+            let values = &tensor.float_data;
+            !values.is_empty() && values.iter().all(|value| *value == values[0])
+        }
         _ => false,
     }
 }

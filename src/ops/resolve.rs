@@ -152,11 +152,15 @@ fn settle(architecture: &mut Architecture) {
     // For nodes without data: where what they compute meets it.
     let mut meets: Vec<Option<(NodeIndex, usize)>> = vec![None; fed.len()];
     for &index in &architecture.order {
-        fed[index.index()] = architecture.dag[index].inputs.iter().any(|operand| match operand {
+        let node = &architecture.dag[index];
+        let reached = node.inputs.iter().any(|operand| match operand {
             Operand::Input(_) => true,
             Operand::Node { node, .. } => fed[node.index()],
             _ => false,
         });
+        // Extents of an image are no data.
+        let known = node.outputs.iter().all(|output| output.value.is_some());
+        fed[index.index()] = reached && !known;
     }
     for &index in architecture.order.iter().rev() {
         for (input, operand) in architecture.dag[index].inputs.iter().enumerate() {

@@ -192,7 +192,7 @@ fn one_network_has_one_rank() {
         .map(|name| Some(case(&format!("17-rank/{name}"))?.display().to_string()))
         .collect();
     let Some(paths) = paths else { return };
-    let mut arguments = vec!["rank", "--json", "--device", "flex"];
+    let mut arguments = vec!["rank", "--json", "--no-cache"];
     arguments.extend(paths.iter().map(String::as_str));
     let output = json(&weightsmith(&arguments));
     let ranked = output["networks"].as_array().unwrap_or_else(|| panic!("{output}"));

@@ -23,7 +23,10 @@ pub(super) fn fold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
             && let Some(value) = editor.value(*input).cloned()
             && !(sized && editor.follows_input(*input))
         {
-            *input = editor.constant(value);
+            *input = match editor.renamed_constant(*input) {
+                Some(constant) => constant,
+                None => editor.constant(value),
+            };
             folded = true;
         }
     }

@@ -42,6 +42,11 @@ impl<'a> Editor<'a> {
         &self.architecture.dag[index]
     }
 
+    /// All nodes, in no particular order.
+    pub fn node_weights(&self) -> impl Iterator<Item = &Node> {
+        self.architecture.dag.node_weights()
+    }
+
     /// Whether a node is the operator of the default domain.
     pub fn is(&self, index: NodeIndex, op_type: &str) -> bool {
         let node = self.node(index);
@@ -343,6 +348,33 @@ impl<'a> Editor<'a> {
     pub fn constant(&mut self, value: Constant) -> Operand {
         self.architecture.constants.push((String::new(), value));
         Operand::Constant(self.architecture.constants.len() - 1)
+    }
+
+    /// The constant of the file that a value is, perhaps by another name.
+    pub fn renamed_constant(&self, mut operand: Operand) -> Option<Operand> {
+        while let Some(node) = self.made_by(operand, "Identity") {
+            operand = self.input(node, 0);
+        }
+        matches!(operand, Operand::Constant(_)).then_some(operand)
+    }
+
+    /// A parameter, or a constant that the file stores by a name, as a tensor of the file.
+    pub fn tensor(&self, operand: Operand) -> Option<Parameter> {
+        match operand {
+            Operand::Parameter(id) => Some(self.architecture.parameters[id.0].clone()),
+            Operand::Constant(index) => {
+                let (name, Constant::Float(value)) = &self.architecture.constants[index] else {
+                    return None;
+                };
+                (!name.is_empty()).then(|| Parameter {
+                    name: name.clone(),
+                    shape: Some(value.shape.clone()),
+                    value: Some(value.clone()),
+                    ..Parameter::default()
+                })
+            }
+            _ => None,
+        }
     }
 
     /// A list of integers that is known now.

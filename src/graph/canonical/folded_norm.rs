@@ -28,15 +28,23 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let is_folded = editor.node(node).rules.contains(RULE)
         || bias.is_some_and(|bias| names_show_it(&own.name, &tensor(bias).name));
     // Uses that are not known yet are after the next inference.
+    let convolutions = editor.readers(Operand::Parameter(weight)).to_vec();
+    let convolutions: Vec<NodeIndex> = convolutions.into_iter().map(|(node, _)| node).collect();
     let direct = |id| {
+        let readers = editor.readers(Operand::Parameter(id)).iter().map(|(node, _)| *node);
         editor.architecture.storage_of(id).is_none()
-            && editor.readers(Operand::Parameter(id)).len() == 1
+            && readers.eq(convolutions.iter().copied())
             && !tensor(id).slots.is_empty()
     };
+    // A block that is used in several places is folded in all of them.
+    let alike = convolutions.iter().all(|&other| {
+        editor.is(other, "Conv")
+            && [1, 2].iter().all(|&slot| editor.input(other, slot) == editor.input(node, slot))
+    });
     let stored = direct(weight) && bias.is_none_or(direct);
-    let settable = bias.is_some() || !editor.node(node).inlined;
-    let output = Operand::Node { node, slot: 0 };
+    let settable = bias.is_some() || convolutions.iter().all(|it| !editor.node(*it).inlined);
     if !is_folded
+        || !alike
         || !stored
         || !settable
         || own.dtype != bias.map_or(own.dtype, |it| tensor(it).dtype)
@@ -44,7 +52,11 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         return None;
     }
     let channels = own.shape.as_ref()?.first().copied().filter(|&count| count > 0)?;
-    let shape = editor.shape(output)?.to_vec();
+    let shapes: Option<Vec<Vec<usize>>> = convolutions
+        .iter()
+        .map(|&node| editor.shape(Operand::Node { node, slot: 0 }).map(<[usize]>::to_vec))
+        .collect();
+    let shapes = shapes?;
 
     // The newer exporter leaves the node to the module of the normalisation.
     let module = editor.node(node).module.clone();
@@ -60,7 +72,10 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
             shape: Some(vec![channels]),
             origin: Origin::Undefined,
             value: Some(Tensor::full(vec![channels], 0.0)),
-            wiring: Wiring { supplants: Vec::new(), inputs: vec![[editor.node(node).position, 2]] },
+            wiring: Wiring {
+                supplants: Vec::new(),
+                inputs: convolutions.iter().map(|&it| [editor.node(it).position, 2]).collect(),
+            },
             module: own.module.clone(),
             ..Parameter::default()
         }),
@@ -94,12 +109,16 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         ("momentum", Attribute::Float(0.9)),
         ("training_mode", Attribute::Int(0)),
     ];
-    let inputs = [output, made[1], made[2], made[3], made[4]];
-    let normalised = editor.insert_behind(node, "BatchNormalization", &attributes, &inputs, shape);
-    editor.set_module(normalised, norm);
-    let x = editor.input(node, 0);
-    editor.set_inputs(node, &[x, made[0]]);
-    editor.clear_rules(node);
+    for (node, shape) in convolutions.into_iter().zip(shapes) {
+        let output = Operand::Node { node, slot: 0 };
+        let inputs = [output, made[1], made[2], made[3], made[4]];
+        let normalised =
+            editor.insert_behind(node, "BatchNormalization", &attributes, &inputs, shape);
+        editor.set_module(normalised, norm.clone());
+        let x = editor.input(node, 0);
+        editor.set_inputs(node, &[x, made[0]]);
+        editor.clear_rules(node);
+    }
     Some(())
 }
 

@@ -3,8 +3,6 @@
 //! apart by who reads them: each becomes a parameter of its own again, and an initializer of its own in the
 //! file that is written. What one module reads in several places is one tensor.
 
-use std::collections::HashSet;
-
 use super::{
     super::{NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Wiring},
     edit::Editor,
@@ -80,17 +78,41 @@ fn owner(editor: &Editor, read: &Read) -> Option<String> {
     }
 }
 
+/// The weight of a layer, if others have it, too.
+fn shared_weight(editor: &Editor, node: NodeIndex) -> Option<ParameterId> {
+    let mut weight = editor.input(node, 1);
+    while let Some(alias) = editor.made_by(weight, "Identity") {
+        weight = editor.input(alias, 0);
+    }
+    let id = editor.parameter(weight)?;
+    let parameter = &editor.architecture.parameters[id.0];
+    let layers = parameter.slots.iter().filter(|slot| slot.role == Role::Weight);
+    (layers.count() > 1 && !parameter.uniform).then_some(id)
+}
+
+/// What tells readers of one tensor apart.
+#[derive(PartialEq)]
+enum Reader {
+    /// Layers that have one weight.
+    Layers(ParameterId),
+    /// A module, by the name of the value that it reads.
+    Module(String, String),
+    /// An input of a node, where modules are not known.
+    Input(NodeIndex, usize),
+}
+
+fn reader(editor: &Editor, read: &Read) -> Reader {
+    match (shared_weight(editor, read.node), owner(editor, read)) {
+        (Some(weight), _) => Reader::Layers(weight),
+        (None, Some(module)) => Reader::Module(read.name.clone(), module),
+        (None, None) => Reader::Input(read.node, read.input),
+    }
+}
+
 fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
-    // What is the same tensor: read by one name in one role by one module, or by one node where modules
-    // are not known.
-    type Key = (String, Role, Result<String, (NodeIndex, usize)>);
-    let key = |read: &Read| -> Key {
-        let owner = owner(editor, read).ok_or((read.node, read.input));
-        (read.name.clone(), read.role, owner)
-    };
-    let mut groups: Vec<(Key, Vec<Read>)> = Vec::new();
+    let mut groups: Vec<((Reader, Role), Vec<Read>)> = Vec::new();
     for read in reads {
-        let key = key(&read);
+        let key = (reader(editor, &read), read.role);
         match groups.iter_mut().find(|(other, _)| *other == key) {
             Some((_, group)) => group.push(read),
             None => groups.push((key, vec![read])),
@@ -100,25 +122,22 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
         return;
     }
     let original = editor.architecture.parameters[id.0].clone();
-    let own = |(name, _, owner): &Key| {
-        let module = original.name.rsplit_once('.').map(|(module, _)| module);
-        *name == original.name && owner.as_deref().ok() == module
+    let module = original.name.rsplit_once('.').map(|(module, _)| module);
+    let by_own_name = |group: &[Read]| group.iter().any(|read| read.name == original.name);
+    let own = |(_, group): &(_, Vec<Read>)| {
+        by_own_name(group) && owner(editor, &group[0]).as_deref() == module
     };
-    let keeps = groups
-        .iter()
-        .position(|(key, _)| own(key))
-        .or_else(|| groups.iter().position(|((name, ..), _)| *name == original.name));
-    let mut taken: HashSet<String> =
-        editor.architecture.parameters.iter().map(|other| other.name.clone()).collect();
-    let values = editor.architecture.dag.node_weights().flat_map(|node| &node.outputs);
-    taken.extend(values.map(|output| output.name.clone()));
-    for (place, (key, group)) in groups.iter().enumerate() {
+    let keeps = groups.iter().position(own);
+    let keeps = keeps.or_else(|| groups.iter().position(|(_, group)| by_own_name(group)));
+    for (place, (_, group)) in groups.iter().enumerate() {
         if Some(place) == keeps {
             continue;
         }
+        let first = &group[0];
         // The name that an Identity gave it is free once nobody else reads it by that name.
-        let only = groups.iter().filter(|((name, ..), _)| *name == key.0).count() == 1;
-        let alias = group[0].alias.filter(|_| only && key.0 != original.name);
+        let named = |read: &Read| read.name == first.name;
+        let users = groups.iter().filter(|(_, group)| group.iter().any(named)).count();
+        let alias = first.alias.filter(|_| users == 1 && group.iter().all(named));
         if alias.is_none() && group.iter().any(|read| editor.node(read.node).inlined) {
             editor.notice(format!(
                 "tensor '{}' is read in several roles inside of a function, where its uses cannot be told apart",
@@ -129,15 +148,16 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
         let (name, wiring) = match alias {
             Some(alias) => {
                 let supplants = vec![editor.node(alias).position];
-                (key.0.clone(), Wiring { supplants, inputs: Vec::new() })
+                (first.name.clone(), Wiring { supplants, inputs: Vec::new() })
             }
             None => {
                 let position = |read: &Read| [editor.node(read.node).position, read.input];
                 let inputs = group.iter().map(position).collect();
-                (
-                    fresh_name(key, &original.name, &mut taken),
-                    Wiring { supplants: Vec::new(), inputs },
-                )
+                // As PyTorch would call it, where the module is known.
+                let proper = owner(editor, first).zip(first.role.torch_attribute());
+                let name = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
+                let name = editor.free_name(name.as_deref().unwrap_or(&original.name));
+                (name, Wiring { supplants: Vec::new(), inputs })
             }
         };
         let slots = Vec::new();
@@ -145,16 +165,5 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
         for read in group {
             editor.set_input(read.node, read.input, operand);
         }
-    }
-
-    /// A name as PyTorch would give it, where the module is known.
-    fn fresh_name((_, role, owner): &Key, original: &str, taken: &mut HashSet<String>) -> String {
-        let proper = owner.as_ref().ok().zip(role.torch_attribute());
-        let proper = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
-        let numbered = (1..).map(|number| format!("{original}_{number}"));
-        let name = proper.into_iter().chain(numbered).find(|name| !taken.contains(name));
-        let name = name.unwrap_or_default();
-        taken.insert(name.clone());
-        name
     }
 }

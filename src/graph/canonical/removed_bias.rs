@@ -1,23 +1,41 @@
 //! Biases that an exporter removed because they are zero, as they are in a fresh network. PyTorch's newer
-//! exporter notes it; where it writes a `Gemm`, the linear map has a bias. It adds a bias of zeros to every
-//! convolution, so that nothing can be said of those.
+//! exporter notes it; where it writes a `Gemm`, the linear map has a bias. To a convolution without a bias it
+//! adds one of zeros before, so that nothing is certain there: beside batch normalisation convolutions have
+//! no bias, apart from those that gate channels behind a global pool.
 
 use super::{
-    super::{NodeIndex, Parameter, Tensor, Wiring},
+    super::{Node, NodeIndex, Operand, Parameter, Tensor, Wiring},
     edit::Editor,
 };
 
 /// The rule of PyTorch's exporter.
-const RULE: &str = "RemoveOptionalBiasFromGemm";
+const RULE: &str = "RemoveOptionalBiasFrom";
+
+/// What the user should know where it is not certain.
+const NOTICE: &str = "the exporter removed biases of zero from convolutions; where the module has them, the state \
+                      dict lacks them: torch.onnx.export(…, dynamo=True, optimize=False, \
+                      keep_initializers_as_inputs=True) keeps them";
 
 pub(super) fn restore(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let own = editor.node(node);
-    let removed = editor.is(node, "Gemm") && own.inputs.len() == 2 && own.rules.contains(RULE);
+    let linear = editor.is(node, "Gemm") || editor.is(node, "Conv");
+    let removed = linear && own.inputs.len() == 2 && own.rules.contains(RULE);
     (removed && !own.inlined).then_some(())?;
+    let gates = editor.shape(editor.input(node, 0))?.get(2..).is_some_and(|it| it == [1, 1]);
+    if editor.is(node, "Conv") && !gates && editor.node_weights().any(normalises) {
+        let feeds_norm = editor
+            .readers(Operand::Node { node, slot: 0 })
+            .iter()
+            .any(|(reader, _)| editor.is(*reader, "BatchNormalization"));
+        if !feeds_norm {
+            editor.notice(NOTICE.to_owned());
+        }
+        return None;
+    }
     let weight = editor.parameter(editor.input(node, 1))?;
     let weight = editor.architecture.parameters[weight.0].clone();
-    let transposed = own.attributes.int("transB", 0) == Ok(1);
-    let outputs = *weight.shape.as_ref()?.get(usize::from(!transposed))?;
+    let by_columns = editor.is(node, "Gemm") && own.attributes.int("transB", 0) == Ok(0);
+    let outputs = *weight.shape.as_ref()?.get(usize::from(by_columns))?;
     let position = own.position;
     let name = weight.name.strip_suffix("weight").map(|module| format!("{module}bias"))?;
     let bias = editor.add_parameter(Parameter {
@@ -30,4 +48,9 @@ pub(super) fn restore(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     });
     editor.set_input(node, 2, bias);
     Some(())
+}
+
+/// Whether a node is a batch normalisation, or has one folded into it.
+fn normalises(node: &Node) -> bool {
+    node.op_type == "BatchNormalization" || node.rules.contains("FuseBatchNorm")
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Form, NodeIndex, Operand, ParameterId, Storage, StorageMap},
+    super::{Form, NodeIndex, Operand, Parameter, Storage, StorageMap},
     edit::Editor,
 };
 
@@ -15,59 +15,82 @@ const ITERATIONS: usize = 50;
 
 pub(super) fn solve(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "Div").then_some(())?;
-    let weight = editor.parameter(editor.input(node, 0))?;
+    let weight = editor.input(node, 0);
     let product = editor.made_by(editor.input(node, 1), "MatMul")?;
-    let u = editor.parameter(editor.input(product, 0))?;
+    let u = editor.input(product, 0);
     let image = editor.made_by(editor.input(product, 1), "MatMul")?;
-    let v = editor.parameter(editor.input(image, 1))?;
+    let v = editor.input(image, 1);
     // The matrix is the weight with all but its first axis in one, computed or stored once more.
     let matrix = editor.input(image, 0);
     let copy = match editor.made_by(matrix, "Reshape") {
-        Some(reshape) => {
-            (editor.input(reshape, 0) == editor.input(node, 0)).then_some(())?;
-            None
-        }
-        None => Some(editor.parameter(matrix)?),
+        Some(reshape) if editor.input(reshape, 0) == weight => None,
+        Some(_) => return None,
+        None => Some(matrix),
     };
-    let shape = |id: ParameterId| editor.architecture.parameters[id.0].shape.clone();
-    let extents = shape(weight)?;
+    let own = editor.tensor(Operand::Parameter(editor.parameter(weight)?))?;
+    let extents = own.shape.clone()?;
     let rows = *extents.first()?;
     let columns: usize = extents[1..].iter().product();
-    let fits = shape(u)? == [rows]
-        && shape(v)? == [columns]
+    let fits = editor.shape(u)? == [rows]
+        && editor.shape(v)? == [columns]
         && editor.shape(matrix)? == [rows, columns]
-        && copy.is_none_or(|copy| copy != weight);
+        && copy != Some(weight);
     fits.then_some(())?;
-    let own = editor.architecture.parameters[weight.0].clone();
-    let from: Vec<ParameterId> = [weight, u, v].into_iter().chain(copy).collect();
-    let map = SpectralNorm { rows, columns };
+    // Estimates are buffers, which are constants where the exporter says so.
+    let parts = [(weight, Part::Matrix), (u, Part::Left), (v, Part::Right)];
+    let parts: Vec<(Operand, Part)> =
+        parts.into_iter().chain(copy.map(|copy| (copy, Part::Matrix))).collect();
+    let (mut from, mut further, mut order) = (Vec::new(), Vec::new(), Vec::new());
+    for (operand, part) in &parts {
+        if let Some(id) = editor.parameter(*operand) {
+            from.push(id);
+            order.push(*part);
+        }
+    }
+    for (operand, part) in parts {
+        if editor.parameter(operand).is_none() {
+            further.push(Parameter { dtype: own.dtype, ..editor.tensor(operand)? });
+            order.push(part);
+        }
+    }
+    let map = SpectralNorm { rows, columns, parts: order };
     let storage = |parameters, tensors| Storage {
         parameters,
         tensors,
         map: Arc::new(map),
         in_state_dict: Form::Tensors,
     };
-    let weight = editor.compose(&from, Vec::new(), vec![own], storage)[0];
+    let weight = editor.compose(&from, further, vec![own], storage)[0];
     editor.replace(Operand::Node { node, slot: 0 }, weight);
     Some(())
 }
 
+/// What a tensor of the file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Matrix,
+    Left,
+    Right,
+}
+
 /// A weight as W, u, v and perhaps W once more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct SpectralNorm {
     rows: usize,
     columns: usize,
+    /// In the order of the tensors.
+    parts: Vec<Part>,
 }
 
 impl SpectralNorm {
     /// W v
-    fn image(self, weight: &[f32], v: &[f64]) -> Vec<f64> {
+    fn image(&self, weight: &[f32], v: &[f64]) -> Vec<f64> {
         let row = |row: &[f32]| row.iter().zip(v).map(|(&a, b)| f64::from(a) * b).sum();
         weight.chunks(self.columns.max(1)).map(row).collect()
     }
 
     /// First singular vectors and their value.
-    fn singular(self, weight: &[f32]) -> (Vec<f64>, Vec<f64>, f64) {
+    fn singular(&self, weight: &[f32]) -> (Vec<f64>, Vec<f64>, f64) {
         let mut v = vec![1.0; self.columns];
         // A start that no structure of the rows is orthogonal to.
         v.iter_mut().enumerate().for_each(|(at, value)| *value += 0.1 * (1.7 * at as f64).sin());
@@ -94,7 +117,11 @@ fn normalise(vector: &mut [f64]) {
 
 impl StorageMap for SpectralNorm {
     fn parameters(&self, tensors: &[&[f32]]) -> Vec<Vec<f32>> {
-        let [weight, u, v] = [tensors[0], tensors[1], tensors[2]];
+        let of = |part: Part| {
+            let place = self.parts.iter().position(|own| *own == part);
+            place.and_then(|place| tensors.get(place)).copied().unwrap_or_default()
+        };
+        let [weight, u, v] = [Part::Matrix, Part::Left, Part::Right].map(of);
         let v: Vec<f64> = v.iter().map(|&value| f64::from(value)).collect();
         let image = self.image(weight, &v);
         let sigma: f64 = image.iter().zip(u).map(|(a, &b)| a * f64::from(b)).sum();
@@ -103,14 +130,14 @@ impl StorageMap for SpectralNorm {
 
     fn tensor(&self, place: usize, parameters: &[&[f32]]) -> Vec<f32> {
         let single = |vector: Vec<f64>| vector.into_iter().map(|value| value as f32).collect();
-        match place {
-            1 => single(self.singular(parameters[0]).0),
-            2 => {
+        match self.parts[place] {
+            Part::Left => single(self.singular(parameters[0]).0),
+            Part::Right => {
                 let (_, mut v, value) = self.singular(parameters[0]);
                 v.iter_mut().for_each(|entry| *entry /= value.max(f64::MIN_POSITIVE));
                 single(v)
             }
-            _ => parameters[0].to_vec(),
+            Part::Matrix => parameters[0].to_vec(),
         }
     }
 }
@@ -123,7 +150,8 @@ mod tests {
     #[test]
     fn a_weight_comes_back_from_its_parts() {
         let weight: Vec<f32> = (0..12).map(|value| (value as f32 * 1.3).sin()).collect();
-        let map = SpectralNorm { rows: 3, columns: 4 };
+        let parts = vec![Part::Matrix, Part::Left, Part::Right];
+        let map = SpectralNorm { rows: 3, columns: 4, parts };
         let parts = [0, 1, 2].map(|place| map.tensor(place, &[&weight]));
         let length: f32 = parts[1].iter().map(|value| value * value).sum();
         assert_relative_eq!(length, 1.0, epsilon = 1e-5);
