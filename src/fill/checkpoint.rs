@@ -13,9 +13,8 @@ use crate::{
 };
 
 use super::{
-    FillError, Network, TOOL, fills,
-    provenance::metadata_name,
-    stored::{StoredTensor, is_transposed},
+    FillError, Network, TOOL, fills, provenance::metadata_name, stored::StoredTensor,
+    torch::is_transposed,
 };
 
 /// Writes a checkpoint of a zoo as an ONNX file, and its tensors as a safetensors file beside it, whose

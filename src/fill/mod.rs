@@ -21,6 +21,7 @@ mod sanity;
 mod select;
 mod state_dict;
 mod stored;
+mod torch;
 mod verify;
 mod write;
 

@@ -11,7 +11,7 @@ use crate::{
 use super::{
     FillError, naming,
     naming::Part,
-    stored::{is_transposed, torch_shape},
+    torch::{is_transposed, torch_shape},
 };
 
 /// A file that was read and resolved.

@@ -12,7 +12,8 @@ use crate::{
 
 use super::{
     FillError, FilledNetwork, Network,
-    stored::{StoredTensor, is_transposed, torch_shape},
+    stored::StoredTensor,
+    torch::{is_transposed, torch_shape},
 };
 
 /// Types of floats in both kinds of files.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    graph::{Form, Layout, Parameter, ParameterId, Role, Storage, Weights},
+    graph::{Form, Parameter, ParameterId, Storage, Weights},
     onnx::OnnxError,
 };
 
@@ -84,24 +84,4 @@ impl<'a> StoredTensor<'a> {
     pub fn is_in_state_dict(&self) -> bool {
         self.part.is_none_or(|(storage, _)| storage.in_state_dict == Form::Tensors)
     }
-}
-
-/// Whether PyTorch stores a tensor transposed: matrices that the file keeps `[in, out]`.
-pub(super) fn is_transposed(tensor: &Parameter) -> bool {
-    let matrix = tensor.shape.as_ref().is_some_and(|shape| shape.len() == 2);
-    let slot = tensor.slots.first();
-    matrix && slot.is_some_and(|slot| slot.role == Role::Weight && slot.layout == Layout::InOut)
-}
-
-/// As [`Network::torch_shape`], for a tensor of some name.
-pub(super) fn torch_shape(tensor: &Parameter, name: &str) -> Option<Vec<usize>> {
-    let mut shape = tensor.shape.clone()?;
-    let vector = matches!(tensor.role(), Some(Role::Slope | Role::Gain | Role::Shift))
-        && shape.iter().filter(|&&extent| extent != 1).count() <= 1;
-    if vector && name != tensor.name {
-        shape = vec![shape.iter().product()];
-    } else if is_transposed(tensor) {
-        shape.reverse();
-    }
-    Some(shape)
 }

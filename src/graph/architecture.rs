@@ -1,11 +1,11 @@
 //! The architecture: operators, the values between them, and the parameters to be written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use petgraph::stable_graph::NodeIndex;
 use petgraph::stable_graph::StableDiGraph;
 
-use super::{Attributes, Constant, DType, Fact, OpenDim, Storage, Tensor};
+use super::{Attributes, Constant, DType, Fact, Form, OpenDim, StorageMap, Tensor};
 
 /// Index into [`Architecture::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -237,6 +237,27 @@ impl Parameter {
     /// The role of its first use.
     pub fn role(&self) -> Option<Role> {
         self.slots.first().map(|slot| slot.role)
+    }
+}
+
+/// Parameters that follow from tensors of the file, together.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// The parameters.
+    pub parameters: Vec<ParameterId>,
+    /// The tensors of the file, with the uses that they had there.
+    pub tensors: Vec<Parameter>,
+    /// How the ones follow from the others.
+    pub map: Arc<dyn StorageMap>,
+    /// What PyTorch's state dict holds.
+    pub in_state_dict: Form,
+}
+
+impl Storage {
+    /// Whether a file of that form holds the tensors in place of the parameters: one of tensors, or a
+    /// state dict that does.
+    pub fn is_in(&self, form: Form) -> bool {
+        form == Form::Tensors || self.in_state_dict == Form::Tensors
     }
 }
 

@@ -18,7 +18,7 @@ mod weights;
 
 pub use architecture::{
     Architecture, Edge, Layout, Node, NodeIndex, Operand, Origin, Parameter, ParameterId, Role,
-    Scores, Slot, Twins, Wiring,
+    Scores, Slot, Storage, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
 pub use canonical::BatchRepair;
@@ -28,6 +28,6 @@ pub use draw::{Ink, Paint, TooTangled};
 pub use open_dim::OpenDim;
 pub use read::{DimBindings, ReadError};
 pub use renumber::without;
-pub use storage::{Form, Storage, StorageMap, transpose};
+pub use storage::{Form, StorageMap, transpose};
 pub use tensor::{Constant, DType, Fact, Tensor};
 pub use weights::Weights;

@@ -1,31 +1,8 @@
 //! Parameters that a file does not store as they are, and the way back to the tensors that it does store.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use super::{Parameter, ParameterId};
-
-/// Parameters that follow from tensors of the file, together.
-#[derive(Clone, Debug)]
-pub struct Storage {
-    /// The parameters.
-    pub parameters: Vec<ParameterId>,
-    /// The tensors of the file, with the uses that they had there.
-    pub tensors: Vec<Parameter>,
-    /// How the ones follow from the others.
-    pub map: Arc<dyn StorageMap>,
-    /// What PyTorch's state dict holds.
-    pub in_state_dict: Form,
-}
-
-impl Storage {
-    /// Whether a file of that form holds the tensors in place of the parameters: one of tensors, or a
-    /// state dict that does.
-    pub fn is_in(&self, form: Form) -> bool {
-        form == Form::Tensors || self.in_state_dict == Form::Tensors
-    }
-}
-
-/// Which side of a [`Storage`].
+/// Which side of a [`Storage`](super::Storage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The parameters of the graph.
@@ -36,10 +13,10 @@ pub enum Form {
 
 /// How parameters follow from tensors of a file, and back. All values are row-major.
 pub trait StorageMap: fmt::Debug + Send + Sync {
-    /// The parameters, in the order of [`Storage::parameters`], from all tensors.
+    /// The parameters, in the order of [`Storage::parameters`](super::Storage::parameters), from all tensors.
     fn parameters(&self, tensors: &[&[f32]]) -> Vec<Vec<f32>>;
 
-    /// One of the tensors, by its place in [`Storage::tensors`], from all parameters. What is made of
+    /// One of the tensors, by its place in [`Storage::tensors`](super::Storage::tensors), from all parameters. What is made of
     /// the tensors again is the parameters, up to rounding.
     fn tensor(&self, place: usize, parameters: &[&[f32]]) -> Vec<f32>;
 }

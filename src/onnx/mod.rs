@@ -29,7 +29,7 @@ pub(crate) use model::{find, opsets};
 pub(crate) use signature::belongs;
 pub use signature::{Belongs, Saved};
 pub(crate) use tensor::decode_floats;
+pub(crate) use tensor::shape;
 pub use tensor::{Values, encode};
-pub(crate) use tensor::{is_uniform, shape};
 pub(crate) use value_info::value_info;
 pub(crate) use writer::MessageWriter;

@@ -19,7 +19,7 @@ use super::{
         AttributeProto, FunctionProto, GraphProto, ModelProto, OperatorSetIdProto,
         StringStringEntryProto, TensorProto,
     },
-    tensor::{Values, check_values, decode},
+    tensor::{Values, check_values, decode, is_uniform},
 };
 
 /// Files larger than a protobuf message can be are refused.
@@ -149,6 +149,18 @@ impl Model {
             None => None,
         };
         decode(tensor, external.as_ref()).map_err(refuse)
+    }
+
+    /// Whether a tensor holds one float, over and over.
+    pub(crate) fn is_uniform(&self, name: &str, tensor: &TensorProto) -> Result<bool, OnnxError> {
+        if tensor.data_location != Some(EXTERNAL) {
+            return Ok(is_uniform(tensor));
+        }
+        let (_, values) = self.values(name, tensor)?;
+        Ok(match values {
+            Values::Floats(values) => values.iter().all(|value| Some(value) == values.first()),
+            Values::Ints(_) => false,
+        })
     }
 
     /// Checks that a tensor holds as many values as its shape asks for, without decoding them.

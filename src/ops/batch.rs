@@ -3,7 +3,7 @@
 
 use crate::graph::{Architecture, BatchRepair, NodeIndex, Operand};
 
-use super::{Registry, resolve::visit};
+use super::{Registry, visit::visit};
 
 /// How many times as large the batch is.
 const LARGER: usize = 3;

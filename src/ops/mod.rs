@@ -34,6 +34,7 @@ mod statics;
 mod stranded;
 mod strides;
 mod summary;
+mod visit;
 mod vocabulary;
 
 pub use array::Array;
@@ -42,10 +43,11 @@ pub use family::OperatorFamily;
 pub(crate) use norm::batch_statistics;
 pub use operator::{Features, Operator, Passage, SlotRule, infer};
 pub use registry::{NEWEST_OPSET, Registry};
-pub use resolve::{Resolution, ResolveError, Unsupported, resolve, resolve_with_input};
+pub use resolve::{Resolution, Unsupported, resolve, resolve_with_input};
 pub use response::{Affine, Response};
 pub use stranded::stranded;
 pub use summary::{FamilySummary, Summary};
+pub use visit::ResolveError;
 pub use vocabulary::Vocabulary;
 
 pub use crate::kernels::{Activation, Step};

@@ -154,7 +154,7 @@ fn weights_made_of_what_the_file_held_are_said() {
     let (head, read) = head("last", 64);
     let outcome = outcome(joined([nodes, head]), joined([weights, read]), &[1, 3, 32, 32]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
-    assert!(outcome.kinds().contains(&"kept_weights"), "{:?}", outcome.kinds());
+    assert!(outcome.kinds().contains(&"missing_values"), "{:?}", outcome.kinds());
     assert!(outcome.stderr.contains("'inner.free'"), "{}", outcome.stderr);
 }
 

@@ -195,7 +195,7 @@ fn one_network_has_one_rank() {
     let mut arguments = vec!["rank", "--json", "--no-cache"];
     arguments.extend(paths.iter().map(String::as_str));
     let output = json(&weightsmith(&arguments));
-    let ranked = output["networks"].as_array().unwrap_or_else(|| panic!("{output}"));
+    let ranked = output["ranking"].as_array().unwrap_or_else(|| panic!("{output}"));
     let ranks: BTreeSet<String> = ranked.iter().map(|it| it["rank"].to_string()).collect();
     assert_eq!((ranked.len(), ranks.len()), (4, 1), "{output}");
 }

@@ -108,7 +108,7 @@ fn parameters_that_no_supported_operator_learns_are_in_the_report() {
     let sliced = ["a.in_proj_weight", "a.in_proj_bias"];
     let mut cases = vec![
         (fixture("gru"), &recurrent[..], "(GRU), which is not supported"),
-        (fixture("cross_attention"), &sliced[..], "(Slice), further than weights are followed"),
+        (fixture("cross_attention"), &sliced[..], "further than weights are followed"),
     ];
     if let Some(case) = shared("cases/07-mha-names/lstm_advised.onnx") {
         cases.push((case, &recurrent[..], "(LSTM), which is not supported"));

@@ -36,7 +36,7 @@ pub(super) fn outputs(model: &Model) -> (Vec<f32>, Vec<f32>) {
         .collect();
     let image = Array::upload(&Tensor { shape: shape.clone(), data: data.clone() }, &device);
     let ours = execute(&architecture, &Registry::standard(), &weights, &[image], &device).unwrap();
-    let ours = ours[0].download();
+    let ours = architecture.scores.of_logits(&ours[0].download());
 
     let input = TractTensor::from_shape(&shape, &data).unwrap();
     let bytes = for_tract(model.bytes());

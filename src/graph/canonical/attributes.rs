@@ -24,6 +24,7 @@ enum Usual {
     Zeros,
     /// Left out where the file says just this.
     NoInt(i64),
+    NoFloat(f32),
     NoString(&'static str),
     NoOnes,
     /// Of no consequence for what a trained network computes.
@@ -34,7 +35,7 @@ const fn implied(op_type: &'static str, name: &'static str, default: Usual) -> I
     Implied { op_type, name, default }
 }
 
-use Usual::{Float, Idle, Int, NoInt, NoOnes, NoString, Ones, Zeros};
+use Usual::{Float, Idle, Int, NoFloat, NoInt, NoOnes, NoString, Ones, Zeros};
 
 /// The operators' definitions in the ONNX specification.
 const IMPLIED: &[Implied] = &[
@@ -94,6 +95,11 @@ const IMPLIED: &[Implied] = &[
     implied("ReduceSum", "keepdims", Int(1)),
     implied("ReduceSum", "noop_with_empty_axes", NoInt(0)),
     implied("Reshape", "allowzero", NoInt(0)),
+    implied("Resize", "antialias", NoInt(0)),
+    implied("Resize", "cubic_coeff_a", NoFloat(-0.75)),
+    implied("Resize", "exclude_outside", NoInt(0)),
+    implied("Resize", "extrapolation_value", NoFloat(0.0)),
+    implied("Resize", "keep_aspect_ratio_policy", NoString("stretch")),
 ];
 
 pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
@@ -121,6 +127,9 @@ pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
                 editor.set_attribute(node, name, Attribute::Ints(vec![0; 2 * axes]));
             }
             (NoInt(value), Some(Attribute::Int(given))) if given == *value => {
+                editor.remove_attribute(node, name);
+            }
+            (NoFloat(value), Some(Attribute::Float(given))) if given == *value => {
                 editor.remove_attribute(node, name);
             }
             (NoString(value), Some(Attribute::String(given))) if given == *value => {

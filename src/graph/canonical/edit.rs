@@ -42,6 +42,19 @@ impl<'a> Editor<'a> {
         &self.architecture.dag[index]
     }
 
+    /// In which order a `Transpose` takes the axes of its input.
+    pub fn order_of_axes(&self, index: NodeIndex) -> Option<Vec<usize>> {
+        if !self.is(index, "Transpose") {
+            return None;
+        }
+        let given = self.node(index).attributes.ints("perm").ok()?;
+        let rank = match given {
+            Some(order) => order.len(),
+            None => self.shape(self.input(index, 0))?.len(),
+        };
+        permutation::given(given, rank)
+    }
+
     /// All nodes, in no particular order.
     pub fn node_weights(&self) -> impl Iterator<Item = &Node> {
         self.architecture.dag.node_weights()

@@ -25,7 +25,7 @@ pub(super) fn reorder(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let image = editor.input(last, 0);
     let &[batch, ref extents @ ..] = editor.shape(image)? else { return None };
     let rank = extents.len() + 1;
-    if rank < 3 || permutation::order(editor, last)? != permutation::channels_last(rank) {
+    if rank < 3 || editor.order_of_axes(last)? != permutation::channels_last(rank) {
         return None;
     }
     let features: usize = extents.iter().product();

@@ -29,11 +29,14 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         || bias.is_some_and(|bias| names_show_it(&own.name, &tensor(bias).name));
     // Uses that are not known yet are after the next inference.
     let convolutions = editor.readers(Operand::Parameter(weight)).to_vec();
-    let convolutions: Vec<NodeIndex> = convolutions.into_iter().map(|(node, _)| node).collect();
+    let mut convolutions: Vec<NodeIndex> = convolutions.into_iter().map(|(node, _)| node).collect();
+    convolutions.sort_unstable();
     let direct = |id| {
         let readers = editor.readers(Operand::Parameter(id)).iter().map(|(node, _)| *node);
+        let mut readers: Vec<NodeIndex> = readers.collect();
+        readers.sort_unstable();
         editor.architecture.storage_of(id).is_none()
-            && readers.eq(convolutions.iter().copied())
+            && readers == convolutions
             && !tensor(id).slots.is_empty()
     };
     // A block that is used in several places is folded in all of them.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{
     super::{Form, NodeIndex, Operand, Origin, Parameter, ParameterId, Storage, storage::Permuted},
     edit::Editor,
-    permutation,
 };
 
 /// Makes the kernel that the convolution sees the parameter.
@@ -26,7 +25,7 @@ pub(super) fn turn(editor: &mut Editor, node: NodeIndex) -> Option<()> {
             editor.only_reader(operand)?;
         }
         let source = editor.input(behind, 0);
-        if let Some(order) = permutation::order(editor, behind) {
+        if let Some(order) = editor.order_of_axes(behind) {
             if turned.is_some() {
                 return None;
             }

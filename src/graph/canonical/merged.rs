@@ -105,6 +105,10 @@ fn reader(editor: &Editor, read: &Read) -> Reader {
     match (shared_weight(editor, read.node), owner(editor, read)) {
         (Some(weight), _) => Reader::Layers(weight),
         (None, Some(module)) => Reader::Module(read.name.clone(), module),
+        // A matrix that nodes share by one name is shared on purpose.
+        (None, None) if matches!(read.role, Role::Weight | Role::Free) && read.alias.is_none() => {
+            Reader::Module(read.name.clone(), String::new())
+        }
         (None, None) => Reader::Input(read.node, read.input),
     }
 }

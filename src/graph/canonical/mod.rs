@@ -8,6 +8,7 @@ mod attention;
 mod attributes;
 mod batch;
 mod branches;
+mod broadcast;
 mod cast;
 mod clip;
 mod constants;
@@ -61,6 +62,8 @@ const REWRITES: &[Rewrite] = &[
     attributes::count_axes,
     attributes::plain_reshape,
     identity::remove_neutral,
+    broadcast::unexpanded,
+    broadcast::scaled,
     constants::remove_zero_bias,
     constants::plain_slice,
     weight_norm::solve,

@@ -1,7 +1,5 @@
 //! Orders of axes.
 
-use super::{super::NodeIndex, edit::Editor};
-
 /// The order that puts the channels of an image, its second axis, last.
 pub(super) fn channels_last(rank: usize) -> Vec<usize> {
     (0..1).chain(2..rank).chain(1..2).collect()
@@ -12,17 +10,9 @@ pub(super) fn channels_first(rank: usize) -> Vec<usize> {
     (0..1).chain(rank - 1..rank).chain(1..rank - 1).collect()
 }
 
-/// In which order a `Transpose` takes the axes of its input.
-pub(super) fn order(editor: &Editor, node: NodeIndex) -> Option<Vec<usize>> {
-    if !editor.is(node, "Transpose") {
-        return None;
-    }
-    let given = editor.node(node).attributes.ints("perm").ok()?;
-    let rank = match given {
-        Some(order) => order.len(),
-        None => editor.shape(editor.input(node, 0))?.len(),
-    };
-    let order: Vec<usize> = match given {
+/// In which order a `Transpose` with that attribute takes the axes of a value.
+pub(super) fn given(order: Option<&[i64]>, rank: usize) -> Option<Vec<usize>> {
+    let order: Vec<usize> = match order {
         None => (0..rank).rev().collect(),
         Some(order) => order.iter().map(|&place| axis(place, rank)).collect::<Option<_>>()?,
     };

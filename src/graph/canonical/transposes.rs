@@ -5,9 +5,9 @@
 use super::{super::NodeIndex, edit::Editor, permutation};
 
 pub(super) fn join(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let outer = permutation::order(editor, node)?;
+    let outer = editor.order_of_axes(node)?;
     let behind = editor.made_by(editor.input(node, 0), "Transpose")?;
-    let inner = permutation::order(editor, behind).filter(|inner| inner.len() == outer.len())?;
+    let inner = editor.order_of_axes(behind).filter(|inner| inner.len() == outer.len())?;
     let rank = outer.len();
     if rank > 3
         && inner == permutation::channels_first(rank)

@@ -1,7 +1,7 @@
 //! Tensors of the file: which of them are parameters, which constants.
 
 use crate::onnx::{
-    OnnxError, is_uniform,
+    OnnxError,
     messages::{NodeProto, TensorProto},
 };
 
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         if matches!(dtype, DType::Other(_)) {
             return self.parameter(parameter);
         }
-        parameter.uniform = is_uniform(tensor);
+        parameter.uniform = dtype.is_float() && self.model.is_uniform(name, tensor)?;
         if !small {
             self.model.check_values(name, tensor)?;
             return self.parameter(parameter);

@@ -6,7 +6,10 @@ use onnx_protobuf::ModelProto;
 use protobuf::Message;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use weightsmith::graph::{Architecture, Role, Tensor};
+use weightsmith::{
+    graph::{Architecture, Role, Tensor},
+    onnx::Model,
+};
 
 use super::{
     super::beside,
@@ -33,12 +36,35 @@ fn agree(name: &str, architecture: &Architecture, weights: &[Tensor], bytes: &[u
             (shape, values)
         })
         .collect();
-    let given =
+    let mut given =
         ours(architecture, weights, &data).unwrap_or_else(|error| panic!("{name}: {error}"));
+    // The graph ends with logits, and has channels first.
+    for (_, values) in given.iter_mut().take(1) {
+        *values = architecture.scores.of_logits(values);
+    }
+    let data = as_in_file(bytes, data);
     let expected = tract(bytes, &data).unwrap_or_else(|error| panic!("{name}: tract: {error:#}"));
     if let Some(difference) = difference(&given, &expected, 1e-4) {
         panic!("{name}: {difference}");
     }
+}
+
+/// Images with their channels last, where the file has them so.
+fn as_in_file(bytes: &[u8], mut data: Vec<Value>) -> Vec<Value> {
+    let model = Model::from_bytes("file", bytes.to_vec().into()).unwrap();
+    let declared = Architecture::from_model(&model).unwrap().inputs;
+    for ((shape, values), declared) in data.iter_mut().zip(declared) {
+        let declared = declared.shape.unwrap();
+        if let &mut [_, channels, height, width] = &mut shape[..]
+            && declared[1..] == [height, width, channels]
+            && declared != *shape
+        {
+            let at = |place: usize| (place % channels) * height * width + place / channels;
+            *values = (0..values.len()).map(|place| values[at(place)]).collect();
+            *shape = declared;
+        }
+    }
+    data
 }
 
 /// A file with the weights it holds.

@@ -15,7 +15,7 @@ use region::Region;
 
 /// Moves the region in front of a `Transpose` that brings channels first, or behind one that puts them last.
 pub(super) fn channels_first(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let order = permutation::order(editor, node)?;
+    let order = editor.order_of_axes(node)?;
     let rank = order.len();
     if !(3..=5).contains(&rank) {
         return None;

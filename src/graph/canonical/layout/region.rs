@@ -52,7 +52,7 @@ impl Region {
             Operand::Node { node, .. } => node,
             _ => return None,
         };
-        if let Some(order) = permutation::order(editor, node) {
+        if let Some(order) = editor.order_of_axes(node) {
             (order == permutation::channels_last(self.rank)).then_some(())?;
             self.entries.insert(value, editor.input(node, 0));
             return Some(Vec::new());
@@ -78,7 +78,7 @@ impl Region {
                 continue;
             }
             let first = permutation::channels_first(self.rank);
-            if permutation::order(editor, reader).is_some_and(|order| order == first) {
+            if editor.order_of_axes(reader).is_some_and(|order| order == first) {
                 let returned = editor.is_returned(Operand::Node { node: reader, slot: 0 });
                 // What a graph returns is the result of a node.
                 if !(returned && matches!(value, Operand::Input(_))) {
