@@ -487,6 +487,12 @@ impl<'a> Editor<'a> {
         }
     }
 
+    /// Leaves a node out that nothing reads.
+    pub fn leave_out(&mut self, node: NodeIndex) {
+        self.loose.push(node);
+        self.changed = true;
+    }
+
     /// Notes that something changed which this does not see.
     pub fn touch(&mut self) {
         self.changed = true;

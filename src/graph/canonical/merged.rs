@@ -3,6 +3,8 @@
 //! apart by who reads them: each becomes a parameter of its own again, and an initializer of its own in the
 //! file that is written. What one module reads in several places is one tensor.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Wiring},
     edit::Editor,
@@ -24,7 +26,9 @@ pub(super) fn tell_apart(editor: &mut Editor) {
     for index in 0..editor.architecture.parameters.len() {
         let id = ParameterId(index);
         let parameter = &editor.architecture.parameters[index];
-        if !parameter.dtype.is_float() || parameter.slots.is_empty() || is_tied(parameter) {
+        let stored = editor.architecture.storage_of(id).is_none();
+        let known = parameter.dtype.is_float() && !parameter.slots.is_empty();
+        if !stored || !known || is_tied(parameter) {
             continue;
         }
         let reads = reads(editor, id);
@@ -57,7 +61,8 @@ fn reads(editor: &Editor, id: ParameterId) -> Vec<Read> {
                 continue;
             }
             let slot = parameter.slots.iter().find(|slot| slot.node == node && slot.input == input);
-            let role = slot.map_or(Role::Free, |slot| slot.role);
+            // Whoever turns it first uses it as the others do.
+            let role = slot.or(parameter.slots.first()).map_or(Role::Free, |slot| slot.role);
             reads.push(Read { node, input, role, name: name.clone(), alias });
         }
     }
@@ -137,32 +142,39 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
         if Some(place) == keeps {
             continue;
         }
-        let first = &group[0];
-        // The name that an Identity gave it is free once nobody else reads it by that name.
-        let named = |read: &Read| read.name == first.name;
-        let users = groups.iter().filter(|(_, group)| group.iter().any(named)).count();
-        let alias = first.alias.filter(|_| users == 1 && group.iter().all(named));
-        if alias.is_none() && group.iter().any(|read| editor.node(read.node).inlined) {
+        // The name that an Identity gave it is free where nobody else reads it by that name.
+        let users = |name: &str| {
+            let reads = |(_, group): &&(_, Vec<Read>)| group.iter().any(|read| read.name == name);
+            groups.iter().filter(reads).count()
+        };
+        let aliases: BTreeMap<&str, NodeIndex> = group
+            .iter()
+            .filter_map(|read| Some((read.name.as_str(), read.alias?)))
+            .filter(|(name, _)| users(name) == 1)
+            .collect();
+        let alias = aliases.keys().next().copied();
+        let moved: Vec<&Read> =
+            group.iter().filter(|read| alias != Some(read.name.as_str())).collect();
+        if moved.iter().any(|read| editor.node(read.node).inlined) {
             editor.notice(format!(
                 "tensor '{}' is read in several roles inside of a function, where its uses cannot be told apart",
                 original.name
             ));
             continue;
         }
-        let (name, wiring) = match alias {
-            Some(alias) => {
-                let supplants = vec![editor.node(alias).position];
-                (first.name.clone(), Wiring { supplants, inputs: Vec::new() })
-            }
+        let name = match alias {
+            Some(name) => name.to_owned(),
             None => {
-                let position = |read: &Read| [editor.node(read.node).position, read.input];
-                let inputs = group.iter().map(position).collect();
                 // As PyTorch would call it, where the module is known.
-                let proper = owner(editor, first).zip(first.role.torch_attribute());
+                let proper = owner(editor, &group[0]).zip(group[0].role.torch_attribute());
                 let name = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
-                let name = editor.free_name(name.as_deref().unwrap_or(&original.name));
-                (name, Wiring { supplants: Vec::new(), inputs })
+                editor.free_name(name.as_deref().unwrap_or(&original.name))
             }
+        };
+        let position = |node: NodeIndex| editor.node(node).position;
+        let wiring = Wiring {
+            supplants: aliases.values().map(|&alias| position(alias)).collect(),
+            inputs: moved.iter().map(|read| [position(read.node), read.input]).collect(),
         };
         let slots = Vec::new();
         let operand = editor.add_parameter(Parameter { name, wiring, slots, ..original.clone() });

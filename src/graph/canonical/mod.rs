@@ -44,7 +44,7 @@ mod unbind;
 mod vector;
 mod weight_norm;
 
-use super::{Architecture, NodeIndex};
+use super::{Architecture, NodeIndex, Operand};
 pub use batch::BatchRepair;
 use edit::Editor;
 
@@ -111,6 +111,10 @@ impl Architecture {
         twins::tie(&mut editor);
         for node in editor.architecture.order.clone() {
             if editor.is_dead(node) {
+                // Nobody asks for what it makes of parameters.
+                if !editor.follows_input(Operand::Node { node, slot: 0 }) {
+                    editor.leave_out(node);
+                }
                 continue;
             }
             for rewrite in REWRITES {

@@ -81,7 +81,7 @@ fn roles_come_from_the_operators() {
             ("plain.bias", Role::Bias, Layout::Vector, 1),
             ("after", Role::Shift, Layout::Vector, 1),
             ("fc.weight", Role::Weight, Layout::OutIn, 5),
-            ("fc.bias", Role::Bias, Layout::Vector, 1),
+            ("fc.bias", Role::Bias, Layout::Vector, 5),
         ]
     );
     assert_eq!(architecture.parameters[0].slots[0].groups, 2);
