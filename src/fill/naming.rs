@@ -6,7 +6,7 @@ use crate::{
     graph::{Architecture, Form, NodeIndex, Operand, Parameter, ParameterId, Role},
     onnx::{
         Model,
-        names::{Hints, state_dict_names},
+        names::{Hints, guessed, state_dict_names},
     },
 };
 
@@ -22,11 +22,18 @@ struct Entry<'a> {
     layer: Option<NodeIndex>,
 }
 
-/// The name of every parameter, and those of the tensors that a state dict holds in place of some.
-pub(super) fn names(
-    model: &Model,
-    architecture: &Architecture,
-) -> (Vec<String>, HashMap<Part, String>) {
+/// What the tensors of a network are called.
+pub(super) struct Names {
+    /// Every parameter.
+    pub parameters: Vec<String>,
+    /// The tensors that a state dict holds in place of some.
+    pub parts: HashMap<Part, String>,
+    /// A sentence for the user, where PyTorch's exporter left too little to be sure.
+    pub notice: Option<String>,
+}
+
+/// Names every parameter, and the tensors that a state dict holds in place of some.
+pub(super) fn names(model: &Model, architecture: &Architecture) -> Names {
     let entries = entries(architecture);
     let (said, script) = (model.module_tensors(), model.is_torchscript());
     let mut hints: Vec<Hints> =
@@ -43,7 +50,21 @@ pub(super) fn names(
             }
         }
     }
-    (names, of_parts)
+    let notice =
+        model.producer().starts_with("pytorch").then(|| unsure(&guessed(&hints))).flatten();
+    Names { parameters: names, parts: of_parts, notice }
+}
+
+fn unsure(guessed: &[&str]) -> Option<String> {
+    let first = guessed.first()?;
+    let others = match guessed.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "the exporter gave '{first}'{others} a name of its own, so that the state dict may not fit the module; \
+         torch.onnx.export(…, dynamo=True, optimize=False, keep_initializers_as_inputs=True) keeps the names"
+    ))
 }
 
 fn entries(architecture: &Architecture) -> Vec<Entry<'_>> {

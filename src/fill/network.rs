@@ -98,7 +98,9 @@ impl Network {
                 problem,
                 open: architecture.open_dims.clone(),
             })?;
-        let (names, names_of_tensors) = naming::names(&model, &architecture);
+        let naming::Names { parameters: names, parts: names_of_tensors, notice } =
+            naming::names(&model, &architecture);
+        architecture.notices.extend(notice);
         let mut network =
             Self { model, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;

@@ -82,6 +82,14 @@ pub fn module_path(node: &str, scopes: Option<&str>) -> Option<String> {
     scopes.and_then(scope_path).or_else(|| node_path(node))
 }
 
+/// The tensors of a file by TorchScript or its successor whose names in the state dict are guesses: the
+/// exporter made up names for them, and nothing else in their layer has kept its own.
+pub fn guessed<'a>(all: &[Hints<'a>]) -> Vec<&'a str> {
+    let kept = |layer: usize| all.iter().any(|it| it.layer == Some(layer) && it.is_right());
+    let guess = |hints: &&Hints| !hints.is_right() && !hints.layer.is_some_and(kept);
+    all.iter().filter(guess).map(|hints| hints.initializer).collect()
+}
+
 /// Names for several parameters; those that would collide fall back to the initializers' own,
 /// which are unique in a file.
 pub fn state_dict_names(all: &[Hints]) -> Vec<String> {

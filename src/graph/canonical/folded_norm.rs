@@ -11,6 +11,7 @@ use super::{
         Wiring,
     },
     edit::Editor,
+    removed_bias,
 };
 
 /// PyTorch's default, which the folded tensors do not tell.
@@ -120,6 +121,7 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         editor.set_module(normalised, norm.clone());
         let x = editor.input(node, 0);
         editor.set_inputs(node, &[x, made[0]]);
+        removed_bias::mention(editor, node);
         editor.clear_rules(node);
     }
     Some(())

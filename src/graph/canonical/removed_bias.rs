@@ -4,7 +4,7 @@
 //! no bias, apart from those that gate channels behind a global pool.
 
 use super::{
-    super::{Node, NodeIndex, Operand, Parameter, Tensor, Wiring},
+    super::{Node, NodeIndex, Parameter, Tensor, Wiring},
     edit::Editor,
 };
 
@@ -23,13 +23,7 @@ pub(super) fn restore(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     (removed && !own.inlined).then_some(())?;
     let gates = editor.shape(editor.input(node, 0))?.get(2..).is_some_and(|it| it == [1, 1]);
     if editor.is(node, "Conv") && !gates && editor.node_weights().any(normalises) {
-        let feeds_norm = editor
-            .readers(Operand::Node { node, slot: 0 })
-            .iter()
-            .any(|(reader, _)| editor.is(*reader, "BatchNormalization"));
-        if !feeds_norm {
-            editor.notice(NOTICE.to_owned());
-        }
+        mention(editor, node);
         return None;
     }
     let weight = editor.parameter(editor.input(node, 1))?;
@@ -48,6 +42,13 @@ pub(super) fn restore(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     });
     editor.set_input(node, 2, bias);
     Some(())
+}
+
+/// Says that a convolution may have had a bias, if the exporter removed one.
+pub(super) fn mention(editor: &mut Editor, node: NodeIndex) {
+    if editor.node(node).rules.contains(RULE) {
+        editor.notice(NOTICE.to_owned());
+    }
 }
 
 /// Whether a node is a batch normalisation, or has one folded into it.
