@@ -31,9 +31,9 @@ pub(super) fn scaled(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let whole = from.iter().zip(to).all(|(&from, &to)| from > 0 && to % from == 0);
     let scales: Vec<f32> =
         from.iter().zip(to).map(|(&from, &to)| to as f32 / from as f32).collect();
-    let stretched = editor.node(node).attributes.0.get("keep_aspect_ratio_policy").is_none();
-    let all_axes = editor.node(node).attributes.0.get("axes").is_none();
-    (whole && stretched && all_axes).then_some(())?;
+    let attributes = &editor.node(node).attributes.0;
+    let other = ["keep_aspect_ratio_policy", "axes"].iter().any(|it| attributes.contains_key(*it));
+    (whole && !other).then_some(())?;
     let region = editor.input(node, 1);
     let scales =
         editor.constant(Constant::Float(Tensor { shape: vec![scales.len()], data: scales }));
