@@ -189,6 +189,13 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<Operand>, ReadError> {
         let origin = Origin::Constant(position);
         if let Some(tensor) = value_attribute(proto) {
+            let count = self.shape(name, &tensor.dims)?.iter().product::<usize>();
+            // What PyTorch learns is an initializer; a constant is part of the program.
+            let program = self.model.producer().starts_with("pytorch") && count <= LARGEST_TABLE;
+            if program && DType::from_onnx(tensor.data_type.unwrap_or(0)).is_float() {
+                let value = convert::constant(self.model, name, tensor)?;
+                return Ok(Some(self.constant(name, value)));
+            }
             return self.tensor(name, tensor, origin).map(Some);
         }
         let mut attributes = convert::attributes(self.model, proto)?.0;
