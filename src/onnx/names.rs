@@ -9,7 +9,7 @@ pub struct Hints<'a> {
     pub initializer: &'a str,
     /// Whether the exporter says that the module calls it so.
     pub said: bool,
-    /// Path of the module that reads it; see [`module_path`].
+    /// Path of the module that reads it; see [`module_path()`].
     pub module: Option<&'a str>,
     /// Whether TorchScript wrote the file.
     pub script: bool,
