@@ -1,11 +1,9 @@
 //! The images that a filled network is run on before it is written, made to fit what it reads.
 
-use crate::{execute::Images, graph::Architecture};
+use crate::{data::LUMA, execute::Images, graph::Architecture};
 
 /// Most channels of an image whose channels come last.
 const MOST_LAST_CHANNELS: usize = 4;
-/// What red, green and blue add to luminance (ITU-R BT.601).
-const LUMINANCE: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// Normalised images, NCHW.
 #[derive(Clone, Debug)]
@@ -90,11 +88,7 @@ impl CalibrationImages {
             let channel = |index: usize| &image[index % own * plane..][..plane];
             match (own, wanted) {
                 (3, 1) => data.extend((0..plane).map(|pixel| -> f32 {
-                    LUMINANCE
-                        .iter()
-                        .enumerate()
-                        .map(|(index, part)| part * channel(index)[pixel])
-                        .sum()
+                    LUMA.iter().enumerate().map(|(index, part)| part * channel(index)[pixel]).sum()
                 })),
                 _ => (0..wanted).for_each(|index| data.extend_from_slice(channel(index))),
             }

@@ -25,6 +25,7 @@ mod kernels;
 mod layer_norm;
 mod layout;
 mod linear;
+mod look;
 mod merged;
 mod mish;
 mod order;
