@@ -1,6 +1,7 @@
 """The programs under test, called from Python, and the page that shows what came out."""
 
 import json
+import re
 import subprocess
 
 from safetensors.numpy import load_file, save_file
@@ -14,7 +15,8 @@ class Tools:
 
     def call(self, *command):
         result = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        last = (result.stderr.strip().splitlines() or [""])[-1]
+        # Colours of the terminal are no part of the message.
+        last = re.sub(r"\x1b\[[0-9;]*m", "", (result.stderr.strip().splitlines() or [""])[-1])
         return result.returncode, result.stdout, last
 
     def inspect(self, path):
