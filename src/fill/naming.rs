@@ -87,8 +87,14 @@ fn entries(architecture: &Architecture) -> Vec<Entry<'_>> {
     entries
 }
 
+/// What the module calls a parameter, as the node that reads it notes.
+fn called<'a>(architecture: &'a Architecture, entry: &Entry) -> Option<&'a str> {
+    let slot = entry.of.ok().and(entry.tensor.slots.first())?;
+    architecture.dag.node_weight(slot.node)?.module_tensor(slot.role)
+}
+
 fn hints<'a>(
-    architecture: &Architecture,
+    architecture: &'a Architecture,
     said: &BTreeSet<&str>,
     script: bool,
     entry: &Entry<'a>,
@@ -97,6 +103,7 @@ fn hints<'a>(
     let hints = Hints {
         initializer: &tensor.name,
         said: said.contains(tensor.name.as_str()),
+        called: called(architecture, entry),
         module: tensor.module.as_deref(),
         script,
         leaf: tensor.role().and_then(Role::torch_attribute),

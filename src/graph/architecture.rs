@@ -1,11 +1,14 @@
 //! The architecture: operators, the values between them, and the parameters to be written.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use petgraph::stable_graph::NodeIndex;
 use petgraph::stable_graph::StableDiGraph;
 
-use super::{Attributes, Constant, DType, Fact, Form, OpenDim, StorageMap, Tensor};
+use super::{Attributes, Constant, DType, Fact, Form, OpenDim, StorageMap, Tensor, TorchCall};
 
 /// Index into [`Architecture::parameters`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +63,8 @@ pub struct Node {
     pub conditional: bool,
     /// What the exporter made of it: names of the rules that it applied.
     pub rules: String,
+    /// The call that it is part of, where the exporter says so.
+    pub call: Option<TorchCall>,
 }
 
 /// An edge of the DAG: which output of the source feeds which input of the destination.
@@ -331,6 +336,8 @@ pub struct Architecture {
     pub declared: BTreeMap<String, Fact>,
     /// Parameters that the file does not store as they are.
     pub storages: Vec<Storage>,
+    /// Names of the tensors that the PyTorch module has, where the exporter says so; empty elsewhere.
+    pub module_tensors: BTreeSet<String>,
     /// Parameters with equal values in the file, not all of one number.
     pub twins: Vec<Twins>,
     /// What the first output is.

@@ -14,6 +14,7 @@ mod read;
 mod renumber;
 mod storage;
 mod tensor;
+mod torch_call;
 mod weights;
 
 pub use architecture::{
@@ -30,4 +31,5 @@ pub use read::{DimBindings, ReadError};
 pub use renumber::without;
 pub use storage::{Form, StorageMap, transpose};
 pub use tensor::{Constant, DType, Fact, Tensor};
+pub use torch_call::TorchCall;
 pub use weights::Weights;

@@ -60,7 +60,7 @@ impl Kind {
             (Self::Graph, 15) => {
                 ("sparse_initializer", Self::SparseTensor, size_of::<SparseTensorProto>())
             }
-            (Self::Node, 9) | (Self::Function, 14) | (Self::Value, 4) => {
+            (Self::Graph, 16) | (Self::Node, 9) | (Self::Function, 14) | (Self::Value, 4) => {
                 ("metadata_props", Self::Leaf, entry)
             }
             (Self::Node, 5) => ("attribute", Self::Attribute, size_of::<AttributeProto>()),

@@ -3,6 +3,7 @@
 //! the original bytes, so that everything else survives to the byte. Protobuf types stay inside
 //! this crate; nothing here knows what an operator means.
 
+pub(crate) mod captured;
 mod check;
 mod digest;
 mod error;

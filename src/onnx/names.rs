@@ -9,6 +9,8 @@ pub struct Hints<'a> {
     pub initializer: &'a str,
     /// Whether the exporter says that the module calls it so.
     pub said: bool,
+    /// What the module calls the tensor, where the exporter notes it at the node that reads it.
+    pub called: Option<&'a str>,
     /// Path of the module that reads it; see [`module_path()`].
     pub module: Option<&'a str>,
     /// Whether TorchScript wrote the file.
@@ -37,7 +39,7 @@ fn is_made_up(name: &str) -> bool {
 }
 
 /// The state-dict name, from the first of these that there is: the initializer's own name if it is
-/// right; that of another parameter of the layer (`a.in_proj_bias` stands beside `a.in_proj_weight`); the
+/// right; what the module calls it; that of another parameter of the layer (`a.in_proj_bias` stands beside `a.in_proj_weight`); the
 /// module with the leaf; the initializer's name as it stands. `siblings` are right names in the layer.
 ///
 /// A batch normalisation that the exporter folded into a convolution leaves `conv.weight_bias`,
@@ -47,6 +49,9 @@ fn state_dict_name(hints: Hints, siblings: &[&str]) -> String {
     if hints.is_right() {
         let folded = raw.strip_suffix(".weight_bias").filter(|_| hints.leaf == Some("bias"));
         return folded.map_or_else(|| raw.to_owned(), |module| format!("{module}.bias"));
+    }
+    if let Some(called) = hints.called {
+        return called.to_owned();
     }
     let Some(leaf) = hints.leaf else { return raw.to_owned() };
     let module = hints.module;
@@ -86,7 +91,8 @@ pub fn module_path(node: &str, scopes: Option<&str>) -> Option<String> {
 /// exporter made up names for them, and nothing else in their layer has kept its own.
 pub fn guessed<'a>(all: &[Hints<'a>]) -> Vec<&'a str> {
     let kept = |layer: usize| all.iter().any(|it| it.layer == Some(layer) && it.is_right());
-    let guess = |hints: &&Hints| !hints.is_right() && !hints.layer.is_some_and(kept);
+    let known = |hints: &Hints| hints.is_right() || hints.called.is_some();
+    let guess = |hints: &&Hints| !known(hints) && !hints.layer.is_some_and(kept);
     all.iter().filter(guess).map(|hints| hints.initializer).collect()
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    Model, Values, encode, find,
+    Model, Values,
+    captured::placeholders,
+    encode, find,
     messages::{TensorProto, ValueInfoProto},
 };
 
@@ -50,7 +52,8 @@ impl Model {
     /// Names of the values that belong to the module, where the exporter says which do.
     pub fn module_tensors(&self) -> BTreeSet<&str> {
         let inputs = self.graph().input.iter().filter(|input| belongs(input).is_some());
-        inputs.filter_map(|input| input.name.as_deref()).collect()
+        let listed = placeholders(self.graph()).into_values();
+        inputs.filter_map(|input| input.name.as_deref()).chain(listed).collect()
     }
 
     /// Initializers that PyTorch saves with the module and does not learn, with the statistics that

@@ -11,7 +11,7 @@ use super::{
         Wiring,
     },
     edit::Editor,
-    removed_bias,
+    removed_bias::{self, ModuleBias},
 };
 
 /// PyTorch's default, which the folded tensors do not tell.
@@ -93,6 +93,14 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     };
     let roles = [Role::Gain, Role::Shift, Role::RunningMean, Role::RunningVariance];
     let parameters = std::iter::once(own.clone()).chain(roles.map(vector)).collect();
+    let own_bias = removed_bias::in_module(editor, node, &own.name);
+    if let (Some(_), ModuleBias::Named(name)) = (&norm, &own_bias) {
+        editor.notice(format!(
+            "'{name}' and the batch normalisation behind it are one in the file, so that the state dict lacks \
+             it: zeros are as good; torch.onnx.export(…, dynamo=True, optimize=False, \
+             keep_initializers_as_inputs=True) keeps such biases"
+        ));
+    }
     if norm.is_none() {
         editor.notice(
             "batch normalisations are folded into convolutions, so that the state dict does not fit the \
@@ -121,7 +129,9 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         editor.set_module(normalised, norm.clone());
         let x = editor.input(node, 0);
         editor.set_inputs(node, &[x, made[0]]);
-        removed_bias::mention(editor, node);
+        if matches!(own_bias, ModuleBias::Unknown) {
+            removed_bias::mention(editor, node);
+        }
         editor.clear_rules(node);
     }
     Some(())

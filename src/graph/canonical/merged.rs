@@ -83,6 +83,11 @@ fn owner(editor: &Editor, read: &Read) -> Option<String> {
     }
 }
 
+/// What the module calls the tensor that a reader reads, where the exporter says it.
+fn called(editor: &Editor, read: &Read) -> Option<String> {
+    editor.node(read.node).module_tensor(read.role).map(str::to_owned)
+}
+
 /// The weight of a layer, if others have it, too.
 fn shared_weight(editor: &Editor, node: NodeIndex) -> Option<ParameterId> {
     let mut weight = editor.input(node, 1);
@@ -98,6 +103,8 @@ fn shared_weight(editor: &Editor, node: NodeIndex) -> Option<ParameterId> {
 /// What tells readers of one tensor apart.
 #[derive(PartialEq)]
 enum Reader {
+    /// What the module calls the tensor.
+    Tensor(String),
     /// Layers that have one weight.
     Layers(ParameterId),
     /// A module, by the name of the value that it reads.
@@ -107,6 +114,9 @@ enum Reader {
 }
 
 fn reader(editor: &Editor, read: &Read) -> Reader {
+    if let Some(name) = called(editor, read) {
+        return Reader::Tensor(name);
+    }
     match (shared_weight(editor, read.node), owner(editor, read)) {
         (Some(weight), _) => Reader::Layers(weight),
         (None, Some(module)) => Reader::Module(read.name.clone(), module),
@@ -136,7 +146,9 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
     let own = |(_, group): &(_, Vec<Read>)| {
         by_own_name(group) && owner(editor, &group[0]).as_deref() == module
     };
-    let keeps = groups.iter().position(own);
+    let called_so =
+        |(_, group): &(_, Vec<Read>)| called(editor, &group[0]).as_deref() == Some(&original.name);
+    let keeps = groups.iter().position(called_so).or_else(|| groups.iter().position(own));
     let keeps = keeps.or_else(|| groups.iter().position(|(_, group)| by_own_name(group)));
     for (place, (_, group)) in groups.iter().enumerate() {
         if Some(place) == keeps {
@@ -165,9 +177,10 @@ fn split(editor: &mut Editor, id: ParameterId, reads: Vec<Read>) {
         let name = match alias {
             Some(name) => name.to_owned(),
             None => {
-                // As PyTorch would call it, where the module is known.
+                // As PyTorch calls it or, where only the module is known, would call it.
                 let proper = owner(editor, &group[0]).zip(group[0].role.torch_attribute());
-                let name = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
+                let proper = proper.map(|(module, attribute)| format!("{module}.{attribute}"));
+                let name = called(editor, &group[0]).or(proper);
                 editor.free_name(name.as_deref().unwrap_or(&original.name))
             }
         };

@@ -27,6 +27,7 @@ mod layout;
 mod linear;
 mod look;
 mod merged;
+mod merged_nodes;
 mod mish;
 mod order;
 mod permutation;
@@ -57,6 +58,7 @@ const REWRITES: &[Rewrite] = &[
     constants::fold,
     identity::remove,
     branches::take,
+    merged_nodes::tell_apart,
     cast::name_type,
     attributes::become_inputs,
     attributes::complete,

@@ -21,14 +21,15 @@ pub(super) fn join(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     (same && constant).then(|| editor.set_input(node, 0, data))
 }
 
-/// A `Reshape` behind a `Transpose` of the last two axes.
+/// A `Reshape` behind a `Transpose` that exchanges the last two axes, perhaps after it moved others.
 pub(super) fn stand_before_swap(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "Reshape").then_some(())?;
     let swap = editor.made_by(editor.input(node, 0), "Transpose")?;
     editor.only_reader(Operand::Node { node: swap, slot: 0 })?;
     let order = editor.node(swap).attributes.ints("perm").ok()??;
     let rank = order.len();
-    let swaps = rank == 3 && order == [0, 2, 1];
+    let swaps = rank == 3 && order[1] > order[2] && order[2] >= 0;
+    let order = order.to_vec();
     let (before, after) = (
         editor.shape(editor.input(node, 0))?.to_vec(),
         editor.shape(Operand::Node { node, slot: 0 })?.to_vec(),
@@ -40,7 +41,12 @@ pub(super) fn stand_before_swap(editor: &mut Editor, node: NodeIndex) -> Option<
     if !swaps || !constant || !explicit || after[last..] != before[rank - 2..] {
         return None;
     }
-    let data = editor.input(swap, 0);
+    let mut data = editor.input(swap, 0);
+    if order != [0, 2, 1] {
+        let perm = [("perm", Attribute::Ints(vec![order[0], order[2], order[1]]))];
+        let shape = vec![before[0], before[2], before[1]];
+        data = editor.insert(swap, "Transpose", &perm, &[data], Some(shape));
+    }
     target.swap(last, last + 1);
     let mut shape = after.clone();
     shape.swap(last, last + 1);

@@ -16,12 +16,14 @@ mod weights;
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{
-    Model, find,
+    Model, captured, find,
     messages::{GraphProto, NodeProto},
     names,
 };
 
-use super::{Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter};
+use super::{
+    Architecture, Constant, DType, Edge, Fact, Node, OpenDim, Operand, Origin, Parameter, TorchCall,
+};
 pub use dims::DimBindings;
 pub use error::ReadError;
 use inline::{Call, Opsets, inline};
@@ -50,7 +52,12 @@ impl Architecture {
             calls: &calls,
             readers: Readers::new(graph, calls.iter().map(|call| &*call.proto)),
             dims,
-            architecture: Self { name: graph.name.clone().unwrap_or_default(), ..Self::default() },
+            architecture: Self {
+                name: graph.name.clone().unwrap_or_default(),
+                module_tensors: model.module_tensors().into_iter().map(str::to_owned).collect(),
+                ..Self::default()
+            },
+            placeholders: captured::placeholders(graph),
             operands: HashMap::new(),
             unwritten: 0,
             read: Vec::new(),
@@ -82,6 +89,8 @@ struct Reader<'a> {
     readers: Readers<'a>,
     dims: DimBindings,
     architecture: Architecture,
+    /// Tensors of the PyTorch module by their names in its calls.
+    placeholders: HashMap<&'a str, &'a str>,
     /// What each value name stands for.
     operands: HashMap<&'a str, Operand>,
     /// Values of parameters that the file declares without holding them.
@@ -230,6 +239,7 @@ impl<'a> Reader<'a> {
                 inlined: call.opsets.is_some(),
                 conditional: call.conditional,
                 rules: find(&proto.metadata_props, REWRITTEN_BY).unwrap_or_default().to_owned(),
+                call: self.call(proto),
             };
             let index = self.architecture.dag.add_node(node);
             self.read.push(number);
@@ -240,6 +250,19 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The call of a PyTorch function that a node is part of.
+    fn call(&self, node: &NodeProto) -> Option<TorchCall> {
+        let captured::Call { result, users, function, arguments } = captured::call(node)?;
+        let tensors = arguments.iter().filter_map(|argument| self.placeholders.get(argument));
+        Some(TorchCall {
+            result: result.to_owned(),
+            users,
+            function: function.to_owned(),
+            tensors: tensors.map(|&name| name.to_owned()).collect(),
+            arguments: arguments.into_iter().map(str::to_owned).collect(),
+        })
     }
 
     /// Inputs of every node, edges, and parameters that are named but defined nowhere.
