@@ -44,7 +44,7 @@ fn parse_call(note: &str) -> Option<Call<'_>> {
     let (_, rest) = rest.split_once("[target=")?;
     let (target, rest) = rest.split_once(']')?;
     let mut parts = target.rsplit('.');
-    let last = parts.next()?;
+    let last = parts.next().filter(|it| !it.is_empty())?;
     // Behind the function stands which overload of it.
     let function = if target.starts_with("torch.ops.") { parts.next()? } else { last };
     let word = |text: &'_ str| text.find(|it: char| it != '_' && !it.is_alphanumeric());

@@ -39,8 +39,9 @@ fn is_made_up(name: &str) -> bool {
 }
 
 /// The state-dict name, from the first of these that there is: the initializer's own name if it is
-/// right; what the module calls it; that of another parameter of the layer (`a.in_proj_bias` stands beside `a.in_proj_weight`); the
-/// module with the leaf; the initializer's name as it stands. `siblings` are right names in the layer.
+/// right; what the module calls it; that of another parameter of the layer (`a.in_proj_bias` stands
+/// beside `a.in_proj_weight`); the module with the leaf; the initializer's name as it stands.
+/// `siblings` are right names in the layer.
 ///
 /// A batch normalisation that the exporter folded into a convolution leaves `conv.weight_bias`,
 /// which is `conv.bias` to PyTorch.

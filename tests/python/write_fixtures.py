@@ -119,6 +119,31 @@ class Twice(nn.Module):
         return self.block(self.block(image))
 
 
+class EqualPools(nn.Module):
+    """Two modules with equal pools of one image, as the nested trees of DLA have them. Behind an
+    activation that works in place, TorchScript does not merge them."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.project = nn.Sequential(nn.MaxPool2d(2), convolution())
+
+    def forward(self, image):
+        return torch.cat([self.pool(image), self.project(image)], 1)
+
+
+class Residual(nn.Module):
+    """A branch that starts as zeros, since the gains of its norm do."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.norm = convolution(bias=False), nn.BatchNorm2d(WIDTH)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, image):
+        return image + self.norm(self.convolution(image))
+
+
 class Shuffle(nn.Module):
     """The channel shuffle of ShuffleNet."""
 
@@ -142,6 +167,13 @@ class SqueezeExcite(nn.Module):
 
 def convolution(bias=True):
     return nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=bias)
+
+
+def zero_bias():
+    """A convolution whose bias is zero, in a network that has norms."""
+    last = convolution()
+    nn.init.zeros_(last.bias)
+    return classifier(nn.ReLU(), convolution(bias=False), nn.BatchNorm2d(WIDTH), nn.ReLU(), last)
 
 
 def conv_bn():
@@ -168,6 +200,23 @@ MODULES = {
         [*USUAL, "script_nofold", "weightless", "weightless_nofold", "unfolded_free", "script_nofold_free"],
     ),
     "conv_bn_touched": (conv_bn, TOUCHED, USUAL),
+    "equal_pools": (
+        lambda: classifier(nn.ReLU(inplace=True), EqualPools(), nn.Conv2d(2 * WIDTH, WIDTH, 1)),
+        FRESH,
+        USUAL,
+    ),
+    "zero_bias": (zero_bias, FRESH, USUAL),
+    "zero_gains": (
+        lambda: classifier(nn.ReLU(), Residual(), Residual()),
+        FRESH,
+        [*USUAL, "weightless", "weightless_nofold"],
+    ),
+    # Folding takes the bias into the norm.
+    "bias_and_norm": (
+        lambda: classifier(nn.BatchNorm2d(WIDTH), nn.ReLU()),
+        FRESH,
+        ["dynamo", "script", "weightless"],
+    ),
     "twice": (lambda: classifier(Twice()), FRESH, USUAL),
     "weight_norm": (lambda: normed(parametrizations.weight_norm), TOUCHED, USUAL),
     "weight_norm_old": (lambda: normed(weight_norm), TOUCHED, USUAL),
@@ -238,19 +287,25 @@ def write(module, image, spelling, path):
 
 
 TELLING = {"name_scopes", "rule_name", "InputSpec"}
+CALLS = {"fx_node", "graph_signature"}
+# Modules whose files only the calls tell apart.
+CALLED = {"equal_pools", "zero_bias", "bias_and_norm"}
 
 
-def shorten(path):
-    """Leaves of the exporter's notes those on rewritten nodes and on the kinds of inputs."""
+def shorten(path, calls):
+    """Leaves of the exporter's notes those on rewritten nodes and on the kinds of inputs and, if asked,
+    on the calls of PyTorch's functions."""
+    telling = TELLING | CALLS if calls else TELLING
     model = onnx.load(path)
     graph = model.graph
     for holder in [*graph.node, *graph.input, *graph.output, *graph.initializer]:
         holder.doc_string = ""
-        notes = [note for note in holder.metadata_props if TELLING & set(note.key.split("."))]
+        notes = [note for note in holder.metadata_props if telling & set(note.key.split("."))]
         kept = notes if len(notes) > 1 else []
         del holder.metadata_props[:]
         holder.metadata_props.extend(kept)
-    del graph.metadata_props[:]
+    if not calls:
+        del graph.metadata_props[:]
     del graph.value_info[:]
     graph.doc_string = model.doc_string = ""
     onnx.save(model, path)
@@ -271,7 +326,7 @@ def write_spellings(folder, only):
             image = images if spelling.endswith("_free") else images[:1]
             try:
                 write(built(build, fresh), image, spelling, path)
-                shorten(path)
+                shorten(path, name in CALLED)
             except Exception as error:  # Exporters raise anything.
                 failures.append(f"{path.name}: {type(error).__name__}: {str(error).strip()[:300]}")
     return failures

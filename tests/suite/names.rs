@@ -87,6 +87,20 @@ fn vectors_that_were_reshaped_have_one_axis_again() {
     assert_eq!([&found["p1.weight"][..], &found["g.weight"], &found["g.bias"]], [[32]; 3]);
 }
 
+#[test]
+fn biases_that_the_exporter_removed_are_those_of_the_module() {
+    let spelling = |name: &str| repository("tests/fixtures/spellings").join(format!("{name}.onnx"));
+    let zero_bias = names(&spelling("zero_bias.dynamo"));
+    assert_eq!(zero_bias["5.bias"], [4]);
+    assert!(!zero_bias.contains_key("2.bias"), "{zero_bias:?}");
+    assert_eq!(zero_bias, names(&spelling("zero_bias.unfolded")));
+    // One that is folded together with a norm cannot be told from it.
+    let network = Network::open(spelling("bias_and_norm.dynamo")).unwrap();
+    let folded = |notice: &&String| notice.contains("set them to zero");
+    assert_eq!(network.architecture.notices.iter().filter(folded).count(), 1);
+    assert!(!network.names.contains(&"0.bias".to_owned()), "{:?}", network.names);
+}
+
 /// Fills a network; the exit code, the notices, and the tensors of the report by state-dict name.
 fn predict(file: &Path, out: &Path) -> (Option<i32>, String, BTreeMap<String, Value>) {
     let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))

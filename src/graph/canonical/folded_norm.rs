@@ -20,6 +20,14 @@ const EPSILON: f32 = 1e-5;
 /// The rule of PyTorch's exporter.
 const RULE: &str = "FuseBatchNormInto";
 
+/// What the user should know where a convolution has a bias of its own in the module.
+const FOLDED_BIAS: &str = "biases of convolutions are folded together with the batch normalisations behind \
+                           them, so that the state dict lacks them: set them to zero in the module, or export \
+                           it with torch.onnx.export(…, dynamo=True, optimize=False, \
+                           keep_initializers_as_inputs=True), which keeps them";
+
+/// Gives a convolution its normalisation back. A bias of the convolution's own stays out: the mean makes up
+/// for it, and TorchScript's files do not tell whether there was one.
 pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "Conv").then_some(())?;
     let weight = editor.parameter(editor.input(node, 1))?;
@@ -94,12 +102,8 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let roles = [Role::Gain, Role::Shift, Role::RunningMean, Role::RunningVariance];
     let parameters = std::iter::once(own.clone()).chain(roles.map(vector)).collect();
     let own_bias = removed_bias::in_module(editor, node, &own.name);
-    if let (Some(_), ModuleBias::Named(name)) = (&norm, &own_bias) {
-        editor.notice(format!(
-            "'{name}' and the batch normalisation behind it are one in the file, so that the state dict lacks \
-             it: zeros are as good; torch.onnx.export(…, dynamo=True, optimize=False, \
-             keep_initializers_as_inputs=True) keeps such biases"
-        ));
+    if norm.is_some() && matches!(own_bias, ModuleBias::Named(_)) {
+        editor.notice(FOLDED_BIAS.to_owned());
     }
     if norm.is_none() {
         editor.notice(
@@ -137,13 +141,15 @@ pub(super) fn unfold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     Some(())
 }
 
+/// Whether a tensor of a convolution is called as TorchScript calls what it folds.
+pub(super) fn is_numbered(name: &str) -> bool {
+    let number = name.strip_prefix("onnx::Conv_");
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Whether a weight and a bias are called as exporters call what they fold.
 fn names_show_it(weight: &str, bias: &str) -> bool {
-    let number = |name: &str| {
-        let number = name.strip_prefix("onnx::Conv_")?;
-        number.bytes().all(|byte| byte.is_ascii_digit()).then_some(())
-    };
-    number(weight).and(number(bias)).is_some() || bias.strip_suffix("_bias") == Some(weight)
+    is_numbered(weight) && is_numbered(bias) || bias.strip_suffix("_bias") == Some(weight)
 }
 
 /// Weight, gain, shift, mean and variance as one weight and one bias.

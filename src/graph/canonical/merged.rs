@@ -3,11 +3,12 @@
 //! apart by who reads them: each becomes a parameter of its own again, and an initializer of its own in the
 //! file that is written. What one module reads in several places is one tensor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Wiring},
     edit::Editor,
+    folded_norm,
 };
 
 /// Somebody who reads a tensor, perhaps by the name that an `Identity` gave it.
@@ -23,7 +24,13 @@ struct Read {
 
 /// Tells the tensors of a graph apart.
 pub(super) fn tell_apart(editor: &mut Editor) {
-    for index in 0..editor.architecture.parameters.len() {
+    let count = editor.architecture.parameters.len();
+    for index in 0..count {
+        if folds_to_zeros(editor, ParameterId(index)) {
+            editor.architecture.parameters[index].uniform = true;
+        }
+    }
+    for index in 0..count {
         let id = ParameterId(index);
         let parameter = &editor.architecture.parameters[index];
         let stored = editor.architecture.storage_of(id).is_none();
@@ -49,6 +56,24 @@ fn is_tied(parameter: &Parameter) -> bool {
     }
 }
 
+/// Whether a kernel without values is one of zeros: TorchScript found it equal in convolutions of several
+/// modules after it folded their normalisations, and that holds where the gains start at zero.
+fn folds_to_zeros(editor: &Editor, id: ParameterId) -> bool {
+    let parameter = &editor.architecture.parameters[id.0];
+    let valueless = matches!(parameter.origin, Origin::GraphInput(_) | Origin::Undefined);
+    if !valueless || parameter.uniform || !folded_norm::is_numbered(&parameter.name) {
+        return false;
+    }
+    let reads = reads(editor, id);
+    let folded = |read: &Read| editor.is(read.node, "Conv") && folded_norm::is_numbered(&read.name);
+    let module = |read: &Read| {
+        let module = editor.node(read.node).module.as_deref()?;
+        Some(first_call(module).unwrap_or(module))
+    };
+    let modules: BTreeSet<&str> = reads.iter().filter_map(module).collect();
+    reads.len() > 1 && modules.len() == reads.len() && reads.iter().all(folded)
+}
+
 fn reads(editor: &Editor, id: ParameterId) -> Vec<Read> {
     let parameter = &editor.architecture.parameters[id.0];
     let mut reads = Vec::new();
@@ -70,15 +95,19 @@ fn reads(editor: &Editor, id: ParameterId) -> Vec<Read> {
     reads
 }
 
-/// The module that a tensor of that name belongs to, for one of its readers. A module that is called a
-/// second time is called `name_1` in the names of TorchScript's nodes.
+/// The path of a module that is called a second time, which is `name_1` in the names of TorchScript's nodes.
+fn first_call(module: &str) -> Option<&str> {
+    let (path, number) = module.rsplit_once('_')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(path)
+}
+
+/// The module that a tensor of that name belongs to, for one of its readers.
 fn owner(editor: &Editor, read: &Read) -> Option<String> {
     let module = editor.node(read.node).module.clone()?;
     let named = read.name.rsplit_once('.').map(|(module, _)| module);
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let first = module.rsplit_once('_').filter(|(_, number)| digits(number)).map(|(path, _)| path);
     match named {
-        Some(named) if first == Some(named) => Some(named.to_owned()),
+        Some(named) if first_call(&module) == Some(named) => Some(named.to_owned()),
         _ => Some(module),
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn in_module(editor: &Editor, node: NodeIndex, weight: &str) -> Modul
     if let Some(call) = call.filter(|call| call.tensors.iter().any(|name| name == weight)) {
         return known(call.tensor(Role::Bias).filter(|name| *name != weight).map(str::to_owned));
     }
-    // The note of a folded layer is that of the other one.
+    // Where a normalisation is folded in, the note is that of its call.
     let tensors = &editor.architecture.module_tensors;
     match beside(weight) {
         Some(name) if tensors.contains(weight) => {
