@@ -262,3 +262,16 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(Cast { like: true }),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DType, wrapped};
+
+    #[test]
+    fn integers_that_do_not_fit_lose_their_upper_bits() {
+        assert_eq!(wrapped(7, DType::U8), 7);
+        assert_eq!(wrapped(-1, DType::U8), 255);
+        assert_eq!(wrapped(200, DType::I8), -56);
+        assert_eq!(wrapped(1 << 40, DType::I64), 1 << 40);
+    }
+}
