@@ -1,6 +1,8 @@
 //! Which nodes have the batch size of the file written into them. Shapes are inferred for a larger batch;
 //! where a node does not follow it, that is mended, and the shapes behind it are those it should have.
 
+use std::collections::HashMap;
+
 use crate::graph::{Architecture, BatchRepair, NodeIndex, Operand};
 
 use super::{Registry, visit::visit};
@@ -25,16 +27,21 @@ pub(super) fn follow(architecture: &mut Architecture, registry: &Registry) -> bo
         }
     }
     let mut repairs = Vec::new();
+    let mut outside = HashMap::new();
     for node in architecture.order.clone() {
         // What cannot be inferred at another batch is left as it is.
         let understood = matches!(visit(&mut larger, registry, node), Ok(None));
-        let probe = Probe { own: architecture, larger: &larger, batch };
-        let Some((found, axis)) = probe.repair(node, understood) else { continue };
-        repairs.extend(found);
-        if let Some(mut shape) = extents(architecture, Operand::Node { node, slot: 0 }) {
-            shape[axis] *= LARGER;
-            larger.dag[node].outputs[0].shape = Some(shape);
+        let probe = Probe { own: architecture, larger: &larger, batch, outside: &outside };
+        let repair = probe.repair(node, understood);
+        let outer = probe.outside_of(node);
+        if let Some((found, axis)) = repair {
+            repairs.extend(found);
+            if let Some(mut shape) = extents(architecture, Operand::Node { node, slot: 0 }) {
+                shape[axis] *= LARGER;
+                larger.dag[node].outputs[0].shape = Some(shape);
+            }
         }
+        outside.insert(node, outer);
     }
     !repairs.is_empty() && architecture.follow_batch(&repairs)
 }
@@ -101,6 +108,9 @@ struct Probe<'a> {
     own: &'a Architecture,
     larger: &'a Architecture,
     batch: usize,
+    /// By node, how many values of the axis that holds the batch lie outside of it: heads or tokens that
+    /// were joined with the images.
+    outside: &'a HashMap<NodeIndex, usize>,
 }
 
 impl Probe<'_> {
@@ -119,7 +129,7 @@ impl Probe<'_> {
             "Reshape" => {
                 let from = extents(self.own, data)?;
                 let axis = self.grown(data)??;
-                let to = batch_axis(&from, axis, &shape, self.batch)?;
+                let Place { axis: to, .. } = self.place(data, &shape)?;
                 let keeps = axis == 0 && to == 0 && from[0] == shape[0];
                 if keeps && shape.len() == 2 {
                     return Some((vec![BatchRepair::Flatten { node: index }], to));
@@ -183,6 +193,33 @@ impl Probe<'_> {
         (!repairs.is_empty()).then_some((repairs, axis))
     }
 
+    /// Where the images of a value are once it has another shape.
+    fn place(&self, data: Operand, shape: &[usize]) -> Option<Place> {
+        let from = extents(self.own, data)?;
+        let axis = self.grown(data)??;
+        batch_place(&from, Place { axis, outside: self.outside(data) }, shape, self.batch)
+    }
+
+    fn outside(&self, operand: Operand) -> usize {
+        match operand {
+            Operand::Node { node, .. } => self.outside.get(&node).copied().unwrap_or(1),
+            _ => 1,
+        }
+    }
+
+    /// As [`Probe::outside`], for what a node makes of the values before it.
+    fn outside_of(&self, index: NodeIndex) -> usize {
+        let node = &self.own.dag[index];
+        let images = |operand: &&Operand| matches!(self.grown(**operand), Some(Some(_)));
+        let Some(&data) = node.inputs.iter().find(images) else { return 1 };
+        let reshaped = matches!(node.op_type.as_str(), "Reshape" | "Flatten")
+            .then(|| self.place(data, &extents(self.own, Operand::Node { node: index, slot: 0 })?));
+        match reshaped.flatten() {
+            Some(place) => place.outside,
+            None => self.outside(data),
+        }
+    }
+
     /// The only axis of a value that is larger where the batch is, if any is; `None` where that is not
     /// known.
     fn grown(&self, operand: Operand) -> Option<Option<usize>> {
@@ -194,57 +231,86 @@ impl Probe<'_> {
     }
 }
 
-/// Where a `Reshape` puts the batch that is part of an axis of what it reads. Where that could be several
-/// axes, it is one that holds nothing else, or else one whose outermost part it is; the last axis holds
-/// features.
-fn batch_axis(from: &[usize], axis: usize, to: &[usize], batch: usize) -> Option<usize> {
+/// Where the images of a batch are: an axis, and how many of its values lie outside of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    axis: usize,
+    outside: usize,
+}
+
+/// Where a `Reshape` puts the batch. Where that could be several axes, it is one that holds nothing else, or
+/// else one whose outermost part it is; the last axis holds features.
+fn batch_place(from: &[usize], place: Place, to: &[usize], batch: usize) -> Option<Place> {
     let count = |extents: &[usize]| extents.iter().product::<usize>();
-    if batch == 0 || !from[axis].is_multiple_of(batch) || count(from) != count(to) || count(to) == 0
-    {
+    let held = place.outside * batch;
+    if held == 0 || !from[place.axis].is_multiple_of(held) || count(from) != count(to) {
         return None;
     }
-    let beside = from[axis] / batch;
+    let outside = count(&from[..place.axis]) * place.outside;
+    let inside = from[place.axis] / held * count(&from[place.axis + 1..]);
+    let mut before = 1;
     let mut best = None;
-    for part in (1..=beside).filter(|part| beside.is_multiple_of(*part)) {
-        let outside = count(&from[..axis]) * part;
-        let mut before = 1;
-        for (place, &extent) in to.iter().enumerate() {
-            let outer = outside / before;
-            let fits = outside.is_multiple_of(before) && extent.is_multiple_of(outer * batch);
-            let inside = beside / part * count(&from[axis + 1..]);
-            if fits && extent / (outer * batch) * count(&to[place + 1..]) == inside {
-                let rank = match () {
-                    () if extent == batch => 0,
-                    () if place > 0 && place + 1 == to.len() => 3,
-                    () if outer == 1 => 1,
-                    () => 2,
-                };
-                let candidate = (rank, place);
-                best = Some(best.map_or(candidate, |best| candidate.min(best)));
-            }
-            before *= extent;
+    for (axis, &extent) in to.iter().enumerate() {
+        if outside == 0 || !outside.is_multiple_of(before) {
+            break;
         }
+        let outer = outside / before;
+        let fits = extent.is_multiple_of(outer * batch)
+            && extent / (outer * batch) * count(&to[axis + 1..]) == inside;
+        if fits && extent > 0 {
+            let rank = match () {
+                () if extent == batch => 0,
+                () if axis > 0 && axis + 1 == to.len() => 3,
+                () if outer == 1 => 1,
+                () => 2,
+            };
+            let candidate = (rank, axis, outer);
+            best = Some(best.map_or(candidate, |best| candidate.min(best)));
+        }
+        before *= extent;
     }
-    best.map(|(_, place)| place)
+    best.map(|(_, axis, outside)| Place { axis, outside })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::batch_axis;
+    use super::{Place, batch_place};
+
+    /// The batch outside of all else in an axis.
+    fn first(axis: usize) -> Place {
+        Place { axis, outside: 1 }
+    }
 
     #[test]
     fn the_batch_is_found_behind_reshapes() {
         // Windows and back.
-        assert_eq!(batch_axis(&[1, 8, 8, 12], 0, &[1, 2, 4, 2, 4, 12], 1), Some(0));
-        assert_eq!(batch_axis(&[1, 2, 2, 4, 4, 12], 0, &[4, 16, 12], 1), Some(0));
-        assert_eq!(batch_axis(&[4, 16, 12], 0, &[1, 2, 2, 4, 4, 12], 1), Some(0));
-        // Heads of attention over a sequence that comes first, and back.
-        assert_eq!(batch_axis(&[16, 1, 48], 1, &[16, 4, 12], 1), Some(1));
-        assert_eq!(batch_axis(&[4, 16, 12], 0, &[1, 4, 16, 12], 1), Some(0));
-        assert_eq!(batch_axis(&[16, 1, 4, 12], 1, &[16, 48], 1), Some(0));
-        assert_eq!(batch_axis(&[16, 48], 0, &[16, 1, 48], 1), Some(1));
+        let found = batch_place(&[1, 8, 8, 12], first(0), &[1, 2, 4, 2, 4, 12], 1);
+        assert_eq!(found, Some(first(0)));
+        let found = batch_place(&[1, 2, 2, 4, 4, 12], first(0), &[4, 16, 12], 1);
+        assert_eq!(found, Some(first(0)));
+        let found = batch_place(&[4, 16, 12], first(0), &[1, 2, 2, 4, 4, 12], 1);
+        assert_eq!(found, Some(first(0)));
         // A batch of several.
-        assert_eq!(batch_axis(&[2, 32, 4, 4], 0, &[2, 2, 16, 4, 4], 2), Some(0));
-        assert_eq!(batch_axis(&[3, 5], 0, &[5, 3], 3), None);
+        let found = batch_place(&[2, 32, 4, 4], first(0), &[2, 2, 16, 4, 4], 2);
+        assert_eq!(found, Some(first(0)));
+        assert_eq!(batch_place(&[3, 5], first(0), &[5, 3], 3), None);
+    }
+
+    #[test]
+    fn a_sequence_that_comes_first_stays_outside_of_the_batch() {
+        // Heads of attention, and back.
+        assert_eq!(batch_place(&[16, 1, 48], first(1), &[16, 4, 12], 1), Some(first(1)));
+        assert_eq!(batch_place(&[4, 16, 12], first(0), &[1, 4, 16, 12], 1), Some(first(0)));
+        let joined = Place { axis: 0, outside: 16 };
+        assert_eq!(batch_place(&[16, 1, 4, 12], first(1), &[16, 48], 1), Some(joined));
+        assert_eq!(batch_place(&[16, 48], joined, &[16, 1, 48], 1), Some(first(1)));
+    }
+
+    #[test]
+    fn an_axis_of_one_is_no_batch_behind_what_it_holds() {
+        // Positions along one side of an image, to be repeated along the other.
+        assert_eq!(batch_place(&[16, 4, 4], first(0), &[4, 4, 1, 4, 4], 1), Some(first(0)));
+        // Pixels of one patch.
+        assert_eq!(batch_place(&[1, 4, 1, 96], first(0), &[4, 1, 96], 1), Some(first(0)));
     }
 }

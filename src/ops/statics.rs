@@ -158,11 +158,24 @@ impl Cast {
         match to {
             // All floats are computed in 32 bits, whatever their type is in the file.
             _ if to.is_float() => Ok(Some(to)),
-            DType::I64 | DType::I32 | DType::Bool => Ok(Some(to)),
-            _ => Err(OpError::Unsupported(format!(
-                "a cast to {to}; floats, int32, int64 and bool are supported"
+            DType::Other(_) | DType::U64 => Err(OpError::Unsupported(format!(
+                "a cast to {to}; floats, bool and integers other than uint64 are supported"
             ))),
+            _ => Ok(Some(to)),
         }
+    }
+}
+
+/// An integer as a type has it: what does not fit loses its upper bits.
+fn wrapped(value: i64, to: DType) -> i64 {
+    match to {
+        DType::I8 => i64::from(value as i8),
+        DType::I16 => i64::from(value as i16),
+        DType::I32 => i64::from(value as i32),
+        DType::U8 => i64::from(value as u8),
+        DType::U16 => i64::from(value as u16),
+        DType::U32 => i64::from(value as u32),
+        _ => value,
     }
 }
 
@@ -186,9 +199,13 @@ impl Operator for Cast {
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
         let to = self.target(node, inputs)?;
-        // Values are kept only where the kind of number stays.
-        let value = x.value.clone().filter(|value| {
-            to.is_some_and(|to| to != DType::Bool && value.ints().is_some() != to.is_float())
+        // Values are kept only where the numbers stay.
+        let value = x.value.clone().filter(|value| match (to, value) {
+            (None | Some(DType::Bool), _) => false,
+            (Some(to), Constant::Int { data, .. }) => {
+                !to.is_float() && data.iter().all(|&value| wrapped(value, to) == value)
+            }
+            (Some(to), Constant::Float(_)) => to.is_float(),
         });
         Ok(named(node, 0, to, x.shape.clone(), value).into_iter().collect())
     }
@@ -217,8 +234,11 @@ impl Operator for Cast {
                 Array::upload(&Tensor { shape, data }, device)
             }
             (Array::Float { .. }, to) if !to.is_float() => {
-                let data = x.download().into_iter().map(|value| value as i64).collect();
-                Array::Int { shape, data }
+                let integer = |value: f32| wrapped(value as i64, to);
+                Array::Int { shape, data: x.download().into_iter().map(integer).collect() }
+            }
+            (Array::Int { data, .. }, to) => {
+                Array::Int { shape, data: data.iter().map(|&value| wrapped(value, to)).collect() }
             }
             _ => x.clone(),
         }])
@@ -241,4 +261,17 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(Cast { like: false }),
         Box::new(Cast { like: true }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DType, wrapped};
+
+    #[test]
+    fn integers_that_do_not_fit_lose_their_upper_bits() {
+        assert_eq!(wrapped(7, DType::U8), 7);
+        assert_eq!(wrapped(-1, DType::U8), 255);
+        assert_eq!(wrapped(200, DType::I8), -56);
+        assert_eq!(wrapped(1 << 40, DType::I64), 1 << 40);
+    }
 }

@@ -1,8 +1,10 @@
 """The programs under test, called from Python, and the page that shows what came out."""
 
 import json
+import os
 import re
 import subprocess
+import tempfile
 
 from safetensors.numpy import load_file, save_file
 
@@ -14,7 +16,11 @@ class Tools:
         self.weightsmith, self.run_onnx = weightsmith, run_onnx
 
     def call(self, *command):
-        result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        # Drivers of graphics complain where this is not set, after all that the program says.
+        environment = {"XDG_RUNTIME_DIR": tempfile.gettempdir(), **os.environ}
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, env=environment
+        )
         # Colours of the terminal are no part of the message.
         last = re.sub(r"\x1b\[[0-9;]*m", "", (result.stderr.strip().splitlines() or [""])[-1])
         return result.returncode, result.stdout, last

@@ -31,6 +31,19 @@ def classifier(*layers):
     return nn.Sequential(nn.Conv2d(3, WIDTH, 3, padding=1), *layers, Mean(), nn.Linear(WIDTH, CLASSES))
 
 
+class StandardisedConv(nn.Conv2d):
+    """A convolution whose kernels are standardised and scaled by a gain, as timm writes it."""
+
+    def __init__(self):
+        super().__init__(WIDTH, WIDTH, 3, padding=1)
+        self.gain = nn.Parameter(torch.ones(WIDTH, 1, 1, 1))
+
+    def forward(self, image):
+        rows, gain = self.weight.reshape(1, WIDTH, -1), (self.gain * 0.5).view(-1)
+        kernel = F.batch_norm(rows, None, None, weight=gain, training=True, momentum=0.0)
+        return F.conv2d(image, kernel.reshape_as(self.weight), self.bias, padding=1)
+
+
 class Mean(nn.Module):
     def forward(self, image):
         return image.mean((2, 3))
@@ -222,6 +235,11 @@ MODULES = {
     "weight_norm_old": (lambda: normed(weight_norm), TOUCHED, USUAL),
     "spectral_norm": (lambda: normed(parametrizations.spectral_norm), TOUCHED, USUAL[:2]),
     "spectral_norm_old": (lambda: normed(spectral_norm), TOUCHED, USUAL),
+    "standardised": (
+        lambda: classifier(StandardisedConv(), nn.ReLU()),
+        TOUCHED,
+        ["unfolded", "script_nofold"],
+    ),
     "group_norm": (
         lambda: classifier(nn.GroupNorm(2, WIDTH), nn.ReLU()),
         TOUCHED,

@@ -272,6 +272,8 @@ impl<'a> Editor<'a> {
             *shape = shape.take().filter(|shape| shape.len() == order.len());
             *shape = shape.take().map(|shape| permutation::take(order, &shape));
         }
+        // What was known of its values is so in the order of before.
+        architecture.dag[node].outputs[slot].value = None;
         self.changed = true;
     }
 

@@ -40,6 +40,7 @@ mod root_mean_square;
 mod silu;
 mod softmax_head;
 mod spectral_norm;
+mod standardised;
 mod transposes;
 mod twins;
 mod unbind;
@@ -69,6 +70,7 @@ const REWRITES: &[Rewrite] = &[
     broadcast::scaled,
     constants::remove_zero_bias,
     constants::plain_slice,
+    standardised::in_evaluation_mode,
     weight_norm::solve,
     spectral_norm::solve,
     folded_norm::unfold,

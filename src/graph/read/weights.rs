@@ -9,8 +9,8 @@ use crate::onnx::{
 };
 
 /// Endings of state-dict names.
-const SUFFIXES: [&str; 6] =
-    [".weight", ".bias", ".running_mean", ".running_var", ".gamma", ".beta"];
+const SUFFIXES: [&str; 7] =
+    [".weight", ".bias", ".scale", ".running_mean", ".running_var", ".gamma", ".beta"];
 
 /// Operators whose inputs after the first are weights wherever they are not computed. Only for
 /// telling a weight without a value from a second image, and a bias of one channel from a number.
