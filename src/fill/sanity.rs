@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     execute::{NormStatistics, Runner, Scratch},
-    graph::{Architecture, NodeIndex, Operand, Parameter, ParameterId, Role, Weights},
+    graph::{Architecture, NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Weights},
     predictor::{CalibrationImages, Prediction, ValueSource},
 };
 
@@ -58,6 +58,8 @@ pub enum FindingKind {
     KeptWeights,
     /// Parameters without values.
     MissingValues,
+    /// Buffers of the module that an export without weights leaves out.
+    MissingBuffers,
 }
 
 impl fmt::Display for Finding {
@@ -77,6 +79,7 @@ impl SanityCheck {
     ) -> Self {
         let Network { architecture, .. } = network;
         let mut check = Self::default();
+        check.findings.extend(missing_buffers(network));
         check.findings.extend(missing_values(architecture, prediction));
         check.findings.extend(kept_weights(network, prediction));
         check.findings.extend(default_statistics(architecture, prediction, unmeasured));
@@ -202,6 +205,31 @@ fn missing_values(architecture: &Architecture, prediction: &Prediction) -> Optio
         kind: FindingKind::MissingValues,
         reason: format!("{} got no values: {why}", named(&left)),
         next_step: "set them yourself, or export the network with its values and shapes".to_owned(),
+    })
+}
+
+/// Tables of indices, which cannot be predicted, among what an export without weights leaves out: inputs of
+/// integers beside weights of the same module.
+fn missing_buffers(network: &Network) -> Option<Finding> {
+    let module = |name: &str| name.rsplit_once('.').map(|(module, _)| module.to_owned());
+    let tensors = network.tensors();
+    let weightless = tensors.iter().map(|stored| stored.tensor);
+    let weightless = weightless.filter(|it| matches!(it.origin, Origin::GraphInput(_)));
+    let modules: BTreeSet<String> = weightless.filter_map(|it| module(&it.name)).collect();
+    let inputs = network.architecture.inputs.iter().skip(1);
+    let integers = inputs.filter(|input| input.dtype.is_some_and(|dtype| !dtype.is_float()));
+    let left: Vec<&str> = integers
+        .map(|input| input.name.as_str())
+        .filter(|name| module(name).is_some_and(|module| modules.contains(&module)))
+        .collect();
+    (!left.is_empty()).then(|| Finding {
+        kind: FindingKind::MissingBuffers,
+        reason: format!(
+            "the export without weights left out {}, which the module does not learn",
+            named(&left)
+        ),
+        next_step: "export the network with its values: torch.onnx.export(…, export_params=True) keeps them"
+            .to_owned(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! PyTorch's state dict of a network: written, and read back.
 
-use std::{io, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
 use safetensors::{Dtype, SafeTensors};
 
@@ -48,7 +48,11 @@ impl FilledNetwork<'_> {
                 self.entry(&mut entries, tensor, parameter, state_dict, bytes);
             }
         }
-        for saved in self.network.model.saved_buffers() {
+        let tensors = self.network.tensors();
+        let floats = tensors.iter().filter(|stored| stored.tensor.dtype.is_float());
+        let mut known: HashSet<String> = floats.map(|it| it.tensor.name.clone()).collect();
+        known.extend(entries.iter().map(|entry| entry.name().to_owned()));
+        for saved in self.network.model.saved_buffers(|name| known.contains(name)) {
             let dtype = match DType::from_onnx(saved.data_type) {
                 DType::F32 => Dtype::F32,
                 DType::I64 => Dtype::I64,
@@ -56,9 +60,7 @@ impl FilledNetwork<'_> {
                 DType::Bool => Dtype::BOOL,
                 _ => continue,
             };
-            if !entries.iter().any(|entry| entry.name() == saved.name) {
-                entries.push(Entry::new(saved.name, dtype, saved.shape, saved.bytes));
-            }
+            entries.push(Entry::new(saved.name, dtype, saved.shape, saved.bytes));
         }
         entries
     }

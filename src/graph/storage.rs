@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Architecture, ParameterId, Weights};
+
 /// Which side of a [`Storage`](super::Storage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -19,6 +21,34 @@ pub trait StorageMap: fmt::Debug + Send + Sync {
     /// One of the tensors, by its place in [`Storage::tensors`](super::Storage::tensors), from all parameters. What is made of
     /// the tensors again is the parameters, up to rounding.
     fn tensor(&self, place: usize, parameters: &[&[f32]]) -> Vec<f32>;
+
+    /// Whether tensors can make any parameters. If not, [`StorageMap::tensor`] gives the tensors that make the
+    /// nearest ones.
+    fn makes_all(&self) -> bool {
+        true
+    }
+}
+
+impl Architecture {
+    /// Moves weights to the nearest ones that the tensors of the file can make.
+    pub fn constrain(&self, weights: &mut Weights) {
+        for index in 0..self.parameters.len() {
+            let Some((storage, 0)) = self.storage_of(ParameterId(index)) else { continue };
+            if storage.map.makes_all() {
+                continue;
+            }
+            let values: Option<Vec<&[f32]>> =
+                storage.parameters.iter().map(|&id| weights.get(id)).collect();
+            let Some(values) = values else { continue };
+            let tensors = 0..storage.tensors.len();
+            let tensors: Vec<Vec<f32>> =
+                tensors.map(|place| storage.map.tensor(place, &values)).collect();
+            let tensors: Vec<&[f32]> = tensors.iter().map(Vec::as_slice).collect();
+            for (&id, values) in storage.parameters.iter().zip(storage.map.parameters(&tensors)) {
+                weights.set(id, values);
+            }
+        }
+    }
 }
 
 /// A parameter that is stored in one or several places, as it is or as the transpose of its `[rows,

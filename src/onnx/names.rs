@@ -34,7 +34,7 @@ impl Hints<'_> {
 
 /// Whether a name is one that TorchScript gives to values of its own, such as `onnx::MatMul_43`,
 /// `/layer1/Constant_output_0` or `193`.
-fn is_made_up(name: &str) -> bool {
+pub(super) fn is_made_up(name: &str) -> bool {
     name.starts_with('/') || name.contains("::") || name.chars().all(|c| c.is_ascii_digit())
 }
 

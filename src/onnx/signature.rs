@@ -1,12 +1,13 @@
 //! What PyTorch's exporter notes about the inputs of a graph: which of them belong to the module.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     Model, Values,
     captured::placeholders,
     encode, find,
     messages::{TensorProto, ValueInfoProto},
+    names::is_made_up,
 };
 
 /// What a value of the module is there.
@@ -56,34 +57,53 @@ impl Model {
         inputs.filter_map(|input| input.name.as_deref()).chain(listed).collect()
     }
 
-    /// Initializers that PyTorch saves with the module and does not learn, with the statistics that
-    /// it measures among them.
-    pub fn saved_buffers(&self) -> Vec<Saved> {
+    /// Initializers that PyTorch saves with the module without learning them, and statistics that it
+    /// measures, apart from those that are `known` by their names. TorchScript takes its initializers from
+    /// the state dict, and writes one that equals another as an `Identity` of that.
+    pub fn saved_buffers(&self, known: impl Fn(&str) -> bool) -> Vec<Saved> {
         let persistent =
             |input: &&ValueInfoProto| belongs(input) == Some(Belongs::Buffer { persistent: true });
         let inputs = self.graph().input.iter().filter(persistent);
-        let names: HashSet<&str> = inputs.filter_map(|input| input.name.as_deref()).collect();
-        let saved = |tensor: &TensorProto| {
-            let name = tensor.name.as_deref().filter(|name| names.contains(name))?;
-            let data_type = tensor.data_type?;
-            let (shape, values) = self.values(name, tensor).ok()?;
-            let bytes = match values {
-                Values::Floats(values) => encode(&values, data_type)?,
-                Values::Ints(values) => {
-                    let width = match data_type {
-                        7 => 8,
-                        6 => 4,
-                        9 => 1,
-                        _ => return None,
-                    };
-                    values
-                        .iter()
-                        .flat_map(|value| value.to_le_bytes().into_iter().take(width))
-                        .collect()
-                }
-            };
-            Some(Saved { name: name.to_owned(), data_type, shape, bytes })
+        let said: HashSet<&str> = inputs.filter_map(|input| input.name.as_deref()).collect();
+        let script = self.is_torchscript();
+        let saves = |name: &str| said.contains(name) || (script && !is_made_up(name));
+        let mut buffers: HashMap<&str, &TensorProto> = HashMap::new();
+        let mut names = Vec::new();
+        for tensor in &self.graph().initializer {
+            if let Some(name) = tensor.name.as_deref().filter(|name| !known(name)) {
+                buffers.insert(name, tensor);
+                names.push(name);
+            }
+        }
+        for node in &self.graph().node {
+            if node.op_type.as_deref() == Some("Identity")
+                && let (Some(of), Some(name)) = (node.input.first(), node.output.first())
+                && let Some(&tensor) = buffers.get(of.as_str()).filter(|_| !known(name))
+            {
+                buffers.insert(name, tensor);
+                names.push(name);
+            }
+        }
+        let saved = names.into_iter().filter(|name| saves(name));
+        saved.filter_map(|name| self.saved(name, buffers[name])).collect()
+    }
+
+    fn saved(&self, name: &str, tensor: &TensorProto) -> Option<Saved> {
+        let data_type = tensor.data_type?;
+        let (shape, values) = self.values(name, tensor).ok()?;
+        let bytes = match values {
+            Values::Floats(values) => encode(&values, data_type)?,
+            Values::Ints(values) => {
+                let width = match data_type {
+                    7 => 8,
+                    6 => 4,
+                    9 => 1,
+                    _ => return None,
+                };
+                let bytes = |value: &i64| value.to_le_bytes().into_iter().take(width);
+                values.iter().flat_map(bytes).collect()
+            }
         };
-        self.graph().initializer.iter().filter_map(saved).collect()
+        Some(Saved { name: name.to_owned(), data_type, shape, bytes })
     }
 }

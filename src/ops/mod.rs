@@ -14,6 +14,7 @@ mod error;
 mod family;
 mod helpers;
 mod join;
+mod learned;
 mod linear;
 mod norm;
 mod operator;

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use crate::graph::{
-    Architecture, Constant, DType, NodeIndex, Operand, Origin, ParameterId, Slot, without,
+    Architecture, Constant, DType, NodeIndex, Operand, Origin, Parameter, ParameterId, Slot,
+    without,
 };
 
 use super::{
     Registry, ResolveError, SlotRule, batch,
     helpers::bounded,
+    learned::Readers,
     stranded::stranded,
     visit::{operands, visit},
 };
@@ -188,14 +190,18 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
             }
         }
     }
+    let readers = Readers::of(architecture);
+    let stays = |(index, parameter): (usize, &Parameter)| {
+        let id = ParameterId(index);
+        let learned = learnable[index] && !readers.is_grid(id)
+            || stranded.contains_key(&id)
+            || parameter.value.is_some() && readers.is_logarithm(id);
+        learned || !known[index] || !read[index] || parameter.origin == Origin::Undefined
+    };
+    let stays: Vec<bool> = architecture.parameters.iter().enumerate().map(stays).collect();
     let mut constants = HashMap::new();
     for (index, parameter) in architecture.parameters.iter_mut().enumerate() {
-        let stays = learnable[index]
-            || !known[index]
-            || !read[index]
-            || stranded.contains_key(&ParameterId(index))
-            || parameter.origin == Origin::Undefined;
-        if stays || parameter.dtype == DType::Other(0) {
+        if stays[index] || parameter.dtype == DType::Other(0) {
             continue;
         }
         if let Some(value) = parameter.value.take() {

@@ -101,6 +101,7 @@ impl Predictor {
         let stranded = stranded(architecture, registry);
         let prediction = |mut weights: Weights| {
             compensate(architecture, registry, &differences, &mut weights);
+            architecture.constrain(&mut weights);
             let mut labels = Vec::with_capacity(weights.len());
             for (index, parameter) in architecture.parameters.iter().enumerate() {
                 let id = ParameterId(index);

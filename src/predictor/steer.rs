@@ -212,6 +212,7 @@ impl Course<'_> {
                     }
                 }
             }
+            self.architecture.constrain(&mut prediction.weights);
         }
         Ok(kept)
     }

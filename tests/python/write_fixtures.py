@@ -8,6 +8,7 @@ holds two input images and what PyTorch makes of them. Weights are random, nothi
 """
 
 import argparse
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -91,6 +92,59 @@ class SpelledAttention(Attention):
         return scores.softmax(-1) @ value
 
 
+def relative_index():
+    """For each pair of the four patches, the row of a table of biases or coordinates."""
+    at = torch.stack(torch.meshgrid(torch.arange(2), torch.arange(2), indexing="ij")).flatten(1)
+    apart = at[:, :, None] - at[:, None, :] + 1
+    return (3 * apart[0] + apart[1]).flatten()
+
+
+class WindowAttention(Attention):
+    """With biases from a table and a mask that is computed each time, as in Swin."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(0.1 * torch.randn(9, self.heads))
+        self.register_buffer("index", relative_index())
+
+    def attend(self, query, key, value):
+        bias = self.table[self.index].view(4, 4, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1) + bias
+        regions = query.new_zeros((2, 2))
+        for number, (rows, columns) in enumerate([((0, -1), (0, 2)), ((-1, None), (0, 2))]):
+            regions[rows[0] : rows[1], columns[0] : columns[1]] = number
+        regions = regions.flatten()
+        apart = regions.unsqueeze(0) - regions.unsqueeze(1)
+        mask = apart.masked_fill(apart != 0, -100.0).masked_fill(apart == 0, 0.0)
+        return (scores + mask).softmax(-1) @ value
+
+
+class CosineAttention(Attention):
+    """With a learned temperature, biases from coordinates, and none for keys, as in Swin's second version."""
+
+    def __init__(self):
+        super().__init__()
+        self.logit_scale = nn.Parameter(torch.log(10 * torch.ones(self.heads, 1, 1)))
+        self.bias = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, self.heads, bias=False))
+        steps = torch.arange(-1.0, 2.0)
+        coordinates = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
+        self.register_buffer("coordinates", coordinates)
+        self.register_buffer("index", relative_index())
+        nn.init.zeros_(self.qkv.bias)
+
+    def forward(self, tokens):
+        batch, count, width = tokens.shape
+        bias = self.qkv.bias.clone()
+        bias[width : 2 * width].zero_()
+        qkv = F.linear(tokens, self.qkv.weight, bias).reshape(batch, count, 3, self.heads, -1)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        scores = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        scores = scores * torch.clamp(self.logit_scale, max=math.log(100.0)).exp()
+        bias = self.bias(self.coordinates).view(-1, self.heads)[self.index].view(4, 4, -1)
+        scores = scores + 16 * torch.sigmoid(bias.permute(2, 0, 1).unsqueeze(0))
+        return self.proj((scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, count, width))
+
+
 class MultiheadAttention(nn.Module):
     """PyTorch's module on itself."""
 
@@ -166,6 +220,14 @@ class Shuffle(nn.Module):
         return grouped.transpose(1, 2).contiguous().view(batch, channels, height, width)
 
 
+class PatchMerging(nn.Module):
+    """Four neighbours side by side, as in Swin."""
+
+    def forward(self, image):
+        corners = [image[:, :, row::2, :][:, :, :, column::2] for column in (0, 1) for row in (0, 1)]
+        return torch.cat(corners, 1)[:, ::4]
+
+
 class SqueezeExcite(nn.Module):
     """Gates of channels from their means."""
 
@@ -205,6 +267,7 @@ def normed(norm):
 # What each module is, and whether it stays as initialised (gains one, shifts zero).
 FRESH, TOUCHED = True, False
 USUAL = ["unfolded", "dynamo", "script", "script_nofold13"]
+WHOLE = ["unfolded", "script_nofold13"]
 FUNCTION = ["unfolded", "dynamo", "script_nofold13"]
 MODULES = {
     "conv_bn": (
@@ -273,6 +336,13 @@ MODULES = {
         TOUCHED,
         ["unfolded", "unfolded23", "dynamo", "dynamo23", "script", "script_nofold14", "unfolded_free"],
     ),
+    # Who folds constants folds the table and its index into one tensor.
+    "window_attention": (lambda: OfTokens(WindowAttention()), FRESH, WHOLE),
+    "window_attention_folded": (lambda: OfTokens(WindowAttention()), FRESH, ["dynamo", "script"]),
+    # Two of them are fresh and equal, so that exporters merge their tensors.
+    "cosine_attention": (lambda: OfTokens(CosineAttention(), CosineAttention()), FRESH, [*WHOLE, "script"]),
+    "patch_merging": (lambda: classifier(PatchMerging()), FRESH, USUAL),
+    "without_bias": (lambda: nn.Sequential(classifier(), nn.Tanh(), nn.Linear(CLASSES, 2, bias=False)), TOUCHED, USUAL),
     "attention_spelled": (lambda: OfTokens(SpelledAttention()), TOUCHED, USUAL[:3]),
     "multihead_attention": (lambda: OfTokens(MultiheadAttention()), TOUCHED, USUAL[:2]),
 }

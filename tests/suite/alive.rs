@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use approx::assert_relative_eq;
 use burn::tensor::Device;
-use onnx_protobuf::{NodeProto, TensorProto};
+use onnx_protobuf::{ModelProto, NodeProto, TensorProto};
+use protobuf::Message;
 use serde_json::Value;
 use weightsmith::{
     fill::{FillOptions, Network, fill},
@@ -13,7 +14,7 @@ use weightsmith::{
 };
 
 use super::{
-    beside::shared,
+    beside::{repository, shared},
     cli::{json, weightsmith},
     operators::model::{floats, ints, model, node, value, with},
 };
@@ -219,4 +220,34 @@ fn heads_that_flatten_are_well_above_chance() {
             weightsmith(&["evaluate", &filled, "--data", &data, "--limit", "1000", "--json"]);
         assert!(json(&judged)["top1"].as_f64().unwrap() > 0.15, "{case}: {}", json(&judged));
     }
+}
+
+/// An export of TorchScript whose module's tensors are inputs, as `export_params=False` writes it.
+fn without_values(file: &Path) -> Vec<u8> {
+    let mut model = ModelProto::parse_from_bytes(&fs::read(file).unwrap()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let initializers = std::mem::take(&mut graph.initializer);
+    for tensor in initializers {
+        if tensor.name.contains("::") {
+            graph.initializer.push(tensor);
+            continue;
+        }
+        let extents: Vec<usize> = tensor.dims.iter().map(|&extent| extent as usize).collect();
+        let mut input = value(&tensor.name, Some(&extents));
+        input.type_.as_mut().unwrap().mut_tensor_type().elem_type = tensor.data_type;
+        graph.input.push(input);
+    }
+    model.write_to_bytes().unwrap()
+}
+
+#[test]
+fn tables_of_indices_that_an_export_left_out_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.onnx");
+    let window = "tests/fixtures/spellings/window_attention.script_nofold13.onnx";
+    fs::write(&file, without_values(&repository(window))).unwrap();
+    let outcome = predict(&file);
+    outcome.fails_by("missing_buffers");
+    assert!(outcome.stderr.contains("'layers.0.index'"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("export_params=True"), "{}", outcome.stderr);
 }

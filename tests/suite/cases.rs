@@ -14,7 +14,7 @@ use weightsmith::{
 };
 
 use super::{
-    beside::shared,
+    beside::{repository, shared},
     cli::{json, weightsmith},
 };
 
@@ -210,4 +210,31 @@ fn files_that_are_canonical_already_are_written_byte_for_byte() {
     let mut bytes = Vec::new();
     weightsmith::onnx::splice::write(&network.model, &written, &mut bytes).unwrap();
     assert_eq!(sha256(&bytes), sha256(network.model.bytes()));
+}
+
+#[test]
+fn a_state_dict_has_the_buffers_of_the_module() {
+    let layer = |place: usize| {
+        let tensors = [
+            "bias.0.bias",
+            "bias.0.weight",
+            "bias.2.weight",
+            "coordinates",
+            "index",
+            "logit_scale",
+            "proj.bias",
+            "proj.weight",
+            "qkv.bias",
+            "qkv.weight",
+        ];
+        tensors.map(|name| format!("layers.{place}.{name}"))
+    };
+    let ends = ["patches.weight", "patches.bias", "head.weight", "head.bias"];
+    let expected: BTreeSet<String> =
+        ends.map(str::to_owned).into_iter().chain(layer(0)).chain(layer(1)).collect();
+    for form in ["unfolded", "script_nofold13"] {
+        let file = format!("tests/fixtures/spellings/cosine_attention.{form}.onnx");
+        let own = written(Network::open(repository(&file)).unwrap());
+        assert_eq!(own.state_dict, expected, "{form}");
+    }
 }

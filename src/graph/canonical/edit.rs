@@ -1,12 +1,15 @@
 //! Changing an architecture: who reads what, and a graph without what nobody reads any more.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use petgraph::stable_graph::StableDiGraph;
 
 use super::super::{
-    Architecture, Attribute, Constant, Edge, Fact, Node, NodeIndex, Operand, Origin, Parameter,
-    ParameterId, Storage, without,
+    Architecture, Attribute, Constant, Edge, Fact, Form, Node, NodeIndex, Operand, Origin,
+    Parameter, ParameterId, Storage, StorageMap, without,
 };
 use super::permutation;
 
@@ -203,8 +206,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Adds parameters that follow from others, which leave the graph: nothing may read them when the
-    /// rewriting is over. Of the tensors of a file in `from`, [`StorageMap`](super::super::StorageMap)
-    /// makes `parameters`.
+    /// rewriting is over. Of the tensors of a file in `from`, [`StorageMap`] makes `parameters`.
     pub fn compose(
         &mut self,
         from: &[ParameterId],
@@ -229,6 +231,19 @@ impl<'a> Editor<'a> {
         self.architecture.storages.push(storage(ids.clone(), tensors));
         self.changed = true;
         ids.into_iter().map(Operand::Parameter).collect()
+    }
+
+    /// As [`Editor::compose`], for one parameter that follows from one tensor.
+    pub fn compose_one(
+        &mut self,
+        from: ParameterId,
+        parameter: Parameter,
+        map: impl StorageMap + 'static,
+        in_state_dict: Form,
+    ) -> Operand {
+        let map = Arc::new(map);
+        let storage = |parameters, tensors| Storage { parameters, tensors, map, in_state_dict };
+        self.compose(&[from], Vec::new(), vec![parameter], storage)[0]
     }
 
     /// Takes a parameter out, unless something reads it when the rewriting is over.

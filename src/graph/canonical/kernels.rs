@@ -1,10 +1,8 @@
 //! Kernels that are stored with their axes in another order, such as height × width × in × out, or under
 //! other extents, and brought into that of a convolution by `Transpose` and `Reshape`.
 
-use std::sync::Arc;
-
 use super::{
-    super::{Form, NodeIndex, Operand, Origin, Parameter, ParameterId, Storage, storage::Permuted},
+    super::{Form, NodeIndex, Operand, Origin, Parameter, ParameterId, storage::Permuted},
     edit::Editor,
 };
 
@@ -57,10 +55,6 @@ pub(super) fn compose(
     if matches!(stored.origin, Origin::Composed { .. }) || !stored.dtype.is_float() {
         return None;
     }
-    let map = Arc::new(map);
     let seen = Parameter { shape: Some(shape), slots: Vec::new(), ..stored };
-    let composed = editor.compose(&[parameter], Vec::new(), vec![seen], |parameters, tensors| {
-        Storage { parameters, tensors, map, in_state_dict: Form::Parameters }
-    });
-    composed.first().copied()
+    Some(editor.compose_one(parameter, seen, map, Form::Parameters))
 }

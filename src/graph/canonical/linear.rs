@@ -2,10 +2,8 @@
 //! store `[in, out]`. Rows are mapped by `Gemm`, tokens by `MatMul` with the transposed matrix and `Add`,
 //! the bias first.
 
-use std::sync::Arc;
-
 use super::{
-    super::{Attribute, Form, NodeIndex, Operand, Parameter, Storage, storage::Copies},
+    super::{Attribute, Form, NodeIndex, Operand, Parameter, storage::Copies},
     edit::Editor,
 };
 
@@ -20,20 +18,10 @@ pub(super) fn turn_matrix(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let id = editor.parameter(matrix)?;
     let parameter = editor.architecture.parameters[id.0].clone();
     let Some(&[rows, columns]) = parameter.shape.as_deref() else { return None };
-    let may_turn = parameter.dtype.is_float()
-        && !parameter.slots.is_empty()
-        && !editor.is_twin(id)
-        && editor.architecture.storage_of(id).is_none();
-    may_turn.then_some(())?;
+    (editor.is_plain(id) && !parameter.slots.is_empty()).then_some(())?;
     let map = Copies { extents: [columns, rows], transposed: vec![true] };
-    let storage = |parameters, tensors| Storage {
-        parameters,
-        tensors,
-        map: Arc::new(map),
-        in_state_dict: Form::Parameters,
-    };
     let turned = Parameter { shape: Some(vec![columns, rows]), ..parameter };
-    let turned = editor.compose(&[id], Vec::new(), vec![turned], storage)[0];
+    let turned = editor.compose_one(id, turned, map, Form::Parameters);
     let order = [("perm", Attribute::Ints(vec![1, 0]))];
     let back = editor.insert(node, "Transpose", &order, &[turned], Some(vec![rows, columns]));
     editor.replace(matrix, back);
@@ -60,14 +48,31 @@ pub(super) fn rows(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let turn = editor.made_by(editor.input(product, 1), "Transpose")?;
     let matrix = editor.input(turn, 0);
     editor.parameter(matrix)?;
+    become_gemm(editor, node, &[rows, matrix, bias]);
+    Some(())
+}
+
+/// Rows times a transposed matrix, where no bias is added.
+pub(super) fn rows_without_bias(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    editor.is(node, "MatMul").then_some(())?;
+    let rows = editor.input(node, 0);
+    (editor.shape(rows)?.len() == 2).then_some(())?;
+    let turn = editor.made_by(editor.input(node, 1), "Transpose")?;
+    let matrix = editor.input(turn, 0);
+    editor.parameter(matrix)?;
+    let reader = editor.only_reader(Operand::Node { node, slot: 0 });
+    let added = reader.is_some_and(|(reader, _)| product_and_bias(editor, reader).is_some());
+    (!added && editor.follows_input(rows)).then(|| become_gemm(editor, node, &[rows, matrix]))
+}
+
+fn become_gemm(editor: &mut Editor, node: NodeIndex, inputs: &[Operand]) {
     let attributes = [
         ("alpha", Attribute::Float(1.0)),
         ("beta", Attribute::Float(1.0)),
         ("transB", Attribute::Int(1)),
     ];
     editor.raise_opset(node, 13);
-    editor.become_operator(node, "Gemm", &attributes, &[rows, matrix, bias]);
-    Some(())
+    editor.become_operator(node, "Gemm", &attributes, inputs);
 }
 
 /// The bias of tokens comes first.

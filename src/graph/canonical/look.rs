@@ -141,6 +141,14 @@ impl Editor<'_> {
         self.architecture.twins.iter().any(|twins| twins.first == id || twins.second == id)
     }
 
+    /// Whether a parameter is a tensor of floats that the file stores as it is, and that stays apart from
+    /// others.
+    pub fn is_plain(&self, id: ParameterId) -> bool {
+        self.architecture.parameters[id.0].dtype.is_float()
+            && !self.is_twin(id)
+            && self.architecture.storage_of(id).is_none()
+    }
+
     /// A name that nothing in the graph has: the one given, or that with a number.
     pub fn free_name(&self, name: &str) -> String {
         let architecture = &*self.architecture;

@@ -34,7 +34,8 @@ pub(super) fn tell_apart(editor: &mut Editor) {
         let id = ParameterId(index);
         let parameter = &editor.architecture.parameters[index];
         let stored = editor.architecture.storage_of(id).is_none();
-        let known = parameter.dtype.is_float() && !parameter.slots.is_empty();
+        let used = !parameter.slots.is_empty() || is_rewritten(editor, id);
+        let known = parameter.dtype.is_float() && used;
         if !stored || !known || is_tied(parameter) {
             continue;
         }
@@ -43,6 +44,14 @@ pub(super) fn tell_apart(editor: &mut Editor) {
             split(editor, id, reads);
         }
     }
+}
+
+/// Whether a tensor is read by an operator that goes when what it computes becomes the parameter, such as the
+/// `Exp` of a logarithm. Only then does it show what the tensor is for.
+fn is_rewritten(editor: &Editor, id: ParameterId) -> bool {
+    let rewritten = ["Clip", "Exp", "Max", "Min", "ScatterND"];
+    let mut reads = reads(editor, id).into_iter();
+    reads.any(|read| rewritten.iter().any(|op_type| editor.is(read.node, op_type)))
 }
 
 /// Whether equal values mean the same tensor: numbers that are not all one, and matrices without values.
@@ -150,7 +159,7 @@ fn reader(editor: &Editor, read: &Read) -> Reader {
         (Some(weight), _) => Reader::Layers(weight),
         (None, Some(module)) => Reader::Module(read.name.clone(), module),
         // A matrix that nodes share by one name is shared on purpose.
-        (None, None) if matches!(read.role, Role::Weight | Role::Free) && read.alias.is_none() => {
+        (None, None) if matches!(read.role, Role::Weight | Role::Free) => {
             Reader::Module(read.name.clone(), String::new())
         }
         (None, None) => Reader::Input(read.node, read.input),

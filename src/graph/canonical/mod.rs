@@ -16,6 +16,7 @@ mod edit;
 mod flattened;
 mod folded_norm;
 mod formula;
+mod gather;
 mod gelu;
 mod group_norm;
 mod hard_swish;
@@ -25,15 +26,18 @@ mod kernels;
 mod layer_norm;
 mod layout;
 mod linear;
+mod logarithm;
 mod look;
 mod merged;
 mod merged_nodes;
 mod mish;
 mod order;
+mod overwritten;
 mod permutation;
 mod pooling;
 mod prelu;
 mod removed_bias;
+mod repeated;
 mod reshapes;
 mod rms_norm;
 mod root_mean_square;
@@ -73,6 +77,9 @@ const REWRITES: &[Rewrite] = &[
     standardised::in_evaluation_mode,
     weight_norm::solve,
     spectral_norm::solve,
+    repeated::merge,
+    overwritten::solve,
+    logarithm::solve,
     folded_norm::unfold,
     removed_bias::restore,
     transposes::join,
@@ -82,6 +89,7 @@ const REWRITES: &[Rewrite] = &[
     linear::turn_matrix,
     linear::transposed_gemm,
     linear::rows,
+    linear::rows_without_bias,
     linear::bias_first,
     pooling::mean_of_images,
     pooling::flatten,
@@ -96,6 +104,7 @@ const REWRITES: &[Rewrite] = &[
     rms_norm::recognise,
     group_norm::recognise,
     prelu::flatten,
+    gather::rows,
     attention::spell,
     attention::transpose_keys,
     reshapes::join,

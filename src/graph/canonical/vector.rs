@@ -1,10 +1,8 @@
 //! Parameters of one value per channel. PyTorch has them as `[C]` and reshapes them where they meet an image;
 //! exporters that fold constants store `[C, 1, 1]` or `[1, C, 1, 1]`.
 
-use std::sync::Arc;
-
 use super::{
-    super::{Form, NodeIndex, Operand, Parameter, ParameterId, Storage, storage::Copies},
+    super::{Form, NodeIndex, Operand, Parameter, ParameterId, storage::Copies},
     edit::Editor,
 };
 
@@ -40,12 +38,8 @@ impl Vector {
             return Operand::Parameter(id);
         }
         let flat = Parameter { shape: Some(vec![channels]), ..stored.clone() };
-        let map = Arc::new(Copies { extents: [channels, 1], transposed: vec![false] });
-        let in_state_dict = Form::Parameters;
-        let composed = editor.compose(&[id], Vec::new(), vec![flat], |parameters, tensors| {
-            Storage { parameters, tensors, map, in_state_dict }
-        });
-        composed.into_iter().next().unwrap_or(Operand::Parameter(id))
+        let map = Copies { extents: [channels, 1], transposed: vec![false] };
+        editor.compose_one(id, flat, map, Form::Parameters)
     }
 }
 

@@ -228,13 +228,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `ConstantOfShape` that stands for a weight: a float tensor of a shape that the file knows.
+    /// `ConstantOfShape` that stands for a weight: a float tensor of a shape that the file knows. PyTorch
+    /// gives every node a name; what strips weights from a file does not.
     fn constant_of_shape(
         &mut self,
         position: usize,
         proto: &NodeProto,
         name: &str,
     ) -> Result<Option<Operand>, ReadError> {
+        let named = proto.name.as_deref().is_some_and(|name| !name.is_empty());
+        if named && self.model.producer().starts_with("pytorch") {
+            return Ok(None);
+        }
         let target = proto.input.first().and_then(|name| self.operands.get(name.as_str()));
         let Some(&Operand::Constant(target)) = target else { return Ok(None) };
         let Some(extents) = self.architecture.constants[target].1.ints() else { return Ok(None) };
