@@ -1,8 +1,8 @@
 //! Runs an ONNX file with the weights it holds:
 //! `cargo run --release --example run_onnx -- MODEL.onnx IN.safetensors OUT.safetensors`.
 //!
-//! `IN` holds one 32-bit float tensor for each data input, under its name; where the network has one
-//! input only, any name will do. `OUT` receives the outputs under their names. Our own executor
+//! `IN` holds one 32-bit float tensor for each data input, under its name, with its channels first; where the
+//! network has one input only, any name will do. `OUT` receives the outputs under their names. Our own executor
 //! computes them on the CPU, not ONNX Runtime: that is what this is for.
 
 use std::{env, error::Error, fs};
@@ -13,7 +13,7 @@ use weightsmith::{
     execute::execute,
     graph::{Architecture, ParameterId, Scores, Tensor},
     onnx::Model,
-    ops::{Array, Registry, resolve_with_input},
+    ops::{Array, Registry, resolve, resolve_with_input},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect::<Result<Vec<Tensor>, _>>()?;
     let shape = data.first().map_or(&[][..], |first| &first.shape);
+    resolve(&mut architecture, &Registry::standard())?;
     let resolution = resolve_with_input(&mut architecture, shape, &Registry::standard())?;
     if let Some(unsupported) = resolution.unsupported.first() {
         return Err(

@@ -376,8 +376,8 @@ def write(module, image, spelling, path):
 
 TELLING = {"name_scopes", "rule_name", "InputSpec"}
 CALLS = {"fx_node", "graph_signature"}
-# Modules whose files only the calls tell apart.
-CALLED = {"equal_pools", "zero_bias", "bias_and_norm"}
+# Modules whose files only the calls tell apart, or must not.
+CALLED = {"equal_pools", "zero_bias", "bias_and_norm", "patch_merging"}
 
 
 def shorten(path, calls):

@@ -36,6 +36,7 @@ pub fn canonical(model: &Model) -> Architecture {
     let mut architecture = Architecture::from_model(model).unwrap();
     let resolution = resolve(&mut architecture, &Registry::standard()).unwrap();
     assert!(resolution.unsupported.is_empty(), "{}: {:?}", model.name(), resolution.unsupported);
+    assert!(!architecture.canonicalise(), "{}: rewrites undo each other", model.name());
     architecture
 }
 

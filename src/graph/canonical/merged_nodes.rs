@@ -1,11 +1,13 @@
 //! Equal nodes that PyTorch's optimiser merged. The calls that the exporter notes tell them apart: where all
-//! users of a call read its result, others that read it had a node of their own.
+//! users of a call read its result, others that read it had a node of their own. Those that take the same rows of
+//! a value stay [one](super::repeated).
 
 use std::collections::BTreeSet;
 
 use super::{
     super::{NodeIndex, Operand, TorchCall},
     edit::Editor,
+    repeated,
 };
 
 /// Gives readers that took the result of another call a node of their own again.
@@ -15,7 +17,7 @@ pub(super) fn tell_apart(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let output = Operand::Node { node, slot: 0 };
     let readers = editor.readers(output).to_vec();
     let plain = own.outputs.len() == 1 && own.domain.is_empty() && !editor.is_returned(output);
-    if !plain || readers.len() <= call.users {
+    if !plain || readers.len() <= call.users || repeated::takes_rows(editor, node) {
         return None;
     }
     // What a call was taken apart into cannot be merged by one of its nodes.

@@ -7,9 +7,15 @@ use super::{
     edit::Editor,
 };
 
+/// Whether a node takes some rows of a value and leaves out others between them.
+pub(super) fn takes_rows(editor: &Editor, node: NodeIndex) -> bool {
+    let steps = editor.ints(editor.input(node, 4));
+    editor.is(node, "Slice") && steps.is_some_and(|steps| steps.iter().any(|&step| step != 1))
+}
+
+/// Lets the readers of a node read the first that takes the same rows.
 pub(super) fn merge(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let strided = editor.ints(editor.input(node, 4)).is_some_and(|it| it.iter().any(|&it| it != 1));
-    (editor.is(node, "Slice") && strided).then_some(())?;
+    takes_rows(editor, node).then_some(())?;
     let data = editor.input(node, 0);
     let own = editor.node(node);
     let same = |&&(other, slot): &&(NodeIndex, usize)| {

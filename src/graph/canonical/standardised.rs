@@ -1,7 +1,7 @@
 //! Standardised kernels (Qiao et al. 2019): a kernel minus the mean of each of its rows, divided by their
 //! spread. PyTorch computes it by a batch normalisation in training mode, and TorchScript writes that as a
-//! `BatchNormalization` that is given the mean and the variance of what it reads: it is one in evaluation
-//! mode.
+//! `BatchNormalization` that is given the mean and the variance of what it reads, behind a `Transpose`: it is
+//! one in evaluation mode, of statistics without the `Transpose`.
 
 use super::{
     super::{Attribute, NodeIndex, Operand},
@@ -25,9 +25,31 @@ pub(super) fn in_evaluation_mode(editor: &mut Editor, node: NodeIndex) -> Option
     measured.then_some(())?;
     let epsilon = editor.node(node).attributes.float("epsilon", 1e-5).ok()?;
     let epsilon = [("epsilon", Attribute::Float(epsilon))];
+    let [mean, variance] = statistics(editor, node, data)?;
     let inputs = [data, gain, shift, mean, variance];
     editor.become_operator(node, "BatchNormalization", &epsilon, &inputs);
     Some(())
+}
+
+/// The mean and the variance of each row of a value, computed beside a node.
+fn statistics(editor: &mut Editor, node: NodeIndex, data: Operand) -> Option<[Operand; 2]> {
+    let shape = editor.shape(data)?.to_vec();
+    let rows = vec![*shape.get(1)?];
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
+    let kept = (0..shape.len()).map(|axis| if axis == 1 { shape[1] } else { 1 }).collect();
+    let mean_of = |editor: &mut Editor, data: Operand, keeps: bool, shape: Vec<usize>| {
+        let attributes = [
+            ("axes", Attribute::Ints(axes.iter().map(|&axis| axis as i64).collect())),
+            ("keepdims", Attribute::Int(keeps.into())),
+        ];
+        editor.insert(node, "ReduceMean", &attributes, &[data], Some(shape))
+    };
+    let mean = mean_of(editor, data, false, rows.clone());
+    let centre = mean_of(editor, data, true, kept);
+    let distance = editor.insert(node, "Sub", &[], &[data, centre], Some(shape.clone()));
+    let square = editor.insert(node, "Mul", &[], &[distance, distance], Some(shape));
+    let variance = mean_of(editor, square, false, rows);
+    Some([mean, variance])
 }
 
 /// What a value is before its axes are named or sorted anew.
