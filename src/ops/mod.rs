@@ -16,6 +16,7 @@ mod helpers;
 mod join;
 mod learned;
 mod linear;
+mod lstm;
 mod norm;
 mod operator;
 mod pool;

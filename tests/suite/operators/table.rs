@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
         sums_of_products(),
         resampling(),
         attention(),
+        recurrences(),
     ]
     .concat()
 }
@@ -795,5 +796,21 @@ fn attention() -> Vec<Case> {
                 ["Div", "i0 length", "o0"],
             ],
         ),
+    ]
+}
+
+fn recurrences() -> Vec<Case> {
+    let lstm = |opset| op("LSTM", opset).outputs(3).with("hidden_size", 4).x([5, 2, 3]);
+    let forward = |opset| lstm(opset).w([1, 16, 3]).w([1, 16, 4]);
+    let both = |opset| {
+        lstm(opset).with("direction", "bidirectional").w([2, 16, 3]).w([2, 16, 4]).w([2, 32])
+    };
+    vec![
+        forward(7),
+        forward(14).w([1, 32]),
+        forward(22).w([1, 32]).with("direction", "reverse").with("input_forget", 0),
+        forward(14).w([1, 32]).none().x([1, 2, 4]).x([1, 2, 4]),
+        both(7),
+        both(14).none().x([2, 2, 4]).x([2, 2, 4]),
     ]
 }
