@@ -1,237 +1,15 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997): ONNX's operator, and one direction of it as canonical
 //! graphs have it, with the tensors of PyTorch's module.
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use crate::graph::{CANONICAL_DOMAIN, Fact, Layout, Node, Role};
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
-    helpers::{array, bad, bounded, maybe, maybe_shape, named, required},
+    helpers::{array, maybe},
+    recurrence::{Cell, Extents, Form, GATES},
 };
-
-/// Gates of a cell.
-const GATES: usize = 4;
-/// What they and the cell go through, unless a node says otherwise.
-const ACTIVATIONS: [&str; 3] = ["Sigmoid", "Tanh", "Tanh"];
-
-/// What the attributes of a node say.
-struct Form {
-    /// For each direction, whether it reads the sequence from the end.
-    reversed: &'static [bool],
-    batch_first: bool,
-    /// Width of the hidden state, where it is said.
-    hidden: Option<usize>,
-}
-
-impl Form {
-    fn of(node: &Node) -> Result<Self, OpError> {
-        let refuse = |why: String| Err(OpError::Unsupported(why));
-        let attributes = &node.attributes;
-        let reversed: &[bool] = match attributes.string("direction", "forward")? {
-            "forward" => &[false],
-            "reverse" => &[true],
-            "bidirectional" => &[false, true],
-            other => return refuse(format!("direction '{other}'")),
-        };
-        if let Some(given) = attributes.strings("activations")?
-            && given.chunks(ACTIVATIONS.len()).any(|given| given != ACTIVATIONS)
-        {
-            return refuse(format!("activations {given:?}; {ACTIVATIONS:?} are"));
-        }
-        if attributes.float("clip", 0.0)? != 0.0 {
-            return refuse("clipped cells; export without 'clip'".to_owned());
-        }
-        if attributes.int("input_forget", 0)? != 0 {
-            return refuse("coupled input and forget gates".to_owned());
-        }
-        let batch_first = match attributes.int("layout", 0)? {
-            0 => false,
-            1 => true,
-            other => return refuse(format!("layout {other}")),
-        };
-        let hidden = match attributes.int("hidden_size", 0)? {
-            0 => None,
-            given => match u16::try_from(given) {
-                Ok(hidden) => Some(usize::from(hidden)),
-                Err(_) => return refuse(format!("a hidden size of {given}")),
-            },
-        };
-        Ok(Self { reversed, batch_first, hidden })
-    }
-
-    /// Extents of a node, if they are known. Recurrent weights are its input 2.
-    fn extents(&self, inputs: &[Option<Fact>]) -> Result<Option<Extents>, OpError> {
-        let hidden = maybe_shape(inputs, 2).and_then(|shape| shape.last().copied());
-        let (Some(shape), Some(hidden)) = (maybe_shape(inputs, 0), self.hidden.or(hidden)) else {
-            return Ok(None);
-        };
-        let &[first, second, features] = shape else {
-            return Err(bad(0, format!("shape {shape:?} is not that of sequences")));
-        };
-        let (steps, batch) = if self.batch_first { (second, first) } else { (first, second) };
-        bounded(&[GATES, hidden, features.saturating_add(hidden)])?;
-        Ok(Some(Extents { steps, batch, features, hidden }))
-    }
-
-    /// Extents of a node that runs.
-    fn extents_of(&self, inputs: &[Option<Array>]) -> Result<Extents, OpError> {
-        let facts: Vec<Option<Fact>> =
-            inputs.iter().map(|input| input.as_ref().map(Array::fact)).collect();
-        self.extents(&facts)?.ok_or_else(|| bad(0, "is missing"))
-    }
-
-    /// Shape of the sequence of outputs, or of a state.
-    fn shape(&self, extents: Extents, sequence: bool) -> Vec<usize> {
-        let Extents { steps, batch, hidden, .. } = extents;
-        let directions = self.reversed.len();
-        match (sequence, self.batch_first) {
-            (true, false) => vec![steps, directions, batch, hidden],
-            (true, true) => vec![batch, steps, directions, hidden],
-            (false, false) => vec![directions, batch, hidden],
-            (false, true) => vec![batch, directions, hidden],
-        }
-    }
-
-    /// What is known of the outputs, once weights and biases have the shapes that they must have.
-    fn infer(
-        &self,
-        node: &Node,
-        inputs: &[Option<Fact>],
-        shapes: impl Fn(Extents) -> Vec<Vec<usize>>,
-    ) -> Result<Vec<Fact>, OpError> {
-        let [x, ..] = [required(inputs, 0)?, required(inputs, 1)?, required(inputs, 2)?];
-        let extents = self.extents(inputs)?;
-        if let Some(extents) = extents {
-            let state = self.shape(extents, false);
-            let states = [(5, state.clone()), (6, state)];
-            for (input, expected) in (1..).zip(shapes(extents)).chain(states) {
-                match maybe_shape(inputs, input) {
-                    Some(shape) if shape != expected => {
-                        return Err(bad(input, format!("shape {shape:?} is not {expected:?}")));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let fact = |slot: usize| {
-            let is_named = node.outputs.get(slot).is_some_and(|output| !output.name.is_empty());
-            let shape = extents.filter(|_| is_named).map(|it| self.shape(it, slot == 0));
-            named(node, slot, x.dtype, shape, None)
-        };
-        Ok((0..3).filter_map(fact).collect())
-    }
-
-    /// Runs every direction. `cells` are their weights.
-    fn run(
-        &self,
-        inputs: &[Option<Array>],
-        extents: Extents,
-        cells: Vec<Cell>,
-        device: &Device,
-    ) -> Result<Vec<Array>, OpError> {
-        let Extents { steps, batch, features, hidden } = extents;
-        let x = array(inputs, 0)?;
-        let x: Tensor<3> = match self.batch_first {
-            true => x.view::<3>(0, [batch, steps, features])?.swap_dims(0, 1),
-            false => x.view(0, [steps, batch, features])?,
-        };
-        let directions = self.reversed.len();
-        let state = |input: usize| -> Result<Tensor<3>, OpError> {
-            Ok(match (maybe(inputs, input), self.batch_first) {
-                (None, _) => Tensor::zeros([directions, batch, hidden], device),
-                (Some(state), false) => state.view(input, [directions, batch, hidden])?,
-                (Some(state), true) => {
-                    state.view::<3>(input, [batch, directions, hidden])?.swap_dims(0, 1)
-                }
-            })
-        };
-        let (states, memories) = (state(5)?, state(6)?);
-        let (mut sequences, mut last) = (Vec::new(), [Vec::new(), Vec::new()]);
-        for (direction, (cell, &reversed)) in cells.into_iter().zip(self.reversed).enumerate() {
-            let own = |states: &Tensor<3>| {
-                states.clone().narrow(0, direction, 1).reshape([batch, hidden])
-            };
-            let (sequence, states) = cell.run(x.clone(), [own(&states), own(&memories)], reversed);
-            sequences.push(sequence.reshape([steps, 1, batch, hidden]));
-            for (last, state) in last.iter_mut().zip(states) {
-                last.push(state.reshape([1, batch, hidden]));
-            }
-        }
-        let sequence: Tensor<4> = Tensor::cat(sequences, 1);
-        let last = last.map(|states| -> Tensor<3> { Tensor::cat(states, 0) });
-        let (sequence, last) = match self.batch_first {
-            true => (sequence.permute([2, 0, 1, 3]), last.map(|states| states.swap_dims(0, 1))),
-            false => (sequence, last),
-        };
-        Ok([Array::of(sequence)].into_iter().chain(last.map(Array::of)).collect())
-    }
-}
-
-/// Extents of a node.
-#[derive(Clone, Copy)]
-struct Extents {
-    steps: usize,
-    batch: usize,
-    features: usize,
-    hidden: usize,
-}
-
-impl Extents {
-    /// Values that one value of a gate sums over.
-    fn fan_in(self) -> usize {
-        self.features.saturating_add(self.hidden)
-    }
-
-    fn multiply_accumulates(self) -> u64 {
-        let factors = [self.steps, self.batch, GATES, self.hidden, self.fan_in()];
-        factors.into_iter().fold(1, |product: u64, factor| product.saturating_mul(factor as u64))
-    }
-}
-
-/// Weights of one direction, whose gates are those for input, forgetting, cell and output.
-struct Cell {
-    /// `[4 · hidden, features]`
-    input: Tensor<2>,
-    /// `[4 · hidden, hidden]`
-    recurrent: Tensor<2>,
-    /// `[1, 4 · hidden]`
-    bias: Option<Tensor<2>>,
-}
-
-impl Cell {
-    /// Runs over a `[steps, batch, features]` sequence from a state and a memory; the `[steps, batch, hidden]`
-    /// sequence of states, the last state and the last memory.
-    fn run(
-        self,
-        x: Tensor<3>,
-        [mut state, mut memory]: [Tensor<2>; 2],
-        reversed: bool,
-    ) -> (Tensor<3>, [Tensor<2>; 2]) {
-        let ([steps, batch, features], [_, hidden]) = (x.dims(), state.dims());
-        let mut seen = x.reshape([steps * batch, features]).matmul(self.input.transpose());
-        if let Some(bias) = self.bias {
-            seen = seen + bias;
-        }
-        let seen = seen.reshape([steps, batch, GATES * hidden]);
-        let recurrent = self.recurrent.transpose();
-        let mut states = Vec::with_capacity(steps);
-        for step in 0..steps {
-            let step = if reversed { steps - 1 - step } else { step };
-            let seen = seen.clone().narrow(0, step, 1).reshape([batch, GATES * hidden]);
-            let gates = seen + state.matmul(recurrent.clone());
-            let gate = |place: usize| gates.clone().narrow(1, place * hidden, hidden);
-            let [input, forget, output] = [0, 1, 3].map(|place| activation::sigmoid(gate(place)));
-            memory = forget * memory + input * gate(2).tanh();
-            state = output * memory.clone().tanh();
-            states.push(state.clone().reshape([1, batch, hidden]));
-        }
-        if reversed {
-            states.reverse();
-        }
-        (Tensor::cat(states, 0), [state, memory])
-    }
-}
 
 /// `LSTM`: x, weights, recurrent weights, biases, lengths, states, memories, peepholes; the tensors of both
 /// directions are stacked.
@@ -414,4 +192,169 @@ impl Operator for Direction {
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     vec![Box::new(Lstm), Box::new(Direction)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::recurrence::ACTIVATIONS, *};
+    use crate::graph::{self, Attribute, Attributes};
+    use approx::assert_relative_eq;
+
+    const STEPS: usize = 3;
+    const BATCH: usize = 2;
+    const FEATURES: usize = 3;
+    const HIDDEN: usize = 2;
+
+    fn node(attributes: &[(&str, Attribute)]) -> Node {
+        let output = |name: &str| Fact { name: name.to_owned(), ..Fact::default() };
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Node {
+            op_type: "LSTM".to_owned(),
+            opset: 14,
+            attributes: Attributes(attributes.collect()),
+            outputs: ["y", "y_h", "y_c"].map(output).to_vec(),
+            ..Node::default()
+        }
+    }
+
+    /// Some numbers between −1 and 1.
+    fn numbers(count: usize, seed: f32) -> Vec<f32> {
+        (0..count).map(|place| (place as f32 * 1.7 + seed).sin()).collect()
+    }
+
+    fn sigmoid(x: f32) -> f32 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    /// One direction over one sequence, as the specification writes it: its states, and the last memory.
+    fn by_hand(
+        x: &[f32],
+        [w, r, b]: [&[f32]; 3],
+        [state, memory]: [&[f32]; 2],
+        reversed: bool,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (mut state, mut memory) = (state.to_vec(), memory.to_vec());
+        let mut states = vec![0.0; STEPS * HIDDEN];
+        for step in 0..STEPS {
+            let step = if reversed { STEPS - 1 - step } else { step };
+            let x = &x[step * FEATURES..][..FEATURES];
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            let gate = |gate: usize, unit: usize| {
+                let row = gate * HIDDEN + unit;
+                dot(&w[row * FEATURES..][..FEATURES], x)
+                    + dot(&r[row * HIDDEN..][..HIDDEN], &state)
+                    + b[row]
+                    + b[GATES * HIDDEN + row]
+            };
+            let gates: Vec<[f32; 4]> =
+                (0..HIDDEN).map(|unit| [0, 1, 2, 3].map(|it| gate(it, unit))).collect();
+            for (unit, [input, output, forget, cell]) in gates.into_iter().enumerate() {
+                memory[unit] = sigmoid(forget) * memory[unit] + sigmoid(input) * cell.tanh();
+                state[unit] = sigmoid(output) * memory[unit].tanh();
+            }
+            states[step * HIDDEN..][..HIDDEN].copy_from_slice(&state);
+        }
+        (states, memory)
+    }
+
+    #[test]
+    fn both_directions_of_batch_first_sequences_are_those_by_hand() {
+        let node = node(&[
+            ("direction", Attribute::String("bidirectional".to_owned())),
+            ("layout", Attribute::Int(1)),
+        ]);
+        let shapes: [&[usize]; 6] = [
+            &[BATCH, STEPS, FEATURES],
+            &[2, GATES * HIDDEN, FEATURES],
+            &[2, GATES * HIDDEN, HIDDEN],
+            &[2, 2 * GATES * HIDDEN],
+            &[BATCH, 2, HIDDEN],
+            &[BATCH, 2, HIDDEN],
+        ];
+        let values: Vec<Vec<f32>> = (1..)
+            .zip(shapes)
+            .map(|(seed, shape)| numbers(shape.iter().product(), seed as f32))
+            .collect();
+        let device = Device::flex();
+        let mut inputs: Vec<Option<Array>> = shapes
+            .iter()
+            .zip(&values)
+            .map(|(shape, data)| graph::Tensor { shape: shape.to_vec(), data: data.clone() })
+            .map(|tensor| Some(Array::upload(&tensor, &device)))
+            .collect();
+        inputs.insert(4, None);
+        let outputs = Lstm.execute(&node, &inputs, &device).unwrap();
+        let facts: Vec<Option<Fact>> =
+            inputs.iter().map(|input| input.as_ref().map(Array::fact)).collect();
+        for (output, fact) in outputs.iter().zip(Lstm.infer(&node, &facts).unwrap()) {
+            assert_eq!(Some(output.shape()), fact.shape.as_deref());
+        }
+        let part = |values: &[f32], index: usize, count: usize| {
+            let length = values.len() / count;
+            values[index * length..][..length].to_vec()
+        };
+        let outputs: Vec<Vec<f32>> = outputs.iter().map(Array::download).collect();
+        for batch in 0..BATCH {
+            for direction in 0..2 {
+                let [w, r, b] = [1, 2, 3].map(|input| part(&values[input], direction, 2));
+                let own = 2 * batch + direction;
+                let [h, c] = [4, 5].map(|input| part(&values[input], own, 2 * BATCH));
+                let x = part(&values[0], batch, BATCH);
+                let (states, memory) = by_hand(&x, [&w, &r, &b], [&h, &c], direction == 1);
+                let computed: Vec<f32> = (0..STEPS)
+                    .flat_map(|step| {
+                        part(&outputs[0], 2 * (batch * STEPS + step) + direction, 2 * BATCH * STEPS)
+                    })
+                    .collect();
+                assert_relative_eq!(computed[..], states[..], epsilon = 1e-5);
+                let last = if direction == 1 { 0 } else { STEPS - 1 };
+                let last = &states[last * HIDDEN..][..HIDDEN];
+                assert_relative_eq!(
+                    part(&outputs[1], own, 2 * BATCH)[..],
+                    last[..],
+                    epsilon = 1e-5
+                );
+                assert_relative_eq!(
+                    part(&outputs[2], own, 2 * BATCH)[..],
+                    memory[..],
+                    epsilon = 1e-5
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        let text = |text: &str| Attribute::String(text.to_owned());
+        let texts =
+            |texts: &[&str]| Attribute::Strings(texts.iter().map(|&it| it.to_owned()).collect());
+        let refused = [
+            ("activations", texts(&["Sigmoid", "Relu", "Tanh"])),
+            ("clip", Attribute::Float(3.0)),
+            ("direction", text("sideways")),
+            ("hidden_size", Attribute::Int(-1)),
+            ("input_forget", Attribute::Int(1)),
+            ("layout", Attribute::Int(2)),
+        ];
+        let x = || Some(Fact { shape: Some(vec![STEPS, BATCH, FEATURES]), ..Fact::default() });
+        let known = [x(), Some(Fact::default()), Some(Fact::default())];
+        for (name, value) in refused {
+            let result = Lstm.infer(&node(&[(name, value)]), &known);
+            assert!(matches!(result, Err(OpError::Unsupported(_))), "{name}: {result:?}");
+        }
+        for input in [4, 7] {
+            let mut inputs = known.to_vec();
+            inputs.resize(input, None);
+            inputs.push(Some(Fact::default()));
+            let result = Lstm.infer(&node(&[]), &inputs);
+            assert!(matches!(result, Err(OpError::Unsupported(_))), "{input}: {result:?}");
+        }
+        let hidden = ("hidden_size", Attribute::Int(HIDDEN as i64));
+        let usual = node(&[("activations", texts(&ACTIVATIONS)), hidden]);
+        let facts = Lstm.infer(&usual, &known).unwrap();
+        assert_eq!(facts[0].shape, Some(vec![STEPS, 1, BATCH, HIDDEN]));
+        let wrong =
+            [x(), Some(Fact { shape: Some(vec![1, 8, 4]), ..Fact::default() }), known[2].clone()];
+        assert!(matches!(Lstm.infer(&usual, &wrong), Err(OpError::Input { input: 1, .. })));
+    }
 }

@@ -23,6 +23,7 @@ mod pool;
 mod positions;
 mod ranges;
 mod rearrange;
+mod recurrence;
 mod reduce;
 mod registry;
 mod reshape;

@@ -392,7 +392,7 @@ def write(module, image, spelling, path):
 TELLING = {"name_scopes", "rule_name", "InputSpec"}
 CALLS = {"fx_node", "graph_signature"}
 # Modules whose files only the calls tell apart.
-CALLED = {"equal_pools", "zero_bias", "bias_and_norm"}
+CALLED = {"equal_pools", "zero_bias", "bias_and_norm", "lstm"}
 
 
 def shorten(path, calls):

@@ -34,7 +34,9 @@ impl Recurrence {
         let known = ["direction", "hidden_size", "layout"];
         let plain = attributes.0.keys().all(|name| known.contains(&name.as_str()));
         let [lengths, peepholes] = [4, 7].map(|slot| editor.input(node, slot));
-        (plain && lengths == Operand::Absent && peepholes == Operand::Absent).then_some(())?;
+        let outputs = editor.node(node).outputs.len() <= 3;
+        let usual = plain && outputs && lengths == Operand::Absent && peepholes == Operand::Absent;
+        usual.then_some(())?;
         let reversed: &[bool] = match attributes.string("direction", "forward").ok()? {
             "forward" => &[false],
             "reverse" => &[true],
@@ -69,42 +71,8 @@ impl Recurrence {
 pub(super) fn by_direction(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "LSTM").then_some(())?;
     let form = Recurrence::of(editor, node)?;
-    let Recurrence { reversed, features, hidden, .. } = form;
-    let directions = reversed.len();
-    let stacks: [(usize, Option<usize>, &[&str]); 3] = [
-        (1, Some(features), &["weight_ih"]),
-        (2, Some(hidden), &["weight_hh"]),
-        (3, None, &["bias_ih", "bias_hh"]),
-    ];
-    let mut found = Vec::new();
-    for (slot, width, names) in stacks {
-        let operand = editor.input(node, slot);
-        if slot == 3 && operand == Operand::Absent {
-            continue;
-        }
-        let stack = Stack { count: directions * names.len(), rows: hidden.checked_mul(4)?, width };
-        found.push((stack, names, stack.tensors(editor, operand)?));
-    }
-    let layer = layer(editor, node);
-    let mut of_direction = vec![Vec::new(); directions];
-    for (stack, names, tensors) in found {
-        let tensors = match tensors {
-            Tensors::OfModule(tensors) => tensors,
-            Tensors::Stacked(id) => {
-                let direction = |place: usize| ["", "_reverse"][place / names.len()];
-                let name = |place: usize| {
-                    format!("{}_l{layer}{}", names[place % names.len()], direction(place))
-                };
-                stack.take_apart(editor, node, id, name)
-            }
-        };
-        for (own, tensors) in of_direction.iter_mut().zip(tensors.chunks(names.len())) {
-            own.extend(tensors);
-        }
-    }
-    let nodes: Vec<NodeIndex> = of_direction
-        .into_iter()
-        .enumerate()
+    let tensors = tensors(editor, node, &form)?.into_iter().enumerate();
+    let nodes: Vec<NodeIndex> = tensors
         .filter_map(|(direction, tensors)| insert(editor, node, &form, direction, tensors))
         .collect();
     for slot in 0..editor.node(node).outputs.len() {
@@ -116,7 +84,7 @@ pub(super) fn by_direction(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         let joined = match parts[..] {
             [only] => only,
             _ => {
-                let (axis, shape) = form.output(slot, directions);
+                let (axis, shape) = form.output(slot, parts.len());
                 let axis = [("axis", Attribute::Int(axis as i64))];
                 editor.insert(node, "Concat", &axis, &parts, Some(shape))
             }
@@ -124,6 +92,44 @@ pub(super) fn by_direction(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         editor.replace(output, joined);
     }
     Some(())
+}
+
+/// The tensors of the module, for each direction.
+fn tensors(editor: &mut Editor, node: NodeIndex, form: &Recurrence) -> Option<Vec<Vec<Operand>>> {
+    let stacks: [(Option<usize>, &[&str]); 3] = [
+        (Some(form.features), &["weight_ih"]),
+        (Some(form.hidden), &["weight_hh"]),
+        (None, &["bias_ih", "bias_hh"]),
+    ];
+    let directions = form.reversed.len();
+    let mut found = Vec::new();
+    for (slot, (width, names)) in (1..).zip(stacks) {
+        let operand = editor.input(node, slot);
+        if width.is_none() && operand == Operand::Absent {
+            continue;
+        }
+        let rows = form.hidden.checked_mul(4)?;
+        let stack = Stack { count: directions * names.len(), rows, width };
+        found.push((stack, names, stack.tensors(editor, operand)?));
+    }
+    let layer = layer(editor, node);
+    let mut of_direction = vec![Vec::new(); directions];
+    for (stack, names, tensors) in found {
+        let tensors = match tensors {
+            Tensors::OfModule(tensors) => tensors,
+            Tensors::Stacked(id) => {
+                let name = |place: usize| {
+                    let direction = ["", "_reverse"][place / names.len()];
+                    format!("{}_l{layer}{direction}", names[place % names.len()])
+                };
+                stack.take_apart(editor, node, id, name)
+            }
+        };
+        for (own, tensors) in of_direction.iter_mut().zip(tensors.chunks(names.len())) {
+            own.extend(tensors);
+        }
+    }
+    Some(of_direction)
 }
 
 /// The node of one direction, with its tensors.
@@ -151,7 +157,8 @@ fn insert(
     let output = editor.insert(node, "LSTM", &attributes, &inputs, Some(shape));
     let Operand::Node { node: made, .. } = output else { return None };
     editor.architecture.dag[made].domain = CANONICAL_DOMAIN.to_owned();
-    for slot in 1..editor.node(node).outputs.len() {
+    // Exporters leave outputs out that nobody reads, or do not.
+    for slot in [1, 2] {
         let (_, shape) = form.output(slot, 1);
         editor.add_output(made, shape);
     }
