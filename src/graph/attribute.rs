@@ -17,6 +17,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// `FLOATS`
     Floats(Vec<f32>),
+    /// `STRINGS`, lossily decoded as UTF-8
+    Strings(Vec<String>),
     /// `TENSOR`, decoded
     Tensor(Constant),
     /// Any other kind, by its name in `AttributeProto.AttributeType`
@@ -71,6 +73,15 @@ impl Attributes {
             None => Ok(None),
             Some(Attribute::Ints(values)) => Ok(Some(values)),
             Some(_) => Err(wrong(name, "is not a list of integers")),
+        }
+    }
+
+    /// A list of strings, if present.
+    pub fn strings(&self, name: &str) -> Result<Option<&[String]>, AttributeError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Attribute::Strings(values)) => Ok(Some(values)),
+            Some(_) => Err(wrong(name, "is not a list of strings")),
         }
     }
 

@@ -194,6 +194,10 @@ impl Label {
                 Attribute::String(value) => label.text("string").text(value),
                 Attribute::Ints(values) => label.text("ints").ints(values),
                 Attribute::Floats(values) => label.text("floats").floats(values),
+                Attribute::Strings(values) => {
+                    let label = label.text("strings").number(values.len() as u64);
+                    values.iter().fold(label, |label, value| label.text(value))
+                }
                 Attribute::Tensor(value) => label.text("tensor").constant(value),
                 Attribute::Other(kind) => label.text("other").text(kind),
             }

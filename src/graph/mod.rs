@@ -22,7 +22,7 @@ pub use architecture::{
     Scores, Slot, Storage, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
-pub use canonical::BatchRepair;
+pub use canonical::{BatchRepair, CANONICAL_DOMAIN};
 pub use classifier::NotAClassifier;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};

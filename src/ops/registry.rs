@@ -11,8 +11,8 @@ use crate::{
 };
 
 use super::{
-    OpError, Operator, activation, attention, binary, compare, conv, einsum, join, linear, norm,
-    pool, positions, ranges, rearrange, reduce, reshape, resize, root_norm, slice, softmax,
+    OpError, Operator, activation, attention, binary, compare, conv, einsum, join, linear, lstm,
+    norm, pool, positions, ranges, rearrange, reduce, reshape, resize, root_norm, slice, softmax,
     statics,
 };
 
@@ -34,7 +34,7 @@ impl Registry {
     /// The operators this crate knows and further ones, which replace known ones of the same
     /// domain and type.
     pub fn with(further: Vec<Box<dyn Operator>>) -> Self {
-        let families: [Vec<Box<dyn Operator>>; 20] = [
+        let families: [Vec<Box<dyn Operator>>; 21] = [
             activation::operators(),
             attention::operators(),
             binary::operators(),
@@ -43,6 +43,7 @@ impl Registry {
             einsum::operators(),
             join::operators(),
             linear::operators(),
+            lstm::operators(),
             norm::operators(),
             pool::operators(),
             positions::operators(),

@@ -156,6 +156,20 @@ class MultiheadAttention(nn.Module):
         return self.attention(tokens, tokens, tokens, need_weights=False)[0]
 
 
+class Recurrent(nn.Module):
+    """Two layers that read the tokens in both directions, and one whose last state is added to each token."""
+
+    def __init__(self):
+        super().__init__()
+        self.both = nn.LSTM(WIDTH, 3, num_layers=2, batch_first=True, bidirectional=True)
+        self.last = nn.LSTM(6, WIDTH, bias=False, batch_first=True)
+
+    def forward(self, tokens):
+        states, _ = self.both(tokens)
+        _, (last, _) = self.last(states)
+        return tokens + last.transpose(0, 1)
+
+
 class SpelledRmsNorm(nn.Module):
     """RMSNorm as language models write it."""
 
@@ -343,6 +357,7 @@ MODULES = {
     "cosine_attention": (lambda: OfTokens(CosineAttention(), CosineAttention()), FRESH, [*WHOLE, "script"]),
     "patch_merging": (lambda: classifier(PatchMerging()), FRESH, USUAL),
     "without_bias": (lambda: nn.Sequential(classifier(), nn.Tanh(), nn.Linear(CLASSES, 2, bias=False)), TOUCHED, USUAL),
+    "lstm": (lambda: OfTokens(Recurrent()), TOUCHED, USUAL),
     "attention_spelled": (lambda: OfTokens(SpelledAttention()), TOUCHED, USUAL[:3]),
     "multihead_attention": (lambda: OfTokens(MultiheadAttention()), TOUCHED, USUAL[:2]),
 }
@@ -377,7 +392,7 @@ def write(module, image, spelling, path):
 TELLING = {"name_scopes", "rule_name", "InputSpec"}
 CALLS = {"fx_node", "graph_signature"}
 # Modules whose files only the calls tell apart, or must not.
-CALLED = {"equal_pools", "zero_bias", "bias_and_norm", "patch_merging"}
+CALLED = {"equal_pools", "zero_bias", "bias_and_norm", "patch_merging", "lstm"}
 
 
 def shorten(path, calls):

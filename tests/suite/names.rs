@@ -101,6 +101,39 @@ fn biases_that_the_exporter_removed_are_those_of_the_module() {
     assert!(!network.names.contains(&"0.bias".to_owned()), "{:?}", network.names);
 }
 
+#[test]
+fn tensors_of_an_lstm_are_those_of_the_module() {
+    let spelling = |form: &str| {
+        let file = repository("tests/fixtures/spellings").join(format!("lstm.{form}.onnx"));
+        let mut names = names(&file);
+        names.retain(|name, _| name.starts_with("layers.0."));
+        names
+    };
+    let mut expected = Vec::new();
+    for (module, layer, features, hidden) in
+        [("both", 0, 4, 3), ("both", 1, 6, 3), ("last", 0, 6, 4)]
+    {
+        for direction in if module == "both" { &["", "_reverse"][..] } else { &[""] } {
+            let mut add = |name: &str, shape: &[usize]| {
+                expected.push((
+                    format!("layers.0.{module}.{name}_l{layer}{direction}"),
+                    shape.to_vec(),
+                ));
+            };
+            add("weight_ih", &[4 * hidden, features]);
+            add("weight_hh", &[4 * hidden, hidden]);
+            if module == "both" {
+                add("bias_ih", &[4 * hidden]);
+                add("bias_hh", &[4 * hidden]);
+            }
+        }
+    }
+    let expected: BTreeMap<String, Vec<usize>> = expected.into_iter().collect();
+    for form in ["unfolded", "dynamo", "script", "script_nofold13"] {
+        assert_eq!(spelling(form), expected, "{form}");
+    }
+}
+
 /// Fills a network; the exit code, the notices, and the tensors of the report by state-dict name.
 fn predict(file: &Path, out: &Path) -> (Option<i32>, String, BTreeMap<String, Value>) {
     let output = Command::new(env!("CARGO_BIN_EXE_weightsmith"))
@@ -120,13 +153,10 @@ fn parameters_that_no_supported_operator_learns_are_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let recurrent = ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_ih_l0", "rnn.bias_hh_l0"];
     let sliced = ["a.in_proj_weight", "a.in_proj_bias"];
-    let mut cases = vec![
+    let cases = [
         (fixture("gru"), &recurrent[..], "(GRU), which is not supported"),
         (fixture("cross_attention"), &sliced[..], "further than weights are followed"),
     ];
-    if let Some(case) = shared("cases/07-mha-names/lstm_advised.onnx") {
-        cases.push((case, &recurrent[..], "(LSTM), which is not supported"));
-    }
     for (file, expected, reason) in cases {
         let (code, notices, tensors) = predict(&file, folder.path());
         assert_eq!(code, Some(3), "{}", file.display());

@@ -26,6 +26,8 @@ enum Usual {
     NoInt(i64),
     NoFloat(f32),
     NoString(&'static str),
+    /// Once, or once for each direction.
+    NoStrings(&'static [&'static str]),
     NoOnes,
     /// Of no consequence for what a trained network computes.
     Idle,
@@ -35,7 +37,7 @@ const fn implied(op_type: &'static str, name: &'static str, default: Usual) -> I
     Implied { op_type, name, default }
 }
 
-use Usual::{Float, Idle, Int, NoFloat, NoInt, NoOnes, NoString, Ones, Zeros};
+use Usual::{Float, Idle, Int, NoFloat, NoInt, NoOnes, NoString, NoStrings, Ones, Zeros};
 
 /// The operators' definitions in the ONNX specification.
 const IMPLIED: &[Implied] = &[
@@ -75,6 +77,11 @@ const IMPLIED: &[Implied] = &[
     implied("LayerNormalization", "axis", Int(-1)),
     implied("LayerNormalization", "epsilon", Float(1e-5)),
     implied("LayerNormalization", "stash_type", NoInt(1)),
+    implied("LSTM", "activations", NoStrings(&["Sigmoid", "Tanh", "Tanh"])),
+    implied("LSTM", "clip", NoFloat(0.0)),
+    implied("LSTM", "direction", NoString("forward")),
+    implied("LSTM", "input_forget", NoInt(0)),
+    implied("LSTM", "layout", NoInt(0)),
     implied("LeakyRelu", "alpha", Float(0.01)),
     implied("MaxPool", "auto_pad", NoString("NOTSET")),
     implied("MaxPool", "ceil_mode", Int(0)),
@@ -133,6 +140,11 @@ pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
                 editor.remove_attribute(node, name);
             }
             (NoString(value), Some(Attribute::String(given))) if given == *value => {
+                editor.remove_attribute(node, name);
+            }
+            (NoStrings(values), Some(Attribute::Strings(given)))
+                if given.chunks(values.len()).all(|given| given == *values) =>
+            {
                 editor.remove_attribute(node, name);
             }
             (NoOnes, Some(given)) if ones(&given) => editor.remove_attribute(node, name),

@@ -16,6 +16,7 @@ mod edit;
 mod flattened;
 mod folded_norm;
 mod formula;
+mod gates;
 mod gather;
 mod gelu;
 mod group_norm;
@@ -28,6 +29,7 @@ mod layout;
 mod linear;
 mod logarithm;
 mod look;
+mod lstm;
 mod merged;
 mod merged_nodes;
 mod mish;
@@ -54,6 +56,7 @@ mod weight_norm;
 use super::{Architecture, NodeIndex, Operand};
 pub use batch::BatchRepair;
 use edit::Editor;
+pub use lstm::CANONICAL_DOMAIN;
 
 /// A rewrite of the pattern that ends at a node, if it is there.
 type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
@@ -79,6 +82,7 @@ const REWRITES: &[Rewrite] = &[
     spectral_norm::solve,
     repeated::merge,
     overwritten::solve,
+    lstm::by_direction,
     logarithm::solve,
     folded_norm::unfold,
     removed_bias::restore,

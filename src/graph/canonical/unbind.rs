@@ -57,7 +57,7 @@ pub(super) fn split(editor: &mut Editor, node: NodeIndex) -> Option<()> {
 }
 
 /// Axis, start and end of a `Slice` along one axis.
-fn part(editor: &Editor, node: NodeIndex) -> Option<(usize, usize, usize)> {
+pub(super) fn part(editor: &Editor, node: NodeIndex) -> Option<(usize, usize, usize)> {
     if !editor.is(node, "Slice") || editor.node(node).opset < 10 {
         return None;
     }

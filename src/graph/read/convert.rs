@@ -63,7 +63,10 @@ fn attribute(
         5 => Attribute::Other("GRAPH"),
         6 => Attribute::Floats(proto.floats.clone()),
         7 => Attribute::Ints(proto.ints.clone()),
-        8 => Attribute::Other("STRINGS"),
+        8 => {
+            let texts = proto.strings.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+            Attribute::Strings(texts.collect())
+        }
         10 => Attribute::Other("GRAPHS"),
         _ => Attribute::Other("another kind"),
     })

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     execute::{Images, NormStatistics, Program, Scratch, execute},
-    graph::{self, Architecture, Weights},
+    graph::{self, Architecture, CANONICAL_DOMAIN, Weights},
     ops::{Array, Registry},
 };
 
@@ -42,6 +42,8 @@ fn every_operator_is_compared() {
     let compared = cases();
     let missing: Vec<&str> = Registry::standard()
         .operators()
+        // The operators that these stand for in canonical graphs are compared.
+        .filter(|operator| operator.domain() != CANONICAL_DOMAIN)
         .filter(|operator| {
             !compared.iter().any(|case| case.is(operator.domain(), operator.op_type()))
         })

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
         sums_of_products(),
         resampling(),
         attention(),
+        recurrences(),
     ]
     .concat()
 }
@@ -793,6 +794,43 @@ fn attention() -> Vec<Case> {
                 ["Abs", "i0", "sizes"],
                 ["ReduceSum axes=1", "sizes", "length"],
                 ["Div", "i0 length", "o0"],
+            ],
+        ),
+    ]
+}
+
+fn recurrences() -> Vec<Case> {
+    let lstm = |opset| op("LSTM", opset).outputs(3).with("hidden_size", 4).x([5, 2, 3]);
+    let forward = |opset| lstm(opset).w([1, 16, 3]).w([1, 16, 4]);
+    let both = |opset| {
+        lstm(opset).with("direction", "bidirectional").w([2, 16, 3]).w([2, 16, 4]).w([2, 32])
+    };
+    vec![
+        forward(7),
+        forward(14).w([1, 32]),
+        forward(14).w([1, 32]).none().x([1, 2, 4]).x([1, 2, 4]),
+        both(7),
+        both(14).none().x([2, 2, 4]).x([2, 2, 4]),
+        // tract gets sequences in reverse wrong, and leaves the layout out of account.
+        forward(22)
+            .w([1, 32])
+            .with("direction", "reverse")
+            .with("input_forget", 0)
+            .outputs(1)
+            .spelled(
+                14,
+                &[
+                    ["Slice", "i0 i:-1 i:-9 i:0 i:-1", "x"],
+                    ["LSTM", "x i1 i2 i3", "y"],
+                    ["Slice", "y i:-1 i:-9 i:0 i:-1", "o0"],
+                ],
+            ),
+        op("LSTM", 14).with("layout", 1).x([2, 5, 3]).w([1, 16, 3]).w([1, 16, 4]).spelled(
+            14,
+            &[
+                ["Transpose perm=1,0,2", "i0", "x"],
+                ["LSTM", "x i1 i2", "y"],
+                ["Transpose perm=2,0,1,3", "y", "o0"],
             ],
         ),
     ]
