@@ -22,6 +22,7 @@ use onnx_protobuf::{
 };
 use protobuf::{Message, MessageField};
 use weightsmith::{
+    condition::Steering,
     data::{Augmentation, Batcher, Dataset, Split},
     evaluate::judge,
     fill::{FillOptions, Filled, Network, OpenOptions, SupportSet, fill},
@@ -29,7 +30,7 @@ use weightsmith::{
     observer::Silent,
     onnx::Model,
     ops::{Array, Features, OpError, Operator, OperatorFamily, Registry, SlotRule},
-    predictor::{CalibrationImages, Predictor, Steering, ValueSource, bundled},
+    predictor::{CalibrationImages, Predictor, ValueSource, bundled},
     rank::{Judge, Probe, scores},
     train::{RunOptions, TrainConfig, train},
 };
@@ -146,7 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let usual = FillOptions::default();
     let guessed = fill(&network, &stranger, &usual)?;
     print(&guessed);
-    let steering = Steering { steps: 24, batch: 64, rate: 0.1, spread: 1.0 };
+    let steering = Steering { steps: 24, batch: 64, rate: 0.1, ..Steering::default() };
     let support = Some(SupportSet { data: data.clone(), steering });
     let steered = fill(&network, &stranger, &FillOptions { support, ..usual.clone() })?;
     let test = Dataset::open(&data, Split::Test)?.with_channels(3)?;

@@ -69,6 +69,8 @@ pub mod zoo;
 pub mod train;
 // Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
+// What labelled images say of a network's weights: heads in closed form, and a few gradient steps.
+pub mod condition;
 // The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
 pub mod fill;
 // Ranking architectures that nobody has trained.

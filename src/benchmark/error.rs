@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf};
 
 use crate::{
-    FileError, corpus::CorpusError, data::DataError, evaluate::EvaluateError, onnx::OnnxError,
+    FileError, condition::ConditionError, corpus::CorpusError, data::DataError, evaluate::EvaluateError, onnx::OnnxError,
     predictor::PredictorError, spaces::SpaceError, spaces::TableError,
 };
 
@@ -42,6 +42,9 @@ pub enum BenchmarkError {
     /// The predictor.
     #[error(transparent)]
     Predictor(#[from] PredictorError),
+    /// A support set.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
     /// The images.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -10,13 +10,14 @@ use burn::tensor::Device;
 use bytes::Bytes;
 
 use crate::{
+    condition::{Fitting, Steering, Support},
     data::{Dataset, Split},
+    evaluate::calibration_images,
     fill::{FilledNetwork, Network},
     graph::Architecture,
     onnx::{sha256, splice},
     predictor::{
-        BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, Steering,
-        Support, bundled,
+        BUNDLED, CalibrationSource, InputConfig, Prediction, Predictor, Sampling, Seen, bundled,
     },
     weights::he_initialisation,
 };
@@ -250,7 +251,12 @@ impl Subject {
         sampling: &Sampling,
     ) -> Result<Vec<Attempt>, BenchmarkError> {
         let support = self.support.as_ref();
-        let support = support.map(|(data, steering)| Support::new(data, *steering));
+        let predicted = matches!(self.source, Source::Predictor);
+        let learned = &self.reference.config.classes;
+        let support = support.map(|(data, steering)| Support {
+            own_classes: predicted && data.classes == *learned,
+            ..Support::new(data, *steering)
+        });
         self.sample_towards(name, onnx, sampling, support.as_ref())
     }
 
@@ -285,19 +291,25 @@ impl Subject {
         support: Option<&Support>,
     ) -> Result<Vec<FilledNetwork<'a>>, BenchmarkError> {
         let predictor = &self.reference;
-        let images = predictor.calibration_images();
-        let source = CalibrationSource::Learned;
+        let Network { architecture, registry, .. } = network;
+        let input = &predictor.config.input;
+        let (images, source) = match support {
+            Some(support) => {
+                let images = calibration_images(architecture, support.data, input)?;
+                (images, CalibrationSource::Support)
+            }
+            None => (predictor.calibration_images(), CalibrationSource::Learned),
+        };
         let Source::Baseline(baseline) = &self.source else {
             let samples =
                 FilledNetwork::sample(network, predictor, &images, source, sampling, support)?;
             return Ok(samples);
         };
-        let architecture = &network.architecture;
         let start = baseline.fill(architecture, sampling.seed);
         let mut start = [start.map_err(BenchmarkError::Network)?];
         if let Some(support) = support {
-            let stream = [sampling.seed, 0];
-            predictor.steer(architecture, &network.registry, &mut start, support, stream)?;
+            let fitting = Fitting { architecture, registry, input, images: &images };
+            support.fit(&fitting, &mut start, [sampling.seed, 0])?;
         }
         let finish = |prediction| Ok(FilledNetwork::of(network, prediction, &images, source)?);
         start.into_iter().map(finish).collect()

@@ -38,7 +38,7 @@ pub struct Evaluate {
     /// Write the first image and what the network returns for it by our executor, as JSON
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
-    /// The predictor whose normalisation the images get
+    /// The predictor whose normalisation the images get where the file does not say
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
 }
@@ -67,7 +67,8 @@ impl Evaluate {
         if let Some(why) = network.unsupported().first() {
             return Err(format!("{}: cannot be run: {why}", network.model.name()).into());
         }
-        let input = bundled(&self.predictor, &Device::flex())?.config.input;
+        let usual = bundled(&self.predictor, &Device::flex())?.config.input;
+        let input = network.input_config(&usual);
         let images = NetworkImages::open(&self.data, self.split.into(), &network)?;
         let (data, matched) = network.by_class_names(images.data);
         let notices: Vec<String> = images.notices.into_iter().chain(matched).collect();

@@ -17,7 +17,7 @@ pub(super) fn with_flags(error: FillError) -> Failure {
             "statistics were measured on a data set; give it with --calibrate".into()
         }
         FillError::NeedsSupportSet => {
-            "weights were moved towards a data set; give it with --support".into()
+            "weights were fitted to a data set; give it with --support".into()
         }
         other => other.into(),
     }

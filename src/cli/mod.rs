@@ -7,6 +7,7 @@ mod corpus;
 mod device;
 mod drawn;
 mod evaluate;
+mod finetune;
 mod flags;
 mod inspect;
 mod manual;
@@ -15,6 +16,7 @@ mod output;
 mod predict;
 mod progress;
 mod rank;
+mod support;
 mod train;
 mod verify;
 #[cfg(feature = "remote")]
@@ -86,6 +88,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Write the weights of a graph
     Predict(predict::Predict),
+    #[command(name = "finetune")]
+    FineTune(finetune::FineTune),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
     /// Check a filled network against its report
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Inspect(command) => command.run(&cli.common),
         Command::Predict(command) => command.run(&cli.common),
+        Command::FineTune(command) => command.run(&cli.common),
         Command::Evaluate(command) => command.run(&cli.common),
         Command::Verify(command) => command.run(&cli.common),
         Command::Train(command) => command.run(&cli.common),

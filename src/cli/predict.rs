@@ -9,16 +9,15 @@ use crate::{
     data::class_list,
     device::{self, DeviceChoice},
     fill::{
-        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, SupportSet,
-        WriteOptions, fill,
+        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, WriteOptions, fill,
     },
     memory,
-    predictor::{BUNDLED, Steering, bundled},
+    predictor::{BUNDLED, bundled},
 };
 
 use super::{
     Common, Exit, Failure, device::device_parser, drawn::DrawingArgs, flags::with_flags,
-    network::NetworkArgs, print, print_json, progress::watch,
+    network::NetworkArgs, print, print_json, progress::watch, support::SupportArgs,
 };
 
 /// What `--help` says last.
@@ -44,25 +43,11 @@ pub struct Predict {
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
     /// Measure batch-normalisation statistics on unlabelled images of a data set instead of the
-    /// batch that the predictor learned
+    /// support set, or else the batch that the predictor learned
     #[arg(long, value_name = "DATA")]
     calibrate: Option<PathBuf>,
-    /// Move the weights towards labelled images of a data set: gradient steps on its training images. Its
-    /// classes become those of the outputs
-    #[arg(long, value_name = "DATA")]
-    support: Option<PathBuf>,
-    /// Such steps
-    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().steps as u16)]
-    support_steps: u16,
-    /// Images of a step
-    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
-    support_batch: u16,
-    /// Norm of the first step of a matrix beside the norm of the matrix; steps that do harm are taken back
-    #[arg(long, value_name = "R", requires = "support", default_value_t = Steering::default().rate, value_parser = rate)]
-    support_rate: f32,
-    /// Largest factor by which the step size of a sample may differ from the usual one; it is drawn
-    #[arg(long, value_name = "F", requires = "support", default_value_t = 1.0, value_parser = factor)]
-    support_spread: f32,
+    #[command(flatten)]
+    support: SupportArgs,
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
@@ -122,7 +107,7 @@ impl Predict {
                 "files": files,
             }))?;
         } else {
-            let Counts { predicted, kept, default, calibrated, skipped } = report.parameters;
+            let Counts { predicted, kept, default, calibrated, solved, skipped, .. } = report.parameters;
             let drawn = report.provenance.drawn.map_or_else(String::new, |drawn| {
                 format!(
                     ", {} of {} samples in {} steps",
@@ -132,7 +117,7 @@ impl Predict {
                 )
             });
             print(&format!(
-                "{predicted} values predicted, {calibrated} calibrated, {kept} kept, {default} default, {skipped} skipped in {fill:.2} s (seed {}{drawn}, {device_name})",
+                "{predicted} values predicted, {solved} solved, {calibrated} calibrated, {kept} kept, {default} default, {skipped} skipped in {fill:.2} s (seed {}{drawn}, {device_name})",
                 common.seed
             ))?;
             if let Some(classes) = &report.classes {
@@ -162,39 +147,16 @@ impl Predict {
 
     /// How the network is filled.
     fn options(&self, device: &str, common: &Common) -> FillOptions {
-        let steering = Steering {
-            steps: self.support_steps.into(),
-            batch: self.support_batch.into(),
-            rate: self.support_rate,
-            spread: self.support_spread,
-        };
         FillOptions {
             seed: common.seed,
             sampling: self.drawing.sampling(),
             selection: self.drawing.selection(),
             ensemble: self.drawing.ensemble,
-            calibration: self.calibrate.clone().map_or(Calibration::Learned, Calibration::Data),
-            support: self.support.clone().map(|data| SupportSet { data, steering }),
+            calibration: self.calibrate.clone().map_or(Calibration::Usual, Calibration::Data),
+            support: self.support.set(),
             device: Some(device.to_owned()),
             observer: watch("steps", common),
         }
-    }
-}
-
-fn factor(text: &str) -> Result<f32, String> {
-    number(text, |value| value >= 1.0, "must be 1 or more")
-}
-
-fn rate(text: &str) -> Result<f32, String> {
-    number(text, |value| value > 0.0, "must be positive")
-}
-
-/// A finite number within a range.
-fn number(text: &str, fits: fn(f32) -> bool, otherwise: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|error| format!("{error}"))?;
-    match value.is_finite() && fits(value) {
-        true => Ok(value),
-        false => Err(otherwise.to_owned()),
     }
 }
 

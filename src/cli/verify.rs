@@ -89,7 +89,7 @@ impl Verify {
         let name = self.predictor.as_ref().unwrap_or(&report.provenance.predictor);
         let predictor = bundled(name, &device)?;
         let options = RegenerateOptions {
-            calibration: self.calibrate.clone().map_or(Calibration::Learned, Calibration::Data),
+            calibration: self.calibrate.clone().map_or(Calibration::Usual, Calibration::Data),
             support: self.support.clone(),
             device: Some(device_name),
         };

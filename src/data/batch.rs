@@ -103,8 +103,17 @@ impl<'a> Batcher<'a> {
     pub fn batch(&self, count: usize, random: &mut impl Rng) -> (Vec<f32>, Vec<u16>) {
         let indices: Vec<usize> =
             (0..count).map(|_| random.random_range(0..self.dataset.len())).collect();
+        self.pick(&indices, random)
+    }
+
+    /// The images at some places, augmented, and their labels.
+    ///
+    /// # Panics
+    ///
+    /// There is no such place.
+    pub fn pick(&self, indices: &[usize], random: &mut impl Rng) -> (Vec<f32>, Vec<u16>) {
         let [down, right] = self.size.map(|side| i32::try_from(side / 8).unwrap_or(i32::MAX));
-        self.gather(&indices, || match self.augmentation {
+        self.gather(indices, || match self.augmentation {
             Augmentation::None => Move::default(),
             Augmentation::Mirror => Move { mirror: random.random(), ..Move::default() },
             augmentation => Move {

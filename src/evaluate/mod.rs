@@ -22,7 +22,9 @@ pub use diversity::Diversity;
 pub use failure::Failures;
 pub use members::{consensus, mean_of};
 pub use metrics::{MetricsError, Reliability, Scores, Tally};
-pub use network::{EvaluateError, batches, judge, logits, run_reference, tally};
+pub use network::{
+    EvaluateError, batches, calibration_images, judge, logits, run_reference, tally,
+};
 pub use novelty::{
     NOISES, NoisyReference, Novelty, disagreement, error_overlap, relative_distance, with_noise,
 };

@@ -8,13 +8,15 @@ use crate::{
     execute::{ExecuteError, Images, NormStatistics, Program, Scratches, execute, upload_weights},
     graph::{Architecture, NotAClassifier, Tensor, Weights},
     ops::{Array, Registry},
-    predictor::InputConfig,
+    predictor::{CalibrationImages, InputConfig},
 };
 
 use super::{MetricsError, Scores, Tally};
 
 /// Images per pass of a fast program.
 const BATCH: usize = 100;
+/// Images that statistics are measured on, where they are no larger than the predictor's.
+const CALIBRATION_IMAGES: usize = 256;
 
 /// A network that could not be judged.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,20 @@ pub fn batches<'a>(
     }
     let InputConfig { mean, std, .. } = input.with_channels(channels)?;
     Ok(Batcher::of_size(data, &mean, &std, [height, width], Augmentation::None)?)
+}
+
+/// The first images of a data set without their labels, as [`batches`] gives them, for measuring statistics;
+/// fewer if they are larger than those of `input`.
+pub fn calibration_images(
+    architecture: &Architecture,
+    data: &Dataset,
+    input: &InputConfig,
+) -> Result<CalibrationImages, EvaluateError> {
+    let [channels, height, width] = architecture.image_shape()?;
+    let affordable = CALIBRATION_IMAGES * 4 * input.size * input.size / (height * width).max(1);
+    let count = affordable.clamp(4, CALIBRATION_IMAGES).min(data.len());
+    let (data, labels) = batches(architecture, data, input)?.range(0..count);
+    Ok(CalibrationImages { shape: [labels.len(), channels, height, width], data })
 }
 
 /// Runs a resolved architecture with its own running statistics over the first `limit` images of a

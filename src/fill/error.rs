@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     FileError,
+    condition::ConditionError,
     data::DataError,
     evaluate::EvaluateError,
     execute::ExecuteError,
@@ -115,6 +116,9 @@ pub enum FillError {
     /// A predictor, or a graph that does not fit it.
     #[error(transparent)]
     Predictor(#[from] PredictorError),
+    /// A support set.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
     /// A data set.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -144,8 +148,11 @@ pub enum FillError {
     /// Statistics cannot be measured again without the images.
     #[error("statistics were measured on a data set; name it")]
     NeedsCalibrationData,
-    /// Weights cannot be moved again without the images.
-    #[error("weights were moved towards a data set; name it")]
+    /// Weights that were trained are not made again.
+    #[error("the network was fine-tuned: only what a predictor wrote can be made again; check it without")]
+    FineTuned,
+    /// Weights cannot be fitted again without the images.
+    #[error("weights were fitted to a data set; name it")]
     NeedsSupportSet,
     /// A checkpoint of a zoo.
     #[error(transparent)]

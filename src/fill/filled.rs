@@ -3,9 +3,10 @@
 use std::{io::Write, sync::Arc};
 
 use crate::{
+    condition::Support,
     data::Split,
     onnx::{ensemble, safetensors::Entry, splice::Changes},
-    predictor::{Predictor, Support},
+    predictor::Predictor,
 };
 
 use super::{
@@ -18,13 +19,13 @@ use super::{
 pub struct Filled<'a> {
     pub(super) network: &'a Network,
     /// At least one.
-    networks: Vec<ReportedNetwork<'a>>,
+    pub(super) networks: Vec<ReportedNetwork<'a>>,
     /// Whether they are written as one, too.
     pub(super) ensemble: bool,
 }
 
-/// Writes the weights of a network: predicts them, moves them towards labelled images if there are any,
-/// measures the statistics of batch normalisations, and chooses among samples.
+/// Writes the weights of a network: predicts them, fits them to labelled images if there are any, measures
+/// the the statistics of batch normalisations, and chooses among samples.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -58,20 +59,21 @@ pub fn fill<'a>(
     options: &FillOptions,
 ) -> Result<Filled<'a>, FillError> {
     let sampling = options.sampling(predictor);
-    let MeasuredOn { images, source, data: calibration } =
-        options.calibration.images(network, predictor)?;
     let support = options.support.as_ref();
     if support.is_some() {
         network.class_count()?;
     }
     let labelled = |path| NetworkImages::open(path, Split::Train, network);
     let labelled = support.map(|support| labelled(&support.data)).transpose()?;
+    let MeasuredOn { images, source, data: calibration } =
+        options.calibration.images(network, predictor, labelled.as_ref())?;
     let [support_data, calibration_data] =
         [&labelled, &calibration].map(|images| images.as_ref().map(|images| &images.data));
     let classes = OutputClasses::of(network, predictor, support_data, calibration_data);
     let support = support.zip(support_data).map(|(support, data)| Support {
         data,
         steering: support.steering,
+        own_classes: data.classes == predictor.config.classes,
         observer: Arc::clone(&options.observer),
     });
     let support = support.as_ref();
@@ -79,7 +81,7 @@ pub fn fill<'a>(
     let data = options.agreement_data();
     let chosen = options.selection.choose(samples, predictor, &images, data)?;
     let device = options.device_name(predictor);
-    let provenance = Provenance::of(predictor, options.seed, device, support);
+    let provenance = Provenance::of(network, predictor, options.seed, device, support);
     let outlook = predictor.outlook(&network.architecture, &network.registry)?;
     let denoises = predictor.config.network.diffusion.is_some();
     let images = [labelled, calibration].into_iter().flatten().flat_map(|images| images.notices);
@@ -99,7 +101,7 @@ pub fn fill<'a>(
 }
 
 /// What is said, none of it twice.
-fn once_each(notices: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn once_each(notices: impl Iterator<Item = String>) -> Vec<String> {
     notices.fold(Vec::new(), |mut said, notice| {
         if !said.contains(&notice) {
             said.push(notice);

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
+    condition::{ConditionError, Fitted, Fitting, Support},
     graph::{Origin, ParameterId, Weights, Wiring},
     onnx::{
         OnnxError,
@@ -10,7 +11,7 @@ use crate::{
     },
     predictor::{
         CalibrationImages, CalibrationSource, Prediction, Predictor, PredictorError, Sampling,
-        Support, ValueSource, calibrate,
+        ValueSource, calibrate,
     },
 };
 
@@ -26,6 +27,8 @@ pub struct FilledNetwork<'a> {
     pub(super) prediction: Prediction,
     /// Where statistics were measured, if they were.
     pub(super) calibration: CalibrationSource,
+    /// How the weights were fitted to labelled images, if they were.
+    pub(super) fitted: Option<Fitted>,
     /// What the user should know.
     pub(super) notices: Vec<String>,
     /// Whether it is alive.
@@ -33,7 +36,7 @@ pub struct FilledNetwork<'a> {
 }
 
 impl<'a> FilledNetwork<'a> {
-    /// Predicts, steers towards a support set if there is one, and calibrates, once for every sample.
+    /// Predicts, fits to a support set if there is one, and calibrates, once for every sample.
     pub fn sample(
         network: &'a Network,
         predictor: &Predictor,
@@ -41,32 +44,26 @@ impl<'a> FilledNetwork<'a> {
         source: CalibrationSource,
         sampling: &Sampling,
         support: Option<&Support>,
-    ) -> Result<Vec<Self>, PredictorError> {
-        let architecture = &network.architecture;
+    ) -> Result<Vec<Self>, ConditionError> {
+        let Network { architecture, registry, .. } = network;
         let mut samples = predictor.sample(
             architecture,
-            &network.registry,
+            registry,
             |id| architecture.holds_value(id),
             sampling,
         )?;
         for sample in &mut samples {
-            keep_values(network, sample)?;
+            keep_values(network, sample).map_err(PredictorError::from)?;
         }
-        let mut kept = Vec::new();
-        if let Some(support) = support {
-            let stream = [sampling.seed, sampling.first as u64];
-            kept =
-                predictor.steer(architecture, &network.registry, &mut samples, support, stream)?;
-        }
+        let fitting = Fitting { architecture, registry, input: &predictor.config.input, images };
+        let stream = [sampling.seed, sampling.first as u64];
+        let fitted = support.map(|support| support.fit(&fitting, &mut samples, stream));
         let finish = |prediction| Self::of(network, prediction, images, source);
         let mut filled: Vec<Self> =
             samples.into_par_iter().map(finish).collect::<Result<_, PredictorError>>()?;
-        let wanted = support.map_or(0, |support| support.steering.steps);
-        for (filled, kept) in filled.iter_mut().zip(kept).filter(|(_, kept)| *kept < wanted) {
-            let notice = format!(
-                "{kept} of {wanted} support steps were kept; the others did harm and were taken back"
-            );
-            filled.notices.push(notice);
+        for (filled, fitted) in filled.iter_mut().zip(fitted.transpose()?.into_iter().flatten()) {
+            filled.notices.extend_from_slice(&fitted.notices);
+            filled.fitted = Some(fitted);
         }
         Ok(filled)
     }
@@ -94,7 +91,7 @@ impl<'a> FilledNetwork<'a> {
             .map(|why| format!("the filled network was not run to see that it is alive: {why}"));
         let notices = fitted.ok().and_then(|fitted| fitted.notice).into_iter().chain(not_run);
         let notices = notices.collect();
-        Ok(Self { network, prediction, calibration, notices, sanity_check })
+        Ok(Self { network, prediction, calibration, fitted: None, notices, sanity_check })
     }
 
     /// The weights; absent for parameters that keep what the file holds, and for those that have no

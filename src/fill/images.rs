@@ -4,14 +4,9 @@ use std::path::Path;
 
 use crate::{
     data::{Dataset, Split},
-    evaluate::batches,
-    predictor::{CalibrationImages, InputConfig},
 };
 
 use super::{FillError, Network};
-
-/// Unlabelled images that statistics are measured on, where they are no larger than the predictor's.
-const CALIBRATION_IMAGES: usize = 256;
 
 /// Images of a data set for a network.
 #[derive(Clone, Debug)]
@@ -46,19 +41,5 @@ impl NetworkImages {
             ));
         }
         Ok(Self { data: data.with_channels(channels)?, notices })
-    }
-
-    /// The first of them without their labels, normalised like those of a predictor; fewer if they are
-    /// larger.
-    pub fn unlabelled(
-        &self,
-        network: &Network,
-        input: &InputConfig,
-    ) -> Result<CalibrationImages, FillError> {
-        let [channels, height, width] = network.image_shape()?;
-        let affordable = CALIBRATION_IMAGES * 4 * input.size * input.size / (height * width);
-        let count = affordable.clamp(4, CALIBRATION_IMAGES).min(self.data.len());
-        let (data, labels) = batches(&network.architecture, &self.data, input)?.range(0..count);
-        Ok(CalibrationImages { shape: [labels.len(), channels, height, width], data })
     }
 }

@@ -6,9 +6,11 @@ use std::{
 };
 
 use crate::{
+    condition::Steering,
     data::Split,
+    evaluate::calibration_images,
     observer::{Observer, Silent},
-    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver, Steering},
+    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver},
 };
 
 use super::{FillError, Network, NetworkImages, Selection};
@@ -27,7 +29,7 @@ pub struct FillOptions {
     pub ensemble: bool,
     /// What the statistics of batch normalisations are measured on.
     pub calibration: Calibration,
-    /// Labelled images that weights are moved towards, if any.
+    /// Labelled images that weights are fitted to, if any.
     pub support: Option<SupportSet>,
     /// What the report calls the device that the predictor computes on; `None` for what
     /// burn calls it, and `flex (CPU)` for the device that needs nothing but a processor.
@@ -91,30 +93,39 @@ impl SamplingOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Calibration {
-    /// The images that the predictor learned.
+    /// The images that weights are fitted to, or else those that the predictor learned.
     #[default]
-    Learned,
+    Usual,
     /// Unlabelled images of a data set, by path.
     Data(PathBuf),
 }
 
 impl Calibration {
-    /// The images, for a network.
+    /// The images, for a network that may be fitted to a support set.
     pub(super) fn images(
         &self,
         network: &Network,
         predictor: &Predictor,
+        support: Option<&NetworkImages>,
     ) -> Result<MeasuredOn, FillError> {
-        Ok(match self {
-            Self::Learned => MeasuredOn {
+        let first = |images: &NetworkImages| {
+            calibration_images(&network.architecture, &images.data, &predictor.config.input)
+        };
+        Ok(match (self, support) {
+            (Self::Usual, None) => MeasuredOn {
                 images: predictor.calibration_images(),
                 source: CalibrationSource::Learned,
                 data: None,
             },
-            Self::Data(path) => {
+            (Self::Usual, Some(support)) => MeasuredOn {
+                images: first(support)?,
+                source: CalibrationSource::Support,
+                data: None,
+            },
+            (Self::Data(path), _) => {
                 let data = NetworkImages::open(path, Split::Train, network)?;
                 MeasuredOn {
-                    images: data.unlabelled(network, &predictor.config.input)?,
+                    images: first(&data)?,
                     source: CalibrationSource::Data,
                     data: Some(data),
                 }
@@ -133,12 +144,12 @@ pub(super) struct MeasuredOn {
     pub data: Option<NetworkImages>,
 }
 
-/// Labelled images that weights are moved towards.
+/// Labelled images that weights are fitted to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SupportSet {
     /// The data set, by path; its training images are taken.
     pub data: PathBuf,
-    /// How.
+    /// Gradient steps.
     pub steering: Steering,
 }
 
@@ -153,7 +164,7 @@ impl FillOptions {
         match (&self.support, &self.calibration) {
             (Some(support), _) => Some(&support.data),
             (None, Calibration::Data(path)) => Some(path),
-            (None, Calibration::Learned) => None,
+            (None, Calibration::Usual) => None,
         }
     }
 

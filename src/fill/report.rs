@@ -63,7 +63,7 @@ impl Report {
         classes: Option<Vec<String>>,
         outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
-        let FilledNetwork { network, prediction, calibration, notices, sanity_check } = filled;
+        let FilledNetwork { network, prediction, calibration, notices, sanity_check, .. } = filled;
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
             let (tensor, id) = (stored.tensor, stored.parameter);
             let parameter = &network.architecture.parameters[id.0];
@@ -113,9 +113,9 @@ impl Report {
 
     /// What stands of it in an ONNX file: names and values.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        let Counts { predicted, kept, default, calibrated, skipped } = self.parameters;
+        let Counts { predicted, kept, default, calibrated, solved, trained, skipped } = self.parameters;
         let counts = format!(
-            "predicted {predicted}, kept {kept}, default {default}, calibrated {calibrated}, skipped {skipped}"
+            "predicted {predicted}, kept {kept}, default {default}, calibrated {calibrated}, solved {solved}, trained {trained}, skipped {skipped}"
         );
         let entries = self.provenance.always_in_metadata().into_iter();
         let entries = entries.chain([("parameters", counts)]);
@@ -153,6 +153,10 @@ pub struct Counts {
     pub default: usize,
     /// Measured.
     pub calibrated: usize,
+    /// Solved on labelled images.
+    pub solved: usize,
+    /// Trained on labelled images.
+    pub trained: usize,
     /// Not written, and without a value; the values of tensors of unknown shape count as one.
     pub skipped: usize,
 }
@@ -220,6 +224,8 @@ impl Counts {
                 ValueSource::Kept => &mut counts.kept,
                 ValueSource::Default => &mut counts.default,
                 ValueSource::Calibrated => &mut counts.calibrated,
+                ValueSource::Solved => &mut counts.solved,
+                ValueSource::Trained => &mut counts.trained,
                 ValueSource::Skipped(_) => &mut counts.skipped,
             };
             *count += stored.tensor.len().unwrap_or(1);

@@ -24,10 +24,13 @@ pub struct ReportedNetwork<'a> {
 impl<'a> ReportedNetwork<'a> {
     pub(super) fn new(
         filled: FilledNetwork<'a>,
-        provenance: Provenance,
+        mut provenance: Provenance,
         classes: Option<Vec<String>>,
         outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
+        if let Some(support) = &mut provenance.support {
+            support.fitted.clone_from(&filled.fitted);
+        }
         let report = Report::of(&filled, provenance, classes, outlook)?;
         Ok(Self { filled, report })
     }

@@ -10,6 +10,7 @@ mod distance;
 mod draw;
 mod fingerprint;
 mod open_dim;
+mod part;
 mod read;
 mod renumber;
 mod storage;

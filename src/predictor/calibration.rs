@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     execute::{MeasuredStatistics, Runner, Scratch},
-    graph::{Architecture, Operand, Parameter, ParameterId, Role},
+    graph::{Architecture, NodeIndex, Operand, Parameter, ParameterId, Role},
     neural::{Entry, download, normal},
     ops::Registry,
 };
@@ -24,6 +24,8 @@ pub enum CalibrationSource {
     Learned,
     /// Unlabelled images given by the user.
     Data,
+    /// The images that weights were fitted to.
+    Support,
     /// Nothing was measured: no batch normalisation, or none that could be run.
     None,
 }
@@ -100,24 +102,10 @@ fn pooled(statistics: Vec<MeasuredStatistics>) -> Vec<(ParameterId, Vec<f32>)> {
 /// The part of a network that its batch normalisations see, with them as outputs. What follows
 /// them, such as a classifier with its batch size written into a reshape, is left out.
 fn trunk(architecture: &Architecture) -> Architecture {
-    let mut trunk = architecture.clone();
-    let norms = architecture
-        .order
-        .iter()
-        .filter(|&&node| architecture.dag[node].op_type == "BatchNormalization");
-    trunk.outputs =
-        norms.rev().map(|&node| (String::new(), Operand::Node { node, slot: 0 })).collect();
-    let mut wanted = vec![false; architecture.dag.node_count()];
-    let mut stack: Vec<Operand> = trunk.outputs.iter().map(|(_, operand)| *operand).collect();
-    while let Some(operand) = stack.pop() {
-        if let Operand::Node { node, .. } = operand
-            && !std::mem::replace(&mut wanted[node.index()], true)
-        {
-            stack.extend(&architecture.dag[node].inputs);
-        }
-    }
-    trunk.order.retain(|node| wanted[node.index()]);
-    trunk
+    let normalises = |node: &&NodeIndex| architecture.dag[**node].op_type == "BatchNormalization";
+    let norms = architecture.order.iter().rev().filter(normalises);
+    let values: Vec<_> = norms.map(|&node| Operand::Node { node, slot: 0 }).collect();
+    architecture.returning(&values)
 }
 
 /// Overwrites the starting values of the calibration batch with smooth noise of unit variance,

@@ -27,6 +27,10 @@ pub enum ValueSource {
     Default,
     /// Measured by running the filled network.
     Calibrated,
+    /// Solved in closed form on labelled images.
+    Solved,
+    /// Trained on labelled images.
+    Trained,
     /// Not written, with the reason. What the file holds, if it holds anything, stays.
     Skipped(String),
 }

@@ -27,7 +27,6 @@ mod publish;
 mod sample;
 mod seen;
 mod start;
-mod steer;
 mod storage;
 
 pub use bundled::bundled;
@@ -52,4 +51,3 @@ pub use paint::ByFilling;
 pub use placed::Job;
 pub use sample::{Sampling, Solver};
 pub use seen::Seen;
-pub use steer::{Steering, Support};

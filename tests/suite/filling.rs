@@ -12,13 +12,14 @@ use std::{
 use burn::tensor::Device;
 use safetensors::SafeTensors;
 use weightsmith::{
+    condition::Steering,
     fill::{
         Calibration, FillError, FillOptions, Network, RecordedReport, RegenerateOptions,
         SamplingOptions, Selection, SupportSet, WriteOptions, fill, regenerate, verify,
     },
     observer::Observer,
     onnx::Model,
-    predictor::{BUNDLED, Predictor, Steering, bundled},
+    predictor::{BUNDLED, Predictor, bundled},
 };
 
 use super::{
@@ -161,7 +162,7 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     };
     let verification = again(&whole).unwrap();
     assert!(verification.holds(), "{verification:?}");
-    let without = RegenerateOptions { calibration: Calibration::Learned, ..whole.clone() };
+    let without = RegenerateOptions { calibration: Calibration::Usual, ..whole.clone() };
     assert!(matches!(again(&without), Err(FillError::NeedsCalibrationData)));
     let without = RegenerateOptions { support: None, ..whole };
     assert!(matches!(again(&without), Err(FillError::NeedsSupportSet)));

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     benchmark::{SgdTable, Subject, Transfer as Benchmark},
-    predictor::Steering,
+    condition::Steering,
 };
 
 use super::{

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     FileError,
+    condition::Support,
     data::Split,
     onnx::sha256,
-    predictor::{Predictor, Support},
+    predictor::Predictor,
 };
 
 use super::{
@@ -50,20 +51,27 @@ pub fn regenerate(
         Check::equal("the predictor", &predictor.hash, &provenance.predictor_hash),
         Check::equal("the device", &device, &provenance.device),
     ];
-    if options.calibration == Calibration::Learned && report.calibration == "data" {
+    if options.calibration == Calibration::Usual && report.calibration == "data" {
         return Err(FillError::NeedsCalibrationData);
     }
-    let MeasuredOn { images, source, .. } = options.calibration.images(network, predictor)?;
-    let data = match (&options.support, &provenance.steered) {
+    if provenance.finetuned.is_some() {
+        return Err(FillError::FineTuned);
+    }
+    let labelled = match (&options.support, &provenance.support) {
         (None, Some(_)) => return Err(FillError::NeedsSupportSet),
-        (Some(path), Some(steered)) => {
-            let data = NetworkImages::open(path, Split::Train, network)?.data;
-            checks.push(Check::equal("the support set", &data.hash, &steered.data_hash));
-            Some((data, steered.steering))
+        (Some(path), Some(recorded)) => {
+            let images = NetworkImages::open(path, Split::Train, network)?;
+            checks.push(Check::equal("the support set", &images.data.hash, &recorded.data_hash));
+            Some((images, recorded.steering))
         }
         (_, None) => None,
     };
-    let support = data.as_ref().map(|(data, steering)| Support::new(data, *steering));
+    let images = labelled.as_ref().map(|(images, _)| images);
+    let MeasuredOn { images, source, .. } = options.calibration.images(network, predictor, images)?;
+    let support = labelled.as_ref().map(|(images, steering)| Support {
+        own_classes: images.data.classes == predictor.config.classes,
+        ..Support::new(&images.data, *steering)
+    });
     let support = support.as_ref();
     let drawn = provenance.drawn;
     let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);

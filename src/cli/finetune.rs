@@ -1,0 +1,153 @@
+//! `weightsmith finetune`
+
+use std::{fs, path::PathBuf};
+
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::{
+    condition::{Epoch, FineTuning, Optimiser},
+    fill::{FineTuneOptions, Outputs, SCHEMA, WriteOptions, checkpoint_path, finetune},
+    predictor::{BUNDLED, bundled},
+};
+
+use super::{
+    Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
+    progress::watch, support::AugmentationArg,
+};
+
+/// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
+/// DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json with the epoch that classifies most of the
+/// validation images right. A run that was interrupted goes on where it stood.
+#[derive(Debug, Args)]
+pub struct FineTune {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Labelled images: the training images of a data set are trained on, its validation images choose the
+    /// epoch
+    #[arg(long, value_name = "DATA")]
+    support: PathBuf,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Most passes over the training images
+    #[arg(long, value_name = "E", default_value_t = FineTuning::default().epochs as u16)]
+    epochs: u16,
+    /// Most seconds of training, by which the learning rate falls then; not repeatable
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// What moves weights
+    #[arg(long, value_enum, default_value_t = OptimiserArg::Adamw)]
+    optimiser: OptimiserArg,
+    /// Highest learning rate; 0.001 for adamw and 0.05 for sgd if not given
+    #[arg(long, value_name = "R")]
+    rate: Option<f32>,
+    /// Weight decay
+    #[arg(long, value_name = "D", default_value_t = FineTuning::default().decay)]
+    decay: f32,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = FineTuning::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Random changes of the images
+    #[arg(long, value_name = "HOW", default_value = "shift")]
+    augmentation: AugmentationArg,
+    /// Stop after so many epochs without a better one; 0 for never
+    #[arg(long, value_name = "E", default_value_t = 0)]
+    patience: u16,
+    /// The predictor whose normalisation the images get where the file does not say
+    #[arg(long, default_value = BUNDLED[0])]
+    predictor: String,
+    /// Replace results of an earlier run
+    #[arg(long)]
+    force: bool,
+}
+
+/// What moves weights along gradients.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OptimiserArg {
+    /// AdamW
+    Adamw,
+    /// SGD with momentum 0.9
+    Sgd,
+}
+
+impl FineTune {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let network = self.network.read()?;
+        let outputs = Outputs::new(&network, &self.out, 1, false);
+        outputs.check(self.force).map_err(with_flags)?;
+        fs::create_dir_all(&self.out)
+            .map_err(|error| format!("{}: {error}", self.out.display()))?;
+        let usual = bundled(&self.predictor, &Device::flex())?.config.input;
+        let checkpoint = checkpoint_path(&network, &self.out);
+        let options = FineTuneOptions {
+            data: self.support.clone(),
+            tuning: self.tuning()?,
+            seed: common.seed,
+            checkpoint: Some(checkpoint.clone()),
+            observer: watch("steps", common),
+        };
+        let tuned = finetune(&network, &usual, &options)?;
+        let report = tuned.report();
+        let writing = WriteOptions { overwrite: self.force };
+        let files = tuned.write_with(&self.out, &writing).map_err(with_flags)?;
+        // The run is over: what it would go on from is of no use any more.
+        let _ = fs::remove_file(checkpoint);
+        let run = report.provenance.finetuned.as_ref().map(|record| &record.run);
+        if common.json {
+            print_json(&json!({
+                "schema": SCHEMA,
+                "seed": common.seed,
+                "finetuned": run,
+                "classes": report.classes,
+                "notices": report.notices,
+                "sanity_checks": [&report.sanity_check],
+                "files": files,
+            }))?;
+        } else if let Some(run) = run {
+            for Epoch { number, loss, top1 } in &run.epochs {
+                let loss = loss.map_or("-".to_owned(), |loss| format!("{loss:.4}"));
+                let best = if *number == run.best { "  <- kept" } else { "" };
+                print(&format!(
+                    "epoch {number:>3}  loss {loss:>7}  validation {:>6.2} %{best}",
+                    100.0 * top1
+                ))?;
+            }
+            for line in &report.notices {
+                print(&format!("note: {line}"))?;
+            }
+            for path in files {
+                print(&format!("wrote {}", path.display()))?;
+            }
+        }
+        for finding in &report.sanity_check.findings {
+            tracing::error!("{finding}");
+        }
+        Ok(if report.is_complete() { Exit::Success } else { Exit::Partial })
+    }
+
+    fn tuning(&self) -> Result<FineTuning, Failure> {
+        let optimiser = match self.optimiser {
+            OptimiserArg::Adamw => Optimiser::AdamW,
+            OptimiserArg::Sgd => Optimiser::Sgd,
+        };
+        let rate = self.rate.unwrap_or_else(|| optimiser.usual_rate());
+        if !(rate.is_finite() && rate > 0.0) {
+            return Err("--rate must be positive".into());
+        }
+        if self.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+            return Err("--seconds must be positive".into());
+        }
+        Ok(FineTuning {
+            optimiser,
+            epochs: self.epochs.into(),
+            seconds: self.seconds,
+            rate,
+            decay: self.decay,
+            batch: self.batch.into(),
+            augmentation: self.augmentation.into(),
+            patience: self.patience.into(),
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! What weights are fitted to.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::{condition::Steering, data::Augmentation, fill::SupportSet};
+
+/// A support set, and the gradient steps on it.
+#[derive(Debug, Args)]
+pub(super) struct SupportArgs {
+    /// Fit the weights to the labelled training images of a data set: statistics are measured on them, the
+    /// last linear map is solved in closed form, and gradient steps follow. Its classes become those of the
+    /// outputs
+    #[arg(long, value_name = "DATA")]
+    support: Option<PathBuf>,
+    /// Gradient steps; 0 for none at all
+    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().steps as u16)]
+    support_steps: u16,
+    /// Images of a step
+    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
+    support_batch: u16,
+    /// Norm of the first step of a matrix beside the norm of the matrix; steps that do harm are taken back
+    #[arg(long, value_name = "R", requires = "support", default_value_t = Steering::default().rate, value_parser = rate)]
+    support_rate: f32,
+    /// Largest factor by which the step size of a sample may differ from the usual one; it is drawn
+    #[arg(long, value_name = "F", requires = "support", default_value_t = 1.0, value_parser = factor)]
+    support_spread: f32,
+    /// Random changes of the images of a step
+    #[arg(long, value_name = "HOW", requires = "support", default_value = "shift")]
+    support_augmentation: AugmentationArg,
+}
+
+impl SupportArgs {
+    /// The support set, if there is to be one.
+    pub fn set(&self) -> Option<SupportSet> {
+        let steering = Steering {
+            steps: self.support_steps.into(),
+            batch: self.support_batch.into(),
+            rate: self.support_rate,
+            spread: self.support_spread,
+            augmentation: self.support_augmentation.into(),
+        };
+        self.support.clone().map(|data| SupportSet { data, steering })
+    }
+}
+
+/// Random changes of images.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum AugmentationArg {
+    /// None
+    None,
+    /// Mirrors every other image left to right
+    Mirror,
+    /// Shifts by up to an eighth of the side
+    Shift,
+    /// Shifts, and mirrors every other image: for photographs
+    Standard,
+}
+
+impl From<AugmentationArg> for Augmentation {
+    fn from(augmentation: AugmentationArg) -> Self {
+        match augmentation {
+            AugmentationArg::None => Self::None,
+            AugmentationArg::Mirror => Self::Mirror,
+            AugmentationArg::Shift => Self::Shift,
+            AugmentationArg::Standard => Self::Standard,
+        }
+    }
+}
+
+fn factor(text: &str) -> Result<f32, String> {
+    number(text, |value| value >= 1.0, "must be 1 or more")
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    number(text, |value| value > 0.0, "must be positive")
+}
+
+/// A finite number within a range.
+fn number(text: &str, fits: fn(f32) -> bool, otherwise: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|error| format!("{error}"))?;
+    match value.is_finite() && fits(value) {
+        true => Ok(value),
+        false => Err(otherwise.to_owned()),
+    }
+}

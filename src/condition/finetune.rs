@@ -1,0 +1,258 @@
+//! Fine-tuning: ordinary training from weights that are there.
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Augmentation, Dataset},
+    evaluate::judge,
+    graph::{Architecture, Parameter, Role, Weights},
+    observer::Observer,
+    optimise::{Adam, Sgd, clip, cosine},
+    predictor::{Prediction, ValueSource, calibrate},
+};
+
+use super::{
+    ConditionError, Fitting,
+    checkpoint::{Checkpoint, Identity},
+    loss::SupportLoss,
+};
+
+/// Share of the run in which the learning rate rises.
+const WARM_UP: f64 = 0.05;
+/// Largest norm of a gradient.
+const CLIP: f32 = 5.0;
+/// Fewest images of a last, smaller batch: statistics are taken from it.
+const LEAST_BATCH: usize = 8;
+
+/// What moves weights along gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Optimiser {
+    /// AdamW (Loshchilov & Hutter 2019).
+    #[default]
+    AdamW,
+    /// Stochastic gradient descent with momentum 0.9.
+    Sgd,
+}
+
+impl Optimiser {
+    /// The learning rate that is usual for it.
+    pub fn usual_rate(self) -> f32 {
+        match self {
+            Self::AdamW => 1e-3,
+            Self::Sgd => 0.05,
+        }
+    }
+}
+
+/// How a network is fine-tuned: with a learning rate that rises at first and then falls along a cosine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuning {
+    /// What moves weights.
+    pub optimiser: Optimiser,
+    /// Most passes over the training images.
+    pub epochs: usize,
+    /// Most seconds of training, by which the learning rate falls then; such runs are not repeatable.
+    pub seconds: Option<f64>,
+    /// Highest learning rate.
+    pub rate: f32,
+    /// Weight decay of matrices and kernels.
+    pub decay: f32,
+    /// Images of a step.
+    pub batch: usize,
+    /// Random changes of the images.
+    pub augmentation: Augmentation,
+    /// Epochs without a better one after which training stops; never if 0.
+    pub patience: usize,
+}
+
+impl Default for FineTuning {
+    fn default() -> Self {
+        let optimiser = Optimiser::default();
+        Self {
+            optimiser,
+            epochs: 30,
+            seconds: None,
+            rate: optimiser.usual_rate(),
+            decay: 0.01,
+            batch: 64,
+            augmentation: Augmentation::Shift,
+            patience: 0,
+        }
+    }
+}
+
+/// One pass over the training images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1; 0 is the start.
+    pub number: usize,
+    /// Mean cross-entropy of the training images, in nats; none of the start.
+    pub loss: Option<f32>,
+    /// Share of the validation images that is classified right.
+    pub top1: f64,
+}
+
+/// What came of fine-tuning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuned {
+    /// How it was done.
+    pub tuning: FineTuning,
+    /// All epochs, the start first.
+    pub epochs: Vec<Epoch>,
+    /// The one whose weights are kept: that of the best validation accuracy.
+    pub best: usize,
+}
+
+/// A run of fine-tuning.
+#[derive(Clone, Copy, Debug)]
+pub struct TuningRun<'a> {
+    /// How it is done.
+    pub tuning: FineTuning,
+    /// Seed of the order of images and of their changes.
+    pub seed: u64,
+    /// Where it is saved after every epoch, and goes on from if it is there.
+    pub checkpoint: Option<&'a Path>,
+    /// Watches the steps.
+    pub observer: &'a Arc<dyn Observer>,
+}
+
+impl TuningRun<'_> {
+    /// Trains every parameter that a prediction does not keep, and keeps the epoch that classifies most of
+    /// the validation images right; the start if none is better. All images have the channels that the
+    /// network reads.
+    ///
+    /// # Errors
+    ///
+    /// Network and images do not fit, the network cannot be run, or a checkpoint is of another run or cannot
+    /// be written.
+    pub fn finetune(
+        &self,
+        network: &Fitting,
+        prediction: &mut Prediction,
+        [train, validation]: [&Dataset; 2],
+    ) -> Result<FineTuned, ConditionError> {
+        let Fitting { architecture, registry, input, images } = *network;
+        let tuning = self.tuning;
+        let loss = SupportLoss::new(network, train, tuning.augmentation)?;
+        let judged = |prediction: &Prediction| -> Result<f64, ConditionError> {
+            let weights = &prediction.weights;
+            let all = validation.len();
+            Ok(judge(architecture, registry, weights, validation, input, all)?.top1)
+        };
+        let identity = Identity {
+            tuning,
+            seed: self.seed,
+            graph: architecture.fingerprint(),
+            data_hash: train.hash.clone(),
+        };
+        let load = |path| Checkpoint::load(path, &identity, architecture);
+        let saved = self.checkpoint.map(load).transpose()?.flatten();
+        let mut state = match saved {
+            Some(saved) => saved,
+            None => {
+                let start = Epoch { number: 0, loss: None, top1: judged(prediction)? };
+                Checkpoint::start(&prediction.weights, start)
+            }
+        };
+        let steps_of_epoch = train.len().div_ceil(tuning.batch.max(1)).max(1);
+        let steps = (steps_of_epoch * tuning.epochs) as u64;
+        self.observer.begin(steps, (state.epochs.len() - 1) as u64 * steps_of_epoch as u64);
+        let started = Instant::now();
+        prediction.weights.clone_from(&state.weights);
+        while state.epochs.len() <= tuning.epochs {
+            let number = state.epochs.len();
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(number as u64);
+            let mut order: Vec<usize> = (0..train.len()).collect();
+            order.shuffle(&mut random);
+            let (mut sum, mut seen) = (0.0, 0);
+            for (step, picked) in order.chunks(tuning.batch.max(1)).enumerate() {
+                if picked.len() < LEAST_BATCH.min(train.len()) {
+                    continue;
+                }
+                let done = ((number - 1) * steps_of_epoch + step) as f64 / steps as f64;
+                let progress = match tuning.seconds {
+                    Some(seconds) => (state.seconds + started.elapsed().as_secs_f64()) / seconds,
+                    None => done,
+                };
+                let (images, labels) = loss.batcher.pick(picked, &mut random);
+                let (value, gradient) = loss.gradient(&prediction.weights, &images, &labels)?;
+                sum += f64::from(value) * picked.len() as f64;
+                seen += picked.len();
+                let rate = tuning.rate * (progress / WARM_UP).min(1.0) as f32 * cosine(progress as f32);
+                state.step(architecture, prediction, &gradient, &tuning, rate);
+                self.observer.advance(1);
+            }
+            calibrate(architecture, registry, prediction, images)?;
+            let top1 = judged(prediction)?;
+            let mean = (sum / seen.max(1) as f64) as f32;
+            self.observer.say(&format!("loss {mean:.3}, validation {:.1} %", 100.0 * top1));
+            state.epochs.push(Epoch { number, loss: Some(mean), top1 });
+            state.weights.clone_from(&prediction.weights);
+            if top1 > state.epochs[state.best].top1 {
+                state.best = number;
+                state.best_weights.clone_from(&prediction.weights);
+            }
+            if let Some(path) = self.checkpoint {
+                state.save(path, &identity, started.elapsed().as_secs_f64())?;
+            }
+            let waited = number - state.best;
+            let over = tuning.seconds.is_some_and(|most| {
+                state.seconds + started.elapsed().as_secs_f64() >= most
+            });
+            if over || (tuning.patience > 0 && waited >= tuning.patience) {
+                break;
+            }
+        }
+        self.observer.end();
+        prediction.weights = state.best_weights;
+        Ok(FineTuned { tuning, epochs: state.epochs, best: state.best })
+    }
+}
+
+impl Checkpoint {
+    /// Moves all parameters that are not kept.
+    fn step(
+        &mut self,
+        architecture: &Architecture,
+        prediction: &mut Prediction,
+        gradient: &Weights,
+        tuning: &FineTuning,
+        rate: f32,
+    ) {
+        let square: f32 = gradient.values().map(|value| value * value).sum();
+        if !square.is_finite() {
+            return;
+        }
+        self.updates += 1;
+        let scale = clip(square.sqrt(), CLIP);
+        for (id, gradient) in gradient.tensors() {
+            let decay = if decays(&architecture.parameters[id.0]) { tuning.decay } else { 0.0 };
+            if prediction.labels[id.0] == ValueSource::Trained
+                && let Some(weights) = prediction.weights.get_mut(id)
+                && let Some(first) = self.first.get_mut(id)
+                && let Some(second) = self.second.get_mut(id)
+                && gradient.len() == weights.len()
+            {
+                match tuning.optimiser {
+                    Optimiser::AdamW => Adam::at(self.updates, rate, scale)
+                        .keeping(1.0 - rate * decay)
+                        .step(weights, first, second, gradient),
+                    Optimiser::Sgd => Sgd { rate, scale, keep: 1.0 - rate * decay, penalty: None }
+                        .step(weights, first, gradient),
+                }
+            }
+        }
+        architecture.constrain(&mut prediction.weights);
+    }
+}
+
+fn decays(parameter: &Parameter) -> bool {
+    parameter.role() == Some(Role::Weight)
+}

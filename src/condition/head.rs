@@ -1,0 +1,162 @@
+//! Where a network's head is.
+
+use crate::{
+    graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot},
+    ops::{OperatorFamily, Registry},
+};
+
+use super::HeadError;
+
+/// The last linear map of a classifier: `Gemm`, `MatMul` or `Conv`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What it maps.
+    pub input: Operand,
+    /// Its matrix or kernel.
+    pub weight: ParameterId,
+    /// Whether the matrix is stored `[in, out]`.
+    pub transposed: bool,
+    /// What is added to every class, if anything is.
+    pub bias: Option<ParameterId>,
+    /// Classes.
+    pub classes: usize,
+    /// Values of the input that make one class score.
+    pub features: usize,
+    /// Whether features are the last axis of the input; otherwise they are the first one behind the batch.
+    pub features_last: bool,
+    /// Whether an activation that lets only positive values through follows.
+    pub rectified: bool,
+}
+
+impl Head {
+    /// That of a resolved architecture. What follows it may only hand class scores on: reshape, average and
+    /// rectify them.
+    ///
+    /// # Errors
+    ///
+    /// Outputs do not follow from one linear map, or its weights are used elsewhere, too.
+    pub fn of(architecture: &Architecture, registry: &Registry) -> Result<Self, HeadError> {
+        let none = |why: String| HeadError::NoHead(why);
+        let classes = architecture.class_count().map_err(|problem| none(problem.to_string()))?;
+        let computed = computed(architecture);
+        let Some(&(_, mut at)) = architecture.outputs.first() else {
+            return Err(none("it returns nothing".to_owned()));
+        };
+        let (mut bias, mut rectified) = (None, false);
+        loop {
+            let Operand::Node { node, .. } = at else {
+                return Err(none("its output is one of its inputs".to_owned()));
+            };
+            if let Some((weight, slot)) = slot_of(architecture, node, Role::Weight) {
+                let own = slot_of(architecture, node, Role::Bias).map(|(id, _)| id);
+                let bias = own.or(bias);
+                let input = architecture.dag[node].inputs[0];
+                let place = Place { node, input, classes, rectified };
+                return place.head(architecture, registry, weight, slot, bias);
+            }
+            let family = registry.find(&architecture.dag[node]).map(|known| known.family());
+            match family {
+                Ok(OperatorFamily::Shape | OperatorFamily::Other) => {}
+                Ok(OperatorFamily::Pooling | OperatorFamily::Reduction) => {}
+                Ok(OperatorFamily::Activation) => rectified = true,
+                Ok(OperatorFamily::Arithmetic) if bias.is_none() => {
+                    bias = slot_of(architecture, node, Role::Bias).map(|(id, _)| id);
+                    if bias.is_none() {
+                        return Err(none(format!("{} follows", architecture.describe(node))));
+                    }
+                }
+                _ => return Err(none(format!("{} follows", architecture.describe(node)))),
+            }
+            let mut inputs = architecture.dag[node].inputs.iter().filter(|operand| computed(operand));
+            at = match (inputs.next(), inputs.next()) {
+                (Some(&input), None) => input,
+                _ => {
+                    let node = architecture.describe(node);
+                    return Err(none(format!("{node} joins several branches")));
+                }
+            };
+        }
+    }
+}
+
+/// A linear map that was found.
+struct Place {
+    node: NodeIndex,
+    input: Operand,
+    classes: usize,
+    rectified: bool,
+}
+
+impl Place {
+    fn head(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        weight: ParameterId,
+        slot: &Slot,
+        bias: Option<ParameterId>,
+    ) -> Result<Head, HeadError> {
+        let parameter = &architecture.parameters[weight.0];
+        let refuse = |why: &str| {
+            let (name, why) = (parameter.name.clone(), why.to_owned());
+            Err(HeadError::NotFree { name, why })
+        };
+        let tied = |id: ParameterId| architecture.parameters[id.0].slots.len() != 1;
+        if tied(weight) || bias.is_some_and(tied) {
+            return refuse("it is used in several places");
+        }
+        if slot.groups != 1 || slot.view.is_some() {
+            return refuse("its classes do not see all features");
+        }
+        let outputs = |axis: usize| parameter.shape.as_ref().and_then(|shape| shape.get(axis));
+        let transposed = match slot.layout {
+            Layout::OutIn if outputs(0) == Some(&self.classes) => false,
+            Layout::InOut if outputs(1) == Some(&self.classes) => true,
+            _ => return refuse("it has not one output for each class"),
+        };
+        let Some(features) = parameter.len().map(|length| length / self.classes) else {
+            return refuse("its size is not known");
+        };
+        let family = registry.find(&architecture.dag[self.node]).map(|known| known.family());
+        Ok(Head {
+            input: self.input,
+            weight,
+            transposed,
+            bias,
+            classes: self.classes,
+            features,
+            features_last: family.is_ok_and(|family| family != OperatorFamily::Convolution),
+            rectified: self.rectified,
+        })
+    }
+}
+
+/// The parameter that does this for a node, and how.
+fn slot_of(
+    architecture: &Architecture,
+    node: NodeIndex,
+    role: Role,
+) -> Option<(ParameterId, &Slot)> {
+    let of = |parameter: &'_ crate::graph::Parameter| {
+        parameter.slots.iter().position(|slot| slot.node == node && slot.role == role)
+    };
+    let mut all = architecture.parameters.iter().enumerate();
+    all.find_map(|(index, parameter)| {
+        of(parameter).map(|slot| (ParameterId(index), &architecture.parameters[index].slots[slot]))
+    })
+}
+
+/// Tells what depends on the images.
+fn computed(architecture: &Architecture) -> impl Fn(&Operand) -> bool {
+    let mut computed = vec![false; architecture.dag.node_count()];
+    let depends = |computed: &[bool], operand: &Operand| match operand {
+        Operand::Input(_) => true,
+        Operand::Node { node, .. } => computed[node.index()],
+        _ => false,
+    };
+    for &node in &architecture.order {
+        let inputs = &architecture.dag[node].inputs;
+        computed[node.index()] = inputs.iter().any(|operand| depends(&computed, operand));
+    }
+    move |operand| depends(&computed, operand)
+}

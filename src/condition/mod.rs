@@ -1,0 +1,23 @@
+//! What labelled images say of a network's weights. The last linear map of a network, its head, is solved
+//! in closed form on the features that the predicted layers in front of it make of a support set: ridge
+//! regression, with a penalty that leaving one image out chooses. A few gradient steps then move all
+//! weights along, and images that were held out say whether to keep them. Fine-tuning goes on from there as people train.
+
+mod checkpoint;
+mod cholesky;
+mod error;
+mod finetune;
+mod head;
+mod loss;
+mod ridge;
+mod solve;
+mod steps;
+mod support;
+
+pub use error::{ConditionError, HeadError};
+pub use finetune::{Epoch, FineTuned, FineTuning, Optimiser, TuningRun};
+pub use head::Head;
+pub use loss::Fitting;
+pub use solve::{SolvedHead, solve_head};
+pub use steps::Steering;
+pub use support::{Fitted, HeldOut, Support};

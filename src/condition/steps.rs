@@ -1,0 +1,184 @@
+//! Gradient steps along the log-likelihood of a support set, as corrector steps after sampling (Song et al.
+//! 2021, *Score-based generative modeling through SDEs*, section 4.2). Gradients of matrices are
+//! orthogonalised, which makes a few steps count (Jordan et al. 2024, *Muon*).
+
+use std::sync::Arc;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Augmentation, Dataset},
+    graph::{Architecture, Parameter, Role},
+    observer::Observer,
+    optimise::{Muon, linear},
+    predictor::{Prediction, ValueSource},
+};
+
+use super::{ConditionError, Fitting, loss::SupportLoss};
+
+/// How weights are steered towards a support set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Steering {
+    /// Steps.
+    pub steps: usize,
+    /// Support images of a step, drawn at random.
+    pub batch: usize,
+    /// Norm of the first step of a matrix beside the norm of the matrix; it falls to zero linearly.
+    pub rate: f32,
+    /// Largest factor between the rate and that of a sample, which is drawn log-uniformly, and so that
+    /// the samples of a seed lie evenly; 1 if all samples are to have the same.
+    pub spread: f32,
+    /// Random changes of the images.
+    pub augmentation: Augmentation,
+}
+
+impl Default for Steering {
+    fn default() -> Self {
+        let augmentation = Augmentation::Shift;
+        Self { steps: 144, batch: 128, rate: 0.03, spread: 1.0, augmentation }
+    }
+}
+
+impl Steering {
+    /// The rate of a sample. Any number of consecutive samples lie evenly between the bounds: steps of
+    /// the golden ratio from a place that the seed draws (Kronecker's low-discrepancy sequence).
+    fn rate_of(&self, seed: u64, sample: u64) -> f32 {
+        let start: f64 = ChaCha8Rng::seed_from_u64(seed).random();
+        let place = (start + (sample as f64 * GOLDEN).fract()).fract();
+        self.rate * self.spread.max(1.0).powf(2.0 * place as f32 - 1.0)
+    }
+}
+
+/// The golden ratio, without its one.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// By how much, in nats, a step may leave the images less likely than those of the start were. What is
+/// lost in a step too long by a little is won back; what is lost in one that destroys the function is not.
+const TOLERANCE: f32 = 2.5;
+
+/// What all samples of a network have in common; see [`SupportLoss`].
+pub(super) struct Course<'a> {
+    architecture: &'a Architecture,
+    loss: SupportLoss<'a>,
+    steering: Steering,
+    observer: Arc<dyn Observer>,
+}
+
+impl<'a> Course<'a> {
+    /// Towards images that have the channels that the network reads; they are resized to its height and
+    /// width.
+    pub fn new(
+        network: &Fitting<'a>,
+        data: &'a Dataset,
+        steering: Steering,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, ConditionError> {
+        let loss = SupportLoss::new(network, data, steering.augmentation)?;
+        Ok(Self { architecture: network.architecture, loss, steering, observer })
+    }
+
+    /// See [`SupportLoss::is_fast`].
+    pub fn is_fast(&self) -> bool {
+        self.loss.is_fast()
+    }
+
+    /// Moves sample number `sample` of `seed` along its own images; parameters that were not predicted
+    /// stay. A step that leaves the next images much less likely than those of the start were, or a
+    /// gradient that is not finite, is taken back, and all further ones are half as large. Returns the
+    /// steps that were kept.
+    pub fn run(
+        &self,
+        prediction: &mut Prediction,
+        seed: u64,
+        sample: u64,
+    ) -> Result<usize, ConditionError> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(sample);
+        let mut rate = self.steering.rate_of(seed, sample);
+        let Steering { steps, batch, .. } = self.steering;
+        let mut momenta = prediction.weights.map(|_, weights| vec![0.0; weights.len()]);
+        let mut before = None;
+        let mut worst = f32::INFINITY;
+        let mut kept = 0;
+        // One more than there are steps: the last is judged, too.
+        for step in 0..=steps {
+            let (images, labels) = self.loss.batcher.batch(batch, &mut random);
+            let (loss, gradient) = self.loss.gradient(&prediction.weights, &images, &labels)?;
+            self.observer.advance(u64::from(step > 0));
+            if step == 0 {
+                worst = loss + TOLERANCE;
+            }
+            if loss > worst || gradient.values().any(|value| !value.is_finite()) {
+                if let Some(weights) = before.take() {
+                    prediction.weights = weights;
+                    kept -= 1;
+                }
+                momenta.values_mut().for_each(|momentum| *momentum = 0.0);
+                rate /= 2.0;
+                continue;
+            }
+            if step == steps {
+                break;
+            }
+            before = Some(prediction.weights.clone());
+            kept += 1;
+            let muon = Muon { rate: rate * linear(step as f32 / steps as f32) };
+            for (id, gradient) in gradient.tensors() {
+                let parameter = &self.architecture.parameters[id.0];
+                if matches!(prediction.labels[id.0], ValueSource::Predicted | ValueSource::Solved)
+                    && let Some(weights) = prediction.weights.get_mut(id)
+                    && let Some(momentum) = momenta.get_mut(id)
+                    && gradient.len() == weights.len()
+                {
+                    match matrix(parameter) {
+                        Some(size) => muon.step_matrices(weights, momentum, gradient, size),
+                        None => muon.step_vector(weights, momentum, gradient),
+                    }
+                }
+            }
+            self.architecture.constrain(&mut prediction.weights);
+        }
+        Ok(kept)
+    }
+}
+
+/// Values and columns of the matrices that a parameter consists of: one for each kernel that
+/// reads a single channel, one for each leading index of three axes, one otherwise; `None` if it is no weight.
+fn matrix(parameter: &Parameter) -> Option<[usize; 2]> {
+    let shape = parameter.shape.as_deref().filter(|_| parameter.role() == Some(Role::Weight))?;
+    let columns = |axes: &[usize]| axes.iter().product::<usize>();
+    match *shape {
+        [_, 1, ref window @ ..] if !window.is_empty() => Some([columns(window); 2]),
+        [_, rows, inner] => Some([rows * inner, inner]),
+        [rows, ref inner @ ..] if !inner.is_empty() => {
+            Some([rows * columns(inner), columns(inner)])
+        }
+        _ => None,
+    }
+    .filter(|[length, _]| *length > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn rates_lie_evenly_between_their_bounds() {
+        let steering = Steering { rate: 0.03, spread: 3.0, ..Steering::default() };
+        for seed in 0..20 {
+            let mut rates: Vec<f32> = (0..8).map(|it| steering.rate_of(seed, it)).collect();
+            rates.sort_by(f32::total_cmp);
+            assert!(rates[0] >= 0.01 - 1e-6 && rates[7] <= 0.09 + 1e-6);
+            let places = rates.iter().map(|rate| (rate / 0.01).ln() / 9.0_f32.ln());
+            let mut bounds: Vec<f32> = places.collect();
+            bounds.splice(0..0, [0.0]);
+            bounds.push(1.0);
+            // A golden sequence of eight leaves gaps of at most 0.618³ (Steinhaus).
+            assert!(bounds.windows(2).all(|pair| pair[1] - pair[0] < 0.237), "{bounds:?}");
+        }
+        assert_relative_eq!(Steering::default().rate_of(3, 1), 0.03);
+    }
+}

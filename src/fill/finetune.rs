@@ -1,0 +1,121 @@
+//! Fine-tuning a filled network on a data set.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    condition::{ConditionError, FineTuning, Fitting, TuningRun},
+    data::{Split, class_list},
+    evaluate::calibration_images,
+    graph::{Architecture, ParameterId},
+    observer::{Observer, Silent},
+    onnx::sha256,
+    predictor::{CalibrationSource, InputConfig, Prediction, ValueSource},
+};
+
+use super::{
+    FillError, Filled, FilledNetwork, InputNormalisation, Network, NetworkImages, Provenance,
+    ReportedNetwork, TOOL, TuningRecord, filled::once_each, provenance::metadata_name,
+};
+
+/// How a network is fine-tuned.
+#[derive(Clone, Debug)]
+pub struct FineTuneOptions {
+    /// The data set, by path: training images are trained on, validation images choose the epoch.
+    pub data: PathBuf,
+    /// How.
+    pub tuning: FineTuning,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where the run is saved after every epoch, and goes on from if it is there.
+    pub checkpoint: Option<PathBuf>,
+    /// Watches the steps.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl FineTuneOptions {
+    /// As usual, watched by nobody and saved nowhere.
+    pub fn new(data: PathBuf) -> Self {
+        let tuning = FineTuning::default();
+        Self { data, tuning, seed: 0, checkpoint: None, observer: Arc::new(Silent) }
+    }
+}
+
+/// Trains a network from the weights in its file. `usual` says how images are normalised where the file
+/// does not.
+///
+/// # Errors
+///
+/// A parameter has no value, the data cannot be read or do not fit, or the network cannot be run.
+pub fn finetune<'a>(
+    network: &'a Network,
+    usual: &InputConfig,
+    options: &FineTuneOptions,
+) -> Result<Filled<'a>, FillError> {
+    let outputs = network.class_count()?;
+    let input = network.input_config(usual);
+    let open = |split| NetworkImages::open(&options.data, split, network);
+    let train = open(Split::Train)?;
+    let validation = open(Split::Val)?.data;
+    let classes = train.data.classes.clone();
+    if classes.len() != outputs {
+        let classes = class_list(&classes);
+        return Err(ConditionError::Classes { outputs, classes }.into());
+    }
+    let Network { architecture, registry, .. } = network;
+    let mut prediction = stored(network)?;
+    let images = calibration_images(architecture, &train.data, &input)?;
+    let fitting = Fitting { architecture, registry, input: &input, images: &images };
+    let run = TuningRun {
+        tuning: options.tuning,
+        seed: options.seed,
+        checkpoint: options.checkpoint.as_deref(),
+        observer: &options.observer,
+    };
+    let run = run.finetune(&fitting, &mut prediction, [&train.data, &validation])?;
+    let metadata = |name| network.model.metadata(&metadata_name(name)).map(str::to_owned);
+    let provenance = Provenance {
+        tool: TOOL.to_owned(),
+        predictor: metadata("predictor").unwrap_or_else(|| "none".to_owned()),
+        predictor_hash: metadata("predictor_hash")
+            .unwrap_or_else(|| sha256(network.model.bytes())),
+        seed: options.seed,
+        drawn: None,
+        support: None,
+        finetuned: Some(TuningRecord { data_hash: train.data.hash.clone(), run }),
+        normalisation: InputNormalisation::of(network, &input),
+        device: "CPU".to_owned(),
+        weights: "trained from the weights of the input".to_owned(),
+    };
+    let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
+    filled.notices.extend(once_each(train.notices.into_iter()));
+    let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
+    Ok(Filled { network, networks: vec![reported], ensemble: false })
+}
+
+/// The values of a file, of which all are trained that are known to be weights.
+fn stored(network: &Network) -> Result<Prediction, FillError> {
+    let weights = network.stored_weights()?;
+    let mut prediction = Prediction::from_elsewhere(&network.architecture, weights);
+    for (index, label) in prediction.labels.iter_mut().enumerate() {
+        *label = label_of(&network.architecture, ParameterId(index));
+    }
+    Ok(prediction)
+}
+
+fn label_of(architecture: &Architecture, id: ParameterId) -> ValueSource {
+    let parameter = &architecture.parameters[id.0];
+    match parameter.role() {
+        Some(role) if role.is_statistic() => ValueSource::Calibrated,
+        Some(_) if !parameter.fixed && parameter.dtype.is_float() => ValueSource::Trained,
+        _ => ValueSource::Kept,
+    }
+}
+
+/// Where a run that writes into a folder is saved.
+pub fn checkpoint_path(network: &Network, folder: &Path) -> PathBuf {
+    let stem = super::outputs::stem(Path::new(network.model.name()));
+    folder.join(format!("{stem}.checkpoint"))
+}
