@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let predictor = bundled(BUNDLED[0], &Device::flex())?;
     let filled = fill(&network, &predictor, &FillOptions::default())?;
 
-    let Counts { predicted, kept, default, calibrated, skipped } = filled.report().parameters;
+    let Counts { predicted, kept, default, calibrated, skipped, .. } = filled.report().parameters;
     println!(
         "{predicted} values predicted, {kept} kept, {default} default, {calibrated} calibrated, \
          {skipped} skipped"

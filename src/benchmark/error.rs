@@ -3,8 +3,9 @@
 use std::{error::Error, path::PathBuf};
 
 use crate::{
-    FileError, condition::ConditionError, corpus::CorpusError, data::DataError, evaluate::EvaluateError, onnx::OnnxError,
-    predictor::PredictorError, spaces::SpaceError, spaces::TableError,
+    FileError, condition::ConditionError, corpus::CorpusError, data::DataError,
+    evaluate::EvaluateError, onnx::OnnxError, predictor::PredictorError, spaces::SpaceError,
+    spaces::TableError,
 };
 
 /// Why a benchmark has no result.

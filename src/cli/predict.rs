@@ -9,7 +9,8 @@ use crate::{
     data::class_list,
     device::{self, DeviceChoice},
     fill::{
-        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, WriteOptions, fill,
+        Calibration, Counts, FillOptions, Outputs, Report, ReportedNetwork, SCHEMA, WriteOptions,
+        fill,
     },
     memory,
     predictor::{BUNDLED, bundled},
@@ -107,7 +108,8 @@ impl Predict {
                 "files": files,
             }))?;
         } else {
-            let Counts { predicted, kept, default, calibrated, solved, skipped, .. } = report.parameters;
+            let Counts { predicted, kept, default, calibrated, solved, skipped, .. } =
+                report.parameters;
             let drawn = report.provenance.drawn.map_or_else(String::new, |drawn| {
                 format!(
                     ", {} of {} samples in {} steps",

@@ -86,12 +86,7 @@ impl Checkpoint {
     }
 
     /// Writes the file, whole or not at all.
-    pub fn save(
-        &self,
-        path: &Path,
-        run: &Identity,
-        seconds: f64,
-    ) -> Result<(), ConditionError> {
+    pub fn save(&self, path: &Path, run: &Identity, seconds: f64) -> Result<(), ConditionError> {
         let header = Header {
             run: run.clone(),
             epochs: self.epochs.clone(),
@@ -146,7 +141,8 @@ impl Checkpoint {
             for index in 0..architecture.parameters.len() {
                 if let Ok(view) = tensors.tensor(&format!("{name}.{index}")) {
                     let values = view.data().chunks_exact(4);
-                    let value = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
+                    let value =
+                        |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
                     weights.set(ParameterId(index), values.map(value).collect());
                 }
             }

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    FileError,
-    data::DataError, evaluate::EvaluateError, execute::ExecuteError, graph::NotAClassifier,
-    ops::ResolveError, predictor::PredictorError,
+    FileError, data::DataError, evaluate::EvaluateError, execute::ExecuteError,
+    graph::NotAClassifier, ops::ResolveError, predictor::PredictorError,
 };
 
 /// Why a head cannot be solved.
@@ -24,10 +23,14 @@ pub enum HeadError {
         why: String,
     },
     /// Features that say nothing of the classes.
-    #[error("no classes can be told from the features in front of '{0}': they are not finite, or the same for all images")]
+    #[error(
+        "no classes can be told from the features in front of '{0}': they are not finite, or the same for all images"
+    )]
     NoFeatures(String),
     /// What follows the linear map does more than hand its outputs on.
-    #[error("the last linear map '{0}' is not solved: what follows it changes the order of its outputs")]
+    #[error(
+        "the last linear map '{0}' is not solved: what follows it changes the order of its outputs"
+    )]
     Changed(String),
 }
 
@@ -36,7 +39,9 @@ pub enum HeadError {
 #[non_exhaustive]
 pub enum ConditionError {
     /// The classes of the images are not those of the network.
-    #[error("the network has {outputs} outputs, the support set {classes}; give the network one output for each class")]
+    #[error(
+        "the network has {outputs} outputs, the support set {classes}; give the network one output for each class"
+    )]
     Classes {
         /// Of the network.
         outputs: usize,
@@ -44,7 +49,9 @@ pub enum ConditionError {
         classes: String,
     },
     /// Images that nothing can be told apart by.
-    #[error("the support set has {images} of class '{class}' and none of another; give images of at least two classes")]
+    #[error(
+        "the support set has {images} of class '{class}' and none of another; give images of at least two classes"
+    )]
     OneClass {
         /// How many there are.
         images: String,

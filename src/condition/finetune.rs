@@ -185,7 +185,8 @@ impl TuningRun<'_> {
                 let (value, gradient) = loss.gradient(&prediction.weights, &images, &labels)?;
                 sum += f64::from(value) * picked.len() as f64;
                 seen += picked.len();
-                let rate = tuning.rate * (progress / WARM_UP).min(1.0) as f32 * cosine(progress as f32);
+                let rate =
+                    tuning.rate * (progress / WARM_UP).min(1.0) as f32 * cosine(progress as f32);
                 state.step(architecture, prediction, &gradient, &tuning, rate);
                 self.observer.advance(1);
             }
@@ -203,9 +204,9 @@ impl TuningRun<'_> {
                 state.save(path, &identity, started.elapsed().as_secs_f64())?;
             }
             let waited = number - state.best;
-            let over = tuning.seconds.is_some_and(|most| {
-                state.seconds + started.elapsed().as_secs_f64() >= most
-            });
+            let over = tuning
+                .seconds
+                .is_some_and(|most| state.seconds + started.elapsed().as_secs_f64() >= most);
             if over || (tuning.patience > 0 && waited >= tuning.patience) {
                 break;
             }

@@ -67,7 +67,8 @@ impl Head {
                 }
                 _ => return Err(none(format!("{} follows", architecture.describe(node)))),
             }
-            let mut inputs = architecture.dag[node].inputs.iter().filter(|operand| computed(operand));
+            let mut inputs =
+                architecture.dag[node].inputs.iter().filter(|operand| computed(operand));
             at = match (inputs.next(), inputs.next()) {
                 (Some(&input), None) => input,
                 _ => {

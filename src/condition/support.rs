@@ -232,7 +232,8 @@ impl Sample<'_> {
         let predicted = prediction.clone();
         let solved = solve_head(architecture, registry, prediction, data, input)?;
         if self.support.own_classes
-            && self.judge(&predicted, data)?.scores().top1 >= solved.left_out_accuracy.unwrap_or(0.0)
+            && self.judge(&predicted, data)?.scores().top1
+                >= solved.left_out_accuracy.unwrap_or(0.0)
         {
             *prediction = predicted;
             return Ok(None);

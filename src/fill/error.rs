@@ -149,7 +149,9 @@ pub enum FillError {
     #[error("statistics were measured on a data set; name it")]
     NeedsCalibrationData,
     /// Weights that were trained are not made again.
-    #[error("the network was fine-tuned: only what a predictor wrote can be made again; check it without")]
+    #[error(
+        "the network was fine-tuned: only what a predictor wrote can be made again; check it without"
+    )]
     FineTuned,
     /// Weights cannot be fitted again without the images.
     #[error("weights were fitted to a data set; name it")]

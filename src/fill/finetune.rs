@@ -79,8 +79,7 @@ pub fn finetune<'a>(
     let provenance = Provenance {
         tool: TOOL.to_owned(),
         predictor: metadata("predictor").unwrap_or_else(|| "none".to_owned()),
-        predictor_hash: metadata("predictor_hash")
-            .unwrap_or_else(|| sha256(network.model.bytes())),
+        predictor_hash: metadata("predictor_hash").unwrap_or_else(|| sha256(network.model.bytes())),
         seed: options.seed,
         drawn: None,
         support: None,

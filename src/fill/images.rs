@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::{
-    data::{Dataset, Split},
-};
+use crate::data::{Dataset, Split};
 
 use super::{FillError, Network};
 

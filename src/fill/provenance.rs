@@ -143,7 +143,9 @@ impl SupportRecord {
 
 impl fmt::Display for SupportRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(SolvedHead { images, penalty, .. }) = self.fitted.as_ref().and_then(|it| it.head) {
+        if let Some(SolvedHead { images, penalty, .. }) =
+            self.fitted.as_ref().and_then(|it| it.head)
+        {
             write!(f, "head solved on {images} images with penalty {penalty}, ")?;
         }
         let Steering { steps, batch, rate, spread, .. } = self.steering;

@@ -113,7 +113,8 @@ impl Report {
 
     /// What stands of it in an ONNX file: names and values.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        let Counts { predicted, kept, default, calibrated, solved, trained, skipped } = self.parameters;
+        let Counts { predicted, kept, default, calibrated, solved, trained, skipped } =
+            self.parameters;
         let counts = format!(
             "predicted {predicted}, kept {kept}, default {default}, calibrated {calibrated}, solved {solved}, trained {trained}, skipped {skipped}"
         );

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use weightsmith::predictor::{Sampling, Solver, Steering};
+use weightsmith::{
+    condition::Steering,
+    predictor::{Sampling, Solver},
+};
 
 use crate::Failure;
 

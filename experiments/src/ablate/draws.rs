@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use weightsmith::{
     benchmark::{Attempt, Candidate, HeldOut, Subject},
+    condition::Support,
     data::Dataset,
     evaluate::{Diversity, Tally, logits, mean_of},
     fill::{Unlabelled, agreeing, recalibrated},
     graph::Weights,
-    predictor::{InputConfig, Predictor, Support},
+    predictor::{InputConfig, Predictor},
 };
 
 use crate::Failure;
@@ -89,8 +90,10 @@ impl Ablation<'_> {
         if !varies {
             sampling = predictor.sampling();
         }
-        let support =
-            self.support.zip(row.steering).map(|(data, steering)| Support::new(data, steering));
+        let support = self.support.zip(row.steering).map(|(data, steering)| Support {
+            own_classes: data.classes == predictor.config.classes,
+            ..Support::new(data, steering)
+        });
         let attempts =
             subject.sample_towards(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);

@@ -2,13 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    FileError,
-    condition::Support,
-    data::Split,
-    onnx::sha256,
-    predictor::Predictor,
-};
+use crate::{FileError, condition::Support, data::Split, onnx::sha256, predictor::Predictor};
 
 use super::{
     super::{
@@ -67,7 +61,8 @@ pub fn regenerate(
         (_, None) => None,
     };
     let images = labelled.as_ref().map(|(images, _)| images);
-    let MeasuredOn { images, source, .. } = options.calibration.images(network, predictor, images)?;
+    let MeasuredOn { images, source, .. } =
+        options.calibration.images(network, predictor, images)?;
     let support = labelled.as_ref().map(|(images, steering)| Support {
         own_classes: images.data.classes == predictor.config.classes,
         ..Support::new(&images.data, *steering)
