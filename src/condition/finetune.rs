@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Augmentation, Dataset},
+    data::Dataset,
     evaluate::judge,
     graph::{Architecture, Parameter, Role, Weights},
     observer::Observer,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    ConditionError, Fitting,
+    ConditionError, Epoch, FineTuning, Fitting, Optimiser,
     checkpoint::{Checkpoint, Identity},
     loss::SupportLoss,
 };
@@ -27,76 +27,6 @@ const WARM_UP: f64 = 0.05;
 const CLIP: f32 = 5.0;
 /// Fewest images of a last, smaller batch: statistics are taken from it.
 const LEAST_BATCH: usize = 8;
-
-/// What moves weights along gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Optimiser {
-    /// AdamW (Loshchilov & Hutter 2019).
-    #[default]
-    AdamW,
-    /// Stochastic gradient descent with momentum 0.9.
-    Sgd,
-}
-
-impl Optimiser {
-    /// The learning rate that is usual for it.
-    pub fn usual_rate(self) -> f32 {
-        match self {
-            Self::AdamW => 1e-3,
-            Self::Sgd => 0.05,
-        }
-    }
-}
-
-/// How a network is fine-tuned: with a learning rate that rises at first and then falls along a cosine.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FineTuning {
-    /// What moves weights.
-    pub optimiser: Optimiser,
-    /// Most passes over the training images.
-    pub epochs: usize,
-    /// Most seconds of training, by which the learning rate falls then; such runs are not repeatable.
-    pub seconds: Option<f64>,
-    /// Highest learning rate.
-    pub rate: f32,
-    /// Weight decay of matrices and kernels.
-    pub decay: f32,
-    /// Images of a step.
-    pub batch: usize,
-    /// Random changes of the images.
-    pub augmentation: Augmentation,
-    /// Epochs without a better one after which training stops; never if 0.
-    pub patience: usize,
-}
-
-impl Default for FineTuning {
-    fn default() -> Self {
-        let optimiser = Optimiser::default();
-        Self {
-            optimiser,
-            epochs: 30,
-            seconds: None,
-            rate: optimiser.usual_rate(),
-            decay: 0.01,
-            batch: 64,
-            augmentation: Augmentation::Shift,
-            patience: 0,
-        }
-    }
-}
-
-/// One pass over the training images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// From 1; 0 is the start.
-    pub number: usize,
-    /// Mean cross-entropy of the training images, in nats; none of the start.
-    pub loss: Option<f32>,
-    /// Share of the validation images that is classified right.
-    pub top1: f64,
-}
 
 /// What came of fine-tuning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,11 +13,13 @@ mod ridge;
 mod solve;
 mod steps;
 mod support;
+mod tuning;
 
 pub use error::{ConditionError, HeadError};
-pub use finetune::{Epoch, FineTuned, FineTuning, Optimiser, TuningRun};
+pub use finetune::{FineTuned, TuningRun};
 pub use head::Head;
 pub use loss::Fitting;
 pub use solve::{SolvedHead, solve_head};
 pub use steps::Steering;
 pub use support::{Fitted, HeldOut, Support};
+pub use tuning::{Epoch, FineTuning, Optimiser};

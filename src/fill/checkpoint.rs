@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    FillError, Network, TOOL, fills, provenance::metadata_name, stored::StoredTensor,
+    FillError, Network, TOOL, fills, metadata::metadata_name, stored::StoredTensor,
     torch::is_transposed,
 };
 

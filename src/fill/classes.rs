@@ -5,7 +5,7 @@ use crate::{
     predictor::Predictor,
 };
 
-use super::{Network, provenance::metadata_name};
+use super::{Network, metadata::metadata_name};
 
 /// The entry of the metadata that holds the names of classes, as a JSON list.
 pub(super) const CLASSES: &str = "classes";

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     FillError, Filled, FilledNetwork, InputNormalisation, Network, NetworkImages, Provenance,
-    ReportedNetwork, TOOL, TuningRecord, filled::once_each, provenance::metadata_name,
+    ReportedNetwork, TOOL, TuningRecord, filled::once_each, metadata::metadata_name,
 };
 
 /// How a network is fine-tuned.

@@ -11,6 +11,7 @@ mod filled_network;
 mod finetune;
 mod fixed;
 mod images;
+mod metadata;
 mod naming;
 mod normalisation;
 mod network;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::predictor::InputConfig;
 
-use super::{Network, provenance::metadata_name};
+use super::{Network, metadata::metadata_name};
 
 /// Entries of the metadata, each a JSON list with a value for each channel.
 const MEAN: &str = "mean";

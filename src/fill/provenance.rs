@@ -14,9 +14,6 @@ use super::{InputNormalisation, Network};
 /// What the tool calls itself in the files that it writes.
 pub const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
 
-/// What comes before the names of metadata in ONNX files.
-const PREFIX: &str = "weightsmith.";
-
 /// Who wrote the weights.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Provenance {
@@ -94,11 +91,6 @@ impl Provenance {
         let normalisation = self.normalisation.iter().flat_map(InputNormalisation::in_metadata);
         drawn.into_iter().chain(support).chain(tuned).chain(normalisation)
     }
-}
-
-/// The full name of an entry of the metadata.
-pub(super) fn metadata_name(name: &str) -> String {
-    format!("{PREFIX}{name}")
 }
 
 /// One sample among others.

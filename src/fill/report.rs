@@ -13,8 +13,8 @@ use crate::{
 use super::{
     FileHash, FilledNetwork, Network, Provenance, SanityCheck,
     classes::{CLASSES, spelled},
+    metadata::metadata_name,
     outputs::file_name,
-    provenance::metadata_name,
     stored::StoredTensor,
 };
 

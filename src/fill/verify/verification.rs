@@ -13,7 +13,7 @@ use super::{
         FillError, Network, TOOL,
         classes::{CLASSES, spelled},
         file_name,
-        provenance::metadata_name,
+        metadata::metadata_name,
         stored::StoredTensor,
     },
     Check, RecordedReport, RecordedTensor,

@@ -1,0 +1,75 @@
+//! How a network is fine-tuned.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Augmentation;
+
+/// What moves weights along gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Optimiser {
+    /// AdamW (Loshchilov & Hutter 2019).
+    #[default]
+    AdamW,
+    /// Stochastic gradient descent with momentum 0.9.
+    Sgd,
+}
+
+impl Optimiser {
+    /// The learning rate that is usual for it.
+    pub fn usual_rate(self) -> f32 {
+        match self {
+            Self::AdamW => 1e-3,
+            Self::Sgd => 0.05,
+        }
+    }
+}
+
+/// How a network is fine-tuned: with a learning rate that rises at first and then falls along a cosine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuning {
+    /// What moves weights.
+    pub optimiser: Optimiser,
+    /// Most passes over the training images.
+    pub epochs: usize,
+    /// Most seconds of training, by which the learning rate falls then; such runs are not repeatable.
+    pub seconds: Option<f64>,
+    /// Highest learning rate.
+    pub rate: f32,
+    /// Weight decay of matrices and kernels.
+    pub decay: f32,
+    /// Images of a step.
+    pub batch: usize,
+    /// Random changes of the images.
+    pub augmentation: Augmentation,
+    /// Epochs without a better one after which training stops; never if 0.
+    pub patience: usize,
+}
+
+impl Default for FineTuning {
+    fn default() -> Self {
+        let optimiser = Optimiser::default();
+        Self {
+            optimiser,
+            epochs: 30,
+            seconds: None,
+            rate: optimiser.usual_rate(),
+            decay: 0.01,
+            batch: 64,
+            augmentation: Augmentation::Shift,
+            patience: 0,
+        }
+    }
+}
+
+/// One pass over the training images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1; 0 is the start.
+    pub number: usize,
+    /// Mean cross-entropy of the training images, in nats; none of the start.
+    pub loss: Option<f32>,
+    /// Share of the validation images that is classified right.
+    pub top1: f64,
+}
