@@ -92,8 +92,9 @@ fn training_on_wgpu_has_the_losses_of_flex_and_stops_growing() {
         metrics(&out)
     });
     assert_eq!((on_gpu.len(), on_cpu.len()), (STEPS, STEPS));
-    for (gpu, cpu) in on_gpu.iter().zip(&on_cpu).take(50) {
-        assert_abs_diff_eq!(number(gpu, "loss"), number(cpu, "loss"), epsilon = 1e-2);
+    // Rounding grows from step to step: by a factor of about three in five of them.
+    for (gpu, cpu) in on_gpu.iter().zip(&on_cpu).take(15) {
+        assert_abs_diff_eq!(number(gpu, "loss"), number(cpu, "loss"), epsilon = 1e-3);
     }
     if cfg!(target_os = "linux") {
         let mebibytes = |step: usize| number(&on_gpu[step], "resident_memory") / f64::from(1 << 20);
