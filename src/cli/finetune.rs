@@ -136,7 +136,7 @@ impl FineTune {
         if !(rate.is_finite() && rate > 0.0) {
             return Err("--rate must be positive".into());
         }
-        if self.seconds.is_some_and(|seconds| !(seconds > 0.0)) {
+        if self.seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
             return Err("--seconds must be positive".into());
         }
         Ok(FineTuning {

@@ -265,7 +265,7 @@ fn held_out(data: &Dataset) -> Option<[Dataset; 2]> {
     if data.len() < FEWEST_TO_HOLD_OUT {
         return None;
     }
-    let mut of_class = vec![0; data.classes.len()];
+    let mut of_class = vec![0_usize; data.classes.len()];
     let mut left = MOST_HELD_OUT;
     let picked: Vec<bool> = data
         .labels
@@ -273,7 +273,7 @@ fn held_out(data: &Dataset) -> Option<[Dataset; 2]> {
         .map(|&label| {
             let count = &mut of_class[usize::from(label)];
             *count += 1;
-            let picked = left > 0 && *count % HELD_OUT == 0;
+            let picked = left > 0 && count.is_multiple_of(HELD_OUT);
             left -= usize::from(picked);
             picked
         })
