@@ -251,11 +251,9 @@ impl Subject {
         sampling: &Sampling,
     ) -> Result<Vec<Attempt>, BenchmarkError> {
         let support = self.support.as_ref();
-        let predicted = matches!(self.source, Source::Predictor);
-        let learned = &self.reference.config.classes;
-        let support = support.map(|(data, steering)| Support {
-            own_classes: predicted && data.classes == *learned,
-            ..Support::new(data, *steering)
+        let support = support.map(|(data, steering)| match self.source {
+            Source::Predictor => Support::of(&self.reference, data, *steering),
+            _ => Support::new(data, *steering),
         });
         self.sample_towards(name, onnx, sampling, support.as_ref())
     }

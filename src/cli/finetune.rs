@@ -13,8 +13,12 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
-    progress::watch, support::AugmentationArg,
+    Common, Exit, Failure,
+    flags::with_flags,
+    network::NetworkArgs,
+    print, print_json,
+    progress::watch,
+    support::{AugmentationArg, rate},
 };
 
 /// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
@@ -41,7 +45,7 @@ pub struct FineTune {
     #[arg(long, value_enum, default_value_t = OptimiserArg::Adamw)]
     optimiser: OptimiserArg,
     /// Highest learning rate; 0.001 for adamw and 0.05 for sgd if not given
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f32>,
     /// Weight decay
     #[arg(long, value_name = "D", default_value_t = FineTuning::default().decay)]
@@ -132,10 +136,6 @@ impl FineTune {
             OptimiserArg::Adamw => Optimiser::AdamW,
             OptimiserArg::Sgd => Optimiser::Sgd,
         };
-        let rate = self.rate.unwrap_or_else(|| optimiser.usual_rate());
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err("--rate must be positive".into());
-        }
         if self.seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
             return Err("--seconds must be positive".into());
         }
@@ -143,7 +143,7 @@ impl FineTune {
             optimiser,
             epochs: self.epochs.into(),
             seconds: self.seconds,
-            rate,
+            rate: self.rate.unwrap_or_else(|| optimiser.usual_rate()),
             decay: self.decay,
             batch: self.batch.into(),
             augmentation: self.augmentation.into(),

@@ -73,7 +73,7 @@ fn factor(text: &str) -> Result<f32, String> {
     number(text, |value| value >= 1.0, "must be 1 or more")
 }
 
-fn rate(text: &str) -> Result<f32, String> {
+pub(super) fn rate(text: &str) -> Result<f32, String> {
     number(text, |value| value > 0.0, "must be positive")
 }
 

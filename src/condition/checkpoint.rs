@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     graph::{Architecture, ParameterId, Weights},
     onnx::{
         atomic,
-        safetensors::{Entry, write},
+        safetensors::{Entry, floats, split_behind, write_behind},
     },
 };
 
@@ -98,17 +98,11 @@ impl Checkpoint {
         let mut stored = Vec::new();
         for (name, weights) in self.vectors() {
             for (id, values) in weights.tensors() {
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                let name = format!("{name}.{}", id.0);
-                stored.push(Entry::new(name, Dtype::F32, vec![values.len()], bytes));
+                stored.push(Entry::vector(format!("{name}.{}", id.0), values));
             }
         }
-        atomic::write(path, |out| {
-            out.write_all(&(json.len() as u64).to_le_bytes())?;
-            out.write_all(&json)?;
-            write(out, &stored)
-        })
-        .map_err(FileError::at(path))?;
+        atomic::write(path, |out| write_behind(out, &json, &stored))
+            .map_err(FileError::at(path))?;
         Ok(())
     }
 
@@ -128,9 +122,7 @@ impl Checkpoint {
             problem: problem.to_owned(),
         };
         let truncated = || broken("is damaged");
-        let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(truncated)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| truncated())?;
-        let (json, tensors) = rest.split_at_checked(length).ok_or_else(truncated)?;
+        let (json, tensors) = split_behind(&bytes).ok_or_else(truncated)?;
         let header: Header = serde_json::from_slice(json).map_err(|_| truncated())?;
         if header.run != *run {
             return Err(broken("is of a run with other settings"));
@@ -140,10 +132,7 @@ impl Checkpoint {
             let mut weights = Weights::absent(architecture.parameters.len());
             for index in 0..architecture.parameters.len() {
                 if let Ok(view) = tensors.tensor(&format!("{name}.{index}")) {
-                    let values = view.data().chunks_exact(4);
-                    let value =
-                        |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
-                    weights.set(ParameterId(index), values.map(value).collect());
+                    weights.set(ParameterId(index), floats(view.data()));
                 }
             }
             weights

@@ -21,5 +21,5 @@ pub use head::Head;
 pub use loss::Fitting;
 pub use solve::{SolvedHead, solve_head};
 pub use steps::Steering;
-pub use support::{Fitted, HeldOut, Support};
+pub use support::{Fitted, HeldOut, Support, check_classes};
 pub use tuning::{Epoch, FineTuning, Optimiser};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::Dataset,
     evaluate::logits,
-    graph::{Architecture, Weights, transpose},
+    graph::{Architecture, ParameterId, Weights, transpose},
     ops::Registry,
     predictor::{InputConfig, Prediction, ValueSource},
 };
@@ -54,7 +54,8 @@ pub fn solve_head(
 ) -> Result<SolvedHead, ConditionError> {
     let head = Head::of(architecture, registry)?;
     let name = &architecture.parameters[head.weight.0].name;
-    for id in [Some(head.weight), head.bias].into_iter().flatten() {
+    let tensors = || [Some(head.weight), head.bias].into_iter().flatten();
+    for id in tensors() {
         if !matches!(prediction.labels[id.0], ValueSource::Predicted | ValueSource::Solved) {
             let why = "it keeps its values".to_owned();
             return Err(HeadError::NotFree { name: name.clone(), why }.into());
@@ -78,7 +79,8 @@ pub fn solve_head(
     if head.rectified {
         head.raise(&mut solved, &rows, places);
     }
-    let before = prediction.weights.clone();
+    let before = tensors().filter_map(|id| Some((id, prediction.weights.get(id)?.to_vec())));
+    let before: Vec<(ParameterId, Vec<f32>)> = before.collect();
     let classes_last = || transpose(&solved.weights, [head.classes, head.features]);
     let stored = if head.transposed { classes_last() } else { solved.weights.clone() };
     prediction.weights.set(head.weight, stored);
@@ -88,10 +90,10 @@ pub fn solve_head(
     let (returned, checked) = run(architecture, &prediction.weights, CHECKED)?;
     let expected = solved.scores(&pooled[..checked.len() * head.features], head.features);
     if !same_order(&returned, &expected, head.classes) {
-        prediction.weights = before;
+        before.into_iter().for_each(|(id, values)| prediction.weights.set(id, values));
         return Err(HeadError::Changed(name.clone()).into());
     }
-    for id in [Some(head.weight), head.bias].into_iter().flatten() {
+    for id in tensors() {
         prediction.labels[id.0] = ValueSource::Solved;
     }
     Ok(SolvedHead {

@@ -10,7 +10,7 @@ use crate::{
     evaluate::{Tally, tally},
     graph::Architecture,
     observer::{Observer, Silent},
-    predictor::{Prediction, calibrate},
+    predictor::{Prediction, Predictor, calibrate},
 };
 
 use super::{ConditionError, Fitting, SolvedHead, Steering, solve_head, steps::Course};
@@ -73,6 +73,12 @@ impl<'a> Support<'a> {
         Self { data, steering, own_classes: false, observer: Arc::new(Silent) }
     }
 
+    /// For what a predictor writes, with steps that nobody watches.
+    pub fn of(predictor: &Predictor, data: &'a Dataset, steering: Steering) -> Self {
+        let own_classes = data.classes == predictor.config.classes;
+        Self { own_classes, ..Self::new(data, steering) }
+    }
+
     /// Fits the weights of samples of one network: measures statistics, solves the head, takes gradient
     /// steps and measures again. Where there are enough images, a tenth of them is held out of steps; steps
     /// after which less of it is classified right, and with less confidence, are taken back. The first
@@ -111,11 +117,7 @@ impl<'a> Support<'a> {
 
     /// Refuses images that do not fit an architecture, or that tell nothing apart.
     fn check(&self, architecture: &Architecture) -> Result<(), ConditionError> {
-        let outputs = architecture.class_count()?;
-        if outputs != self.data.classes.len() {
-            let classes = class_list(&self.data.classes);
-            return Err(ConditionError::Classes { outputs, classes });
-        }
+        check_classes(architecture, self.data)?;
         match self.data.labels.first() {
             Some(first) if self.data.labels.iter().any(|label| label != first) => Ok(()),
             first => Err(ConditionError::OneClass {
@@ -145,6 +147,15 @@ impl<'a> Support<'a> {
     }
 }
 
+/// Refuses images of other classes than an architecture tells apart.
+pub fn check_classes(architecture: &Architecture, data: &Dataset) -> Result<(), ConditionError> {
+    let outputs = architecture.class_count()?;
+    match outputs == data.classes.len() {
+        true => Ok(()),
+        false => Err(ConditionError::Classes { outputs, classes: class_list(&data.classes) }),
+    }
+}
+
 /// One sample of a network.
 struct Sample<'a> {
     support: &'a Support<'a>,
@@ -165,7 +176,7 @@ impl Sample<'_> {
         let mut done = Fitted { head: None, steps: 0, held_out: None, notices: Vec::new() };
         done.notices.extend(self.support.missing());
         let wanted = self.support.steering.steps;
-        let start = prediction.clone();
+        let start = self.held_out.map(|_| prediction.clone());
         match self.solve(prediction, self.fitted) {
             Ok(head) => done.head = head,
             Err(ConditionError::Head(why)) if wanted > 0 => done.notices.push(why.to_string()),
@@ -191,7 +202,7 @@ impl Sample<'_> {
             ));
         }
         self.calibrate(prediction)?;
-        if let (Some(data), Some(before)) = (self.held_out, before) {
+        if let (Some(data), Some(before), Some(start)) = (self.held_out, before, start) {
             let after = self.judge(prediction, data)?;
             done.held_out = Some(HeldOut {
                 images: data.len(),
@@ -229,9 +240,9 @@ impl Sample<'_> {
         data: &Dataset,
     ) -> Result<Option<SolvedHead>, ConditionError> {
         let Fitting { architecture, registry, input, .. } = self.network;
-        let predicted = prediction.clone();
+        let predicted = self.support.own_classes.then(|| prediction.clone());
         let solved = solve_head(architecture, registry, prediction, data, input)?;
-        if self.support.own_classes
+        if let Some(predicted) = predicted
             && self.judge(&predicted, data)?.scores().top1
                 >= solved.left_out_accuracy.unwrap_or(0.0)
         {

@@ -71,10 +71,8 @@ pub fn fill<'a>(
         [&labelled, &calibration].map(|images| images.as_ref().map(|images| &images.data));
     let classes = OutputClasses::of(network, predictor, support_data, calibration_data);
     let support = support.zip(support_data).map(|(support, data)| Support {
-        data,
-        steering: support.steering,
-        own_classes: data.classes == predictor.config.classes,
         observer: Arc::clone(&options.observer),
+        ..Support::of(predictor, data, support.steering)
     });
     let support = support.as_ref();
     let samples = FilledNetwork::sample(network, predictor, &images, source, &sampling, support)?;

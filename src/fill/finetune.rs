@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    condition::{ConditionError, FineTuning, Fitting, TuningRun},
-    data::{Split, class_list},
+    condition::{FineTuning, Fitting, TuningRun, check_classes},
+    data::Split,
     evaluate::calibration_images,
     graph::{Architecture, ParameterId},
     observer::{Observer, Silent},
@@ -54,17 +54,14 @@ pub fn finetune<'a>(
     usual: &InputConfig,
     options: &FineTuneOptions,
 ) -> Result<Filled<'a>, FillError> {
-    let outputs = network.class_count()?;
+    network.class_count()?;
     let input = network.input_config(usual);
     let open = |split| NetworkImages::open(&options.data, split, network);
     let train = open(Split::Train)?;
     let validation = open(Split::Val)?.data;
     let classes = train.data.classes.clone();
-    if classes.len() != outputs {
-        let classes = class_list(&classes);
-        return Err(ConditionError::Classes { outputs, classes }.into());
-    }
     let Network { architecture, registry, .. } = network;
+    check_classes(architecture, &train.data)?;
     let mut prediction = stored(network)?;
     let images = calibration_images(architecture, &train.data, &input)?;
     let fitting = Fitting { architecture, registry, input: &input, images: &images };

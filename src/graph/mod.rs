@@ -25,7 +25,7 @@ pub use architecture::{
     Scores, Slot, Storage, Twins, Wiring,
 };
 pub use attribute::{Attribute, AttributeError, Attributes};
-pub use canonical::{BatchRepair, CANONICAL_DOMAIN};
+pub use canonical::{BatchRepair, CANONICAL_DOMAIN, GATE_PLACES};
 pub use classifier::NotAClassifier;
 pub use distance::Distances;
 pub use draw::{Ink, Paint, TooTangled};

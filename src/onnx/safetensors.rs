@@ -31,6 +31,12 @@ impl<'a> Entry<'a> {
         Self { name, dtype, shape, data: Data::Bytes(data) }
     }
 
+    /// A vector.
+    pub fn vector(name: String, values: &[f32]) -> Self {
+        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self::new(name, Dtype::F32, vec![values.len()], data)
+    }
+
     /// A tensor whose values are made when its turn to be written comes.
     pub fn later(
         name: String,
@@ -130,6 +136,25 @@ pub fn write(out: &mut dyn Write, entries: &[Entry]) -> io::Result<()> {
     sorted.iter().zip(lengths).try_for_each(|(entry, length)| entry.write(length, out))
 }
 
+/// Writes tensors behind the JSON that says what they are: one file, so that the two cannot disagree after a
+/// crash between two writes.
+pub fn write_behind(out: &mut dyn Write, json: &[u8], entries: &[Entry]) -> io::Result<()> {
+    out.write_all(&(json.len() as u64).to_le_bytes())?;
+    out.write_all(json)?;
+    write(out, entries)
+}
+
+/// The JSON and the tensors of a file of [`write_behind`]; `None` if it is cut off.
+pub fn split_behind(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
+/// The values of little-endian bytes.
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use safetensors::SafeTensors;
@@ -137,8 +162,7 @@ mod tests {
     use super::*;
 
     fn floats(name: &str, values: &[f32]) -> Entry<'static> {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Entry::new(name.to_owned(), Dtype::F32, vec![values.len()], data)
+        Entry::vector(name.to_owned(), values)
     }
 
     fn written(entries: &[Entry]) -> Vec<u8> {

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::graph::{CANONICAL_DOMAIN, Fact, Layout, Node, Role};
+use crate::graph::{CANONICAL_DOMAIN, Fact, GATE_PLACES, Layout, Node, Role};
 
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
@@ -31,7 +31,7 @@ impl Lstm {
         let [_, rows, columns] = stack.dims();
         let gate = rows / GATES;
         let own = stack.narrow(0, direction, 1).reshape([rows, columns]);
-        let gates = [0, 2, 3, 1].map(|place| own.clone().narrow(0, place * gate, gate));
+        let gates = GATE_PLACES.map(|place| own.clone().narrow(0, place * gate, gate));
         Tensor::cat(gates.to_vec(), 0)
     }
 }
@@ -61,27 +61,13 @@ impl Operator for Lstm {
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
         let form = Form::of(node)?;
-        let extents = form.extents(inputs)?;
-        let shapes = extents.map(|extents| Self::shapes(&form, extents));
-        let rule = |input: usize, role, layout| SlotRule {
-            role,
-            layout,
-            fan_in: extents.map(Extents::fan_in),
-            shape: shapes.as_ref().map(|shapes| shapes[input - 1].clone()),
-            ..SlotRule::free(input)
-        };
-        Ok(vec![
-            rule(1, Role::Weight, Layout::OutIn),
-            rule(2, Role::Weight, Layout::OutIn),
-            rule(3, Role::Bias, Layout::Free),
-        ])
+        let matrix = (Role::Weight, Layout::OutIn);
+        let tensors = [matrix, matrix, (Role::Bias, Layout::Free)];
+        form.slots(inputs, &tensors, |extents| Self::shapes(&form, extents).to_vec())
     }
 
     fn multiply_accumulates(&self, node: &Node, inputs: &[Option<Fact>]) -> u64 {
-        let Ok(form) = Form::of(node) else { return 0 };
-        let extents = form.extents(inputs).ok().flatten();
-        let one = extents.map_or(0, Extents::multiply_accumulates);
-        one.saturating_mul(form.reversed.len() as u64)
+        Form::of(node).map_or(0, |form| form.multiply_accumulates(inputs))
     }
 
     fn execute(
@@ -150,23 +136,13 @@ impl Operator for Direction {
     }
 
     fn slots(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<SlotRule>, OpError> {
-        let extents = Self::form(node)?.extents(inputs)?;
-        let shapes = extents.map(Self::shapes);
-        let rule = |input: usize| {
-            let (role, layout) = match input {
-                1 | 2 => (Role::Weight, Layout::OutIn),
-                _ => (Role::Bias, Layout::Vector),
-            };
-            let fan_in = extents.map(Extents::fan_in);
-            let shape = shapes.as_ref().map(|shapes| shapes[input - 1].clone());
-            SlotRule { role, layout, fan_in, shape, ..SlotRule::free(input) }
-        };
-        Ok((1..=4).map(rule).collect())
+        let (matrix, vector) = ((Role::Weight, Layout::OutIn), (Role::Bias, Layout::Vector));
+        let tensors = [matrix, matrix, vector, vector];
+        Self::form(node)?.slots(inputs, &tensors, |extents| Self::shapes(extents).to_vec())
     }
 
     fn multiply_accumulates(&self, node: &Node, inputs: &[Option<Fact>]) -> u64 {
-        let extents = Self::form(node).and_then(|form| form.extents(inputs));
-        extents.ok().flatten().map_or(0, Extents::multiply_accumulates)
+        Self::form(node).map_or(0, |form| form.multiply_accumulates(inputs))
     }
 
     fn execute(

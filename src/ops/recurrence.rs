@@ -2,15 +2,15 @@
 
 use burn::tensor::{Device, Tensor, activation};
 
-use crate::graph::{Fact, Node};
+use crate::graph::{Fact, GATE_PLACES, Layout, Node, Role};
 
 use super::{
-    Array, OpError,
+    Array, OpError, SlotRule,
     helpers::{array, bad, bounded, maybe, maybe_shape, named, required},
 };
 
 /// Gates of a cell.
-pub(super) const GATES: usize = 4;
+pub(super) const GATES: usize = GATE_PLACES.len();
 /// What gates, cells and outputs go through.
 pub(super) const ACTIVATIONS: [&str; 3] = ["Sigmoid", "Tanh", "Tanh"];
 
@@ -78,6 +78,32 @@ impl Form {
         let facts: Vec<Option<Fact>> =
             inputs.iter().map(|input| input.as_ref().map(Array::fact)).collect();
         self.extents(&facts)?.ok_or_else(|| bad(0, "is missing"))
+    }
+
+    /// Multiplications of all directions.
+    pub fn multiply_accumulates(&self, inputs: &[Option<Fact>]) -> u64 {
+        let extents = self.extents(inputs).ok().flatten();
+        let one = extents.map_or(0, Extents::multiply_accumulates);
+        one.saturating_mul(self.reversed.len() as u64)
+    }
+
+    /// Slots of the inputs behind the sequence: what each does, how it is laid out, and its shape.
+    pub fn slots(
+        &self,
+        inputs: &[Option<Fact>],
+        tensors: &[(Role, Layout)],
+        shapes: impl Fn(Extents) -> Vec<Vec<usize>>,
+    ) -> Result<Vec<SlotRule>, OpError> {
+        let extents = self.extents(inputs)?;
+        let shapes = extents.map(shapes);
+        let rule = |(input, &(role, layout)): (usize, &(Role, Layout))| SlotRule {
+            role,
+            layout,
+            fan_in: extents.map(Extents::fan_in),
+            shape: shapes.as_ref().map(|shapes| shapes[input - 1].clone()),
+            ..SlotRule::free(input)
+        };
+        Ok((1..).zip(tensors).map(rule).collect())
     }
 
     /// Shape of the sequence of outputs, or of a state.
@@ -179,12 +205,12 @@ pub(super) struct Extents {
 
 impl Extents {
     /// Input values summed per value of a gate.
-    pub fn fan_in(self) -> usize {
+    fn fan_in(self) -> usize {
         self.features.saturating_add(self.hidden)
     }
 
     /// Of one direction.
-    pub fn multiply_accumulates(self) -> u64 {
+    fn multiply_accumulates(self) -> u64 {
         let factors = [self.steps, self.batch, GATES, self.hidden, self.fan_in()];
         factors.into_iter().fold(1, |product: u64, factor| product.saturating_mul(factor as u64))
     }

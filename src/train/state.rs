@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     FileError,
     onnx::{
         atomic,
-        safetensors::{Entry as Stored, write as write_safetensors},
+        safetensors::{Entry as Stored, floats, split_behind, write_behind},
     },
     predictor::Start,
 };
@@ -57,21 +57,12 @@ pub fn save(
     let stored: Vec<Stored> = VECTORS
         .iter()
         .zip([&adam.average, &adam.first, &adam.second, &adam.values])
-        .map(|(name, values)| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            Stored::new((*name).to_owned(), Dtype::F32, vec![values.len()], bytes)
-        })
+        .map(|(name, values)| Stored::vector((*name).to_owned(), values))
         .collect();
     let saved = Saved { config: config.clone(), progress: progress.clone(), updates: adam.updates };
     let json =
         serde_json::to_vec_pretty(&saved).map_err(|error| FileError::at(&path)(error.into()))?;
-    // One file, so that vectors and progress cannot disagree after a crash between two writes.
-    atomic::write(&path, |out| {
-        out.write_all(&(json.len() as u64).to_le_bytes())?;
-        out.write_all(&json)?;
-        write_safetensors(out, &stored)
-    })
-    .map_err(FileError::at(&path))?;
+    atomic::write(&path, |out| write_behind(out, &json, &stored)).map_err(FileError::at(&path))?;
     Ok(())
 }
 
@@ -86,9 +77,7 @@ pub fn load(folder: &Path, config: &TrainConfig) -> Result<Option<(Progress, Ada
     };
     let broken = |problem: String| TrainError::State { path: path.clone(), problem };
     let truncated = || broken("is truncated; delete it to start anew".to_owned());
-    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(truncated)?;
-    let length = u64::from_le_bytes(*length) as usize;
-    let (json, tensors) = rest.split_at_checked(length).ok_or_else(truncated)?;
+    let (json, tensors) = split_behind(&bytes).ok_or_else(truncated)?;
     let saved: Saved = serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
     let comparable = TrainConfig { stages: saved.config.stages.clone(), ..config.clone() };
     if saved.config != comparable {
@@ -99,7 +88,7 @@ pub fn load(folder: &Path, config: &TrainConfig) -> Result<Option<(Progress, Ada
     let file = SafeTensors::deserialize(tensors).map_err(|error| broken(error.to_string()))?;
     let read = |name: &str| -> Result<Vec<f32>, TrainError> {
         let tensor = file.tensor(name).map_err(|error| broken(error.to_string()))?;
-        Ok(tensor.data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+        Ok(floats(tensor.data()))
     };
     let adam = AdamW {
         average: read("average")?,

@@ -90,10 +90,8 @@ impl Ablation<'_> {
         if !varies {
             sampling = predictor.sampling();
         }
-        let support = self.support.zip(row.steering).map(|(data, steering)| Support {
-            own_classes: data.classes == predictor.config.classes,
-            ..Support::new(data, steering)
-        });
+        let support = self.support.zip(row.steering);
+        let support = support.map(|(data, steering)| Support::of(predictor, data, steering));
         let attempts =
             subject.sample_towards(&graph.name, graph.onnx.clone(), &sampling, support.as_ref())?;
         let seconds = attempts.first().and_then(|attempt| attempt.seconds).unwrap_or(0.0);

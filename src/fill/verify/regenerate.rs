@@ -63,10 +63,8 @@ pub fn regenerate(
     let images = labelled.as_ref().map(|(images, _)| images);
     let MeasuredOn { images, source, .. } =
         options.calibration.images(network, predictor, images)?;
-    let support = labelled.as_ref().map(|(images, steering)| Support {
-        own_classes: images.data.classes == predictor.config.classes,
-        ..Support::new(&images.data, *steering)
-    });
+    let support = labelled.as_ref();
+    let support = support.map(|(images, steering)| Support::of(predictor, &images.data, *steering));
     let support = support.as_ref();
     let drawn = provenance.drawn;
     let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);

@@ -8,8 +8,8 @@ use super::{
     permutation, unbind,
 };
 
-/// For each gate in PyTorch's order (input, forget, cell, output), its place in ONNX's.
-const PLACES: [usize; 4] = [0, 2, 3, 1];
+/// For each gate of an LSTM in PyTorch's order (input, forget, cell, output), its place in ONNX's.
+pub const GATE_PLACES: [usize; 4] = [0, 2, 3, 1];
 /// Longest chain of nodes between an LSTM and a tensor.
 const LONGEST: usize = 16;
 /// Most rows of a stack that is taken apart.
@@ -41,9 +41,9 @@ impl Stack {
 
     /// Where a row of the tensors, counted through all of them, stands in the stack.
     fn place(self, row: usize) -> usize {
-        let gate = self.rows / PLACES.len();
+        let gate = self.rows / GATE_PLACES.len();
         let (tensor, row) = (row / self.rows, row % self.rows);
-        tensor * self.rows + PLACES[row / gate] * gate + row % gate
+        tensor * self.rows + GATE_PLACES[row / gate] * gate + row % gate
     }
 
     /// The tensors in an input of an LSTM.

@@ -56,6 +56,7 @@ mod weight_norm;
 use super::{Architecture, NodeIndex, Operand};
 pub use batch::BatchRepair;
 use edit::Editor;
+pub use gates::GATE_PLACES;
 pub use lstm::CANONICAL_DOMAIN;
 
 /// A rewrite of the pattern that ends at a node, if it is there.
