@@ -65,12 +65,12 @@ pub mod patches;
 pub mod predictor;
 // Checkpoints of many graphs, grown from the weights of predictors.
 pub mod zoo;
-// Training a predictor through the task loss of the networks it predicts.
-pub mod train;
 // Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
 // What labelled images say of a network's weights: heads in closed form, and a few gradient steps.
 pub mod condition;
+// Training a predictor through the task loss of the networks it predicts.
+pub mod train;
 // The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
 pub mod fill;
 // Ranking architectures that nobody has trained.

@@ -23,6 +23,13 @@ impl Cholesky {
         solution
     }
 
+    /// A⁻¹.
+    pub fn inverse(&self) -> DMatrix<f64> {
+        let size = self.0.nrows();
+        let half = self.half_solve(&DMatrix::identity(size, size));
+        half.transpose() * half
+    }
+
     /// L⁻¹ B: the square of the length of its columns is bᵀ A⁻¹ b.
     pub fn half_solve(&self, right: &DMatrix<f64>) -> DMatrix<f64> {
         let mut solution = right.clone();

@@ -78,6 +78,49 @@ impl Head {
             };
         }
     }
+
+    /// Places of an input of so many values that it maps one by one.
+    pub fn places(&self, values: usize) -> Option<usize> {
+        (self.features > 0 && values.is_multiple_of(self.features) && values > 0)
+            .then(|| values / self.features)
+    }
+
+    /// Value of a feature at one of the places.
+    pub(super) fn at(&self, feature: usize, place: usize, places: usize) -> usize {
+        match self.features_last {
+            true => place * self.features + feature,
+            false => feature * places + place,
+        }
+    }
+
+    /// The mean of every feature over all places, image by image.
+    pub fn pooled(&self, rows: &[f32], places: usize) -> Vec<f32> {
+        if places == 1 {
+            return rows.to_vec();
+        }
+        let of_image = |image: &[f32]| -> Vec<f32> {
+            let value = |feature| {
+                let values = (0..places).map(|place| image[self.at(feature, place, places)]);
+                values.sum::<f32>() / places as f32
+            };
+            (0..self.features).map(value).collect()
+        };
+        rows.chunks_exact(self.features * places).flat_map(of_image).collect()
+    }
+
+    /// The gradient by the input of what was [pooled](Self::pooled) over so many places.
+    pub fn spread(&self, gradient: &[f32], places: usize) -> Vec<f32> {
+        let mut out = vec![0.0; gradient.len() * places];
+        let images = out.chunks_exact_mut(self.features * places);
+        for (out, gradient) in images.zip(gradient.chunks_exact(self.features)) {
+            for (feature, value) in gradient.iter().enumerate() {
+                for place in 0..places {
+                    out[self.at(feature, place, places)] = value / places as f32;
+                }
+            }
+        }
+        out
+    }
 }
 
 /// A linear map that was found.

@@ -105,35 +105,6 @@ pub fn solve_head(
 }
 
 impl Head {
-    /// Places of an input of so many values that it maps one by one.
-    fn places(&self, values: usize) -> Option<usize> {
-        (self.features > 0 && values.is_multiple_of(self.features) && values > 0)
-            .then(|| values / self.features)
-    }
-
-    /// Value of a feature at one of the places.
-    fn at(&self, feature: usize, place: usize, places: usize) -> usize {
-        match self.features_last {
-            true => place * self.features + feature,
-            false => feature * places + place,
-        }
-    }
-
-    /// The mean of every feature over all places, image by image.
-    fn pooled(&self, rows: &[f32], places: usize) -> Vec<f32> {
-        if places == 1 {
-            return rows.to_vec();
-        }
-        let of_image = |image: &[f32]| -> Vec<f32> {
-            let value = |feature| {
-                let values = (0..places).map(|place| image[self.at(feature, place, places)]);
-                values.sum::<f32>() / places as f32
-            };
-            (0..self.features).map(value).collect()
-        };
-        rows.chunks_exact(self.features * places).flat_map(of_image).collect()
-    }
-
     /// Raises all biases, so that nothing is cut off by what lets only positive values through.
     fn raise(&self, solved: &mut LinearHead, rows: &[f32], places: usize) {
         let mut least = f32::INFINITY;

@@ -28,7 +28,7 @@ pub struct TrainConfig {
     /// Seed of initialisation, graphs, images and their order.
     #[serde(default)]
     pub seed: u64,
-    /// Graphs per optimiser step.
+    /// Graphs per optimiser step, beside those of episodes.
     #[serde(default = "eight")]
     pub meta_batch: usize,
     /// Images per graph.
@@ -57,6 +57,9 @@ pub struct TrainConfig {
     /// What a denoiser is trained for besides one pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub denoising: DenoisingConfig,
+    /// What it learns for users with classes of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episodes: Option<EpisodesConfig>,
     /// The optimiser.
     #[serde(default)]
     pub optimiser: OptimiserConfig,
@@ -110,6 +113,45 @@ impl Default for DenoisingConfig {
 
 fn is_default(config: &DenoisingConfig) -> bool {
     *config == DenoisingConfig::default()
+}
+
+/// Episodes: a few classes of one of many data sets, a network whose head is solved on some of their images,
+/// and the loss on the others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpisodesConfig {
+    /// Episodes per optimiser step.
+    pub per_step: usize,
+    /// Most images of an episode.
+    pub images: usize,
+    /// Fewest and most classes of an episode.
+    pub classes: [usize; 2],
+    /// Share of the episodes whose graph reads grey images. Its space is the run's, with one channel.
+    #[serde(default)]
+    pub grey: f32,
+    /// Share of the episodes whose images are all inverted, turned, mirrored or have their colours swapped,
+    /// each by chance.
+    #[serde(default)]
+    pub changed: f32,
+    /// The data sets.
+    pub data: Vec<EpisodeData>,
+}
+
+/// A data set that episodes draw from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpisodeData {
+    /// By path relative to the working directory.
+    pub path: PathBuf,
+    /// How often it is drawn, beside the others.
+    #[serde(default = "one")]
+    pub weight: f32,
+    /// What is done to each of its images.
+    #[serde(default)]
+    pub augmentation: AugmentationConfig,
+    /// Classes that are not drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 /// AdamW with warm-up, cosine decay to zero, clipping and an exponential moving average.
@@ -235,8 +277,24 @@ impl TrainConfig {
                 "stages: size must be 4 to 512",
             ),
             (
-                self.meta_batch > 0 || denoising.checkpoints > 0,
-                "meta_batch must be positive where no checkpoints are recovered",
+                self.meta_batch > 0 || denoising.checkpoints > 0 || self.episodes.is_some(),
+                "meta_batch must be positive where there are neither episodes nor checkpoints",
+            ),
+            (
+                self.episodes.iter().all(|it| {
+                    it.per_step > 0 && it.classes[0] >= 2 && it.classes[0] <= it.classes[1]
+                }),
+                "episodes: per_step must be positive, and classes two numbers from 2 on that rise",
+            ),
+            (
+                self.episodes.iter().all(|it| it.images >= 2 * it.classes[0]),
+                "episodes.images must be at least two for each of the fewest classes",
+            ),
+            (
+                self.episodes
+                    .iter()
+                    .all(|it| !it.data.is_empty() && it.data.iter().all(|data| data.weight > 0.0)),
+                "episodes.data: at least one data set is needed, and weights must be positive",
             ),
             (denoising.members > 0, "denoising.members must be positive"),
             (
@@ -262,6 +320,10 @@ impl TrainConfig {
             None => Ok(()),
         }
     }
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 fn fifty() -> u64 {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    condition::Head,
     encoder::{NodeEncoder, NodeFeatures},
     execute::Runner,
     graph::Architecture,
@@ -29,6 +30,8 @@ pub struct GraphReader {
     pub sources: bool,
     /// Whether mirror images of networks are wanted.
     pub mirror: bool,
+    /// Whether networks are run up to their head, too.
+    pub trunk: bool,
 }
 
 impl GraphReader {
@@ -58,6 +61,25 @@ pub struct PreparedGraph {
     pub runner: Runner,
     /// Its mirror image, if it has one and the reader wants it.
     pub mirror: Option<Mirror>,
+    /// What is in front of its head, if it has one that can be solved and the reader wants it.
+    pub trunk: Option<Trunk>,
+}
+
+/// A network up to its head.
+#[derive(Debug)]
+pub struct Trunk {
+    /// The head.
+    pub head: Head,
+    /// What makes its input.
+    pub runner: Runner,
+}
+
+impl Trunk {
+    fn of(architecture: &Architecture, registry: &Arc<Registry>) -> Option<Self> {
+        let head = Head::of(architecture, registry).ok()?;
+        let runner = Runner::new(&architecture.returning(&[head.input]), registry);
+        Some(Self { head, runner })
+    }
 }
 
 impl PreparedGraph {
@@ -92,6 +114,7 @@ impl PreparedGraph {
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
         let runner = Runner::new(&architecture, registry);
         let mirror = reader.mirror.then(|| Mirror::of(&architecture, registry)).flatten();
+        let trunk = reader.trunk.then(|| Trunk::of(&architecture, registry)).flatten();
         Ok(Self {
             name: name.to_owned(),
             fingerprint,
@@ -100,6 +123,7 @@ impl PreparedGraph {
             plan,
             runner,
             mirror,
+            trunk,
         })
     }
 }

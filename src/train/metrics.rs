@@ -27,6 +27,12 @@ pub enum Metric {
         /// The same of the members' mean probabilities, where there are several of a graph.
         #[serde(skip_serializing_if = "Option::is_none")]
         together: Option<f64>,
+        /// Loss of episodes, where there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        episode_loss: Option<f64>,
+        /// Accuracy on the images that solved heads leave out, where there are episodes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        episode_accuracy: Option<f64>,
         /// Mean squared error of recovered checkpoints, standardised, where there are any.
         #[serde(skip_serializing_if = "Option::is_none")]
         recovery: Option<f64>,
@@ -52,6 +58,9 @@ pub enum Metric {
         batch_statistics: f64,
         /// The worst graph, in inference mode.
         worst: f64,
+        /// Top-1 of heads that are solved on episodes of held-out images, where there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        episodes: Option<f64>,
     },
 }
 

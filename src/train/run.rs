@@ -31,13 +31,13 @@ use crate::{
 };
 
 use super::{
-    AdamW, DenoisingConfig, GraphPool, GraphReader, GraphSource, PreparedGraph, Stage, TrainConfig,
-    TrainError,
+    AdamW, GraphPool, GraphReader, GraphSource, PreparedGraph, Stage, TrainConfig, TrainError,
     checkpoints::Checkpoints,
+    episodes::Episodes,
     metrics::{Metric, MetricsLog},
     optimiser::schedule,
     state::{self, Progress},
-    step::{Goal, Objective, Replica, StepResult, Task, step},
+    step::{Goal, Objective, Replica, Score, StepResult, Task, step},
     validation::Validation,
 };
 
@@ -97,7 +97,10 @@ struct Run<'a> {
     options: &'a RunOptions,
     predictor: PredictorConfig,
     pool: GraphPool,
+    /// Graphs of grey images, where episodes want them.
+    grey_pool: Option<GraphPool>,
     data: Dataset,
+    episodes: Option<Episodes>,
     validation: Validation,
     entries: Vec<Entry>,
     adam: AdamW,
@@ -171,6 +174,13 @@ impl<'a> Run<'a> {
                 (Progress::default(), AdamW::new(values))
             }
         };
+        let episodes =
+            |split| config.episodes.as_ref().map(|it| Episodes::open(it, split)).transpose();
+        let held_out_episodes = episodes(Split::Val)?;
+        let episodes = episodes(Split::Train)?;
+        if let Some(episodes) = &episodes {
+            seen = seen.union(&episodes.seen());
+        }
         let held_out = source.held_out(registry)?;
         let node_encoder = options.node_encoder.clone();
         let reader = GraphReader {
@@ -179,15 +189,30 @@ impl<'a> Run<'a> {
             node_encoder,
             sources: config.network.sources,
             mirror: mirrors(config),
+            trunk: config.episodes.is_some(),
         };
-        let validation = Validation::new(&source, &reader, &input, &held_out_images)?;
+        let validation = Validation::new(
+            &source,
+            &reader,
+            &input,
+            &held_out_images,
+            held_out_episodes.as_ref(),
+        )?;
+        let wants_grey = config.episodes.as_ref().is_some_and(|it| it.grey > 0.0) && channels != 1;
+        let grey_pool = wants_grey.then(|| {
+            let grey = source.with_channels(1)?;
+            let held_out = grey.held_out(registry)?;
+            Ok::<_, TrainError>(GraphPool::new(grey, reader.clone(), held_out))
+        });
         let checkpoints = Checkpoints::open(config, &reader, size)?;
         Ok(Self {
             config,
             options,
             predictor,
             pool: GraphPool::new(source, reader.clone(), held_out),
+            grey_pool: grey_pool.transpose()?,
             data,
+            episodes,
             validation,
             entries,
             adam,
@@ -208,6 +233,9 @@ impl<'a> Run<'a> {
         let before = self.progress.seconds;
         let mut saved = Instant::now();
         let mut since = Since::default();
+        if self.progress.step == 0 && self.config.initial.is_some() {
+            self.validate()?;
+        }
         while self.progress.step < steps && !self.options.stop.load(Ordering::Relaxed) {
             let number = self.progress.step;
             let stage = self.config.stage(number).clone();
@@ -247,8 +275,8 @@ impl<'a> Run<'a> {
             since.add(&result, norm, finite);
             observer.advance(1);
             if self.progress.step.is_multiple_of(self.config.log_every) {
-                let denoising = &self.config.denoising;
-                let metric = since.take(self.progress.step, rate, self.progress.skipped, denoising);
+                let metric =
+                    since.take(self.progress.step, rate, self.progress.skipped, self.config);
                 if let Metric::Train { loss, accuracy, .. } = metric {
                     observer.say(&format!(
                         "loss {loss:.3} train {:.1} % held-out {:.1} %",
@@ -292,12 +320,17 @@ impl<'a> Run<'a> {
             stage.size,
             stage.augmentation.unwrap_or(self.config.augmentation).into(),
         )?;
-        let groups: Vec<Vec<Task>> = (0..self.config.meta_batch as u64)
+        let classifying = self.config.meta_batch as u64;
+        let episodes = self.config.episodes.as_ref().map_or(0, |it| it.per_step as u64);
+        let groups: Vec<Vec<Task>> = (0..classifying + episodes)
             .into_par_iter()
             .map(|position| {
-                let stream = 1 + number * self.config.meta_batch as u64 + position;
+                let stream = 1 + number * (classifying + episodes) + position;
                 let mut random = self.random(stream);
-                let graph = self.graph(stage.size, &mut random)?;
+                if position >= classifying {
+                    return self.episode(stage, stream, &mut random);
+                }
+                let graph = self.graph(&self.pool, stage.size, &mut random, |_| true)?;
                 let (images, labels) = batcher.batch(self.config.batch, &mut random);
                 let goal = Goal::Classify { images: images.into(), labels: labels.into() };
                 Ok(self.group(graph, &goal, stream, &mut random))
@@ -310,15 +343,38 @@ impl<'a> Run<'a> {
         Ok(tasks)
     }
 
-    /// A graph that may be trained on and runs at that size of images.
+    /// An episode for a graph whose head can be solved.
+    fn episode(
+        &self,
+        stage: &Stage,
+        stream: u64,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Vec<Task>, TrainError> {
+        let (Some(episodes), Some(config)) = (&self.episodes, &self.config.episodes) else {
+            return Ok(Vec::new());
+        };
+        let is_grey = random.random::<f32>() < config.grey;
+        let (pool, channels) = match &self.grey_pool {
+            Some(pool) if is_grey => (pool, 1),
+            _ => (&self.pool, self.data.channels),
+        };
+        let graph = self.graph(pool, stage.size, random, |graph| graph.trunk.is_some())?;
+        let episode = episodes.draw(&self.predictor.input, stage.size, channels, random)?;
+        Ok(self.group(graph, &Goal::Tell(episode), stream, random))
+    }
+
+    /// A graph that may be trained on, runs at that size of images, and serves.
     fn graph(
         &self,
+        pool: &GraphPool,
         size: usize,
         random: &mut ChaCha8Rng,
+        serves: impl Fn(&PreparedGraph) -> bool,
     ) -> Result<Arc<PreparedGraph>, TrainError> {
-        let count = self.pool.count(self.config.graphs) as u64;
+        let count = pool.count(self.config.graphs) as u64;
         for _ in 0..ATTEMPTS {
-            if let Some(graph) = self.pool.get(random.random_range(0..count), size)? {
+            let graph = pool.get(random.random_range(0..count), size)?;
+            if let Some(graph) = graph.filter(|graph| serves(graph)) {
                 return Ok(graph);
             }
         }
@@ -382,6 +438,7 @@ impl<'a> Run<'a> {
             exported: result.exported,
             batch_statistics: result.batch_statistics,
             worst: result.worst,
+            episodes: result.episodes,
         })
     }
 
@@ -429,8 +486,8 @@ fn start_from(
 struct Since {
     start: Instant,
     steps: u64,
-    loss: f64,
-    accuracy: f64,
+    classified: Score,
+    told_apart: Score,
     together: f64,
     recovery: f64,
     norm: f64,
@@ -442,8 +499,8 @@ impl Default for Since {
         Self {
             start: Instant::now(),
             steps: 0,
-            loss: 0.0,
-            accuracy: 0.0,
+            classified: Score::default(),
+            told_apart: Score::default(),
             together: 0.0,
             recovery: 0.0,
             norm: 0.0,
@@ -455,22 +512,25 @@ impl Default for Since {
 impl Since {
     fn add(&mut self, result: &StepResult, norm: Option<f32>, architectures: usize) {
         self.steps += 1;
-        self.loss += result.loss;
-        self.accuracy += result.accuracy;
+        self.classified += result.classified;
+        self.told_apart += result.told_apart;
         self.together += result.together;
         self.recovery += result.recovery;
         self.norm += f64::from(norm.unwrap_or(0.0));
         self.architectures += architectures;
     }
 
-    fn take(&mut self, step: u64, rate: f32, skipped: u64, denoising: &DenoisingConfig) -> Metric {
+    fn take(&mut self, step: u64, rate: f32, skipped: u64, config: &TrainConfig) -> Metric {
+        let denoising = &config.denoising;
         let since = std::mem::take(self);
         let mean = |sum: f64| sum / since.steps.max(1) as f64;
         Metric::Train {
             step,
-            loss: mean(since.loss),
-            accuracy: mean(since.accuracy),
+            loss: mean(since.classified.loss),
+            accuracy: mean(since.classified.accuracy),
             together: (denoising.members > 1).then(|| mean(since.together)),
+            episode_loss: config.episodes.is_some().then(|| mean(since.told_apart.loss)),
+            episode_accuracy: config.episodes.is_some().then(|| mean(since.told_apart.accuracy)),
             recovery: (denoising.checkpoints > 0).then(|| mean(since.recovery)),
             gradient_norm: mean(since.norm),
             rate: rate.into(),

@@ -41,6 +41,26 @@ impl GraphSource {
         }
     }
 
+    /// The same graphs for images of so many channels.
+    ///
+    /// # Errors
+    ///
+    /// They are files, which read what they read.
+    pub fn with_channels(&self, channels: usize) -> Result<Self, TrainError> {
+        match self {
+            Self::Space(space) => {
+                let [_, height, width] = space.input;
+                let input = [channels, height, width];
+                Ok(Self::Space(Box::new(Space { input, ..(**space).clone() })))
+            }
+            Self::Folder(folder) if folder.channels() == channels => Ok(self.clone()),
+            Self::Folder(folder) => Err(TrainError::Mismatch(format!(
+                "the graphs of the folder read {} channel(s): episodes of {channels} need a search space",
+                folder.channels()
+            ))),
+        }
+    }
+
     /// Whether a data set of so many classes fits; otherwise a sentence that names its file.
     pub fn check_classes(&self, classes: usize, data: &Path) -> Result<(), String> {
         match self {

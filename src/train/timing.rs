@@ -66,6 +66,7 @@ impl StepFixture {
             node_encoder: None,
             sources: network.sources,
             mirror: false,
+            trunk: false,
         };
         let mut graph = PreparedGraph::of(model, size, &reader)?;
         if !kernels {

@@ -6,19 +6,27 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
+    condition::LeftOut,
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Scratch},
+    graph::Weights,
     kernels::likeliest,
     neural::{download, normal},
     predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
 };
 
-use super::{GraphReader, GraphSource, PreparedGraph, TrainError};
+use super::{
+    GraphReader, GraphSource, PreparedGraph, TrainError, Trunk, episodes::Episodes, step::Episode,
+};
 
 /// Validation graphs, where there are so many.
 const GRAPHS: u64 = 12;
 /// Images per graph.
 const IMAGES: usize = 500;
+/// Episodes per graph.
+const EPISODES: usize = 4;
+/// Most images of an episode.
+const EPISODE_IMAGES: usize = 200;
 /// Seed of the samples that are judged, one of each graph.
 const LATENT_SEED: u64 = 0;
 
@@ -28,6 +36,8 @@ pub struct Validation {
     images: Vec<f32>,
     labels: Vec<u16>,
     shape: [usize; 2],
+    /// Some for each graph, where episodes are trained on.
+    episodes: Vec<Vec<Episode>>,
 }
 
 /// Accuracies over the graphs.
@@ -38,6 +48,8 @@ pub struct Validated {
     pub batch_statistics: f64,
     /// Worst graph, in inference mode.
     pub worst: f64,
+    /// Mean over episodes of held-out images, where there are any: see [`LeftOut`].
+    pub episodes: Option<f64>,
 }
 
 impl Validation {
@@ -47,8 +59,9 @@ impl Validation {
         reader: &GraphReader,
         input: &InputConfig,
         held_out: &Dataset,
+        episodes: Option<&Episodes>,
     ) -> Result<Self, TrainError> {
-        let graphs = source
+        let graphs: Vec<PreparedGraph> = source
             .validation(GRAPHS)?
             .iter()
             .map(|model| PreparedGraph::of(model, input.size, reader))
@@ -56,7 +69,18 @@ impl Validation {
         let batcher =
             Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;
         let (images, labels) = batcher.range(0..IMAGES.min(held_out.len()));
-        Ok(Self { graphs, images, labels, shape: [input.channels(), input.size] })
+        let shape = [input.channels(), input.size];
+        let mut random = ChaCha8Rng::seed_from_u64(LATENT_SEED);
+        let mut some = |graph| {
+            let sets = (0..EPISODES).map(|it| graph * EPISODES + it);
+            let episodes = sets.flat_map(|set| {
+                let episodes = episodes?;
+                Some(episodes.plain(set, EPISODE_IMAGES, input, &mut random))
+            });
+            episodes.collect()
+        };
+        let episodes = (0..graphs.len()).map(&mut some).collect::<Result<_, _>>()?;
+        Ok(Self { graphs, images, labels, shape, episodes })
     }
 
     /// Judges a network that lives on a plain device.
@@ -85,7 +109,7 @@ impl Validation {
         let accuracies: Vec<[f64; 2]> = self
             .graphs
             .par_iter()
-            .zip(weights)
+            .zip(weights.clone())
             .map(|(graph, mut weights)| {
                 let scratch = &mut Scratch::default();
                 let all = NormStatistics::Measured { rows: 0..self.labels.len() };
@@ -101,6 +125,14 @@ impl Validation {
                 Ok([self.accuracy(&logits), batch])
             })
             .collect::<Result<_, TrainError>>()?;
+        let episodes = self.graphs.par_iter().zip(&weights).zip(&self.episodes);
+        let episodes: Vec<Vec<f64>> = episodes
+            .map(|((graph, weights), episodes)| {
+                let told = episodes.iter().map(|it| told_apart(graph, weights, it, size));
+                told.filter_map(Result::transpose).collect()
+            })
+            .collect::<Result<_, TrainError>>()?;
+        let episodes: Vec<f64> = episodes.into_iter().flatten().collect();
         let mean = |index: usize| {
             accuracies.iter().map(|pair| pair[index]).sum::<f64>() / accuracies.len().max(1) as f64
         };
@@ -108,6 +140,8 @@ impl Validation {
             exported: mean(0),
             batch_statistics: mean(1),
             worst: accuracies.iter().map(|pair| pair[0]).fold(1.0, f64::min),
+            episodes: (!episodes.is_empty())
+                .then(|| episodes.iter().sum::<f64>() / episodes.len() as f64),
         })
     }
 
@@ -120,4 +154,21 @@ impl Validation {
             .count();
         correct as f64 / self.labels.len() as f64
     }
+}
+
+/// Share of the images that are told apart by the features of a trunk; `None` where there is none.
+fn told_apart(
+    graph: &PreparedGraph,
+    weights: &Weights,
+    &Episode { ref images, ref labels, classes, channels }: &Episode,
+    size: usize,
+) -> Result<Option<f64>, TrainError> {
+    let Some(Trunk { head, runner }) = &graph.trunk else { return Ok(None) };
+    let batch = labels.len();
+    let images = Images { batch, channels, height: size, width: size, data: images };
+    let all = NormStatistics::Measured { rows: 0..batch };
+    let rows = runner.logits(weights, images, &all, &mut Scratch::default())?;
+    let Some(places) = head.places(rows.len() / batch) else { return Ok(None) };
+    let left_out = LeftOut::of(&head.pooled(&rows, places), labels, classes);
+    Ok(left_out.map(|it| it.correct as f64 / batch as f64))
 }

@@ -1,13 +1,14 @@
 //! What a task's weights are worth, and the gradient with respect to them.
 
 use crate::{
+    condition::LeftOut,
     execute::{ExecuteError, Images, NormStatistics, Scratch},
     graph::{ParameterId, Weights},
     kernels::{cross_entropy, elementwise::dot},
     patches::Scale,
 };
 
-use super::{Goal, Objective, members::Together, part::Predicted};
+use super::{super::Trunk, Episode, Goal, Objective, members::Together, part::Predicted};
 
 /// What one task gives back.
 pub(super) struct Judged {
@@ -59,20 +60,38 @@ pub(super) fn judge_group(
 
 /// Runs one predicted network forward and backward; `None` if anything is not finite.
 fn judge(
-    &Predicted { task, weights, appended }: &Predicted,
+    predicted: &Predicted,
     objective: &Objective,
     together: &mut Together,
     scratch: &mut Scratch,
 ) -> Result<Option<Judged>, ExecuteError> {
-    let Goal::Classify { images, labels } = &task.goal else { return Ok(None) };
-    let &Objective { channels, size, label_smoothing, weight_penalty, .. } = objective;
+    let judged = match &predicted.task.goal {
+        Goal::Classify { images, labels } => {
+            classify(predicted, images, labels, objective, together, scratch)?
+        }
+        Goal::Tell(episode) => tell(predicted, episode, objective, scratch)?,
+        Goal::Recover(_) => None,
+    };
+    Ok(judged.and_then(|judged| bounded(judged, predicted.weights, objective)))
+}
+
+/// By the logits of its head.
+fn classify(
+    &Predicted { task, weights, appended }: &Predicted,
+    images: &[f32],
+    labels: &[u16],
+    objective: &Objective,
+    together: &mut Together,
+    scratch: &mut Scratch,
+) -> Result<Option<Judged>, ExecuteError> {
+    let &Objective { channels, size, label_smoothing, .. } = objective;
     let count = labels.len();
     let extra = appended.len() / (channels * size * size);
-    let images: Vec<f32> = [images.as_slice(), appended].concat();
+    let images: Vec<f32> = [images, appended].concat();
     let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
     let mut correct = [0; 2];
-    let (loss, mut gradients) = task.graph.runner.gradients(
+    let (loss, gradients) = task.graph.runner.gradients(
         weights,
         batch,
         &NormStatistics::Measured { rows },
@@ -86,21 +105,56 @@ fn judge(
         extra > 0,
         scratch,
     )?;
-    for (id, gradient) in gradients.parameters.tensors_mut() {
-        for (gradient, weight) in gradient.iter_mut().zip(weights.get(id).unwrap_or_default()) {
-            *gradient += 2.0 * weight_penalty * weight;
-        }
-    }
-    let squares = gradients.parameters.tensors().map(|(_, gradient)| dot(gradient, gradient));
-    let norm = squares.sum::<f32>().sqrt();
-    let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
-    let all = gradients.parameters.values_mut().chain(gradients.images.iter_mut().flatten());
-    all.for_each(|gradient| *gradient *= shrink);
     let calibration =
         gradients.images.map(|images| images[count * channels * size * size..].to_vec());
+    Ok(Some(Judged { loss, correct, gradients: gradients.parameters, calibration }))
+}
+
+/// By what heads that are solved on the features of its trunk say of the images that they leave out. Batch
+/// normalisations are measured on all images, as they will be on a support set.
+fn tell(
+    &Predicted { task, weights, .. }: &Predicted,
+    &Episode { ref images, ref labels, classes, channels }: &Episode,
+    objective: &Objective,
+    scratch: &mut Scratch,
+) -> Result<Option<Judged>, ExecuteError> {
+    let Some(Trunk { head, runner }) = &task.graph.trunk else { return Ok(None) };
+    let (batch, size) = (labels.len(), objective.size);
+    let mut correct = None;
+    let (loss, gradients) = runner.gradients(
+        weights,
+        Images { batch, channels, height: size, width: size, data: images },
+        &NormStatistics::Measured { rows: 0..batch },
+        &mut |rows, gradient| {
+            let Some(places) = head.places(rows.len() / batch) else { return f32::NAN };
+            let left_out = LeftOut::of(&head.pooled(rows, places), labels, classes);
+            let Some(left_out) = left_out else { return f32::NAN };
+            gradient.copy_from_slice(&head.spread(&left_out.gradient, places));
+            correct = Some(left_out.correct);
+            left_out.loss
+        },
+        false,
+        scratch,
+    )?;
+    let gradients = gradients.parameters;
+    Ok(correct.map(|correct| Judged { loss, correct: [correct; 2], gradients, calibration: None }))
+}
+
+/// With the penalty on weights, and a gradient of bounded length; `None` if anything is not finite.
+fn bounded(mut judged: Judged, weights: &Weights, objective: &Objective) -> Option<Judged> {
+    let Judged { loss, gradients, calibration, .. } = &mut judged;
+    for (id, gradient) in gradients.tensors_mut() {
+        for (gradient, weight) in gradient.iter_mut().zip(weights.get(id).unwrap_or_default()) {
+            *gradient += 2.0 * objective.weight_penalty * weight;
+        }
+    }
+    let squares = gradients.tensors().map(|(_, gradient)| dot(gradient, gradient));
+    let norm = squares.sum::<f32>().sqrt();
+    let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
+    let all = gradients.values_mut().chain(calibration.iter_mut().flatten());
+    all.for_each(|gradient| *gradient *= shrink);
     let finite = loss.is_finite()
         && norm.is_finite()
         && calibration.iter().flatten().sum::<f32>().is_finite();
-    let judged = Judged { loss, correct, gradients: gradients.parameters, calibration };
-    Ok(finite.then_some(judged))
+    finite.then_some(judged)
 }

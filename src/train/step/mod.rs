@@ -1,6 +1,6 @@
 //! One optimiser step's gradient.
 
-use std::sync::Arc;
+use std::{ops::AddAssign, sync::Arc};
 
 use burn::tensor::Device;
 use rayon::prelude::*;
@@ -46,14 +46,30 @@ pub enum Goal {
         /// Labels.
         labels: Arc<Vec<u16>>,
     },
+    /// The features of its trunk are to tell classes apart; the head is solved. It takes a graph that has
+    /// a [`Trunk`](super::Trunk).
+    Tell(Episode),
     /// The estimate is to recover a checkpoint that noise was mixed into.
     Recover(Arc<Weights>),
+}
+
+/// Images of a few classes, as many of each.
+#[derive(Clone)]
+pub struct Episode {
+    /// Normalised images, NCHW.
+    pub images: Arc<Vec<f32>>,
+    /// Labels.
+    pub labels: Arc<Vec<u16>>,
+    /// Number of classes.
+    pub classes: usize,
+    /// Channels of the images.
+    pub channels: usize,
 }
 
 /// How tasks are judged.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// Channels and side of the images.
+    /// Channels of the images that are classified.
     pub channels: usize,
     /// Height and width.
     pub size: usize,
@@ -83,20 +99,45 @@ impl Task {
         }
     }
 
+    /// Whether it has kernels for all that its goal runs.
+    fn is_lowered(&self) -> bool {
+        match (&self.goal, &self.graph.trunk) {
+            (Goal::Tell(_), Some(trunk)) => trunk.runner.is_lowered(),
+            _ => self.graph.runner.is_lowered(),
+        }
+    }
+
     fn images(&self) -> usize {
         match &self.goal {
             Goal::Classify { labels, .. } => labels.len(),
+            Goal::Tell(episode) => episode.labels.len(),
             Goal::Recover(_) => 0,
         }
     }
 }
 
+/// Means over some tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Score {
+    /// Task loss, over the finite ones.
+    pub loss: f64,
+    /// Share of the images that are classified right.
+    pub accuracy: f64,
+}
+
+impl AddAssign for Score {
+    fn add_assign(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.accuracy += other.accuracy;
+    }
+}
+
 /// Means over the tasks of a step, and the gradient of the network.
 pub struct StepResult {
-    /// Task loss, over the finite classifying tasks.
-    pub loss: f64,
-    /// Training accuracy, over the finite classifying tasks.
-    pub accuracy: f64,
+    /// Of the classifying tasks.
+    pub classified: Score,
+    /// Of the episodes.
+    pub told_apart: Score,
     /// Training accuracy of the members' mean probabilities.
     pub together: f64,
     /// Mean squared error of recovered checkpoints, standardised.
@@ -108,7 +149,7 @@ pub struct StepResult {
 }
 
 /// Predicts the weights of every task's graph, judges the networks, and differentiates the mean
-/// loss with respect to the predictor. Classifying tasks come first, in groups of
+/// loss with respect to the predictor. Tasks that recover come last, the others in groups of
 /// [`Objective::members`]. The work is shared out among the cores; the result does not depend on their
 /// number, nor on that of the replicas of the predictor.
 pub fn step(
@@ -121,14 +162,13 @@ pub fn step(
         Part::predict(&replicas[index % replicas.len()], tasks, objective)
     });
     let predicted: Vec<_> = parts.iter().flat_map(Part::predicted).collect();
-    let classifying =
-        tasks.iter().filter(|task| matches!(task.goal, Goal::Classify { .. })).count();
+    let judging = tasks.iter().filter(|task| !matches!(task.goal, Goal::Recover(_))).count();
     let judge =
         |group: &[Predicted]| scratches.with(|scratch| judge_group(group, objective, scratch));
     // Networks without kernels stay off the pool: see `Runner::Reference`.
-    let groups: Vec<_> = predicted[..classifying].chunks(objective.members).enumerate().collect();
+    let groups: Vec<_> = predicted[..judging].chunks(objective.members).enumerate().collect();
     let (lowered, others): (Vec<_>, Vec<_>) =
-        groups.into_iter().partition(|(_, group)| group[0].task.graph.runner.is_lowered());
+        groups.into_iter().partition(|(_, group)| group[0].task.is_lowered());
     let mut judged: Vec<(usize, Vec<Option<Judged>>)> = lowered
         .into_par_iter()
         .with_max_len(1)
@@ -139,21 +179,27 @@ pub fn step(
     }
     judged.sort_unstable_by_key(|(index, _)| *index);
     let mut judged: Vec<Option<Judged>> = judged.into_iter().flat_map(|(_, group)| group).collect();
-    let classified = judged.iter().flatten().count().max(1);
-    let loss: f64 = judged.iter().flatten().map(|judged| f64::from(judged.loss)).sum();
-    let images: usize = tasks.iter().map(Task::images).sum();
-    let right = |index: usize| {
-        judged.iter().flatten().map(|judged| judged.correct[index]).sum::<usize>() as f64
+    let score = |kind: fn(&Goal) -> bool| {
+        let of_kind = || tasks.iter().zip(&judged).filter(|(task, _)| kind(&task.goal));
+        let finite = || of_kind().filter_map(|(_, judged)| judged.as_ref());
+        let images = of_kind().map(|(task, _)| task.images()).sum::<usize>().max(1);
+        let loss = finite().map(|judged| f64::from(judged.loss)).sum::<f64>();
+        let correct = finite().map(|judged| judged.correct[0]).sum::<usize>();
+        let last = of_kind().skip(objective.members - 1).step_by(objective.members);
+        let together: usize =
+            last.filter_map(|(_, judged)| Some(judged.as_ref()?.correct[1])).sum();
+        let score = Score {
+            loss: loss / finite().count().max(1) as f64,
+            accuracy: correct as f64 / images as f64,
+        };
+        (score, (together * objective.members) as f64 / images as f64)
     };
-    let correct = right(0) / images.max(1) as f64;
-    let last = judged.iter().skip(objective.members - 1).step_by(objective.members).flatten();
-    let together: usize = last.map(|judged| judged.correct[1]).sum();
-    let together = (together * objective.members) as f64 / images.max(1) as f64;
-    let recovered: Vec<Option<Judged>> = predicted[classifying..].iter().map(recover).collect();
+    let (classified, together) = score(|goal| matches!(goal, Goal::Classify { .. }));
+    let (told_apart, _) = score(|goal| matches!(goal, Goal::Tell(_)));
+    let recovered: Vec<Option<Judged>> = predicted[judging..].iter().map(recover).collect();
     let recovery: f64 = recovered.iter().flatten().map(|judged| f64::from(judged.loss)).sum();
     let recovery = recovery / recovered.iter().flatten().count().max(1) as f64;
-    let shares =
-        [1.0 / classifying.max(1) as f32, objective.recovery / recovered.len().max(1) as f32];
+    let shares = [1.0 / judging.max(1) as f32, objective.recovery / recovered.len().max(1) as f32];
     judged.extend(recovered);
     let finite = judged.iter().flatten().count();
     let mut judged = judged.into_iter();
@@ -166,8 +212,7 @@ pub fn step(
         .collect();
     let gradients = on_threads(parts, |(part, judged)| part.differentiate(judged, shares));
     let gradient = gradients.into_iter().flatten().reduce(add);
-    let loss = loss / classified as f64;
-    Ok(StepResult { loss, accuracy: correct, together, recovery, finite, gradient })
+    Ok(StepResult { classified, told_apart, together, recovery, finite, gradient })
 }
 
 /// Tasks that one core predicts in one call: enough to fill matrix products, few enough that two

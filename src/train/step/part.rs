@@ -91,12 +91,12 @@ impl<'a> Part<'a> {
         tasks.map(|(task, weights)| Predicted { task, weights, appended: &self.appended })
     }
 
-    /// The gradient of the judged losses, weighted by the shares of classifying and recovering tasks;
+    /// The gradient of the judged losses, weighted by the shares of tasks that are judged on images and of those that recover;
     /// `None` if none was finite.
     pub(super) fn differentiate(
         self,
         judged: Vec<Option<Judged>>,
-        [classifying, recovering]: [f32; 2],
+        [judging, recovering]: [f32; 2],
     ) -> Option<Vec<Vec<f32>>> {
         let finite = judged.iter().any(Option::is_some);
         let mut image_gradient = vec![0.0; self.appended.len()];
@@ -107,7 +107,7 @@ impl<'a> Part<'a> {
                 continue;
             };
             let share = match task.goal {
-                Goal::Classify { .. } => classifying,
+                Goal::Classify { .. } | Goal::Tell(_) => judging,
                 Goal::Recover(_) => recovering,
             };
             let factor = share * slope;
@@ -166,7 +166,7 @@ fn noisy(replica: &Replica, tasks: &[Task], diffusion: &DiffusionConfig) -> Vec<
         let mut random = ChaCha8Rng::seed_from_u64(NOISE_SEED);
         random.set_stream(task.noise);
         let mut mixed = match &task.goal {
-            Goal::Classify { .. } => first.clone(),
+            Goal::Classify { .. } | Goal::Tell(_) => first.clone(),
             Goal::Recover(target) => plan.standardise(target),
         };
         for value in mixed.values_mut() {

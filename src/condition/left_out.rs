@@ -1,0 +1,227 @@
+//! What a head solved on all labelled images but one says of that one, each image in turn, and how that
+//! changes with the features: what a trunk is trained for whose head will be solved (Bertinetto et al. 2019,
+//! *Meta-learning with differentiable closed-form solvers*; leave-one-out by Hastie, Tibshirani and Friedman
+//! 2009, section 7.10).
+
+use nalgebra::{DMatrix, RowDVector};
+
+use super::cholesky::Cholesky;
+
+/// Penalties that are tried, beside the mean variance of the features.
+const PENALTIES: [f64; 3] = [1e-2, 1e-1, 1.0];
+/// Factors that turn what is regressed into logits.
+const SHARPNESSES: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 11.0];
+/// Features of a smaller standard deviation than this share of the mean one are left out.
+const LEAST_DEVIATION: f64 = 1e-3;
+
+/// The images of a task, each judged by the head of all others.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Mean cross-entropy, in nats.
+    pub loss: f32,
+    /// Images that are classified right.
+    pub correct: usize,
+    /// The gradient of the loss by the features; penalty and sharpness, which make the loss least, are held.
+    pub gradient: Vec<f32>,
+}
+
+impl LeftOut {
+    /// Of features, image by image, of which every class has as many. `None` where they are not finite or
+    /// tell nothing apart.
+    pub fn of(features: &[f32], labels: &[u16], classes: usize) -> Option<Self> {
+        let images = labels.len();
+        let scaled = Scaled::of(features, images)?;
+        let rows = &scaled.rows;
+        let gram = rows * rows.transpose();
+        let targets = DMatrix::from_fn(images, classes, |image, class| {
+            f64::from(u8::from(usize::from(labels[image]) == class)) - 1.0 / classes as f64
+        });
+        let solved = PENALTIES.iter().filter_map(|penalty| {
+            let added = penalty * gram.trace() / images as f64;
+            let inverse =
+                Cholesky::of(&gram + DMatrix::identity(images, images) * added)?.inverse();
+            Solved::of(inverse, &targets, labels)
+        });
+        let best = solved.min_by(|one, other| one.loss.total_cmp(&other.loss))?;
+        let gradient = scaled.undone(&best.gradient(&scaled.rows));
+        Some(Self { loss: best.loss as f32, correct: best.correct, gradient })
+    }
+}
+
+/// Standardised features.
+struct Scaled {
+    /// `[images, features]`
+    rows: DMatrix<f64>,
+    /// Reciprocals of standard deviations; zero for features that say nothing.
+    factors: RowDVector<f64>,
+}
+
+impl Scaled {
+    fn of(features: &[f32], images: usize) -> Option<Self> {
+        let width = features.len() / images.max(1);
+        if width == 0 || features.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        let values = features.iter().map(|&value| f64::from(value));
+        let mut rows = DMatrix::from_row_iterator(images, width, values);
+        let means = rows.row_mean();
+        rows.row_iter_mut().for_each(|mut row| row -= &means);
+        let deviations: Vec<f64> =
+            rows.column_iter().map(|it| (it.norm_squared() / images as f64).sqrt()).collect();
+        let least = LEAST_DEVIATION * deviations.iter().sum::<f64>() / width as f64;
+        let factor = |&it: &f64| if it > least { 1.0 / it } else { 0.0 };
+        let factors = RowDVector::from_iterator(width, deviations.iter().map(factor));
+        rows.column_iter_mut().zip(factors.iter()).for_each(|(mut column, by)| column *= *by);
+        factors.iter().any(|&factor| factor > 0.0).then_some(Self { rows, factors })
+    }
+
+    /// The gradient by the features as they were, by that of the standardised ones.
+    fn undone(&self, gradient: &DMatrix<f64>) -> Vec<f32> {
+        let images = self.rows.nrows() as f64;
+        let mut out = gradient.clone();
+        let columns = out.column_iter_mut().zip(self.rows.column_iter()).zip(self.factors.iter());
+        for ((mut column, row), factor) in columns {
+            let along = column.dot(&row) / images;
+            let mean = column.mean();
+            column.zip_apply(&row, |own, row| *own = factor * (*own - mean - along * row));
+        }
+        out.transpose().iter().map(|&value| value as f32).collect()
+    }
+}
+
+/// A head for one penalty, in dual form: A = X Xᵀ + λ, with A⁻¹ Y for coefficients.
+struct Solved {
+    /// A⁻¹
+    inverse: DMatrix<f64>,
+    /// A⁻¹ Y
+    coefficients: DMatrix<f64>,
+    loss: f64,
+    correct: usize,
+    /// The gradient of the loss by what is said of images that are left out.
+    slopes: DMatrix<f64>,
+}
+
+impl Solved {
+    fn of(inverse: DMatrix<f64>, targets: &DMatrix<f64>, labels: &[u16]) -> Option<Self> {
+        let coefficients = &inverse * targets;
+        let mut said = targets - &coefficients;
+        for (image, mut row) in said.row_iter_mut().enumerate() {
+            row.copy_from(
+                &(targets.row(image) - coefficients.row(image) / inverse[(image, image)]),
+            );
+        }
+        let judged = SHARPNESSES.iter().map(|&sharpness| judge(&said, labels, sharpness));
+        let finite = judged.filter(|(loss, _, _)| loss.is_finite());
+        let (loss, correct, slopes) = finite.min_by(|one, other| one.0.total_cmp(&other.0))?;
+        Some(Self { inverse, coefficients, loss, correct, slopes })
+    }
+
+    /// By the standardised features.
+    fn gradient(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
+        let Self { inverse, coefficients, slopes, .. } = self;
+        let mut of_coefficients = slopes.clone();
+        let mut of_diagonal = inverse.clone();
+        for (image, mut row) in of_coefficients.row_iter_mut().enumerate() {
+            let own = inverse[(image, image)];
+            let along = slopes.row(image).dot(&coefficients.row(image)) / (own * own);
+            row /= -own;
+            of_diagonal.row_mut(image).scale_mut(along);
+        }
+        // dA = −A⁻¹ (∂α Yᵀ + D) A⁻¹, with ∂α the gradient by the coefficients and D by the diagonal.
+        let by_gram =
+            -(inverse * of_coefficients) * coefficients.transpose() - inverse * of_diagonal;
+        (&by_gram + by_gram.transpose()) * rows
+    }
+}
+
+/// Mean cross-entropy, right answers, and the gradient of the former by the scores.
+fn judge(said: &DMatrix<f64>, labels: &[u16], sharpness: f64) -> (f64, usize, DMatrix<f64>) {
+    let (mut loss, mut correct) = (0.0, 0);
+    let mut slopes = said.clone();
+    let images = labels.len() as f64;
+    for (mut row, &label) in slopes.row_iter_mut().zip(labels) {
+        let (largest, own) = (row.max(), row[usize::from(label)]);
+        correct += usize::from(own >= largest);
+        row.apply(|score| *score = (sharpness * (*score - largest)).exp());
+        let sum = row.sum();
+        loss += (sum.ln() - sharpness * (own - largest)) / images;
+        row *= sharpness / (sum * images);
+        row[usize::from(label)] -= sharpness / images;
+    }
+    (loss, correct, slopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Features of images in turn of three classes, which differ a little, the last one always the same.
+    fn task(images: usize, width: usize) -> (Vec<f32>, Vec<u16>) {
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let labels: Vec<u16> = (0..images).map(|image| (image % 3) as u16).collect();
+        let features = labels.iter().flat_map(|&label| {
+            let values: Vec<f32> = (0..width)
+                .map(|at| match at + 1 == width {
+                    true => 0.5,
+                    false => {
+                        let own = f32::from(u8::from(at % 3 == usize::from(label)));
+                        own + random.random_range(-1.0..1.0)
+                    }
+                })
+                .collect();
+            values
+        });
+        (features.collect(), labels)
+    }
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        for (images, width) in [(12, 30), (24, 7)] {
+            let (features, labels) = task(images, width);
+            let loss = |at: usize, by: f32| {
+                let mut moved = features.clone();
+                moved[at] += by;
+                f64::from(LeftOut::of(&moved, &labels, 3).unwrap().loss)
+            };
+            let gradient = LeftOut::of(&features, &labels, 3).unwrap().gradient;
+            assert!(gradient.iter().any(|slope| slope.abs() > 1e-2));
+            for (at, slope) in gradient.iter().enumerate().filter(|(at, _)| at % width + 1 < width)
+            {
+                let numeric = (loss(at, 5e-3) - loss(at, -5e-3)) / 1e-2;
+                assert_relative_eq!(*slope, numeric as f32, epsilon = 2e-4, max_relative = 2e-2);
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_is_judged_by_the_head_of_all_others() {
+        let (features, labels) = task(12, 6);
+        let scaled = Scaled::of(&features, 12).unwrap().rows;
+        let gram = &scaled * scaled.transpose();
+        let targets = DMatrix::from_fn(12, 3, |image, class| {
+            f64::from(u8::from(usize::from(labels[image]) == class)) - 1.0 / 3.0
+        });
+        let added = DMatrix::identity(12, 12) * 0.7;
+        let inverse = Cholesky::of(&gram + &added).unwrap().inverse();
+        let coefficients = &inverse * &targets;
+        for image in 0..12 {
+            let others = gram.clone().remove_row(image).remove_column(image)
+                + DMatrix::identity(11, 11) * 0.7;
+            let alone = others.try_inverse().unwrap() * targets.clone().remove_row(image);
+            let said = gram.row(image).into_owned().remove_column(image) * alone;
+            let short = targets.row(image) - coefficients.row(image) / inverse[(image, image)];
+            assert_relative_eq!(said, short, epsilon = 1e-9);
+        }
+    }
+
+    #[test]
+    fn features_that_say_nothing_have_no_head() {
+        assert!(LeftOut::of(&[1.0; 8], &[0, 1, 0, 1], 2).is_none());
+        assert!(LeftOut::of(&[1.0, f32::NAN], &[0, 1], 2).is_none());
+        assert!(LeftOut::of(&[], &[0, 1], 2).is_none());
+    }
+}
