@@ -5,7 +5,9 @@
 //! and returns an [`Outcome`]: JSON, a page ([`Outcome::to_html`]), or one side of a comparison
 //! ([`Outcome::compare`]). A [`ScoreTest`] holds label-free scores against trained accuracies;
 //! an [`OutlookSurvey`] measures what to expect of predictions.
+//! [`Adaptation`] asks what a predictor is worth to someone with labelled images of their own.
 
+mod adaptation;
 mod candidate;
 mod comparison;
 mod error;
@@ -26,6 +28,10 @@ mod summary;
 mod trained;
 mod transfer;
 
+pub use adaptation::{
+    Adaptation, AdaptationOutcome, AdaptationResult, AdaptedData, Method, MethodSummary,
+    PairComparison,
+};
 pub use candidate::{Attempt, Candidate};
 pub use comparison::SplitComparison;
 pub use error::BenchmarkError;

@@ -55,7 +55,7 @@ pub struct Outcome {
 }
 
 /// What was evaluated.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubjectRecord {
     /// See [`super::Subject::name`].
     pub name: String,

@@ -115,7 +115,7 @@ impl FineTune {
                 let best = if *number == run.best { "  <- kept" } else { "" };
                 print(&format!(
                     "epoch {number:>3}  loss {loss:>7}  validation {:>6.2} %{best}",
-                    100.0 * top1
+                    100.0 * top1.unwrap_or(f64::NAN)
                 ))?;
             }
             for line in &report.notices {

@@ -35,7 +35,7 @@ pub struct FineTuned {
     pub tuning: FineTuning,
     /// All epochs, the start first.
     pub epochs: Vec<Epoch>,
-    /// The one whose weights are kept: that of the best validation accuracy.
+    /// The one whose weights are kept: that of the best validation accuracy, the last one without.
     pub best: usize,
 }
 
@@ -54,8 +54,8 @@ pub struct TuningRun<'a> {
 
 impl TuningRun<'_> {
     /// Trains every parameter that a prediction does not keep, and keeps the epoch that classifies most of
-    /// the validation images right; the start if none is better. All images have the channels that the
-    /// network reads.
+    /// the validation images right; the start if none is better. Without validation images it keeps the last
+    /// one. All images have the channels that the network reads.
     ///
     /// # Errors
     ///
@@ -65,15 +65,16 @@ impl TuningRun<'_> {
         &self,
         network: &Fitting,
         prediction: &mut Prediction,
-        [train, validation]: [&Dataset; 2],
+        train: &Dataset,
+        validation: Option<&Dataset>,
     ) -> Result<FineTuned, ConditionError> {
         let Fitting { architecture, registry, input, images } = *network;
         let tuning = self.tuning;
         let loss = SupportLoss::new(network, train, tuning.augmentation)?;
-        let judged = |prediction: &Prediction| -> Result<f64, ConditionError> {
+        let judged = |prediction: &Prediction| -> Result<Option<f64>, ConditionError> {
+            let Some(data) = validation else { return Ok(None) };
             let weights = &prediction.weights;
-            let all = validation.len();
-            Ok(judge(architecture, registry, weights, validation, input, all)?.top1)
+            Ok(Some(judge(architecture, registry, weights, data, input, data.len())?.top1))
         };
         let identity = Identity {
             tuning,
@@ -123,10 +124,12 @@ impl TuningRun<'_> {
             calibrate(architecture, registry, prediction, images)?;
             let top1 = judged(prediction)?;
             let mean = (sum / seen.max(1) as f64) as f32;
-            self.observer.say(&format!("loss {mean:.3}, validation {:.1} %", 100.0 * top1));
+            let validation =
+                top1.map_or(String::new(), |top1| format!(", validation {:.1} %", 100.0 * top1));
+            self.observer.say(&format!("loss {mean:.3}{validation}"));
             state.epochs.push(Epoch { number, loss: Some(mean), top1 });
             state.weights.clone_from(&prediction.weights);
-            if top1 > state.epochs[state.best].top1 {
+            if top1.is_none() || top1 > state.epochs[state.best].top1 {
                 state.best = number;
                 state.best_weights.clone_from(&prediction.weights);
             }

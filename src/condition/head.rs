@@ -2,7 +2,7 @@
 
 use crate::{
     graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot},
-    ops::{OperatorFamily, Registry},
+    ops::{OperatorFamily, Registry, ResolveError, resolve},
 };
 
 use super::HeadError;
@@ -77,6 +77,48 @@ impl Head {
                 }
             };
         }
+    }
+
+    /// The architecture that tells so many classes apart instead.
+    ///
+    /// # Errors
+    ///
+    /// What follows the head takes no other number of classes.
+    pub fn for_classes(
+        &self,
+        architecture: &Architecture,
+        registry: &Registry,
+        classes: usize,
+    ) -> Result<Architecture, ResolveError> {
+        let mut other = architecture.clone();
+        let mut set = |id: ParameterId, axis: fn(usize) -> usize| {
+            if let Some(shape) = &mut other.parameters[id.0].shape {
+                let axis = axis(shape.len());
+                shape[axis] = classes;
+            }
+        };
+        set(self.weight, if self.transposed { |_| 1 } else { |_| 0 });
+        if let Some(bias) = self.bias {
+            set(bias, |axes| axes.saturating_sub(1));
+        }
+        // What the file declares of everything from the head on is of its own classes.
+        let head = self.node(architecture);
+        let mut follows = vec![false; other.dag.node_count()];
+        for node in other.order.clone() {
+            let read = |operand: &Operand| {
+                matches!(operand, Operand::Node { node, .. } if follows[node.index()])
+            };
+            if Some(node) == head || other.dag[node].inputs.iter().any(read) {
+                follows[node.index()] = true;
+                other.dag[node].outputs.iter_mut().for_each(|fact| fact.shape = None);
+            }
+        }
+        resolve(&mut other, registry)?;
+        Ok(other)
+    }
+
+    fn node(&self, architecture: &Architecture) -> Option<NodeIndex> {
+        architecture.parameters[self.weight.0].slots.first().map(|slot| slot.node)
     }
 
     /// Places of an input of so many values that it maps one by one.

@@ -70,6 +70,6 @@ pub struct Epoch {
     pub number: usize,
     /// Mean cross-entropy of the training images, in nats; none of the start.
     pub loss: Option<f32>,
-    /// Share of the validation images that is classified right.
-    pub top1: f64,
+    /// Share of the validation images that is classified right, where there are any.
+    pub top1: Option<f64>,
 }

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     NodeEncoder,
-    flattened::{flattens, positions},
+    flattened::{flattened_positions, flattens},
 };
 
 /// Number of numeric features of a node; see [`NodeFeatures::numeric`].
@@ -146,9 +146,9 @@ fn describe(
         .unwrap_or_default();
     let mut input = image_extent(facts.first().and_then(|fact| fact.as_ref()?.shape.as_deref()));
     let mut output = image_extent(node.outputs.first().and_then(|fact| fact.shape.as_deref()));
-    let read = node.inputs.first().map_or(1, |&value| positions(architecture, value));
+    let read = node.inputs.first().map_or(1, |&value| flattened_positions(architecture, value));
     input[0] /= read;
-    output[0] /= positions(architecture, Operand::Node { node: index, slot: 0 });
+    output[0] /= flattened_positions(architecture, Operand::Node { node: index, slot: 0 });
     let degree = |direction| architecture.dag.edges_directed(index, direction).count() as f32;
     let slots: Vec<_> = architecture
         .parameters

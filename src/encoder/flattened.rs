@@ -5,15 +5,15 @@ use crate::graph::{Architecture, NodeIndex, Operand, Role};
 
 /// How many positions of an image stand side by side for each channel of a value: more than one where
 /// layers have made an image that was then flattened, one otherwise.
-pub(super) fn positions(architecture: &Architecture, value: Operand) -> usize {
+pub fn flattened_positions(architecture: &Architecture, value: Operand) -> usize {
     flattened(architecture, value).unwrap_or(1).max(1)
 }
 
 /// Whether a node is the one that flattens an image which layers have made.
 pub(super) fn flattens(architecture: &Architecture, node: NodeIndex) -> bool {
     let read = architecture.dag[node].inputs.first();
-    positions(architecture, Operand::Node { node, slot: 0 }) > 1
-        && read.is_some_and(|&read| positions(architecture, read) == 1)
+    flattened_positions(architecture, Operand::Node { node, slot: 0 }) > 1
+        && read.is_some_and(|&read| flattened_positions(architecture, read) == 1)
 }
 
 fn flattened(architecture: &Architecture, value: Operand) -> Option<usize> {
@@ -100,7 +100,8 @@ mod tests {
             read = Operand::Node { node, slot: 0 };
         }
         let Operand::Node { node: head, .. } = read else { unreachable!() };
-        [architecture.dag[head].inputs[0], read].map(|value| positions(&architecture, value))
+        [architecture.dag[head].inputs[0], read]
+            .map(|value| flattened_positions(&architecture, value))
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub fn finetune<'a>(
         checkpoint: options.checkpoint.as_deref(),
         observer: &options.observer,
     };
-    let run = run.finetune(&fitting, &mut prediction, [&train.data, &validation])?;
+    let run = run.finetune(&fitting, &mut prediction, &train.data, Some(&validation))?;
     let metadata = |name| network.model.metadata(&metadata_name(name)).map(str::to_owned);
     let provenance = Provenance {
         tool: TOOL.to_owned(),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::{
+    encoder::flattened_positions,
     graph::{Architecture, NodeIndex, Operand},
     kernels::Step,
     ops::Registry,
@@ -79,12 +80,13 @@ impl<'a> Sources<'a> {
             .collect::<Option<Vec<_>>>()?;
         let mut places: HashMap<Source, usize> = HashMap::new();
         sources.iter().for_each(|source| *places.entry(*source).or_default() += 1);
-        let flattened = matches!(self.step(node), Some(Step::Linear { .. })) && shape.len() == 2;
         // Of the graph's own input, which no layer has looked at, every position says something else.
-        let pools = flattened && sources.iter().all(|source| source.node.is_some());
-        let each = sources.len() / places.len().max(1);
-        let fits = |&count: &usize| count == if pools { each } else { 1 };
-        places.values().all(fits).then_some(sources)
+        let is_made = sources.iter().all(|source| source.node.is_some());
+        let each = match self.step(node)? {
+            Step::Linear { .. } if is_made => flattened_positions(self.architecture, operand),
+            _ => 1,
+        };
+        places.values().all(|&count| count == each).then_some(sources)
     }
 
     fn shape(&self, operand: Operand) -> Option<Vec<usize>> {

@@ -66,8 +66,8 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
     let run = &whole.report().provenance.finetuned.as_ref().unwrap().run;
     assert_eq!(run.epochs.len(), 4);
     assert!(run.epochs[3].loss < run.epochs[1].loss, "{:?}", run.epochs);
-    let best = run.epochs.iter().map(|epoch| epoch.top1).fold(0.0, f64::max);
-    assert_eq!(run.epochs[run.best].top1, best);
+    let best = run.epochs.iter().map(|epoch| epoch.top1.unwrap()).fold(0.0, f64::max);
+    assert_eq!(run.epochs[run.best].top1, Some(best));
 
     fs::rename(&copy, &checkpoint).unwrap();
     let rest = finetune(&network, &usual, &options).unwrap();

@@ -1,5 +1,7 @@
 //! The predictor network: padding, gradients, checkpoints.
 
+use std::collections::HashSet;
+
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use burn::tensor::Device;
 use weightsmith::{
@@ -208,4 +210,28 @@ fn channels_are_followed_to_their_makers() {
         }
     }
     assert!(moved > 1000, "{moved}");
+}
+
+/// Heads of the corpus read a pool; only columns of a flattened image share their weights.
+#[test]
+fn columns_of_a_head_behind_a_pool_are_written_one_by_one() {
+    let space = Space::load("corpus").unwrap();
+    let mut maps = 0;
+    for seed in 0..120 {
+        let graph = space.sample(seed).unwrap();
+        let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let sources = Sources::new(&architecture, &Registry::standard());
+        for node in architecture.dag.node_indices() {
+            if !matches!(architecture.dag[node].op_type.as_str(), "Gemm" | "MatMul") {
+                continue;
+            }
+            let Some(read) = sources.of_input(node) else { continue };
+            let different: HashSet<_> = read.iter().collect();
+            assert_eq!(different.len(), read.len(), "{} of {}", node.index(), graph.name);
+            maps += 1;
+        }
+    }
+    assert!(maps > 50, "{maps}");
 }

@@ -122,6 +122,43 @@ pub(super) fn calibration(title: &str, points: &[(f64, f64, f64)]) -> String {
     close(out, bottom + BOTTOM)
 }
 
+/// Colours of curves.
+const COLOURS: [&str; 7] =
+    ["#9a9a9a", "#1f4e9e", "#c9a227", "#c9510f", "#2e8b57", "#7a3b8f", "#111111"];
+
+/// Curves of shares over a logarithmic axis, each with its name.
+pub(super) fn curves(title: &str, label: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let bottom = 320.0;
+    let points = || curves.iter().flat_map(|(_, points)| points);
+    let least = points().map(|point| point.0).fold(f64::INFINITY, f64::min).clamp(1.0, 1e9);
+    let most = points().map(|point| point.0).fold(1.0, f64::max);
+    let best = points().map(|point| point.1).fold(0.1, f64::max);
+    let columns = Axis {
+        from: least,
+        to: most.max(1.1 * least),
+        pixels: [80.0, WIDTH - RIGHT],
+        logarithmic: true,
+    };
+    let rows = Axis { from: 0.0, to: 105.0 * best, pixels: [bottom, TOP], logarithmic: false };
+    let mut out = open(title);
+    across(&mut out, &columns, [TOP, bottom], label);
+    up(&mut out, &rows, columns.pixels, "top-1 (%)");
+    for (index, (name, points)) in curves.iter().enumerate() {
+        let colour = COLOURS[index % COLOURS.len()];
+        let at = |&(x, y): &(f64, f64)| [columns.at(x.max(least)), rows.at(100.0 * y)];
+        out.polyline(points.iter().map(at), &[("fill", "none"), ("stroke", colour)]);
+        for point in points {
+            out.with_tip(&format!("{name}: {:.1} %", 100.0 * point.1), |out| {
+                out.circle(at(point), 3.0, &[("fill", colour)]);
+            });
+        }
+        let y = bottom + BOTTOM + 16.0 * index as f64;
+        out.line([80.0, y - 4.0], [104.0, y - 4.0], &[("stroke", colour), ("stroke-width", "2")]);
+        out.text([110.0, y], Anchor::Start, name, &[]);
+    }
+    close(out, bottom + BOTTOM + 16.0 * curves.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Results as pictures that need nothing else: an [`Outcome`](super::Outcome) as a page
 //! ([`to_html`](super::Outcome::to_html)), points as a [`Plot`].
 
+mod adaptation;
 mod diagram;
 mod page;
 mod scatter;

@@ -19,7 +19,7 @@ use super::diagram;
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
 
-const STYLE: &str = "\
+pub(super) const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1rem;color:#222;background:#fff}\
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}\
 .wide{overflow-x:auto;width:max-content;max-width:min(100vw - 3rem,50vw + 20rem)}\

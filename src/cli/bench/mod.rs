@@ -1,6 +1,7 @@
 //! `weightsmith bench`
 
 mod compare;
+mod data;
 mod export;
 mod rank;
 mod sgd;
@@ -31,6 +32,8 @@ pub struct Bench {
 enum BenchCommand {
     /// Evaluate weights of held-out graphs on the test images beside those of random initialisation
     Transfer(transfer::Transfer),
+    /// Networks for labelled images: held-out graphs × data sets × numbers of images × methods
+    Data(Box<data::Data>),
     /// SGD from random initialisation on the first held-out graphs; results are kept graph by graph
     Sgd(sgd::Sgd),
     /// The differences between two results of `transfer`, graph by graph
@@ -81,6 +84,7 @@ impl Bench {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         match &self.command {
             BenchCommand::Transfer(transfer) => transfer.run(common),
+            BenchCommand::Data(data) => data.run(common),
             BenchCommand::Sgd(sgd) => sgd.run(common),
             BenchCommand::Compare(compare) => compare.run(common),
             BenchCommand::ExportGraphs(export) => export.run(common),
