@@ -14,9 +14,10 @@ pub(super) struct SupportArgs {
     /// outputs
     #[arg(long, value_name = "DATA")]
     support: Option<PathBuf>,
-    /// Gradient steps; 0 for none at all
-    #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().steps as u16)]
-    support_steps: u16,
+    /// Gradient steps; 0 for none at all. If not given there are 144, and fewer or smaller ones for a network
+    /// on which they would take minutes
+    #[arg(long, value_name = "N", requires = "support")]
+    support_steps: Option<u16>,
     /// Images of a step
     #[arg(long, value_name = "N", requires = "support", default_value_t = Steering::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
     support_batch: u16,
@@ -35,7 +36,8 @@ impl SupportArgs {
     /// The support set, if there is to be one.
     pub fn set(&self) -> Option<SupportSet> {
         let steering = Steering {
-            steps: self.support_steps.into(),
+            steps: self.support_steps.map_or(Steering::default().steps, usize::from),
+            bounded: self.support_steps.is_none(),
             batch: self.support_batch.into(),
             rate: self.support_rate,
             spread: self.support_spread,

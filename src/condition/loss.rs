@@ -9,7 +9,7 @@ use crate::{
     execute::{Images, NormStatistics, Runner, Scratch, Scratches},
     graph::{Architecture, Weights},
     kernels::{cross_entropy, elementwise::accumulate},
-    ops::{Registry, resolve_with_input},
+    ops::{Registry, Summary, resolve_with_input},
     predictor::{CalibrationImages, InputConfig},
 };
 
@@ -44,6 +44,8 @@ pub(super) struct SupportLoss<'a> {
     shape: [usize; 3],
     /// Images of a pass.
     pass: usize,
+    /// Of the network, for one image.
+    multiply_accumulates: u64,
     scratches: Scratches,
 }
 
@@ -61,13 +63,20 @@ impl<'a> SupportLoss<'a> {
         let mut resolved = architecture.clone();
         resolve_with_input(&mut resolved, &[pass, channels, height, width], registry)?;
         let InputConfig { mean, std, .. } = input.with_channels(channels)?;
+        let cost = Summary::of(&resolved, registry).total.multiply_accumulates;
         Ok(Self {
+            multiply_accumulates: cost / pass as u64,
             runner: Runner::new(&resolved, registry),
             batcher: Batcher::of_size(data, &mean, &std, [height, width], augmentation)?,
             shape: [channels, height, width],
             pass,
             scratches: Scratches::default(),
         })
+    }
+
+    /// Of the network, for one image.
+    pub fn multiply_accumulates(&self) -> u64 {
+        self.multiply_accumulates
     }
 
     /// Whether it runs without the reference executor, whose passes are parallel themselves.

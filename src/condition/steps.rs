@@ -33,16 +33,36 @@ pub struct Steering {
     pub spread: f32,
     /// Random changes of the images.
     pub augmentation: Augmentation,
+    /// Whether costly networks take smaller and fewer steps; see [`Steering::affordable`].
+    pub bounded: bool,
 }
 
 impl Default for Steering {
     fn default() -> Self {
         let augmentation = Augmentation::Shift;
-        Self { steps: 144, batch: 128, rate: 0.03, spread: 1.0, augmentation }
+        Self { steps: 144, batch: 128, rate: 0.03, spread: 1.0, augmentation, bounded: true }
     }
 }
 
+/// Multiply-accumulates of forward passes that bounded steps may cost: about a minute on two cores.
+const AFFORDABLE: u64 = 5_000_000_000_000;
+/// Fewest images of a bounded step, and fewest bounded steps.
+const LEAST: [usize; 2] = [32, 8];
+
 impl Steering {
+    /// What is done to a network of so many multiply-accumulates an image: where all steps would cost too
+    /// much, they take fewer images, and where that does not suffice, there are fewer of them.
+    pub fn affordable(self, multiply_accumulates: u64) -> Self {
+        let images = usize::try_from(AFFORDABLE / multiply_accumulates.max(1)).unwrap_or(usize::MAX);
+        if !self.bounded || self.steps == 0 || self.steps.saturating_mul(self.batch) <= images {
+            return self;
+        }
+        let [fewest_images, fewest_steps] = LEAST;
+        let batch = (images / self.steps).clamp(fewest_images.min(self.batch), self.batch);
+        let steps = (images / batch).clamp(fewest_steps.min(self.steps), self.steps);
+        Self { steps, batch, ..self }
+    }
+
     /// The rate of a sample. Any number of consecutive samples lie evenly between the bounds: steps of
     /// the golden ratio from a place that the seed draws (Kronecker's low-discrepancy sequence).
     fn rate_of(&self, seed: u64, sample: u64) -> f32 {
@@ -76,7 +96,13 @@ impl<'a> Course<'a> {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ConditionError> {
         let loss = SupportLoss::new(network, data, steering.augmentation)?;
+        let steering = steering.affordable(loss.multiply_accumulates());
         Ok(Self { architecture: network.architecture, loss, steering, observer })
+    }
+
+    /// The steps that are taken.
+    pub fn steering(&self) -> Steering {
+        self.steering
     }
 
     /// See [`SupportLoss::is_fast`].
@@ -180,5 +206,21 @@ mod tests {
             assert!(bounds.windows(2).all(|pair| pair[1] - pair[0] < 0.237), "{bounds:?}");
         }
         assert_relative_eq!(Steering::default().rate_of(3, 1), 0.03);
+    }
+
+    #[test]
+    fn costly_networks_take_smaller_and_then_fewer_steps() {
+        let affordable = |cost| {
+            let Steering { steps, batch, .. } = Steering::default().affordable(cost);
+            [steps, batch]
+        };
+        assert_eq!(affordable(10_000_000), [144, 128]);
+        assert_eq!(affordable(400_000_000), [144, 86]);
+        assert_eq!(affordable(4_000_000_000), [39, 32]);
+        assert_eq!(affordable(u64::MAX), [8, 32]);
+        let asked = Steering { steps: 500, bounded: false, ..Steering::default() };
+        assert_eq!(asked.affordable(u64::MAX), asked);
+        let few = Steering { steps: 3, batch: 4, ..Steering::default() };
+        assert_eq!(few.affordable(u64::MAX), few);
     }
 }

@@ -102,6 +102,7 @@ impl<'a> Support<'a> {
             None => (self.data, None),
         };
         let course = Course::new(network, fitted, self.steering, Arc::clone(&self.observer))?;
+        let steps = course.steering().steps;
         self.observer.begin((steps * samples.len()) as u64, 0);
         let sample = |(index, prediction): (usize, &mut Prediction)| {
             let of = Sample { support: self, network, course: &course, fitted, held_out };
@@ -175,7 +176,7 @@ impl Sample<'_> {
         self.calibrate(prediction)?;
         let mut done = Fitted { head: None, steps: 0, held_out: None, notices: Vec::new() };
         done.notices.extend(self.support.missing());
-        let wanted = self.support.steering.steps;
+        let wanted = self.course.steering().steps;
         let start = self.held_out.map(|_| prediction.clone());
         match self.solve(prediction, self.fitted) {
             Ok(head) => done.head = head,
@@ -193,6 +194,7 @@ impl Sample<'_> {
             ));
             return Ok(done);
         }
+        done.notices.extend(self.bounded());
         let before = self.held_out.map(|data| self.judge(prediction, data)).transpose()?;
         done.steps = self.course.run(prediction, seed, sample)?;
         if done.steps < wanted {
@@ -224,6 +226,17 @@ impl Sample<'_> {
             }
         }
         Ok(done)
+    }
+
+    /// Says that steps are bounded by their cost, if they are.
+    fn bounded(&self) -> Option<String> {
+        let (asked, taken) = (self.support.steering, self.course.steering());
+        (asked != taken).then(|| {
+            format!(
+                "the network is costly: {} support steps of {} images are taken instead of {} of {}; ask for more with --support-steps",
+                taken.steps, taken.batch, asked.steps, asked.batch
+            )
+        })
     }
 
     fn calibrate(&self, prediction: &mut Prediction) -> Result<(), ConditionError> {

@@ -18,6 +18,7 @@ use super::{
 };
 
 const STEERING: Steering = Steering {
+    bounded: true,
     steps: 12,
     batch: 150,
     rate: 0.005,
