@@ -49,6 +49,9 @@ pub struct Predict {
     calibrate: Option<PathBuf>,
     #[command(flatten)]
     support: SupportArgs,
+    /// Put the normalisation of images into the graph, which then takes pixels from 0 to 1
+    #[arg(long)]
+    bake_normalization: bool,
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
@@ -156,6 +159,7 @@ impl Predict {
             ensemble: self.drawing.ensemble,
             calibration: self.calibrate.clone().map_or(Calibration::Usual, Calibration::Data),
             support: self.support.set(),
+            bake_normalisation: self.bake_normalization,
             device: Some(device.to_owned()),
             observer: watch("steps", common),
         }

@@ -105,9 +105,7 @@ impl Head {
         let head = self.node(architecture);
         let mut follows = vec![false; other.dag.node_count()];
         for node in other.order.clone() {
-            let read = |operand: &Operand| {
-                matches!(operand, Operand::Node { node, .. } if follows[node.index()])
-            };
+            let read = |operand: &Operand| matches!(operand, Operand::Node { node, .. } if follows[node.index()]);
             if Some(node) == head || other.dag[node].inputs.iter().any(read) {
                 follows[node.index()] = true;
                 other.dag[node].outputs.iter_mut().for_each(|fact| fact.shape = None);

@@ -53,7 +53,8 @@ impl Steering {
     /// What is done to a network of so many multiply-accumulates an image: where all steps would cost too
     /// much, they take fewer images, and where that does not suffice, there are fewer of them.
     pub fn affordable(self, multiply_accumulates: u64) -> Self {
-        let images = usize::try_from(AFFORDABLE / multiply_accumulates.max(1)).unwrap_or(usize::MAX);
+        let images =
+            usize::try_from(AFFORDABLE / multiply_accumulates.max(1)).unwrap_or(usize::MAX);
         if !self.bounded || self.steps == 0 || self.steps.saturating_mul(self.batch) <= images {
             return self;
         }

@@ -105,6 +105,22 @@ pub enum FillError {
         /// The name that was given.
         name: String,
     },
+    /// A network that normalises its images itself already.
+    #[error(
+        "{file}: it normalises its images itself; predict from the file that it was made of, with --bake-normalization"
+    )]
+    IsBaked {
+        /// The file.
+        file: String,
+    },
+    /// A network that was to normalise its images itself.
+    #[error("{file}: normalisation cannot be put into the graph: {why}")]
+    NotBaked {
+        /// The file.
+        file: String,
+        /// What is in the way.
+        why: String,
+    },
     /// A state dict that does not fit its network.
     #[error("{}: {problem}", path.display())]
     StateDict {

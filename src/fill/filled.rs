@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Drawn, FillError, FillOptions, FilledNetwork, Network, NetworkImages, Provenance, Report,
-    ReportedNetwork, classes::OutputClasses, options::MeasuredOn,
+    ReportedNetwork, baked::refuse_baked, classes::OutputClasses, options::MeasuredOn,
 };
 
 /// A network with the weights that were written for it: one set of them, or several samples.
@@ -58,6 +58,7 @@ pub fn fill<'a>(
     predictor: &Predictor,
     options: &FillOptions,
 ) -> Result<Filled<'a>, FillError> {
+    refuse_baked(network)?;
     let sampling = options.sampling(predictor);
     let support = options.support.as_ref();
     if support.is_some() {
@@ -80,6 +81,7 @@ pub fn fill<'a>(
     let chosen = options.selection.choose(samples, predictor, &images, data)?;
     let device = options.device_name(predictor);
     let provenance = Provenance::of(network, predictor, options.seed, device, support);
+    let provenance = if options.bake_normalisation { provenance.baked() } else { provenance };
     let outlook = predictor.outlook(&network.architecture, &network.registry)?;
     let denoises = predictor.config.network.diffusion.is_some();
     let images = [labelled, calibration].into_iter().flatten().flat_map(|images| images.notices);

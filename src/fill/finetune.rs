@@ -82,6 +82,7 @@ pub fn finetune<'a>(
         support: None,
         finetuned: Some(TuningRecord { data_hash: train.data.hash.clone(), run }),
         normalisation: InputNormalisation::of(network, &input),
+        baked: None,
         device: "CPU".to_owned(),
         weights: "trained from the weights of the input".to_owned(),
     };

@@ -3,6 +3,7 @@
 //! are any, and calibrated. What comes of it is written, with a report that says of every tensor where
 //! it came from, and can be checked against its report and made again.
 
+mod baked;
 mod checkpoint;
 mod classes;
 mod error;

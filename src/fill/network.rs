@@ -9,7 +9,9 @@ use crate::{
 };
 
 use super::{
-    FillError, naming,
+    FillError,
+    baked::baked_tensors,
+    naming,
     naming::Part,
     torch::{is_transposed, torch_shape},
 };
@@ -104,6 +106,7 @@ impl Network {
         let mut network =
             Self { model, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;
+        network.keep(&baked_tensors(&network))?;
         Ok(network)
     }
 

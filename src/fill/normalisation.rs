@@ -27,6 +27,11 @@ impl InputNormalisation {
         Some(Self { mean, std })
     }
 
+    /// None at all: pixels from 0 to 1, of as many channels.
+    pub(super) fn plain(&self) -> Self {
+        Self { mean: vec![0.0; self.mean.len()], std: vec![1.0; self.std.len()] }
+    }
+
     pub(super) fn in_metadata(&self) -> [(&'static str, String); 2] {
         [(MEAN, &self.mean), (STD, &self.std)].map(|(name, values)| {
             let values: Vec<String> = values.iter().map(f32::to_string).collect();

@@ -31,6 +31,8 @@ pub struct FillOptions {
     pub calibration: Calibration,
     /// Labelled images that weights are fitted to, if any.
     pub support: Option<SupportSet>,
+    /// Whether the network is to normalise its images itself: then it takes pixels from 0 to 1.
+    pub bake_normalisation: bool,
     /// What the report calls the device that the predictor computes on; `None` for what
     /// burn calls it, and `flex (CPU)` for the device that needs nothing but a processor.
     pub device: Option<String>,
@@ -48,6 +50,7 @@ impl Default for FillOptions {
             ensemble: false,
             calibration: Calibration::default(),
             support: None,
+            bake_normalisation: false,
             device: None,
             observer: Arc::new(Silent),
         }

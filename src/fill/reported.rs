@@ -5,20 +5,20 @@ use std::io::Write;
 use crate::{
     graph::Weights,
     onnx::{
-        OnnxError,
         safetensors::Entry,
         splice::{self, Changes},
     },
     predictor::Outlook,
 };
 
-use super::{FillError, FilledNetwork, Provenance, Report};
+use super::{FillError, FilledNetwork, Provenance, Report, baked::BakedNormalisation};
 
 /// A filled network and its report.
 #[derive(Debug)]
 pub struct ReportedNetwork<'a> {
     filled: FilledNetwork<'a>,
     report: Report,
+    baked: Option<BakedNormalisation>,
 }
 
 impl<'a> ReportedNetwork<'a> {
@@ -27,12 +27,15 @@ impl<'a> ReportedNetwork<'a> {
         mut provenance: Provenance,
         classes: Option<Vec<String>>,
         outlook: Option<Outlook>,
-    ) -> Result<Self, OnnxError> {
+    ) -> Result<Self, FillError> {
+        let network = filled.network;
+        let bake = |it| BakedNormalisation::of(network, it);
+        let baked = provenance.baked.as_ref().map(bake).transpose()?;
         if let Some(support) = &mut provenance.support {
             support.fitted.clone_from(&filled.fitted);
         }
         let report = Report::of(&filled, provenance, classes, outlook)?;
-        Ok(Self { filled, report })
+        Ok(Self { filled, report, baked })
     }
 
     /// What was done to every parameter.
@@ -68,6 +71,10 @@ impl<'a> ReportedNetwork<'a> {
 
     /// What to splice into the file: weights, and where they come from.
     pub(super) fn changes(&self) -> Changes<'_> {
-        Changes { metadata: self.report.metadata(), ..self.filled.fills() }
+        let mut changes = Changes { metadata: self.report.metadata(), ..self.filled.fills() };
+        if let Some(baked) = &self.baked {
+            baked.add_to(&mut changes);
+        }
+        changes
     }
 }

@@ -32,6 +32,17 @@ pub struct Fill<'a> {
     pub values: Cow<'a, [f32]>,
 }
 
+/// A node of two inputs and one output.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontNode<'a> {
+    /// Its operator, of the default domain.
+    pub op_type: &'static str,
+    /// What it reads.
+    pub inputs: [&'a str; 2],
+    /// What it makes, which is its name, too.
+    pub output: &'a str,
+}
+
 /// What to change in a model.
 #[derive(Clone, Debug, Default)]
 pub struct Changes<'a> {
@@ -39,6 +50,8 @@ pub struct Changes<'a> {
     pub fills: Vec<Fill<'a>>,
     /// Positions of nodes whose outputs become initializers.
     pub dropped_nodes: BTreeSet<usize>,
+    /// Nodes that come before all others.
+    pub front: Vec<FrontNode<'a>>,
     /// Inputs of nodes that read another value than before, by position and slot; the slot behind the
     /// last one is added.
     pub inputs: BTreeMap<[usize; 2], &'a str>,
@@ -57,6 +70,12 @@ const METADATA: u64 = 14;
 const NODE: u64 = 1;
 /// `NodeProto.input`
 const NODE_INPUT: u64 = 1;
+/// `NodeProto.output`
+const NODE_OUTPUT: u64 = 2;
+/// `NodeProto.name`
+const NODE_NAME: u64 = 3;
+/// `NodeProto.op_type`
+const NODE_TYPE: u64 = 4;
 const INITIALIZER: u64 = 5;
 const INPUT: u64 = 11;
 const RAW_DATA: u64 = 9;
@@ -177,6 +196,7 @@ impl<'a> Splicer<'a> {
     fn touches_graph(&self) -> bool {
         let changes = self.changes;
         !(changes.fills.is_empty() && changes.dropped_nodes.is_empty() && changes.inputs.is_empty())
+            || !changes.front.is_empty()
             || changes.inline_external
     }
 
@@ -199,6 +219,9 @@ impl<'a> Splicer<'a> {
             let field = field.map_err(|_| self.malformed())?;
             match field.number {
                 NODE => {
+                    if position == 0 {
+                        pieces.extend(changes.front.iter().map(front));
+                    }
                     position += 1;
                     if changes.dropped_nodes.contains(&(position - 1)) {
                         continue;
@@ -325,6 +348,17 @@ impl<'a> Splicer<'a> {
             problem: "malformed protobuf message".to_owned(),
         }
     }
+}
+
+fn front<'a>(node: &FrontNode) -> Piece<'a> {
+    Piece::Owned(MessageWriter::of(|out| {
+        out.message(NODE, |out| {
+            node.inputs.iter().for_each(|input| out.field(NODE_INPUT, input));
+            out.field(NODE_OUTPUT, node.output);
+            out.field(NODE_NAME, node.output);
+            out.field(NODE_TYPE, node.op_type);
+        });
+    }))
 }
 
 fn filled<'a>(declaration: &[u8], fill: &'a Fill) -> Piece<'a> {

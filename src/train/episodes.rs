@@ -42,11 +42,30 @@ struct EpisodeSet {
 }
 
 impl Episodes {
-    /// Reads a part of all data sets.
-    pub fn open(config: &EpisodesConfig, split: Split) -> Result<Self, TrainError> {
-        let open = |data: &EpisodeData| EpisodeSet::open(data, split, config.grey > 0.0);
-        let sets = config.data.iter().map(open).collect::<Result<_, _>>()?;
-        let weights = WeightedIndex::new(config.data.iter().map(|data| data.weight));
+    /// Reads the training images of all data sets.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read, lacks a class that is to be left out, or has too few images.
+    pub fn open(config: &EpisodesConfig) -> Result<Self, TrainError> {
+        let open = |data: &EpisodeData| {
+            let set = EpisodeSet::open(data, Split::Train, config.grey > 0.0)?;
+            set.ok_or_else(|| data.refuse("episodes need two classes of two images each"))
+        };
+        let sets: Vec<EpisodeSet> = config.data.iter().map(open).collect::<Result<_, _>>()?;
+        Self::of(config, sets)
+    }
+
+    /// Reads the validation images of the data sets that have enough of them; `None` where none has.
+    pub fn held_out(config: &EpisodesConfig) -> Result<Option<Self>, TrainError> {
+        let open = |data| EpisodeSet::open(data, Split::Val, false).transpose();
+        let sets: Vec<EpisodeSet> =
+            config.data.iter().filter_map(open).collect::<Result<_, _>>()?;
+        (!sets.is_empty()).then(|| Self::of(config, sets)).transpose()
+    }
+
+    fn of(config: &EpisodesConfig, sets: Vec<EpisodeSet>) -> Result<Self, TrainError> {
+        let weights = WeightedIndex::new(sets.iter().map(|set| set.config.weight));
         let weights = weights.map_err(|error| TrainError::Mismatch(error.to_string()))?;
         Ok(Self { config: config.clone(), sets, weights })
     }
@@ -109,14 +128,19 @@ impl Episodes {
     }
 }
 
+impl EpisodeData {
+    fn refuse(&self, problem: &str) -> TrainError {
+        TrainError::Mismatch(format!("{}: {problem}", self.path.display()))
+    }
+}
+
 impl EpisodeSet {
-    fn open(config: &EpisodeData, split: Split, grey: bool) -> Result<Self, TrainError> {
+    /// A part of a data set; `None` if fewer than two of its classes have two images.
+    fn open(config: &EpisodeData, split: Split, grey: bool) -> Result<Option<Self>, TrainError> {
         let data = Dataset::open(&config.path, split)?;
-        let refuse = |problem: String| {
-            Err(TrainError::Mismatch(format!("{}: {problem}", config.path.display())))
-        };
         if let Some(unknown) = config.without.iter().find(|name| !data.classes.contains(name)) {
-            return refuse(format!("has no class '{unknown}', which episodes are to leave out"));
+            let problem = format!("has no class '{unknown}', which episodes are to leave out");
+            return Err(config.refuse(&problem));
         }
         let mut of_class = vec![Vec::new(); data.classes.len()];
         for (image, &label) in data.labels.iter().enumerate() {
@@ -126,12 +150,12 @@ impl EpisodeSet {
         }
         of_class.retain(|images| images.len() >= 2);
         if of_class.len() < 2 {
-            return refuse("episodes need two classes of two images each".to_owned());
+            return Ok(None);
         }
         let seen = Seen::images_of(&data);
         let grey = grey.then(|| data.clone().with_channels(1)).transpose()?;
         let colour = data.with_channels(3)?;
-        Ok(Self { config: config.clone(), colour, grey, seen, of_class })
+        Ok(Some(Self { config: config.clone(), colour, grey, seen, of_class }))
     }
 
     fn batcher(

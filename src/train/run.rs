@@ -174,10 +174,11 @@ impl<'a> Run<'a> {
                 (Progress::default(), AdamW::new(values))
             }
         };
-        let episodes =
-            |split| config.episodes.as_ref().map(|it| Episodes::open(it, split)).transpose();
-        let held_out_episodes = episodes(Split::Val)?;
-        let episodes = episodes(Split::Train)?;
+        let episodes = config.episodes.as_ref().map(Episodes::open).transpose()?;
+        let held_out_episodes = match &config.episodes {
+            Some(episodes) => Episodes::held_out(episodes)?,
+            None => None,
+        };
         if let Some(episodes) = &episodes {
             seen = seen.union(&episodes.seen());
         }

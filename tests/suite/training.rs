@@ -136,6 +136,44 @@ fn two_replicas_train_as_one_does() {
 }
 
 #[test]
+fn episodes_train_trunks_in_colour_and_grey() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, episodes: &str| {
+        let (config, out) = config(folder.path(), name, 6);
+        let recipe =
+            fs::read_to_string(&config).unwrap().replace("meta_batch = 8", "meta_batch = 1");
+        fs::write(&config, recipe + episodes).unwrap();
+        let outcome = train(&TrainConfig::load(&config).unwrap(), &options(vec![Device::flex()]));
+        outcome.map(|outcome| (outcome.progress, out)).map_err(|error| error.to_string())
+    };
+    let data = folder.path().join("data");
+    let episodes = |further: &str| {
+        format!(
+            "[episodes]\nper_step = 3\nimages = 24\nclasses = [2, 5]\ngrey = 0.5\nchanged = 0.5\n\
+             [[episodes.data]]\npath = {data:?}\n{further}"
+        )
+    };
+    let (progress, out) = run("episodes", &episodes("without = [\"3\"]\n")).unwrap();
+    assert_eq!((progress.architecture_steps, progress.skipped), (24, 0));
+    for line in metrics(&out) {
+        assert!(number(&line, "loss").is_finite() && number(&line, "episode_loss").is_finite());
+        assert!((0.0..=1.0).contains(&number(&line, "episode_accuracy")));
+    }
+    let weights = |out: &Path| fs::read(out.join("predictor/model.safetensors")).unwrap();
+    let (_, again) = run("again", &episodes("without = [\"3\"]\n")).unwrap();
+    assert_eq!(weights(&out), weights(&again));
+    let (_, others) = run("others", &episodes("")).unwrap();
+    assert_ne!(weights(&out), weights(&others));
+
+    let refusal = |name: &str, text: &str| run(name, text).unwrap_err();
+    let unknown = refusal("unknown", &episodes("without = [\"ten\"]\n"));
+    assert!(unknown.contains("has no class 'ten'"), "{unknown}");
+    let all: Vec<String> = (0..9).map(|class| class.to_string()).collect();
+    let one = refusal("one", &episodes(&format!("without = {all:?}\n")));
+    assert!(one.contains("two classes of two images"), "{one}");
+}
+
+#[test]
 fn a_folder_of_graphs_is_trained_on_or_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let graphs = folder.path().join("graphs");
