@@ -2,7 +2,7 @@
 
 use crate::{
     graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot},
-    ops::{OperatorFamily, Registry, ResolveError, resolve},
+    ops::{OperatorFamily, Registry, ResolveError, resolve_with_input},
 };
 
 use super::HeadError;
@@ -101,22 +101,10 @@ impl Head {
         if let Some(bias) = self.bias {
             set(bias, |axes| axes.saturating_sub(1));
         }
-        // What the file declares of everything from the head on is of its own classes.
-        let head = self.node(architecture);
-        let mut follows = vec![false; other.dag.node_count()];
-        for node in other.order.clone() {
-            let read = |operand: &Operand| matches!(operand, Operand::Node { node, .. } if follows[node.index()]);
-            if Some(node) == head || other.dag[node].inputs.iter().any(read) {
-                follows[node.index()] = true;
-                other.dag[node].outputs.iter_mut().for_each(|fact| fact.shape = None);
-            }
-        }
-        resolve(&mut other, registry)?;
+        // With what the file declares of its own classes left aside.
+        let input = other.inputs.first().and_then(|input| input.shape.clone());
+        resolve_with_input(&mut other, &input.unwrap_or_default(), registry)?;
         Ok(other)
-    }
-
-    fn node(&self, architecture: &Architecture) -> Option<NodeIndex> {
-        architecture.parameters[self.weight.0].slots.first().map(|slot| slot.node)
     }
 
     /// Places of an input of so many values that it maps one by one.
