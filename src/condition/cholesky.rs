@@ -16,11 +16,20 @@ impl Cholesky {
         factor(whole).then_some(Self(matrix))
     }
 
+    /// L, with anything above its diagonal.
+    pub fn lower(&self) -> &DMatrix<f64> {
+        &self.0
+    }
+
     /// A⁻¹ B.
     pub fn solve(&self, right: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut solution = self.half_solve(right);
-        backward(self.0.as_view(), solution.as_view_mut());
-        solution
+        self.second_solve(self.half_solve(right))
+    }
+
+    /// L⁻ᵀ B.
+    pub fn second_solve(&self, mut right: DMatrix<f64>) -> DMatrix<f64> {
+        backward(self.0.as_view(), right.as_view_mut());
+        right
     }
 
     /// A⁻¹.

@@ -1,6 +1,6 @@
 //! What labelled images say of a network's weights. The last linear map of a network, its head, is solved
-//! in closed form on the features that the predicted layers in front of it make of a support set: ridge
-//! regression, with a penalty that leaving one image out chooses. A few gradient steps then move all
+//! on the features that the predicted layers in front of it make of a support set: logistic regression, with
+//! a penalty that left-out images choose. A few gradient steps then move all
 //! weights along, and images that were held out say whether to keep them. Fine-tuning goes on from there as people train.
 
 mod checkpoint;
@@ -9,8 +9,8 @@ mod error;
 mod finetune;
 mod head;
 mod left_out;
+mod logistic;
 mod loss;
-mod ridge;
 mod solve;
 mod steps;
 mod support;

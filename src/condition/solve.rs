@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     ConditionError, Head, HeadError,
-    ridge::{Features, LinearHead},
+    logistic::{Features, LinearHead},
 };
 
 /// Most values of features that are held at a time, which bounds the images that a head is solved on.
@@ -31,7 +31,7 @@ pub struct SolvedHead {
     pub images: usize,
     /// Values that a class score depends on.
     pub features: usize,
-    /// L2 penalty beside the mean variance of the features.
+    /// L2 penalty on the weights of standardised features, for each image.
     pub penalty: f64,
     /// Share of the images that are classified right when they are left out, each class counting the same;
     /// `None` where a class has a single image.
@@ -74,7 +74,7 @@ pub fn solve_head(
     };
     let pooled = head.pooled(&rows, places);
     let features = Features { values: &pooled, labels: &labels, classes: head.classes };
-    let solved = features.ridge(head.bias.is_some());
+    let solved = features.head(head.bias.is_some());
     let mut solved = solved.ok_or_else(|| HeadError::NoFeatures(name.clone()))?;
     if head.rectified {
         head.raise(&mut solved, &rows, places);

@@ -9,14 +9,17 @@ use std::{
     },
 };
 
+use approx::assert_relative_eq;
 use burn::tensor::Device;
 use safetensors::SafeTensors;
 use weightsmith::{
     condition::Steering,
+    evaluate::run_reference,
     fill::{
         Calibration, FillError, FillOptions, Network, RecordedReport, RegenerateOptions,
         SamplingOptions, Selection, SupportSet, WriteOptions, fill, regenerate, verify,
     },
+    graph::DimBindings,
     observer::Observer,
     onnx::Model,
     predictor::{BUNDLED, Predictor, bundled},
@@ -124,6 +127,52 @@ impl Observer for Steps {
     fn advance(&self, steps: u64) {
         self.0.fetch_add(steps, Ordering::Relaxed);
     }
+}
+
+#[test]
+fn a_network_that_normalises_its_images_itself_returns_the_same() {
+    let network = Network::open(plain_cnn()).unwrap();
+    let predictor = predictor(BUNDLED[0]);
+    let filled = |bake_normalisation: bool| {
+        let sampling = SamplingOptions { samples: Some(2), ..SamplingOptions::default() };
+        let options = FillOptions { bake_normalisation, sampling, ..FillOptions::default() };
+        fill(&network, &predictor, &options).unwrap()
+    };
+    let [plain, baked] = [false, true].map(filled);
+    let read = |bytes: Vec<u8>| {
+        let model = Model::from_bytes("filled.onnx", bytes.into()).unwrap();
+        Network::of(model, DimBindings::default()).unwrap()
+    };
+    let input = &predictor.config.input;
+    let pixels: Vec<f32> = (0..3 * 32 * 32).map(|at| (at * 37 % 101) as f32 / 100.0).collect();
+    let planes = pixels.chunks_exact(32 * 32).zip(input.mean.iter().zip(&input.std));
+    let normalised: Vec<f32> = planes
+        .flat_map(|(plane, (mean, std))| plane.iter().map(move |pixel| (pixel - mean) / std))
+        .collect();
+    let logits = |network: &Network, image: &[f32]| {
+        let weights = network.stored_weights().unwrap();
+        let Network { architecture, registry, .. } = network;
+        run_reference(architecture, registry, &weights, &[1, 3, 32, 32], image).unwrap()
+    };
+    let own = read(baked.onnx_bytes().unwrap());
+    let expected = logits(&read(plain.onnx_bytes().unwrap()), &normalised);
+    for (expected, logit) in expected.iter().zip(logits(&own, &pixels)) {
+        assert_relative_eq!(*expected, logit, epsilon = 1e-4, max_relative = 1e-4);
+    }
+    let config = own.input_config(input);
+    assert_eq!((config.mean, config.std), (vec![0.0; 3], vec![1.0; 3]));
+    let mut ensemble = Vec::new();
+    baked.write_ensemble(&mut ensemble).unwrap();
+    assert!(logits(&read(ensemble), &pixels).iter().all(|logit| logit.is_finite()));
+
+    let again = fill(&own, &predictor, &FillOptions::default());
+    assert!(matches!(again, Err(FillError::IsBaked { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    let files = baked.write(folder.path()).unwrap();
+    let report = RecordedReport::open(&folder.path().join("report.json")).unwrap();
+    let options = RegenerateOptions::default();
+    let verified = regenerate(&files[0], &report, &network, &predictor, &options).unwrap();
+    assert!(verified.holds());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary because each would link burn.
 
+mod adaptation;
 mod alive;
 mod bad_files;
 mod beside;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Method {
     /// He initialisation with a solved head.
-    RandomRidge,
+    RandomHead,
     /// Predicted weights with a solved head: no gradients.
-    PredictedRidge,
+    PredictedHead,
     /// He initialisation with a solved head and the gradient steps of `predict --support`.
     RandomSteps,
     /// What `predict --support` does.
@@ -30,8 +30,8 @@ pub enum Method {
 impl Method {
     /// All, in the order of tables. Each only needs what those before it measured.
     pub const ALL: [Self; 7] = [
-        Self::RandomRidge,
-        Self::PredictedRidge,
+        Self::RandomHead,
+        Self::PredictedHead,
         Self::RandomSteps,
         Self::PredictedSteps,
         Self::Trained,
@@ -51,10 +51,10 @@ impl Method {
 
     fn names(self) -> [&'static str; 2] {
         match self {
-            Self::RandomRidge => ["random-ridge", "random trunk, ridge head"],
-            Self::PredictedRidge => ["predicted-ridge", "predicted trunk, ridge head"],
-            Self::RandomSteps => ["random-steps", "random trunk, ridge head, steps"],
-            Self::PredictedSteps => ["predicted-steps", "predicted trunk, ridge head, steps"],
+            Self::RandomHead => ["random-head", "random trunk, solved head"],
+            Self::PredictedHead => ["predicted-head", "predicted trunk, solved head"],
+            Self::RandomSteps => ["random-steps", "random trunk, solved head, steps"],
+            Self::PredictedSteps => ["predicted-steps", "predicted trunk, solved head, steps"],
             Self::Trained => ["trained", "He, AdamW, equal seconds"],
             Self::TrainedLong => ["trained-long", "He, AdamW, all epochs"],
             Self::FineTuned => ["fine-tuned", "predicted, fine-tuned, all epochs"],

@@ -185,7 +185,7 @@ impl Trial<'_> {
     ) -> Result<AdaptationResult, BenchmarkError> {
         let epochs = FineTuning { epochs: self.of.epochs, seconds: None, ..FineTuning::default() };
         match method {
-            Method::RandomRidge | Method::PredictedRidge => self.fitted(method, 0),
+            Method::RandomHead | Method::PredictedHead => self.fitted(method, 0),
             Method::RandomSteps | Method::PredictedSteps => {
                 self.fitted(method, self.of.steering.steps)
             }
@@ -212,7 +212,7 @@ impl Trial<'_> {
     fn start(&self, method: Method) -> Result<Prediction, BenchmarkError> {
         let Self { architecture, registry, .. } = self;
         Ok(match method {
-            Method::PredictedRidge | Method::PredictedSteps | Method::FineTuned => {
+            Method::PredictedHead | Method::PredictedSteps | Method::FineTuned => {
                 self.predictor.predict(architecture, registry, |id| architecture.holds_value(id))?
             }
             _ => {
