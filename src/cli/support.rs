@@ -10,7 +10,7 @@ use crate::{condition::Steering, data::Augmentation, fill::SupportSet};
 #[derive(Debug, Args)]
 pub(super) struct SupportArgs {
     /// Fit the weights to the labelled training images of a data set: statistics are measured on them, the
-    /// last linear map is solved in closed form, and gradient steps follow. Its classes become those of the
+    /// last linear map is fitted by logistic regression, and gradient steps follow. Its classes become those of the
     /// outputs
     #[arg(long, value_name = "DATA")]
     support: Option<PathBuf>,
