@@ -45,4 +45,17 @@ impl Draw {
         let (first, second) = (self.unit(), self.unit());
         low + (first * second.sqrt() * (high - low + 1) as f64) as usize
     }
+
+    /// A number between two, its logarithm uniform. Square roots are the same on every machine, powers
+    /// need not be.
+    pub fn log_uniform(&mut self, [low, high]: [f64; 2]) -> f64 {
+        let (mut rest, mut root, mut value) = (self.unit(), high / low, low);
+        for _ in 0..32 {
+            (rest, root) = (2.0 * rest, root.sqrt());
+            if rest >= 1.0 {
+                (rest, value) = (rest - 1.0, value * root);
+            }
+        }
+        value
+    }
 }

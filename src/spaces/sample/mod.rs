@@ -8,14 +8,23 @@ use super::{
     build::{Activation, Built, Pool},
     cell::{EdgeCell, VertexCell},
     draw::{Draw, Weighted},
-    plan::{Block, Body, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
-    space::{Bounds, FamilyRule, Space, SpaceError},
+    plan::{
+        Block, Body, Branch, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan,
+        Theme,
+    },
+    rule::FamilyRule,
+    space::{Bounds, Sizes, Space, SpaceError},
 };
 
+mod design;
 mod tokens;
 
 /// Rejected graphs before a seed is given up.
 const ATTEMPTS: usize = 3000;
+/// Rejected graphs before another cost is drawn, where costs are drawn.
+const PATIENCE: usize = 150;
+/// How far a graph may be from the cost that was drawn, as a factor.
+const TOLERANCE: f64 = 1.25;
 
 /// One architecture of a space.
 #[derive(Clone, Debug)]
@@ -28,6 +37,8 @@ pub struct SampledGraph {
     pub onnx: Bytes,
     /// What it is made of.
     pub style: Style,
+    /// The published design that it follows, if it follows one.
+    pub design: Option<String>,
     /// Learned values, running statistics included.
     pub parameters: u64,
     /// Multiply-accumulates of convolutions and linear maps for one image.
@@ -62,12 +73,17 @@ impl Space {
             norm: pick(draw, rule.norms(self), self)?,
             activation: pick(draw, rule.activations(self), self)?,
         };
-        for _ in 0..ATTEMPTS {
+        let mut bounds = rule.bounds(self).clone();
+        for attempt in 0..ATTEMPTS {
+            if self.sizes == Sizes::LogUniform && attempt.is_multiple_of(PATIENCE) {
+                bounds.multiply_accumulates = costs(draw, rule.bounds(self));
+            }
             let plan = Sampler { space: self, rule, style, draw }.plan()?;
             let (builder, logits, side) = block::network(&plan, &name, self.input, self.classes);
             let built = builder.build(&logits);
-            if admits(rule.bounds(self), &plan, &built, side) {
+            if admits(&bounds, &plan, &built, side) {
                 return Ok(SampledGraph {
+                    design: rule.design.clone(),
                     onnx: built.encode().into(),
                     parameters: built.parameters,
                     multiply_accumulates: built.multiply_accumulates,
@@ -82,6 +98,13 @@ impl Space {
         let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
         Err(SpaceError::Exhausted { space, seed, family, attempts })
     }
+}
+
+/// Multiply-accumulates about a number that is drawn within bounds.
+fn costs(draw: &mut Draw, bounds: &Bounds) -> [u64; 2] {
+    let [low, high] = bounds.multiply_accumulates;
+    let cost = draw.log_uniform([low, high].map(|bound| bound.max(1) as f64));
+    [low.max((cost / TOLERANCE) as u64), high.min((cost * TOLERANCE) as u64)]
 }
 
 fn admits(bounds: &Bounds, plan: &Plan, built: &Built, side: Option<usize>) -> bool {
@@ -135,10 +158,12 @@ struct Sampler<'a> {
 impl Sampler<'_> {
     fn plan(&mut self) -> Result<Plan, SpaceError> {
         let theme = self.theme();
-        let body = match self.rule.family {
-            Family::Vit | Family::Mixer => self.tokens()?,
-            Family::Mlp => self.layers()?,
-            _ => self.stages(&theme)?,
+        let rule = self.rule;
+        let body = match (&rule.stages, rule.family) {
+            (Some(design), _) => self.design(design, &theme)?,
+            (None, Family::Vit | Family::Mixer) => self.tokens()?,
+            (None, Family::Mlp) => self.layers()?,
+            (None, _) => self.stages(&theme)?,
         };
         Ok(Plan { theme, body })
     }
@@ -155,7 +180,7 @@ impl Sampler<'_> {
         }
         let pool = !patches && stride == 2 && self.draw.chance(space.stem.pool);
         let scale = if stride == 1 { space.widths.slow_stem } else { 1.0 };
-        let mut width = self.draw.width(self.rule.width) as f64 * scale;
+        let mut width = self.width(self.rule.width) as f64 * scale;
         let lowest = self.rule.width[0].min(space.widths.last);
         let round = |width: f64| {
             let rounded = (width / multiple as f64 + 0.5) as usize * multiple;
@@ -187,7 +212,7 @@ impl Sampler<'_> {
             let width = round(width);
             let mut blocks = match &cell {
                 Some(cell) => vec![cell.block(width); self.pick(&self.rule.blocks)?],
-                None => self.blocks(index, width, &round, theme)?,
+                None => self.blocks(index, width, None, &round, theme)?,
             };
             if index > 0 || down.is_some() {
                 let between = match family {
@@ -197,7 +222,7 @@ impl Sampler<'_> {
                 };
                 blocks.splice(0..0, between);
             }
-            stages.push(Stage { down, blocks });
+            stages.push(Stage { down, blocks, theme: None });
         }
         let ends_wide = match family {
             Family::Inverted => self.draw.chance(0.6),
@@ -206,7 +231,28 @@ impl Sampler<'_> {
         if ends_wide && let Some(stage) = stages.last_mut() {
             stage.blocks.push(Block::Plain { width: round(width * 2.0), kernel: 1 });
         }
-        Ok(Body::Stages { stem, stages, head: self.pick(self.rule.heads(space))? })
+        Ok(Body::Stages { stem, stages, head: self.head()? })
+    }
+
+    fn head(&mut self) -> Result<HeadPlan, SpaceError> {
+        let kind = self.pick(self.rule.heads(self.space))?;
+        let hidden = match (&self.space.hidden, kind) {
+            (Some(hidden), Head::Hidden) => vec![self.width(hidden.width)],
+            (Some(hidden), Head::Flat) => {
+                let layers = self.pick(&hidden.layers)?;
+                (0..layers).map(|_| self.width(hidden.width)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(HeadPlan { kind, hidden })
+    }
+
+    /// A width, distributed as the space has it.
+    fn width(&mut self, range: [usize; 2]) -> usize {
+        match self.space.sizes {
+            Sizes::Falling => self.draw.width(range),
+            Sizes::LogUniform => self.draw.log_uniform(range.map(|it| it as f64)) as usize,
+        }
     }
 
     /// The cell that a whole network repeats, in families of cells.
@@ -243,10 +289,12 @@ impl Sampler<'_> {
             bias: self.draw.chance(self.space.bias_with_norm),
             early: self.draw.chance(early),
             averaging_shortcut: self.draw.chance(0.25),
-            squeeze: (squeezable && self.draw.chance(self.space.squeeze))
-                .then_some(Squeeze { divisor, gate }),
+            squeeze: (squeezable
+                && self.draw.chance(self.rule.squeeze.unwrap_or(self.space.squeeze)))
+            .then_some(Squeeze { divisor, activation: Activation::Relu, gate, inside: false }),
             layer_scale: self.rule.family == Family::Convnext && self.draw.chance(0.6),
             pointwise: self.rule.family == Family::Convnext && self.draw.chance(0.4),
+            unpadded: self.rule.unpadded.is_some_and(|chance| self.draw.chance(chance)),
         }
     }
 
@@ -259,10 +307,12 @@ impl Sampler<'_> {
         self.draw.pick(&counts).unwrap_or(0)
     }
 
+    /// The blocks of one stage; their number is drawn if it is not given.
     fn blocks(
         &mut self,
         stage: usize,
         width: usize,
+        count: Option<usize>,
         round: &impl Fn(f64) -> usize,
         theme: &Theme,
     ) -> Result<Vec<Block>, SpaceError> {
@@ -280,9 +330,12 @@ impl Sampler<'_> {
             _ => self.rule,
         };
         let kernel = if rule.family.has_kernels() { self.pick(&rule.kernels)? } else { 3 };
-        let count = self.pick(&self.rule.blocks)?;
+        let count = match count {
+            Some(count) => count,
+            None => self.pick(&self.rule.blocks)?,
+        };
         let groups = self.pick(&[(2, 0.35), (4, 0.4), (8, 0.25)])?;
-        let part = self.pick(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
+        let part = self.ratio(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
         let block = match rule.family {
             Family::Residual | Family::Preactivation => Block::Basic { width, kernel },
             Family::Bottleneck => {
@@ -294,7 +347,8 @@ impl Sampler<'_> {
             Family::Grouped => Block::Grouped { width, kernel, groups },
             Family::Dense => {
                 let growth = round((width / 2) as f64);
-                Block::Dense { growth, kernel, bottleneck: theme.group_size == 4 }
+                let inner = (theme.group_size == 4).then_some(2 * growth);
+                Block::Dense { growth, kernel, inner }
             }
             Family::Inception => Block::Inception { branches: self.branches(width, round)? },
             Family::Shuffle if self.draw.chance(0.5) => Block::ShuffleHalves { width, kernel },
@@ -356,6 +410,12 @@ impl Sampler<'_> {
             branches.push(Branch::Pool { width: small, pool });
         }
         Ok(branches)
+    }
+
+    /// A ratio of widths: one of the rule's, or of these.
+    fn ratio(&mut self, usual: &[(usize, f64)]) -> Result<usize, SpaceError> {
+        let given = &self.rule.ratios;
+        self.pick(if given.is_empty() { usual } else { given })
     }
 
     fn pick<T: Copy>(&mut self, choices: &[(T, f64)]) -> Result<T, SpaceError> {
