@@ -29,7 +29,7 @@ TORCHVISION = [
     ("vgg11", [64], {}),
     ("vgg11_bn", [32], {}),
     ("vgg16", [32], {}),
-    ("vgg16_bn", [64], {}),
+    ("vgg16_bn", [32], {}),
     ("resnet18", [32, 64, 96], {}),
     ("resnet34", [64], {}),
     ("resnet50", [32, 64, 96], {}),
@@ -78,10 +78,10 @@ TIMM = [
     ("poolformer_s12", [64], {}),
     ("vit_tiny_patch16_224", [32], {"img_size": 32, "patch_size": 4}),
     ("vit_tiny_patch16_224", [64, 96], {"img_size": ...}),
-    ("deit_tiny_patch16_224", [32], {"img_size": 32, "patch_size": 4}),
-    ("deit_small_patch16_224", [64], {"img_size": 64, "patch_size": 8}),
+    ("deit_tiny_distilled_patch16_224", [32], {"img_size": 32, "patch_size": 4}),
+    ("deit3_small_patch16_224", [64], {"img_size": 64}),
     ("mixer_s32_224", [64], {"img_size": 64}),
-    ("mixer_s16_224", [32], {"img_size": 32, "patch_size": 4}),
+    ("mixer_s16_224", [64, 96], {"img_size": ...}),
     ("resmlp_12_224", [64], {"img_size": 64}),
 ]
 

@@ -9,6 +9,7 @@
 
 mod error;
 mod generate;
+mod import;
 mod picture;
 mod recipe;
 mod record;
@@ -28,6 +29,7 @@ use crate::{
 
 pub use error::CorpusError;
 pub use generate::generate;
+pub use import::import;
 pub use picture::picture;
 use recipe::{Recipe, Source};
 pub use record::{pack, unpack};
@@ -53,7 +55,7 @@ macro_rules! splits {
 
 // In this order; a split leaves out what stands in those before it.
 splits! {
-    "named" "id" "wide" "deep" "dense" "norm-free" "new-op" "attention" "validation" "train"
+    "named" "id" "wide" "deep" "dense" "norm-free" "new-op" "attention" "real" "flatten" "validation" "train"
 }
 
 /// One architecture of the corpus.

@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3000;
 /// Rejected graphs before another cost is drawn, where costs are drawn.
 const PATIENCE: usize = 150;
 /// How far a graph may be from the cost that was drawn, as a factor.
-const TOLERANCE: f64 = 1.25;
+const TOLERANCE: f64 = 1.4;
 
 /// One architecture of a space.
 #[derive(Clone, Debug)]
