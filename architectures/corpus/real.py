@@ -81,7 +81,7 @@ TIMM = [
     ("deit_tiny_distilled_patch16_224", [32], {"img_size": 32, "patch_size": 4}),
     ("deit3_small_patch16_224", [64], {"img_size": 64}),
     ("mixer_s32_224", [64], {"img_size": 64}),
-    ("mixer_s16_224", [64, 96], {"img_size": ...}),
+    ("mixer_s16_224", [64], {"img_size": 64}),
     ("resmlp_12_224", [64], {"img_size": 64}),
 ]
 

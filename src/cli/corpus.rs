@@ -155,11 +155,7 @@ fn show(results: &[SplitResult], common: &Common) -> Result<(), Failure> {
 }
 
 /// What is compressed counts, not how: another release of the compressor may differ.
-fn compare(
-    split: &str,
-    graphs: &[CorpusGraph],
-    stored: &[u8],
-) -> Result<SplitResult, Failure> {
+fn compare(split: &str, graphs: &[CorpusGraph], stored: &[u8]) -> Result<SplitResult, Failure> {
     let same = corpus::unpack(split, stored)? == graphs;
     let state = if same { State::Same } else { State::Differs };
     let split = split.to_owned();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::CorpusError;
-use crate::spaces::{FamilyRule, Family, Head, NAMED, Named, Space, SpaceError, Split};
+use crate::spaces::{Family, FamilyRule, Head, NAMED, Named, Space, SpaceError, Split};
 
 /// `architectures/corpus/<split>.toml`
 #[derive(Debug)]

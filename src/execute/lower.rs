@@ -209,6 +209,9 @@ impl Lowering<'_> {
         if matches!(step, Step::Add | Step::Mul) {
             return self.binary(step, operands, shape);
         }
+        if let Step::Concat { axis } = step {
+            return self.concat(axis, operands, shape);
+        }
         let (Given::Value(x), rest) = operands.split_first()? else { return None };
         let own = x.form.shape();
         match step {
@@ -232,7 +235,6 @@ impl Lowering<'_> {
             Step::Identity => Some(x.clone()),
             Step::Reshape => Some(self.reshape(x, shape)),
             Step::View { offset, strides } => self.view(x, offset, &strides, shape),
-            Step::Concat { axis } => self.concat(axis, operands, shape),
             Step::Softmax { axis } => {
                 let (&length, stride) = (own.get(axis)?, x.form.stride(axis));
                 let places = Places::Axis { length, stride };

@@ -168,9 +168,8 @@ impl Proportions {
     fn problem(&self) -> Option<Problem> {
         let stages = self.widths.len();
         let depth = |depth: &usize| *depth <= MOST_BLOCKS;
-        let depths = |(depths, _): &(Vec<usize>, f64)| {
-            depths.len() == stages && depths.iter().all(depth)
-        };
+        let depths =
+            |(depths, _): &(Vec<usize>, f64)| depths.len() == stages && depths.iter().all(depth);
         let relative = |width: f64| (0.1..=100.0).contains(&width);
         let widths = self.widths.iter().copied().chain(self.last).all(relative);
         let strides = self.strides.iter().all(|stride| [1, 2].contains(stride));

@@ -233,17 +233,30 @@ impl Space {
         let chance = |chance: f64| (0.0..=1.0).contains(&chance);
         let rules: Vec<((), f64)> = self.families.iter().map(|rule| ((), rule.weight)).collect();
         let hidden = self.hidden.as_ref();
-        let hidden_valid = hidden.is_none_or(|it| range(it.width) && it.layers.iter().all(|(n, _)| *n < 8));
+        let hidden_valid =
+            hidden.is_none_or(|it| range(it.width) && it.layers.iter().all(|(n, _)| *n < 8));
         let checks = [
             (inputs, ("input", "must be extents from 1 to 512")),
             (extent(self.classes) && self.classes > 1, ("classes", "must be from 2 to 4096")),
             (chance(self.bias_with_norm), ("bias_with_norm", "must be a probability")),
             (chance(self.squeeze), ("squeeze", "must be a probability")),
-            (self.widths.multiples.iter().all(|(it, _)| extent(*it)), ("widths.multiples", "must be from 1 to 4096")),
-            (self.widths.growth.iter().all(|(it, _)| factor(*it)), ("widths.growth", "must be factors from 0.1 to 10")),
-            (factor(self.widths.slow_stem), ("widths.slow_stem", "must be a factor from 0.1 to 10")),
+            (
+                self.widths.multiples.iter().all(|(it, _)| extent(*it)),
+                ("widths.multiples", "must be from 1 to 4096"),
+            ),
+            (
+                self.widths.growth.iter().all(|(it, _)| factor(*it)),
+                ("widths.growth", "must be factors from 0.1 to 10"),
+            ),
+            (
+                factor(self.widths.slow_stem),
+                ("widths.slow_stem", "must be a factor from 0.1 to 10"),
+            ),
             (extent(self.widths.last), ("widths.last", "must be from 1 to 4096")),
-            (hidden_valid, ("hidden", "must be up to 7 layers and a range of widths within 1 to 4096")),
+            (
+                hidden_valid,
+                ("hidden", "must be up to 7 layers and a range of widths within 1 to 4096"),
+            ),
             (!mixed || mixable, ("families", "needs a family that 'mixed' can mix")),
         ];
         let weights = fails("activations", &self.activations)
@@ -263,7 +276,10 @@ impl Stem {
     pub(super) fn problem(&self) -> Option<Problem> {
         let checks = [
             (odd_kernels(&self.kernels), ("stem.kernels", "must be odd numbers up to 15")),
-            (self.strides.iter().all(|(it, _)| [1, 2, 4].contains(it)), ("stem.strides", "must be 1, 2 or 4")),
+            (
+                self.strides.iter().all(|(it, _)| [1, 2, 4].contains(it)),
+                ("stem.strides", "must be 1, 2 or 4"),
+            ),
             ((0.0..=1.0).contains(&self.pool), ("stem.pool", "must be a probability")),
         ];
         fails("stem.kernels", &self.kernels)

@@ -12,9 +12,7 @@ use weightsmith::{
     onnx::Model,
     ops::{self, Registry, Vocabulary},
     patches::{PatchPlan, Sources},
-    spaces::{
-        Activation, Family, FamilyRule, Head, Norm, SampledGraph, Space, SpaceError, Split,
-    },
+    spaces::{Activation, Family, FamilyRule, Head, Norm, SampledGraph, Space, SpaceError, Split},
     weights::he_initialisation,
 };
 

@@ -48,7 +48,8 @@ impl Sampler<'_> {
                     let inner = self.ratio(&[(4, 1.0)])? * growth;
                     channels += depth * growth;
                     let kernel = self.pick(&self.rule.kernels)?;
-                    let mut blocks = vec![Block::Dense { growth, kernel, inner: Some(inner) }; depth];
+                    let mut blocks =
+                        vec![Block::Dense { growth, kernel, inner: Some(inner) }; depth];
                     if index + 1 < depths.len() {
                         channels = round(channels as f64 / 2.0);
                         blocks.push(Block::Transition { width: channels });
