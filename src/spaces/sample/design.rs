@@ -23,7 +23,6 @@ impl Sampler<'_> {
         design: &Proportions,
         theme: &Theme,
     ) -> Result<Body, SpaceError> {
-        let theme = &self.gated(theme.clone())?;
         let family = self.rule.family;
         let multiple = self.pick(&self.space.widths.multiples)?;
         let unit = self.draw.log_uniform(self.rule.width.map(|width| width as f64));
@@ -107,7 +106,7 @@ impl Sampler<'_> {
     }
 
     /// A theme whose gates are as wide, as activated and where published networks have them.
-    fn gated(&mut self, mut theme: Theme) -> Result<Theme, SpaceError> {
+    pub(super) fn gated(&mut self, mut theme: Theme) -> Result<Theme, SpaceError> {
         let divisor = self.pick(&[(4, 0.5), (8, 0.15), (16, 0.2), (24, 0.15)])?;
         let (activated, inside) = (self.draw.chance(0.5), self.draw.chance(0.5));
         if let Some(squeeze) = &mut theme.squeeze {

@@ -7,7 +7,9 @@ use super::{
     block,
     build::{Activation, Built},
     draw::{Draw, Weighted},
-    plan::{Block, Body, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
+    plan::{
+        Block, Body, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan, Theme,
+    },
     rule::FamilyRule,
     space::{Bounds, Sizes, Space, SpaceError},
 };
@@ -139,8 +141,11 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     fn plan(&mut self) -> Result<Plan, SpaceError> {
-        let theme = self.theme();
+        let mut theme = self.theme();
         let rule = self.rule;
+        if rule.stages.is_some() {
+            theme = self.gated(theme)?;
+        }
         let body = match (&rule.stages, rule.family) {
             (Some(design), _) => self.design(design, &theme)?,
             (None, Family::Vit | Family::Mixer) => self.tokens()?,
