@@ -62,4 +62,15 @@ mod tests {
         );
         assert_eq!(table, merged);
     }
+
+    #[test]
+    fn designs_of_one_family_are_told_apart() {
+        let parse = |text: &str| text.parse::<Table>().unwrap();
+        let rule = |design: &str, width: u8| {
+            format!("[[families]]\nfamily = 'plain'\ndesign = '{design}'\nwidth = {width}\n")
+        };
+        let mut table = parse(&(rule("a", 1) + &rule("b", 2)));
+        merge(&mut table, parse(&rule("b", 3)));
+        assert_eq!(table, parse(&(rule("a", 1) + &rule("b", 3))));
+    }
 }

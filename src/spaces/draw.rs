@@ -59,3 +59,20 @@ impl Draw {
         value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_octave_is_as_likely() {
+        let mut draw = Draw::new("test", 0);
+        let mut octaves = [0; 8];
+        for _ in 0..8000 {
+            let value = draw.log_uniform([3.0, 768.0]);
+            assert!((3.0..=768.0).contains(&value), "{value}");
+            octaves[((value / 3.0).log2() as usize).min(7)] += 1;
+        }
+        assert!(octaves.iter().all(|count| (880..1120).contains(count)), "{octaves:?}");
+    }
+}

@@ -335,6 +335,18 @@ fn a_space_that_cannot_be_used_is_an_error_that_says_why() {
     let missing = Space::load("no such space").unwrap_err().to_string();
     assert!(missing.contains("'cifar10'") && missing.contains("no such space"), "{missing}");
 
+    let text = include_str!("../../architectures/spaces/real.toml");
+    let fails = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Space::parse("test", &text.replacen(from, to, 1)).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(fails("widths = [2.0, 4.0]", "widths = [2.0]").contains("'families.stages.depths'"));
+    assert!(fails("strides = [2, 2]", "strides = [2, 3]").contains("'families.stages.strides'"));
+    assert!(fails("scale = [1.0, 1.0]", "scale = [1.0, 0.5]").contains("'families.stages.scale'"));
+    assert!(fails("class_token = 0.65", "class_token = 2.0").contains("'families.class_token'"));
+    assert!(fails("width = [32, 2048]", "width = [32, 9999]").contains("'hidden'"));
+    let text = include_str!("../../architectures/spaces/tiny.toml");
+
     let narrow = text.replace("parameters = [300, 4_000]", "parameters = [3, 4]");
     let space = Space::parse("test", &narrow).unwrap();
     assert!(matches!(space.sample(0), Err(SpaceError::Exhausted { .. })));

@@ -19,7 +19,7 @@ mod design;
 mod tokens;
 
 /// Rejected graphs before a seed is given up.
-const ATTEMPTS: usize = 3000;
+const ATTEMPTS: usize = 10_000;
 /// Rejected graphs before another cost is drawn, where costs are drawn.
 const PATIENCE: usize = 150;
 /// How far a graph may be from the cost that was drawn, as a factor.
