@@ -13,6 +13,7 @@ and which call a node belongs to. Written with torch 2.15, torchvision 0.29 and 
 import argparse
 import logging
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -23,7 +24,7 @@ import torchvision
 
 CLASSES = 10
 
-# Constructor, image sizes, options.
+# Constructor, image sizes, options; `...` is the image size.
 TORCHVISION = [
     ("alexnet", [64], {}),
     ("vgg11", [64], {}),
@@ -95,22 +96,27 @@ NODE_NOTES = {
 GRAPH_NOTES = {"pkg.torch.export.ExportedProgram.graph_signature"}
 
 
+def of_torchvision(name, **options):
+    return getattr(torchvision.models, name)(weights=None, num_classes=CLASSES, **options)
+
+
+def of_timm(name, **options):
+    return timm.create_model(name, num_classes=CLASSES, **options)
+
+
 def networks():
     """Name of a network at a size, how to build it, the size."""
-    timm_model = lambda name: lambda **options: timm.create_model(name, **options)
-    torchvision_model = lambda name: lambda **options: getattr(torchvision.models, name)(weights=None, **options)
-    for library, rows in (torchvision_model, TORCHVISION), (timm_model, TIMM):
+    for library, rows in (of_torchvision, TORCHVISION), (of_timm, TIMM):
         for name, sizes, options in rows:
             for size in sizes:
                 given = {key: size if value is ... else value for key, value in options.items()}
-                build = library(name)
-                yield f"{name}-{size}", lambda: build(num_classes=CLASSES, **given).eval(), size
+                yield f"{name}-{size}", partial(library, name, **given), size
 
 
 def exported(build, size, seed):
     """The module and the model that the default call makes of it."""
     torch.manual_seed(seed)
-    module = build()
+    module = build().eval()
     image = torch.zeros(1, 3, size, size)
     return module, torch.onnx.export(module, (image,), verbose=False).model_proto
 
