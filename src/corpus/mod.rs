@@ -1,9 +1,9 @@
 //! The corpus: graphs to learn from and graphs to be judged by, the same for everybody.
 //!
 //! A split is a row of [`splits`]: `architectures/corpus/<split>.toml` says what its graphs are drawn
-//! from or which script exports them, `architectures/corpus/<split>.archs.xz` holds them. No graph of a split is isomorphic to
-//! another one, or to one of a split before it ([`Architecture::fingerprint`]), so that what is held
-//! out is never met in training, under whatever name.
+//! from or which script exports them, `architectures/corpus/<split>.archs.xz` holds them. No graph of a
+//! split is isomorphic to another one, or to one of a split before it ([`Architecture::fingerprint`]), so
+//! that what is held out is never met in training, under whatever name.
 //!
 //! [`Architecture::fingerprint`]: crate::graph::Architecture::fingerprint
 

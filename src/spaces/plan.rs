@@ -66,6 +66,12 @@ impl Family {
         self.mixes() || matches!(self, Family::Preactivation | Family::Convnext | Family::Mixed)
     }
 
+    /// Whether a rule may give its stages by the proportions of a design.
+    pub(super) fn has_designs(self) -> bool {
+        use Family::{Macro, Mixed, Mixer, Mlp, Nb101, Nb201, Vit};
+        !matches!(self, Macro | Mixed | Mixer | Mlp | Nb101 | Nb201 | Vit)
+    }
+
     /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
     pub(super) fn is_tokenwise(self) -> bool {
         matches!(self, Family::Convnext | Family::Vit | Family::Mixer)

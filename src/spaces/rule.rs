@@ -126,7 +126,9 @@ impl FamilyRule {
         let ratios = self.ratios.iter().all(|(ratio, _)| (1..=MOST_RATIO).contains(ratio));
         let groups = self.group_widths.iter().all(|(width, _)| extent(*width));
         let chance = |chance: Option<f64>| chance.is_none_or(|it| (0.0..=1.0).contains(&it));
+        let designs = self.stages.is_none() || self.family.has_designs();
         let checks = [
+            (designs, ("families.stages", "is for families of convolutional stages only")),
             (norms, ("families.norms", "must be 'layer' or 'none' in a family of tokens")),
             (chance(self.early), ("families.early", "must be a probability")),
             (chance(self.squeeze), ("families.squeeze", "must be a probability")),

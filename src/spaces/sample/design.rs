@@ -37,18 +37,16 @@ impl Sampler<'_> {
         let published = self.draw.chance(AS_PUBLISHED);
         let mut stages = Vec::new();
         let mut channels = stem.width;
-        for (index, &depth) in depths.iter().enumerate() {
-            let lowers = design.strides[index] > 1;
-            let down = (lowers && (published || self.draw.chance(STILL_LOWERS))).then_some(down);
-            let width = round(unit * design.widths[index]);
+        let proportions = design.widths.iter().zip(&design.strides);
+        for (index, (&depth, (&relative, &stride))) in depths.iter().zip(proportions).enumerate() {
+            let kept = stride > 1 && (published || self.draw.chance(STILL_LOWERS));
+            let down = kept.then_some(down);
+            let width = round(unit * relative);
             let mut blocks = match family {
                 Family::Dense => {
                     let growth = round(unit / 2.0);
-                    let inner = self.ratio(&[(4, 1.0)])? * growth;
                     channels += depth * growth;
-                    let kernel = self.pick(&self.rule.kernels)?;
-                    let mut blocks =
-                        vec![Block::Dense { growth, kernel, inner: Some(inner) }; depth];
+                    let mut blocks = self.dense(depth, growth)?;
                     if index + 1 < depths.len() {
                         channels = round(channels as f64 / 2.0);
                         blocks.push(Block::Transition { width: channels });
@@ -61,7 +59,8 @@ impl Sampler<'_> {
             if family == Family::Convnext && (index > 0 || down.is_some()) {
                 blocks.insert(0, Block::Merge { width });
             }
-            let theme = self.staged(theme, activations[index]);
+            let own = activations.get(index).copied().unwrap_or(theme.activation);
+            let theme = self.staged(theme, own);
             stages.push(Stage { down, blocks, theme });
         }
         if let (Some(last), Some(stage)) = (design.last, stages.last_mut()) {
@@ -88,6 +87,13 @@ impl Sampler<'_> {
             depth => ((depth as f64 * scale + 0.5) as usize).max(1),
         };
         Ok(depths.iter().map(scaled).collect())
+    }
+
+    /// `depth` layers of one growth.
+    fn dense(&mut self, depth: usize, growth: usize) -> Result<Vec<Block>, SpaceError> {
+        let inner = Some(self.ratio(&[(4, 1.0)])? * growth);
+        let kernel = self.pick(&self.rule.kernels)?;
+        Ok(vec![Block::Dense { growth, kernel, inner }; depth])
     }
 
     /// 1×1, k×k, 1×1, as wide inside as the rule has it.
