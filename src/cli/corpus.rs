@@ -1,6 +1,9 @@
 //! `weightsmith corpus`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -25,6 +28,8 @@ pub struct Corpus {
 enum CorpusCommand {
     /// Draw all splits again, byte for byte
     Generate(Generate),
+    /// Pack the files that the script of a split exported
+    Import(Import),
     /// Sizes and operators of all splits
     Stats(Stats),
 }
@@ -40,6 +45,19 @@ struct Generate {
 }
 
 #[derive(Debug, Args)]
+struct Import {
+    /// Split of the corpus that is made of exported files
+    #[arg(value_name = "SPLIT")]
+    split: String,
+    /// Folder of ONNX files, as the script of the split writes it
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Where the split goes
+    #[arg(long, value_name = "DIR", default_value = "architectures/corpus")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Stats {
     /// Draw them, as an SVG
     #[arg(long, value_name = "FILE.svg")]
@@ -49,7 +67,7 @@ struct Stats {
 /// What became of one split.
 #[derive(Debug, Serialize)]
 struct SplitResult {
-    split: &'static str,
+    split: String,
     graphs: usize,
     bytes: usize,
     state: State,
@@ -67,6 +85,7 @@ impl Corpus {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         match &self.command {
             CorpusCommand::Generate(generate) => generate.run(common),
+            CorpusCommand::Import(import) => import.run(common),
             CorpusCommand::Stats(stats) => stats.run(common),
         }
     }
@@ -82,53 +101,64 @@ impl Generate {
             let pairs = splits.iter().zip(&stored);
             pairs.map(|((split, graphs), stored)| compare(split, graphs, stored)).collect()
         } else {
-            splits.iter().map(|(split, graphs)| self.write(split, graphs)).collect()
+            splits.iter().map(|(split, graphs)| write(&self.out, split, graphs)).collect()
         };
         let results = results?;
-        if common.json {
-            print_json(&json!({ "schema": 1, "splits": results }))?;
-        } else {
-            print("split        graphs     bytes")?;
-            for SplitResult { split, graphs, bytes, state } in &results {
-                let state = format!("{state:?}").to_lowercase();
-                print(&format!("{split:12} {graphs:6} {bytes:9}  {state}"))?;
-            }
-        }
+        show(&results, common)?;
         let differs = results.iter().any(|result| result.state == State::Differs);
         Ok(if differs { Exit::Negative } else { Exit::Success })
-    }
-
-    fn path(&self, split: &str) -> PathBuf {
-        self.out.join(format!("{split}.archs.xz"))
     }
 
     /// The files that are there, in the order of the splits.
     fn stored(&self) -> Result<Vec<Vec<u8>>, Failure> {
         let read = |split: &&str| {
-            let path = self.path(split);
+            let path = path(&self.out, split);
             std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()).into())
         };
         corpus::splits().iter().map(read).collect()
     }
+}
 
-    fn write(&self, split: &'static str, graphs: &[CorpusGraph]) -> Result<SplitResult, Failure> {
-        let path = self.path(split);
-        let failed = |error: std::io::Error| Failure::from(format!("{}: {error}", path.display()));
-        let packed = corpus::pack(graphs).map_err(failed)?;
-        std::fs::create_dir_all(&self.out).map_err(failed)?;
-        atomic::write(&path, |out| out.write_all(&packed)).map_err(failed)?;
-        Ok(SplitResult { split, graphs: graphs.len(), bytes: packed.len(), state: State::Written })
+impl Import {
+    fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let graphs = corpus::import(&self.split, &self.folder, &Registry::standard())?;
+        let result = write(&self.out, &self.split, &graphs)?;
+        show(&[result], common)?;
+        Ok(Exit::Success)
     }
 }
 
+fn path(folder: &Path, split: &str) -> PathBuf {
+    folder.join(format!("{split}.archs.xz"))
+}
+
+fn write(folder: &Path, split: &str, graphs: &[CorpusGraph]) -> Result<SplitResult, Failure> {
+    let path = path(folder, split);
+    let failed = |error: std::io::Error| Failure::from(format!("{}: {error}", path.display()));
+    let packed = corpus::pack(graphs).map_err(failed)?;
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    atomic::write(&path, |out| out.write_all(&packed)).map_err(failed)?;
+    let (split, bytes) = (split.to_owned(), packed.len());
+    Ok(SplitResult { split, graphs: graphs.len(), bytes, state: State::Written })
+}
+
+fn show(results: &[SplitResult], common: &Common) -> Result<(), Failure> {
+    if common.json {
+        return print_json(&json!({ "schema": 1, "splits": results }));
+    }
+    print("split        graphs     bytes")?;
+    for SplitResult { split, graphs, bytes, state } in results {
+        let state = format!("{state:?}").to_lowercase();
+        print(&format!("{split:12} {graphs:6} {bytes:9}  {state}"))?;
+    }
+    Ok(())
+}
+
 /// What is compressed counts, not how: another release of the compressor may differ.
-fn compare(
-    split: &'static str,
-    graphs: &[CorpusGraph],
-    stored: &[u8],
-) -> Result<SplitResult, Failure> {
+fn compare(split: &str, graphs: &[CorpusGraph], stored: &[u8]) -> Result<SplitResult, Failure> {
     let same = corpus::unpack(split, stored)? == graphs;
     let state = if same { State::Same } else { State::Differs };
+    let split = split.to_owned();
     Ok(SplitResult { split, graphs: graphs.len(), bytes: stored.len(), state })
 }
 

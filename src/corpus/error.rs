@@ -1,6 +1,8 @@
 //! What can be wrong with a corpus.
 
-use crate::{graph::ReadError, onnx::OnnxError, ops::ResolveError, spaces::SpaceError};
+use std::path::PathBuf;
+
+use crate::{FileError, graph::ReadError, onnx::OnnxError, ops::ResolveError, spaces::SpaceError};
 
 /// Why a split cannot be read or generated.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,40 @@ pub enum CorpusError {
         /// Graphs asked for.
         wanted: usize,
     },
+    /// A split that is not made of files.
+    #[error(
+        "corpus split '{split}' is not made of exported files; draw it with `weightsmith corpus generate`"
+    )]
+    NotExported {
+        /// The split.
+        split: &'static str,
+    },
+    /// Two files with one graph.
+    #[error("{} and {} hold the same graph; export one of them", first.display(), second.display())]
+    Isomorphic {
+        /// A file.
+        first: PathBuf,
+        /// Another one.
+        second: PathBuf,
+    },
+    /// A folder with another number of files than the recipe says.
+    #[error(
+        "{} holds {found} .onnx files, architectures/corpus/{split}.toml says {wanted}; correct the one or \
+         the other", folder.display()
+    )]
+    Count {
+        /// The folder.
+        folder: PathBuf,
+        /// Files there.
+        found: usize,
+        /// The split.
+        split: &'static str,
+        /// Files wanted.
+        wanted: usize,
+    },
+    /// A file that cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The space that a split draws from.
     #[error(transparent)]
     Space(#[from] SpaceError),

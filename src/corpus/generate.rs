@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use super::{
     CorpusError, CorpusGraph, SPLITS,
     recipe::{Recipe, Source, SpaceSource, named},
-    resolved,
+    record, resolved,
 };
 use crate::ops::Registry;
 
-/// Draws all splits, in order: their names and their graphs, without those whose seeds are enough.
+/// Draws all splits, in order: their names and their graphs, without those whose seeds are enough. What a
+/// script exported is taken as it is stored.
 /// `drawn` is told the number of graphs whenever some are ready.
 pub fn generate(
     registry: &Registry,
@@ -35,6 +36,12 @@ pub fn generate(
                 graphs
             }
             Source::Space(source) => sample(split.name, &source, registry, &mut seen, drawn)?,
+            Source::Export { .. } => {
+                let graphs = record::unpack(split.name, split.archs)?;
+                seen.extend(graphs.iter().map(|graph| graph.fingerprint));
+                drawn(graphs.len());
+                graphs
+            }
         };
         Ok((split.name, graphs))
     };

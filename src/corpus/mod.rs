@@ -1,14 +1,15 @@
 //! The corpus: graphs to learn from and graphs to be judged by, the same for everybody.
 //!
 //! A split is a row of [`splits`]: `architectures/corpus/<split>.toml` says what its graphs are drawn
-//! from, `architectures/corpus/<split>.archs.xz` holds them. No graph of a split is isomorphic to
-//! another one, or to one of a split before it ([`Architecture::fingerprint`]), so that what is held
-//! out is never met in training, under whatever name.
+//! from or which script exports them, `architectures/corpus/<split>.archs.xz` holds them. No graph of a
+//! split is isomorphic to another one, or to one of a split before it ([`Architecture::fingerprint`]), so
+//! that what is held out is never met in training, under whatever name.
 //!
 //! [`Architecture::fingerprint`]: crate::graph::Architecture::fingerprint
 
 mod error;
 mod generate;
+mod import;
 mod picture;
 mod recipe;
 mod record;
@@ -28,6 +29,7 @@ use crate::{
 
 pub use error::CorpusError;
 pub use generate::generate;
+pub use import::import;
 pub use picture::picture;
 use recipe::{Recipe, Source};
 pub use record::{pack, unpack};
@@ -53,7 +55,7 @@ macro_rules! splits {
 
 // In this order; a split leaves out what stands in those before it.
 splits! {
-    "named" "id" "wide" "deep" "dense" "norm-free" "new-op" "attention" "validation" "train"
+    "named" "id" "wide" "deep" "dense" "norm-free" "new-op" "attention" "real" "flatten" "validation" "train"
 }
 
 /// One architecture of the corpus.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::CorpusError;
-use crate::spaces::{Family, NAMED, Named, Space, SpaceError, Split};
+use crate::spaces::{Family, FamilyRule, Head, NAMED, Named, Space, SpaceError, Split};
 
 /// `architectures/corpus/<split>.toml`
 #[derive(Debug)]
@@ -22,6 +22,14 @@ pub(super) enum Source {
     },
     /// A search space.
     Space(SpaceSource),
+    /// Files that a script exports; see [`import`](super::import).
+    Export {
+        /// The script, for people.
+        #[serde(rename = "script")]
+        _script: String,
+        /// How many graphs.
+        graphs: usize,
+    },
 }
 
 /// A search space, perhaps with changes.
@@ -39,6 +47,8 @@ pub(super) struct SpaceSource {
     pub seeds_only: bool,
     /// The families that are kept; by default all.
     families: Option<Vec<Family>>,
+    /// The heads that are kept; by default all. Families become as much rarer as they lose heads.
+    heads: Option<Vec<Head>>,
     /// Fields of the space that differ.
     #[serde(default)]
     changes: toml::Table,
@@ -58,6 +68,7 @@ impl Recipe {
         match &self.source {
             Source::Named { input } => named(*input).count(),
             Source::Space(source) => source.graphs,
+            Source::Export { graphs, .. } => *graphs,
         }
     }
 }
@@ -69,8 +80,21 @@ impl SpaceSource {
         if let Some(families) = &self.families {
             space.families.retain(|rule| families.contains(&rule.family));
         }
+        if let Some(heads) = &self.heads {
+            let all = space.heads.clone();
+            space.families.iter_mut().for_each(|rule| keep_heads(rule, heads, &all));
+        }
         Ok(space)
     }
+}
+
+/// Leaves a family these of its heads, or of the space's where it has none of its own.
+fn keep_heads(rule: &mut FamilyRule, heads: &[Head], all: &[(Head, f64)]) {
+    let own = rule.heads.get_or_insert_with(|| all.to_vec());
+    let total = |heads: &[(Head, f64)]| heads.iter().map(|(_, weight)| weight).sum::<f64>();
+    let before = total(own);
+    own.retain(|(head, _)| heads.contains(head));
+    rule.weight *= total(own) / before;
 }
 
 /// The named networks that read such images.

@@ -189,6 +189,11 @@ impl Lowering<'_> {
                 (Step::Identity, ..) => weight.clone(),
                 (Step::Reshape, ..) => Given::Reshaped(*id, shape(0)?.to_vec()),
                 (_, Given::Parameter(_), Some(Passage::Transposed)) => Given::Transposed(*id),
+                (Step::View { offset: 0, strides }, ..)
+                    if self.is_unchanged(weight, &strides, shape(0)?)? =>
+                {
+                    weight.clone()
+                }
                 _ => return None,
             };
             self.held.insert((index, 0), given);
@@ -203,6 +208,9 @@ impl Lowering<'_> {
     fn step(&mut self, step: Step, operands: &[Given], shape: &[usize]) -> Option<Held> {
         if matches!(step, Step::Add | Step::Mul) {
             return self.binary(step, operands, shape);
+        }
+        if let Step::Concat { axis } = step {
+            return self.concat(axis, operands, shape);
         }
         let (Given::Value(x), rest) = operands.split_first()? else { return None };
         let own = x.form.shape();
@@ -227,7 +235,6 @@ impl Lowering<'_> {
             Step::Identity => Some(x.clone()),
             Step::Reshape => Some(self.reshape(x, shape)),
             Step::View { offset, strides } => self.view(x, offset, &strides, shape),
-            Step::Concat { axis } => self.concat(axis, operands, shape),
             Step::Softmax { axis } => {
                 let (&length, stride) = (own.get(axis)?, x.form.stride(axis));
                 let places = Places::Axis { length, stride };
@@ -353,14 +360,22 @@ impl Lowering<'_> {
     }
 
     fn concat(&mut self, axis: usize, operands: &[Given], shape: &[usize]) -> Option<Held> {
+        let value = |operand: &Given| match operand {
+            Given::Value(x) => Some(x.clone()),
+            _ => None,
+        };
+        let beside = operands.iter().find_map(value)?;
         let mut parts = Vec::with_capacity(operands.len());
         let (mut total, mut longest) = (0, 0);
         for operand in operands {
-            let Given::Value(x) = operand else { return None };
+            let x = match value(operand) {
+                Some(x) => x,
+                None => self.repeated(operand, &beside)?,
+            };
             let own = x.form.shape();
             total += own.get(axis)?;
             longest = longest.max(own[axis]);
-            parts.push(self.arranged(x, &Form::new(own, &[axis])));
+            parts.push(self.arranged(&x, &Form::new(own, &[axis])));
         }
         if longest < 2 || total != shape[axis] {
             return None;
@@ -368,6 +383,31 @@ impl Lowering<'_> {
         let parts: Vec<&Held> = parts.iter().collect();
         let form = Form::new(shape, &[axis]);
         Some(self.push(Step::Concat { axis }, Places::Extents, &parts, &[], form))
+    }
+
+    /// A weight as a value of every image, such as a class token: nothing, made of a value that the image
+    /// has, plus the weight.
+    fn repeated(&mut self, weight: &Given, beside: &Held) -> Option<Held> {
+        let shape = self.weight_shape(weight)?.to_vec();
+        let some = self.gather(beside, Form::usual(&shape), |_| 0);
+        let nothing = Step::Scale { factor: 0.0, offset: 0.0 };
+        let nothing = self.plain(nothing, &some, &[], &some.form, some.form.clone())?;
+        self.binary(Step::Add, &[Given::Value(nothing), weight.clone()], &shape)
+    }
+
+    /// Whether a view of a weight is the weight.
+    fn is_unchanged(&self, weight: &Given, strides: &[usize], shape: &[usize]) -> Option<bool> {
+        let own = self.weight_shape(weight)?;
+        let axes = permutation(own, &row_strides(own), strides, shape);
+        Some(axes.is_some_and(|axes| axes.into_iter().eq(0..own.len())))
+    }
+
+    fn weight_shape<'b>(&'b self, weight: &'b Given) -> Option<&'b [usize]> {
+        match weight {
+            Given::Parameter(id) => self.architecture.parameters.get(id.0)?.shape.as_deref(),
+            Given::Reshaped(_, own) => Some(own),
+            Given::Value(_) | Given::Transposed(_) => None,
+        }
     }
 
     fn binary(&mut self, step: Step, operands: &[Given], shape: &[usize]) -> Option<Held> {
@@ -386,15 +426,9 @@ impl Lowering<'_> {
                 Some(self.push(step, Places::Extents, &[&a, &b], &[], a.form.clone()))
             }
             [Given::Value(x), weight] | [weight, Given::Value(x)] => {
-                let own = match weight {
-                    Given::Parameter(id) => {
-                        self.architecture.parameters.get(id.0)?.shape.as_deref()?
-                    }
-                    Given::Reshaped(_, own) => own,
-                    Given::Value(_) | Given::Transposed(_) => return None,
-                };
+                let own = self.weight_shape(weight)?.to_vec();
                 let x = self.expanded(x, shape)?;
-                let of = broadcast_index(own, shape)?;
+                let of = broadcast_index(&own, shape)?;
                 let of = x.form.elements().into_iter().map(of).collect();
                 let map = WeightMap { of, minors: x.form.sizes()[1] };
                 let (places, form) = (Places::Weights(Arc::new(map)), x.form.clone());

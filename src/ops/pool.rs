@@ -187,7 +187,10 @@ impl Operator for GlobalPool {
     }
 
     fn lower(&self, _node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        (maybe_shape(inputs, 0)?.len() == 4).then_some(())?;
+        let &[_, _, height, width] = maybe_shape(inputs, 0)? else { return None };
+        if [height, width] == [1, 1] {
+            return Some(Step::Identity);
+        }
         let reduced = vec![false, false, true, true];
         Some(if self.average { Step::Mean { reduced } } else { Step::GlobalMaxPool })
     }

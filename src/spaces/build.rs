@@ -61,6 +61,8 @@ pub enum Pool {
 pub enum Activation {
     /// `Relu`
     Relu,
+    /// `Clip` to numbers from 0 to 6
+    Relu6,
     /// `LeakyRelu` with slope 0.1
     Leaky,
     /// `Gelu`, exact
@@ -205,6 +207,7 @@ impl GraphBuilder {
     pub fn activation(&mut self, path: &str, x: &Value, activation: Activation) -> Value {
         let (op_type, attributes) = match activation {
             Activation::Relu => ("Relu", vec![]),
+            Activation::Relu6 => ("Clip", vec![]),
             Activation::Leaky => ("LeakyRelu", vec![("alpha", Attribute::Float(0.1))]),
             Activation::Gelu => ("Gelu", vec![("approximate", Attribute::String("none"))]),
             Activation::GeluTanh => ("Gelu", vec![("approximate", Attribute::String("tanh"))]),
@@ -222,7 +225,12 @@ impl GraphBuilder {
                 vec![("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))],
             ),
         };
-        let y = self.map(path, op_type, x, vec![x.name.clone()], attributes);
+        let mut inputs = vec![x.name.clone()];
+        if activation == Activation::Relu6 {
+            let bounds = [0.0, 6.0].map(Attribute::Float);
+            inputs.extend(bounds.map(|bound| self.constant(path, "value_float", bound)));
+        }
+        let y = self.map(path, op_type, x, inputs, attributes);
         if activation == Activation::Silu { self.mul(path, x, &y) } else { y }
     }
 

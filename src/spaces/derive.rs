@@ -2,10 +2,11 @@
 
 use toml::{Table, Value};
 
-/// What tells the elements of an array of tables apart.
-const KEY: &str = "family";
+/// What tells the elements of an array of tables apart. Those that have the first are the same element
+/// where both agree.
+const KEYS: [&str; 2] = ["family", "design"];
 
-/// Puts changes into a table: tables field by field, tables in an array by their [`KEY`], anything
+/// Puts changes into a table: tables field by field, tables in an array by their [`KEYS`], anything
 /// else as a whole.
 pub(super) fn merge(base: &mut Table, changes: Table) {
     for (field, change) in changes {
@@ -24,11 +25,12 @@ pub(super) fn merge(base: &mut Table, changes: Table) {
 }
 
 fn keyed(values: &[Value]) -> bool {
-    !values.is_empty() && values.iter().all(|value| value.get(KEY).is_some())
+    !values.is_empty() && values.iter().all(|value| value.get(KEYS[0]).is_some())
 }
 
 fn merge_element(base: &mut Vec<Value>, element: Value) {
-    let same = base.iter_mut().find(|old| old.get(KEY) == element.get(KEY));
+    let same = |old: &&mut Value| KEYS.iter().all(|key| old.get(key) == element.get(key));
+    let same = base.iter_mut().find(same);
     match (same, element) {
         (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
         (_, element) => base.push(element),
@@ -59,5 +61,16 @@ mod tests {
              [[families]]\nfamily = 'dense'\n",
         );
         assert_eq!(table, merged);
+    }
+
+    #[test]
+    fn designs_of_one_family_are_told_apart() {
+        let parse = |text: &str| text.parse::<Table>().unwrap();
+        let rule = |design: &str, width: u8| {
+            format!("[[families]]\nfamily = 'plain'\ndesign = '{design}'\nwidth = {width}\n")
+        };
+        let mut table = parse(&(rule("a", 1) + &rule("b", 2)));
+        merge(&mut table, parse(&rule("b", 3)));
+        assert_eq!(table, parse(&(rule("a", 1) + &rule("b", 3))));
     }
 }

@@ -45,4 +45,34 @@ impl Draw {
         let (first, second) = (self.unit(), self.unit());
         low + (first * second.sqrt() * (high - low + 1) as f64) as usize
     }
+
+    /// A number between two, its logarithm uniform. Square roots are the same on every machine, powers
+    /// need not be.
+    pub fn log_uniform(&mut self, [low, high]: [f64; 2]) -> f64 {
+        let (mut rest, mut root, mut value) = (self.unit(), high / low, low);
+        for _ in 0..32 {
+            (rest, root) = (2.0 * rest, root.sqrt());
+            if rest >= 1.0 {
+                (rest, value) = (rest - 1.0, value * root);
+            }
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_octave_is_as_likely() {
+        let mut draw = Draw::new("test", 0);
+        let mut octaves = [0; 8];
+        for _ in 0..8000 {
+            let value = draw.log_uniform([3.0, 768.0]);
+            assert!((3.0..=768.0).contains(&value), "{value}");
+            octaves[((value / 3.0).log2() as usize).min(7)] += 1;
+        }
+        assert!(octaves.iter().all(|count| (880..1120).contains(count)), "{octaves:?}");
+    }
 }

@@ -66,6 +66,12 @@ impl Family {
         self.mixes() || matches!(self, Family::Preactivation | Family::Convnext | Family::Mixed)
     }
 
+    /// Whether a rule may give its stages by the proportions of a design.
+    pub(super) fn has_designs(self) -> bool {
+        use Family::{Macro, Mixed, Mixer, Mlp, Nb101, Nb201, Vit};
+        !matches!(self, Macro | Mixed | Mixer | Mlp | Nb101 | Nb201 | Vit)
+    }
+
     /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
     pub(super) fn is_tokenwise(self) -> bool {
         matches!(self, Family::Convnext | Family::Vit | Family::Mixer)
@@ -97,6 +103,8 @@ pub enum Down {
     MaxPool,
     /// 2×2 average pooling before it.
     AveragePool,
+    /// 3×3 max pooling of stride 2 before it.
+    OverlappingPool,
 }
 
 /// What follows the last stage.
@@ -114,6 +122,8 @@ pub enum Head {
     Normed,
     /// A 1×1 convolution to the classes, activated, and a global average pool.
     Point,
+    /// The flattened map, hidden layers and a linear map (LeNet, AlexNet, VGG).
+    Flat,
 }
 
 /// What all layers of a sample have in common.
@@ -134,6 +144,8 @@ pub(super) struct Theme {
     pub layer_scale: bool,
     /// Whether their linear maps are 1×1 convolutions, with channels last for the norm only.
     pub pointwise: bool,
+    /// Whether chains of convolutions do without padding.
+    pub unpadded: bool,
 }
 
 /// A squeeze-and-excite gate.
@@ -141,7 +153,11 @@ pub(super) struct Theme {
 pub(super) struct Squeeze {
     /// Hidden channels as a fraction of the gated ones.
     pub divisor: usize,
+    /// Of the hidden channels.
+    pub activation: Activation,
     pub gate: Activation,
+    /// Before the last convolution of a residual branch rather than after it.
+    pub inside: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +169,7 @@ pub(super) struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Body {
     /// Convolutions at falling resolutions.
-    Stages { stem: StemPlan, stages: Vec<Stage>, head: Head },
+    Stages { stem: StemPlan, stages: Vec<Stage>, head: HeadPlan },
     /// Blocks over a sequence of patches.
     Tokens(TokenPlan),
     /// Average pooling, then hidden layers over the flattened image.
@@ -194,12 +210,27 @@ pub(super) struct StemPlan {
     pub patches: bool,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct HeadPlan {
+    pub kind: Head,
+    /// Widths of its hidden layers, where the kind has some and they are not those of its input.
+    pub hidden: Vec<usize>,
+}
+
+impl From<Head> for HeadPlan {
+    fn from(kind: Head) -> Self {
+        Self { kind, hidden: Vec::new() }
+    }
+}
+
 /// A network over patches, each a token of `width` channels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TokenPlan {
     /// Height and width of a patch.
     pub patch: usize,
     pub width: usize,
+    /// Whether a learned token stands before the others and is classified, rather than their mean.
+    pub class_token: bool,
     /// Whether a learned table of positions is added.
     pub positions: bool,
     pub blocks: usize,
@@ -254,6 +285,8 @@ pub(super) enum Scale {
 pub(super) struct Stage {
     pub down: Option<Down>,
     pub blocks: Vec<Block>,
+    /// What its layers have in common, where it is not the network's.
+    pub theme: Option<Theme>,
 }
 
 /// One block; `width` is its output's.
@@ -285,7 +318,8 @@ pub(super) enum Block {
     Dense {
         growth: usize,
         kernel: usize,
-        bottleneck: bool,
+        /// Channels of a 1×1 convolution in front, if there is one.
+        inner: Option<usize>,
     },
     /// Several dense layers grow their input without bound; this brings it back to a width.
     Transition {

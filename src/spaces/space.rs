@@ -13,18 +13,17 @@ use super::{
     derive,
     draw::Weighted,
     plan::{Down, Family, Head, Norm},
+    rule::{FamilyRule, Problem, extent, factor, fails, odd_kernels, range},
 };
 
 /// Spaces that come with the crate.
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("cifar10", include_str!("../../architectures/spaces/cifar10.toml")),
     ("corpus", include_str!("../../architectures/spaces/corpus.toml")),
     ("mnist", include_str!("../../architectures/spaces/mnist.toml")),
+    ("real", include_str!("../../architectures/spaces/real.toml")),
     ("tiny", include_str!("../../architectures/spaces/tiny.toml")),
 ];
-
-/// Largest whole number in a space: extents, widths, classes.
-const LIMIT: usize = 4096;
 
 /// Why a space cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,14 +96,31 @@ pub struct Space {
     pub downs: Weighted<Down>,
     /// What follows the last stage.
     pub heads: Weighted<Head>,
+    /// How widths and costs are distributed.
+    #[serde(default)]
+    pub sizes: Sizes,
     /// Graphs outside are rejected and drawn again.
     pub bounds: Bounds,
     /// The first convolution.
     pub stem: Stem,
     /// How widths grow.
     pub widths: Widths,
+    /// Hidden layers of heads, where they are not as wide as what they read.
+    pub hidden: Option<HiddenLayers>,
     /// The families and their weights.
     pub families: Vec<FamilyRule>,
+}
+
+/// How widths within their ranges, and multiply-accumulates within their bounds, are distributed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Sizes {
+    /// The density of widths falls; costs follow from what was drawn.
+    #[default]
+    Falling,
+    /// Their logarithms are uniform.
+    LogUniform,
 }
 
 /// Inclusive bounds on a graph.
@@ -131,10 +147,20 @@ pub struct Bounds {
 pub struct Stem {
     /// Kernels and their weights.
     pub kernels: Weighted<usize>,
-    /// Strides (1 or 2) and their weights.
+    /// Strides (1, 2 or 4) and their weights.
     pub strides: Weighted<usize>,
-    /// Chance that a 3×3 max pool of stride 2 follows.
+    /// Chance that a 3×3 max pool of stride 2 follows a stem of stride 2.
     pub pool: f64,
+}
+
+/// Hidden layers of a head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenLayers {
+    /// How many a flattened map goes through; other heads have one or none.
+    pub layers: Weighted<usize>,
+    /// Range of the width of each.
+    pub width: [usize; 2],
 }
 
 /// How widths grow from the stem on.
@@ -151,36 +177,9 @@ pub struct Widths {
     pub slow_stem: f64,
 }
 
-/// One family.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FamilyRule {
-    /// Which.
-    pub family: Family,
-    /// Its weight among the families.
-    pub weight: f64,
-    /// Range of the first stage's width.
-    pub width: [usize; 2],
-    /// Blocks of a stage and their weights.
-    pub blocks: Weighted<usize>,
-    /// Kernels of a stage's blocks and their weights, in families that leave them open.
-    #[serde(default)]
-    pub kernels: Weighted<usize>,
-    /// Norms of this family, where they differ from the space's.
-    pub norms: Option<Weighted<Norm>>,
-    /// Activations of this family, where they differ from the space's.
-    pub activations: Option<Weighted<Activation>>,
-    /// Heads of this family, where they differ from the space's.
-    pub heads: Option<Weighted<Head>>,
-    /// Chance that norm and activation stand before a convolution, in families that know both;
-    /// 0.35 if not given.
-    pub early: Option<f64>,
-    /// Bounds of this family, where they differ from the space's.
-    pub bounds: Option<Bounds>,
-}
-
 impl Space {
-    /// A space that comes with the crate (`cifar10`, `corpus`, `mnist`, `tiny`), or one from a TOML file.
+    /// A space that comes with the crate (`cifar10`, `corpus`, `mnist`, `real`,
+    /// `tiny`), or one from a TOML file.
     pub fn load(name: &str) -> Result<Self, SpaceError> {
         Self::parse(name, &text(name)?)
     }
@@ -217,120 +216,75 @@ impl Space {
     }
 
     fn check(&self) -> Result<(), SpaceError> {
-        let fail = |field: &str, problem| {
+        let own = self.problem();
+        let problem = own.or_else(|| self.families.iter().find_map(|rule| rule.problem(self)));
+        problem.map_or(Ok(()), |(field, problem)| {
             let (space, field) = (self.name.clone(), field.to_owned());
             Err(SpaceError::Field { space, field, problem })
-        };
-        let extent = |value: usize| (1..=LIMIT).contains(&value);
-        if !self.input.into_iter().all(|size| (1..=512).contains(&size)) {
-            return fail("input", "must be extents from 1 to 512");
-        }
-        if !(2..=LIMIT).contains(&self.classes) {
-            return fail("classes", "must be from 2 to 4096");
-        }
-        let chances = [
-            ("bias_with_norm", self.bias_with_norm),
-            ("squeeze", self.squeeze),
-            ("stem.pool", self.stem.pool),
-        ];
-        for (field, chance) in chances {
-            if !(0.0..=1.0).contains(&chance) {
-                return fail(field, "must be a probability");
-            }
-        }
-        let mut weights = vec![
-            ("activations", weights_of(&self.activations)),
-            ("norms", weights_of(&self.norms)),
-            ("downs", weights_of(&self.downs)),
-            ("heads", weights_of(&self.heads)),
-            ("stem.kernels", weights_of(&self.stem.kernels)),
-            ("stem.strides", weights_of(&self.stem.strides)),
-            ("widths.multiples", weights_of(&self.widths.multiples)),
-            ("widths.growth", weights_of(&self.widths.growth)),
-            ("families", self.families.iter().map(|rule| rule.weight).collect()),
-        ];
-        let mut kernels = vec![("stem.kernels", &self.stem.kernels)];
-        for rule in &self.families {
-            weights.push(("families.blocks", weights_of(&rule.blocks)));
-            if rule.family.has_kernels() {
-                weights.push(("families.kernels", weights_of(&rule.kernels)));
-            }
-            weights.push(("families.norms", weights_of(rule.norms(self))));
-            weights.push(("families.activations", weights_of(rule.activations(self))));
-            weights.push(("families.heads", weights_of(rule.heads(self))));
-            let knows = |norm: &Norm| matches!(norm, Norm::Layer | Norm::None);
-            if rule.family.is_tokenwise() && !rule.norms(self).iter().all(|(norm, _)| knows(norm)) {
-                return fail("families.norms", "must be 'layer' or 'none' in a family of tokens");
-            }
-            if rule.early.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
-                return fail("families.early", "must be a probability");
-            }
-            kernels.push(("families.kernels", &rule.kernels));
-            let [low, high] = rule.width;
-            if !extent(low) || !extent(high) || low > high {
-                return fail("families.width", "must be a range within 1 to 4096");
-            }
-            if !rule.blocks.iter().all(|(blocks, _)| (1..=16).contains(blocks)) {
-                return fail("families.blocks", "must be from 1 to 16");
-            }
-        }
-        for (field, weights) in weights {
-            let valid = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
-            if !valid || weights.iter().sum::<f64>() <= 0.0 {
-                return fail(field, "needs weights that are not negative and not all zero");
-            }
-        }
-        for (field, kernels) in kernels {
-            if !kernels.iter().all(|(kernel, _)| kernel % 2 == 1 && *kernel <= 15) {
-                return fail(field, "must be odd numbers up to 15");
-            }
-        }
-        if !self.stem.strides.iter().all(|(stride, _)| [1, 2].contains(stride)) {
-            return fail("stem.strides", "must be 1 or 2");
-        }
-        if !self.widths.multiples.iter().all(|(multiple, _)| extent(*multiple)) {
-            return fail("widths.multiples", "must be from 1 to 4096");
-        }
-        let factor = |factor: f64| (0.1..=10.0).contains(&factor);
-        if !self.widths.growth.iter().all(|(growth, _)| factor(*growth)) {
-            return fail("widths.growth", "must be factors from 0.1 to 10");
-        }
-        if !factor(self.widths.slow_stem) {
-            return fail("widths.slow_stem", "must be a factor from 0.1 to 10");
-        }
-        if !extent(self.widths.last) {
-            return fail("widths.last", "must be from 1 to 4096");
-        }
+        })
+    }
+
+    /// The first field with a value that no graph can have, rules of families aside.
+    fn problem(&self) -> Option<Problem> {
         let weighs = |rule: &&FamilyRule| rule.weight > 0.0;
-        let mixed = |rule: &FamilyRule| rule.family == Family::Mixed;
-        if self.families.iter().filter(weighs).any(mixed)
-            && !self.families.iter().filter(weighs).any(|rule| rule.family.mixes())
-        {
-            return fail("families", "needs a family that 'mixed' can mix");
-        }
-        Ok(())
+        let mixed = self.families.iter().filter(weighs).any(|rule| rule.family == Family::Mixed);
+        let mixable = self.families.iter().filter(weighs).any(|rule| rule.family.mixes());
+        let inputs = self.input.into_iter().all(|size| (1..=512).contains(&size));
+        let chance = |chance: f64| (0.0..=1.0).contains(&chance);
+        let rules: Vec<((), f64)> = self.families.iter().map(|rule| ((), rule.weight)).collect();
+        let hidden = self.hidden.as_ref();
+        let hidden_valid =
+            hidden.is_none_or(|it| range(it.width) && it.layers.iter().all(|(n, _)| *n < 8));
+        let checks = [
+            (inputs, ("input", "must be extents from 1 to 512")),
+            (extent(self.classes) && self.classes > 1, ("classes", "must be from 2 to 4096")),
+            (chance(self.bias_with_norm), ("bias_with_norm", "must be a probability")),
+            (chance(self.squeeze), ("squeeze", "must be a probability")),
+            (
+                self.widths.multiples.iter().all(|(it, _)| extent(*it)),
+                ("widths.multiples", "must be from 1 to 4096"),
+            ),
+            (
+                self.widths.growth.iter().all(|(it, _)| factor(*it)),
+                ("widths.growth", "must be factors from 0.1 to 10"),
+            ),
+            (
+                factor(self.widths.slow_stem),
+                ("widths.slow_stem", "must be a factor from 0.1 to 10"),
+            ),
+            (extent(self.widths.last), ("widths.last", "must be from 1 to 4096")),
+            (
+                hidden_valid,
+                ("hidden", "must be up to 7 layers and a range of widths within 1 to 4096"),
+            ),
+            (!mixed || mixable, ("families", "needs a family that 'mixed' can mix")),
+        ];
+        let weights = fails("activations", &self.activations)
+            .or(fails("norms", &self.norms))
+            .or(fails("downs", &self.downs))
+            .or(fails("heads", &self.heads))
+            .or(fails("widths.multiples", &self.widths.multiples))
+            .or(fails("widths.growth", &self.widths.growth))
+            .or(hidden.and_then(|it| fails("hidden.layers", &it.layers)))
+            .or(fails("families", &rules));
+        let invalid = checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem));
+        weights.or(invalid).or(self.stem.problem())
     }
 }
 
-impl FamilyRule {
-    /// Its norms in a space.
-    pub fn norms<'a>(&'a self, space: &'a Space) -> &'a Weighted<Norm> {
-        self.norms.as_ref().unwrap_or(&space.norms)
-    }
-
-    /// Its activations in a space.
-    pub fn activations<'a>(&'a self, space: &'a Space) -> &'a Weighted<Activation> {
-        self.activations.as_ref().unwrap_or(&space.activations)
-    }
-
-    /// Its heads in a space.
-    pub fn heads<'a>(&'a self, space: &'a Space) -> &'a Weighted<Head> {
-        self.heads.as_ref().unwrap_or(&space.heads)
-    }
-
-    /// Its bounds in a space.
-    pub fn bounds<'a>(&'a self, space: &'a Space) -> &'a Bounds {
-        self.bounds.as_ref().unwrap_or(&space.bounds)
+impl Stem {
+    pub(super) fn problem(&self) -> Option<Problem> {
+        let checks = [
+            (odd_kernels(&self.kernels), ("stem.kernels", "must be odd numbers up to 15")),
+            (
+                self.strides.iter().all(|(it, _)| [1, 2, 4].contains(it)),
+                ("stem.strides", "must be 1, 2 or 4"),
+            ),
+            ((0.0..=1.0).contains(&self.pool), ("stem.pool", "must be a probability")),
+        ];
+        fails("stem.kernels", &self.kernels)
+            .or(fails("stem.strides", &self.strides))
+            .or(checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem)))
     }
 }
 
@@ -348,8 +302,4 @@ fn text(name: &str) -> Result<Cow<'static, str>, SpaceError> {
 fn malformed(name: &str, error: &toml::de::Error) -> SpaceError {
     let problem = error.to_string().trim().replace('\n', " ");
     SpaceError::Malformed { name: name.to_owned(), problem }
-}
-
-fn weights_of<T>(choices: &Weighted<T>) -> Vec<f64> {
-    choices.iter().map(|(_, weight)| *weight).collect()
 }

@@ -17,6 +17,29 @@ impl GraphBuilder {
         Value { extent: Some([height * width, 1]), ..tokens }
     }
 
+    /// `Concat` of a learned `[1, 1, channels]` token, expanded to the batch, and the tokens.
+    pub(super) fn class_token(&mut self, field: &str, x: &Value) -> Value {
+        let [tokens, _] = x.extent.unwrap_or([1, 1]);
+        let token = self.parameter("", field, &[1, 1, x.channels]);
+        let first = vec![("end", Attribute::Int(1)), ("start", Attribute::Int(0))];
+        let batch = self.node("", "Shape", vec![x.name.clone()], first);
+        let one = Attribute::Ints(vec![1, x.channels as i64]);
+        let one = self.constant("", "value_ints", one);
+        let shape = self.node("", "Concat", vec![batch, one], vec![("axis", Attribute::Int(0))]);
+        let token = self.node("", "Expand", vec![token, shape], vec![]);
+        let axis = vec![("axis", Attribute::Int(1))];
+        let y = self.map("", "Concat", x, vec![token, x.name.clone()], axis);
+        Value { extent: Some([tokens + 1, 1]), ..y }
+    }
+
+    /// The first token, `[N, channels]`.
+    pub(super) fn first_token(&mut self, path: &str, x: &Value) -> Value {
+        let first = self.constant(path, "value_int", Attribute::Int(0));
+        let axis = vec![("axis", Attribute::Int(1))];
+        let y = self.map(path, "Gather", x, vec![x.name.clone(), first], axis);
+        Value { extent: None, ..y }
+    }
+
     /// `Add` of a learned `[1, tokens, channels]` table.
     pub(super) fn positions(&mut self, field: &str, x: &Value) -> Value {
         let [tokens, _] = x.extent.unwrap_or([1, 1]);

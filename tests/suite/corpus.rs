@@ -54,7 +54,13 @@ fn no_graph_stands_twice() {
 fn held_out_graphs_are_understood() {
     for split in held_out() {
         let graphs = corpus::load(split, &Registry::standard()).unwrap();
-        assert!(graphs.len() >= 100 || *split == "named");
+        let fewest = match *split {
+            "named" => 17,
+            "flatten" => 30,
+            "real" => 60,
+            _ => 100,
+        };
+        assert!(graphs.len() >= fewest, "{split}: {}", graphs.len());
         for graph in graphs {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
             let mut architecture = Architecture::from_model(&model).unwrap();
@@ -62,7 +68,14 @@ fn held_out_graphs_are_understood() {
             assert!(resolution.unsupported.is_empty(), "{}", graph.name);
             assert_eq!(architecture.name, graph.name);
             assert_eq!(architecture.fingerprint(), graph.fingerprint, "{}", graph.name);
-            assert_eq!(architecture.inputs[0].shape.as_deref(), Some(&[1, 3, 32, 32][..]));
+            let sizes: &[usize] = if *split == "real" { &[32, 64, 96] } else { &[32] };
+            let shapes: Vec<_> = sizes.iter().map(|&size| Some(vec![1, 3, size, size])).collect();
+            assert!(shapes.contains(&architecture.inputs[0].shape), "{}", graph.name);
+            let logits = architecture.fact(architecture.outputs[0].1).unwrap();
+            assert_eq!(logits.shape, Some(vec![1, 10]), "{}", graph.name);
+            for parameter in &architecture.parameters {
+                assert!(parameter.role().is_some(), "{}: {}", graph.name, parameter.name);
+            }
         }
     }
 }
@@ -90,11 +103,41 @@ fn splits_are_what_they_are_called() {
     assert!(all("attention", |family, _| family == Family::Vit));
     assert!(all("norm-free", |_, norm| norm == Norm::None));
 
+    // What a head reads is as wide as the flattened map.
+    for graph in stored("flatten") {
+        let model = Model::from_bytes(&graph.name, graph.onnx).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let flatten = architecture.dag.node_weights().find(|node| node.op_type == "Flatten");
+        let pooled = architecture.dag.node_weights().any(|node| node.name.starts_with("/pool/"));
+        assert!(flatten.is_some() && !pooled, "{}", graph.name);
+    }
+
     let activations = |split: &str| -> BTreeSet<_> {
         stored(split).iter().filter_map(|it| Some(it.style?.activation)).collect()
     };
     assert!(activations("new-op").is_disjoint(&activations("train")));
     assert!(activations("id").is_subset(&activations("train")));
+}
+
+#[test]
+fn exported_files_make_a_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let graphs = stored("real");
+    for graph in &graphs {
+        fs::write(folder.path().join(format!("{}.onnx", graph.name)), &graph.onnx).unwrap();
+    }
+    let import = |split| corpus::import(split, folder.path(), &Registry::standard());
+    assert_eq!(import("real").unwrap(), graphs);
+    assert!(matches!(import("id"), Err(CorpusError::NotExported { .. })));
+
+    let first = folder.path().join(format!("{}.onnx", graphs[0].name));
+    fs::copy(&first, folder.path().join("copy.onnx")).unwrap();
+    assert!(matches!(import("real"), Err(CorpusError::Isomorphic { .. })));
+    fs::remove_file(folder.path().join("copy.onnx")).unwrap();
+    fs::remove_file(first).unwrap();
+    let error = import("real").unwrap_err().to_string();
+    assert!(error.contains("holds 76 .onnx files"), "{error}");
 }
 
 #[test]

@@ -1,18 +1,24 @@
 //! The search spaces: what their samples are, how often, and that they stay what they were.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use proptest::prelude::*;
 use protobuf::Message;
+use rayon::prelude::*;
 use weightsmith::{
-    execute::{Images, NormStatistics, Runner, Scratch},
+    encoder::NodeFeatures,
+    execute::{Images, NormStatistics, Program, Runner, Scratch},
     graph::{Architecture, Weights},
     onnx::Model,
-    ops,
-    spaces::{Activation, Family, Head, Norm, SampledGraph, Space, SpaceError, Split},
+    ops::{self, Registry, Vocabulary},
+    patches::{PatchPlan, Sources},
+    spaces::{Activation, Family, FamilyRule, Head, Norm, SampledGraph, Space, SpaceError, Split},
+    weights::he_initialisation,
 };
 
 use super::fingerprint::of_sample;
+
+const SPACES: [&str; 5] = ["cifar10", "corpus", "mnist", "real", "tiny"];
 
 fn space(name: &str) -> Space {
     Space::load(name).unwrap_or_else(|error| panic!("{error}"))
@@ -25,7 +31,7 @@ fn samples(space: &Space, seeds: impl IntoIterator<Item = u64>) -> Vec<SampledGr
 
 #[test]
 fn a_seed_is_a_graph_for_good() {
-    for name in ["cifar10", "corpus", "mnist", "tiny"] {
+    for name in SPACES {
         let first = samples(&space(name), 0..50);
         for (graph, again) in first.iter().zip(samples(&space(name), 0..50)) {
             assert_eq!(graph.onnx, again.onnx);
@@ -37,23 +43,31 @@ fn a_seed_is_a_graph_for_good() {
 
 #[test]
 fn samples_are_within_bounds() {
-    for name in ["cifar10", "corpus", "mnist", "tiny"] {
+    for name in SPACES {
         let space = space(name);
         let seeds = Split::Train.seeds(300).chain(Split::Test.seeds(100));
         for graph in samples(&space, seeds) {
-            let rule = space.families.iter().find(|rule| rule.family == graph.style.family);
-            let bounds = rule.unwrap().bounds(&space);
-            let [low, high] = bounds.parameters;
-            assert!((low..=high).contains(&graph.parameters), "{}", graph.name);
-            let [low, high] = bounds.multiply_accumulates;
-            assert!((low..=high).contains(&graph.multiply_accumulates), "{}", graph.name);
-            let [low, mut high] = bounds.depth;
-            if graph.style.norm == Norm::None {
-                high = high.min(bounds.norm_free_depth);
-            }
-            assert!((low..=high).contains(&graph.depth), "{}", graph.name);
+            is_within_bounds(&space, &graph);
         }
     }
+}
+
+fn is_within_bounds(space: &Space, graph: &SampledGraph) {
+    let of_graph = |rule: &&FamilyRule| of_rule(rule) == (graph.style.family, graph.design.clone());
+    let bounds = space.families.iter().find(of_graph).unwrap().bounds(space);
+    let [low, high] = bounds.parameters;
+    assert!((low..=high).contains(&graph.parameters), "{}", graph.name);
+    let [low, high] = bounds.multiply_accumulates;
+    assert!((low..=high).contains(&graph.multiply_accumulates), "{}", graph.name);
+    let [low, mut high] = bounds.depth;
+    if graph.style.norm == Norm::None {
+        high = high.min(bounds.norm_free_depth);
+    }
+    assert!((low..=high).contains(&graph.depth), "{}", graph.name);
+}
+
+fn of_rule(rule: &FamilyRule) -> (Family, Option<String>) {
+    (rule.family, rule.design.clone())
 }
 
 #[test]
@@ -61,6 +75,70 @@ fn costs_suit_training_on_a_cpu() {
     let graphs = samples(&space("corpus"), 0..500);
     let mean = graphs.iter().map(|graph| graph.multiply_accumulates).sum::<u64>() / 500;
     assert!((2_500_000..3_800_000).contains(&mean), "mean multiply-accumulates {mean}");
+}
+
+#[test]
+fn real_families_all_occur_and_their_costs_are_even_over_their_orders_of_magnitude() {
+    let space = space("real");
+    let graphs = samples(&space, 0..600);
+    let met: BTreeSet<_> =
+        graphs.iter().map(|graph| (graph.style.family, graph.design.clone())).collect();
+    let rules: BTreeSet<_> = space.families.iter().map(of_rule).collect();
+    assert_eq!(rules.len(), space.families.len(), "no two rules follow one design");
+    assert_eq!(met, rules);
+
+    let costs: Vec<u64> = graphs.iter().map(|graph| graph.multiply_accumulates).collect();
+    let mean = costs.iter().sum::<u64>() / costs.len() as u64;
+    assert!((19_000_000..30_000_000).contains(&mean), "mean multiply-accumulates {mean}");
+    for [low, high] in [[500_000, 3_350_000], [3_350_000, 22_400_000], [22_400_000, 150_000_000]] {
+        let share = costs.iter().filter(|cost| (low..high).contains(*cost)).count();
+        assert!((160..280).contains(&share), "{share} of 600 graphs cost from {low} to {high}");
+    }
+    let most = |of: fn(&SampledGraph) -> usize| graphs.iter().map(of).max().unwrap();
+    assert!(most(|graph| graph.depth) > 100);
+    assert!(most(|graph| graph.parameters as usize) > 10_000_000);
+}
+
+#[test]
+fn real_graphs_can_be_planned_and_run_on_kernels() {
+    let space = space("real");
+    let registry = Registry::standard();
+    let vocabulary = Vocabulary::of(&registry);
+    let sound = |seed: u64| {
+        let graph = space.sample(seed).unwrap();
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        ops::resolve(&mut architecture, &registry).unwrap();
+        let features = NodeFeatures::read(&architecture, &registry, &vocabulary);
+        let sources = Sources::new(&architecture, &registry);
+        let plan = PatchPlan::new(&architecture, &features.nodes, Some(&sources));
+        assert!(!plan.addresses.is_empty(), "{}", graph.name);
+        let program = Program::compile(&architecture, &registry)
+            .unwrap_or_else(|error| panic!("{}: {error}", graph.name));
+        let weights = he_initialisation(&architecture, 0);
+        let [channels, height, width] = space.input;
+        let pixels: Vec<f32> =
+            (0..2 * channels * height * width).map(|index| (index as f32 * 0.7).sin()).collect();
+        let images = Images { batch: 2, channels, height, width, data: &pixels };
+        let statistics = NormStatistics::Measured { rows: 0..2 };
+        let logits = program.logits(&weights, images, &statistics, &mut Scratch::default());
+        assert_eq!(logits.len(), 2 * space.classes);
+        assert!(logits.iter().all(|logit| logit.is_finite()), "{}", graph.name);
+    };
+    (0..200).into_par_iter().for_each(sound);
+}
+
+#[test]
+fn real_families_read_images_of_any_size() {
+    for (input, classes) in
+        [([1, 28, 28], 10), ([3, 16, 16], 2), ([3, 96, 96], 100), ([3, 224, 224], 1000)]
+    {
+        let space = Space { input, classes, ..space("real") };
+        (0..40).into_par_iter().for_each(|seed| {
+            let graph = space.sample(seed).unwrap_or_else(|error| panic!("{input:?}: {error}"));
+            is_within_bounds(&space, &graph);
+        });
+    }
 }
 
 #[test]
@@ -119,7 +197,7 @@ fn held_out_graphs_are_rarely_met_in_training() {
 
 #[test]
 fn another_reader_finds_every_value_defined_once_and_before_use() {
-    for name in ["cifar10", "corpus", "mnist", "tiny"] {
+    for name in SPACES {
         for graph in samples(&space(name), 0..100) {
             let model = onnx_protobuf::ModelProto::parse_from_bytes(&graph.onnx).unwrap();
             assert_eq!((model.ir_version, model.opset_import[0].version), (10, 21));
@@ -149,7 +227,7 @@ fn another_reader_finds_every_value_defined_once_and_before_use() {
 
 #[test]
 fn our_own_reader_knows_every_parameter_and_every_shape() {
-    for name in ["cifar10", "corpus", "mnist", "tiny"] {
+    for name in SPACES {
         let space = space(name);
         for graph in samples(&space, 0..100) {
             let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
@@ -170,13 +248,7 @@ fn our_own_reader_knows_every_parameter_and_every_shape() {
             let logits = architecture.fact(architecture.outputs[0].1).unwrap();
             assert_eq!(logits.shape.map(|shape| shape[1..].to_vec()), Some(vec![space.classes]));
             let runner = Runner::new(&architecture, &ops::Registry::standard());
-            let lowers = match graph.style.family {
-                Family::Shuffle | Family::Convnext | Family::Vit | Family::Mixer => false,
-                // Only without a LayerNormalization, a Slice or a shuffle.
-                Family::Mlp | Family::Nb101 | Family::Mixed => runner.is_lowered(),
-                _ => true,
-            };
-            assert!(runner.is_lowered() || !lowers, "{} has no kernels", graph.name);
+            assert!(runner.is_lowered(), "{} has no kernels", graph.name);
         }
     }
 }
@@ -262,6 +334,18 @@ fn a_space_that_cannot_be_used_is_an_error_that_says_why() {
     assert!(Space::parse("test", "name = ").is_err());
     let missing = Space::load("no such space").unwrap_err().to_string();
     assert!(missing.contains("'cifar10'") && missing.contains("no such space"), "{missing}");
+
+    let text = include_str!("../../architectures/spaces/real.toml");
+    let fails = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Space::parse("test", &text.replacen(from, to, 1)).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(fails("widths = [2.0, 4.0]", "widths = [2.0]").contains("'families.stages.depths'"));
+    assert!(fails("strides = [2, 2]", "strides = [2, 3]").contains("'families.stages.strides'"));
+    assert!(fails("scale = [1.0, 1.0]", "scale = [1.0, 0.5]").contains("'families.stages.scale'"));
+    assert!(fails("class_token = 0.65", "class_token = 2.0").contains("'families.class_token'"));
+    assert!(fails("width = [32, 2048]", "width = [32, 9999]").contains("'hidden'"));
+    let text = include_str!("../../architectures/spaces/tiny.toml");
 
     let narrow = text.replace("parameters = [300, 4_000]", "parameters = [3, 4]");
     let space = Space::parse("test", &narrow).unwrap();

@@ -58,6 +58,9 @@ impl Layers<'_> {
 
     /// A norm and patches as large as the stride; nothing where the shape stays.
     pub(super) fn merge(&mut self, at: &str, x: &Value, width: usize, stride: usize) -> Value {
+        // Patches do not fit into a map of one pixel.
+        let single = x.extent.is_some_and(|extent| extent.contains(&1));
+        let stride = if single { 1 } else { stride };
         if stride == 1 && width == x.channels {
             return x.clone();
         }

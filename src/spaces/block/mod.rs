@@ -1,12 +1,13 @@
 //! Blocks as layers: what each kind of block adds to a graph.
 
 use super::{
-    build::{Activation, Conv, GraphBuilder, Pool, Value},
-    plan::{Block, Body, Branch, Down, Head, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
+    build::{Conv, GraphBuilder, Pool, Value},
+    plan::{Block, Body, Branch, Down, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
 };
 
 mod cells;
 mod convnext;
+mod head;
 mod shuffle;
 mod tokens;
 
@@ -30,7 +31,7 @@ pub(super) fn network(
         Body::Stages { stem, stages, head } => {
             let x = layers.stages(stem, stages, &image);
             let side = x.extent.map_or(1, |[height, _]| height);
-            (layers.head(*head, &x, classes), Some(side))
+            (layers.head(head, &x, classes), Some(side))
         }
         Body::Tokens(plan) => (layers.tokens(plan, &image, classes), None),
         Body::Layers { pool, widths } => (layers.layers(*pool, widths, &image, classes), None),
@@ -54,12 +55,15 @@ fn shared_divisor(left: usize, right: usize, groups: usize) -> usize {
     (1..=groups).rev().find(|n| left.is_multiple_of(*n) && right.is_multiple_of(*n)).unwrap_or(1)
 }
 
-impl Layers<'_> {
-    fn stages(&mut self, stem: &StemPlan, stages: &[Stage], image: &Value) -> Value {
+impl<'a> Layers<'a> {
+    fn stages(&mut self, stem: &StemPlan, stages: &'a [Stage], image: &Value) -> Value {
         let mut x = self.stem(stem, stages.iter().flat_map(|stage| &stage.blocks).next(), image);
+        let theme = self.theme;
         for (index, stage) in stages.iter().enumerate() {
+            self.theme = stage.theme.as_ref().unwrap_or(theme);
             x = self.stage(&format!("stages.{index}"), stage, x);
         }
+        self.theme = theme;
         let last = stages.last().and_then(|stage| stage.blocks.last());
         if self.theme.early && last.is_some_and(normalises_input)
             || last.is_some_and(activates_input)
@@ -92,15 +96,20 @@ impl Layers<'_> {
 
     fn stage(&mut self, at: &str, stage: &Stage, mut x: Value) -> Value {
         let mut stride = 1;
-        match stage.down {
-            None => {}
-            Some(Down::Stride) => stride = 2,
-            Some(Down::MaxPool) => {
-                x = self.builder.pool(&format!("{at}.pool"), &x, Pool::Max, [2, 2, 0]);
+        let single = x.extent.is_some_and(|extent| extent.contains(&1));
+        let pool = match stage.down {
+            Some(Down::MaxPool) if !single => Some((Pool::Max, [2, 2, 0])),
+            Some(Down::AveragePool) if !single => Some((Pool::Average, [2, 2, 0])),
+            Some(Down::OverlappingPool) => Some((Pool::Max, [3, 2, 1])),
+            Some(Down::Stride) => {
+                stride = 2;
+                None
             }
-            Some(Down::AveragePool) => {
-                x = self.builder.pool(&format!("{at}.pool"), &x, Pool::Average, [2, 2, 0]);
-            }
+            // There is nothing to pool in a map of one pixel.
+            _ => None,
+        };
+        if let Some((pool, window)) = pool {
+            x = self.builder.pool(&format!("{at}.pool"), &x, pool, window);
         }
         for (index, block) in stage.blocks.iter().enumerate() {
             x = self.block(&format!("{at}.{index}"), block, &x, stride);
@@ -135,9 +144,9 @@ impl Layers<'_> {
                 let point = self.dense_conv(width, 1, 1);
                 self.unit(at, "2", &y, point)
             }
-            Block::Dense { growth, kernel, bottleneck } => {
+            Block::Dense { growth, kernel, inner } => {
                 let x = if stride > 1 { &self.strided(at, x, stride) } else { x };
-                self.dense(at, x, growth, kernel, bottleneck)
+                self.dense(at, x, growth, kernel, inner)
             }
             Block::Transition { width } => {
                 let kernel = if stride > 1 { 3 } else { 1 };
@@ -177,11 +186,15 @@ impl Layers<'_> {
     /// Convolutions `(kernel, stride, groups, width)` beside a shortcut.
     fn residual(&mut self, at: &str, x: &Value, convs: &[(usize, usize, usize, usize)]) -> Value {
         let early = self.theme.early;
+        let squeezed_inside = self.theme.squeeze.is_some_and(|squeeze| squeeze.inside);
         let mut y = x.clone();
         for (index, &(kernel, stride, groups, width)) in convs.iter().enumerate() {
             let number = (index + 1).to_string();
             let conv = Conv { groups, ..self.dense_conv(width, kernel, stride) };
             let last = index + 1 == convs.len();
+            if last && squeezed_inside {
+                y = self.squeeze(at, y);
+            }
             y = if early {
                 self.early_unit(at, &number, &y, conv)
             } else if last {
@@ -191,7 +204,9 @@ impl Layers<'_> {
                 self.unit(at, &number, &y, conv)
             };
         }
-        y = self.squeeze(at, y);
+        if !squeezed_inside {
+            y = self.squeeze(at, y);
+        }
         let shortcut = self.shortcut(at, x, &y);
         y = self.builder.add(at, &y, &shortcut);
         if early { y } else { self.activate(&format!("{at}.act"), &y) }
@@ -248,11 +263,11 @@ impl Layers<'_> {
         x: &Value,
         growth: usize,
         kernel: usize,
-        bottleneck: bool,
+        inner: Option<usize>,
     ) -> Value {
         let mut y = x.clone();
-        if bottleneck {
-            let conv = self.dense_conv(2 * growth, 1, 1);
+        if let Some(inner) = inner {
+            let conv = self.dense_conv(inner, 1, 1);
             y = self.turned_unit(at, "1", &y, conv);
         }
         let conv = self.dense_conv(growth, kernel, 1);
@@ -307,45 +322,17 @@ impl Layers<'_> {
     }
 
     fn squeeze(&mut self, at: &str, x: Value) -> Value {
-        let Some(Squeeze { divisor, gate }) = self.theme.squeeze else { return x };
+        let Some(Squeeze { divisor, activation, gate, .. }) = self.theme.squeeze else { return x };
         let hidden = (x.channels / divisor).max(4);
         let point = |out| Conv { out, kernel: 1, stride: 1, groups: 1, bias: true };
         let builder = &mut self.builder;
         let y = builder.global_average_pool(&format!("{at}.se.pool"), &x);
         let y = builder.conv(&format!("{at}.se.fc1"), &y, point(hidden));
-        let y = builder.activation(&format!("{at}.se.act"), &y, Activation::Relu);
+        let y = builder.activation(&format!("{at}.se.act"), &y, activation);
         let y = builder.conv(&format!("{at}.se.fc2"), &y, point(x.channels));
         let y = builder.activation(&format!("{at}.se.gate"), &y, gate);
         // The gate is two convolutions deep, but the signal does not have to pass it.
         Value { depth: x.depth, ..builder.mul(&format!("{at}.se"), &x, &y) }
-    }
-
-    fn head(&mut self, head: Head, x: &Value, classes: usize) -> Value {
-        if head == Head::Point {
-            let point = Conv { out: classes, kernel: 1, stride: 1, groups: 1, bias: true };
-            let y = self.builder.conv("classifier", x, point);
-            let y = self.activate("classifier.act", &y);
-            let y = self.builder.global_average_pool("pool", &y);
-            return self.builder.flatten("flatten", &y);
-        }
-        let builder = &mut self.builder;
-        let pooled = match (head, x.extent) {
-            (Head::Grid, Some([height, width])) if height.min(width) > 1 => {
-                let kernel = height.min(width) / 2;
-                builder.pool("pool", x, Pool::Average, [kernel, kernel, 0])
-            }
-            _ => builder.global_average_pool("pool", x),
-        };
-        let mut y = builder.flatten("flatten", &pooled);
-        if head == Head::Normed {
-            y = builder.layer_norm("head.norm", &y);
-        }
-        if head == Head::Hidden {
-            y = builder.linear("head.fc1", &y, x.channels);
-            y = self.activate("head.act", &y);
-            return self.builder.linear("head.fc2", &y, classes);
-        }
-        builder.linear("fc", &y, classes)
     }
 
     /// A convolution over all channels, with a bias if the theme asks for one.
@@ -356,7 +343,9 @@ impl Layers<'_> {
 
     /// Convolution, norm, activation.
     fn unit(&mut self, at: &str, number: &str, x: &Value, conv: Conv) -> Value {
-        let y = self.builder.conv(&format!("{at}.conv{number}"), x, conv);
+        let fits = x.extent.is_some_and(|extent| extent.iter().all(|size| *size >= conv.kernel));
+        let pad = if self.theme.unpadded && fits { 0 } else { conv.kernel / 2 };
+        let y = self.builder.padded_conv(&format!("{at}.conv{number}"), x, conv, pad);
         let y = self.norm(&format!("{at}.norm{number}"), &y);
         self.activate(&format!("{at}.act{number}"), &y)
     }

@@ -9,12 +9,15 @@ use super::{
 };
 
 impl Layers<'_> {
-    /// Patches, pre-norm blocks, the mean token, a linear map.
+    /// Patches, pre-norm blocks, the class token or the mean token, a linear map.
     pub(super) fn tokens(&mut self, plan: &TokenPlan, image: &Value, classes: usize) -> Value {
-        let TokenPlan { patch, width, positions, blocks, mixing, hidden } = *plan;
+        let TokenPlan { patch, width, class_token, positions, blocks, mixing, hidden } = *plan;
         let conv = Conv { out: width, kernel: patch, stride: patch, groups: 1, bias: true };
         let x = self.builder.patches("patch_embed.proj", image, conv);
         let mut x = self.builder.tokens("patch_embed", &x);
+        if class_token {
+            x = self.builder.class_token("cls_token", &x);
+        }
         // Without a table of positions any number of tokens will do.
         let mut tokens = -1;
         if positions {
@@ -39,7 +42,10 @@ impl Layers<'_> {
             x = self.builder.add(&at, &x, &y);
         }
         let x = self.token_norm("norm", &x);
-        let x = self.builder.mean_token("", &x);
+        let x = match class_token {
+            true => self.builder.first_token("", &x),
+            false => self.builder.mean_token("", &x),
+        };
         self.builder.linear("head", &x, classes)
     }
 

@@ -5,17 +5,25 @@ use bytes::Bytes;
 
 use super::{
     block,
-    build::{Activation, Built, Pool},
-    cell::{EdgeCell, VertexCell},
+    build::{Activation, Built},
     draw::{Draw, Weighted},
-    plan::{Block, Body, Branch, Down, Family, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
-    space::{Bounds, FamilyRule, Space, SpaceError},
+    plan::{
+        Block, Body, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan, Theme,
+    },
+    rule::FamilyRule,
+    space::{Bounds, Sizes, Space, SpaceError},
 };
 
+mod blocks;
+mod design;
 mod tokens;
 
 /// Rejected graphs before a seed is given up.
-const ATTEMPTS: usize = 3000;
+const ATTEMPTS: usize = 10_000;
+/// Rejected graphs before another cost is drawn, where costs are drawn.
+const PATIENCE: usize = 150;
+/// How far a graph may be from the cost that was drawn, as a factor.
+const TOLERANCE: f64 = 1.4;
 
 /// One architecture of a space.
 #[derive(Clone, Debug)]
@@ -28,6 +36,8 @@ pub struct SampledGraph {
     pub onnx: Bytes,
     /// What it is made of.
     pub style: Style,
+    /// The published design that it follows, if it follows one.
+    pub design: Option<String>,
     /// Learned values, running statistics included.
     pub parameters: u64,
     /// Multiply-accumulates of convolutions and linear maps for one image.
@@ -62,12 +72,17 @@ impl Space {
             norm: pick(draw, rule.norms(self), self)?,
             activation: pick(draw, rule.activations(self), self)?,
         };
-        for _ in 0..ATTEMPTS {
+        let mut bounds = rule.bounds(self).clone();
+        for attempt in 0..ATTEMPTS {
+            if self.sizes == Sizes::LogUniform && attempt.is_multiple_of(PATIENCE) {
+                bounds.multiply_accumulates = costs(draw, rule.bounds(self));
+            }
             let plan = Sampler { space: self, rule, style, draw }.plan()?;
             let (builder, logits, side) = block::network(&plan, &name, self.input, self.classes);
             let built = builder.build(&logits);
-            if admits(rule.bounds(self), &plan, &built, side) {
+            if admits(&bounds, &plan, &built, side) {
                 return Ok(SampledGraph {
+                    design: rule.design.clone(),
                     onnx: built.encode().into(),
                     parameters: built.parameters,
                     multiply_accumulates: built.multiply_accumulates,
@@ -82,6 +97,13 @@ impl Space {
         let (space, family, attempts) = (self.name.clone(), style.family, ATTEMPTS);
         Err(SpaceError::Exhausted { space, seed, family, attempts })
     }
+}
+
+/// Multiply-accumulates about a number that is drawn within bounds.
+fn costs(draw: &mut Draw, bounds: &Bounds) -> [u64; 2] {
+    let [low, high] = bounds.multiply_accumulates;
+    let cost = draw.log_uniform([low, high].map(|bound| bound.max(1) as f64));
+    [low.max((cost / TOLERANCE) as u64), high.min((cost * TOLERANCE) as u64)]
 }
 
 fn admits(bounds: &Bounds, plan: &Plan, built: &Built, side: Option<usize>) -> bool {
@@ -109,21 +131,6 @@ fn pick<T: Copy>(draw: &mut Draw, choices: &[(T, f64)], space: &Space) -> Result
     })
 }
 
-/// A cell of either kind.
-enum Cell {
-    Edges(EdgeCell),
-    Vertices(VertexCell),
-}
-
-impl Cell {
-    fn block(&self, width: usize) -> Block {
-        match self {
-            Self::Edges(cell) => Block::EdgeCell(*cell),
-            Self::Vertices(cell) => Block::VertexCell { width, cell: cell.clone() },
-        }
-    }
-}
-
 /// One attempt.
 struct Sampler<'a> {
     space: &'a Space,
@@ -134,11 +141,16 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     fn plan(&mut self) -> Result<Plan, SpaceError> {
-        let theme = self.theme();
-        let body = match self.rule.family {
-            Family::Vit | Family::Mixer => self.tokens()?,
-            Family::Mlp => self.layers()?,
-            _ => self.stages(&theme)?,
+        let mut theme = self.theme();
+        let rule = self.rule;
+        if rule.stages.is_some() {
+            theme = self.gated(theme)?;
+        }
+        let body = match (&rule.stages, rule.family) {
+            (Some(design), _) => self.design(design, &theme)?,
+            (None, Family::Vit | Family::Mixer) => self.tokens()?,
+            (None, Family::Mlp) => self.layers()?,
+            (None, _) => self.stages(&theme)?,
         };
         Ok(Plan { theme, body })
     }
@@ -155,7 +167,7 @@ impl Sampler<'_> {
         }
         let pool = !patches && stride == 2 && self.draw.chance(space.stem.pool);
         let scale = if stride == 1 { space.widths.slow_stem } else { 1.0 };
-        let mut width = self.draw.width(self.rule.width) as f64 * scale;
+        let mut width = self.width(self.rule.width) as f64 * scale;
         let lowest = self.rule.width[0].min(space.widths.last);
         let round = |width: f64| {
             let rounded = (width / multiple as f64 + 0.5) as usize * multiple;
@@ -187,7 +199,7 @@ impl Sampler<'_> {
             let width = round(width);
             let mut blocks = match &cell {
                 Some(cell) => vec![cell.block(width); self.pick(&self.rule.blocks)?],
-                None => self.blocks(index, width, &round, theme)?,
+                None => self.blocks(index, width, None, &round, theme)?,
             };
             if index > 0 || down.is_some() {
                 let between = match family {
@@ -197,7 +209,7 @@ impl Sampler<'_> {
                 };
                 blocks.splice(0..0, between);
             }
-            stages.push(Stage { down, blocks });
+            stages.push(Stage { down, blocks, theme: None });
         }
         let ends_wide = match family {
             Family::Inverted => self.draw.chance(0.6),
@@ -206,15 +218,27 @@ impl Sampler<'_> {
         if ends_wide && let Some(stage) = stages.last_mut() {
             stage.blocks.push(Block::Plain { width: round(width * 2.0), kernel: 1 });
         }
-        Ok(Body::Stages { stem, stages, head: self.pick(self.rule.heads(space))? })
+        Ok(Body::Stages { stem, stages, head: self.head()? })
     }
 
-    /// The cell that a whole network repeats, in families of cells.
-    fn cell(&mut self) -> Option<Cell> {
-        match self.rule.family {
-            Family::Nb201 => Some(Cell::Edges(EdgeCell::draw(self.draw))),
-            Family::Nb101 => Some(Cell::Vertices(VertexCell::draw(self.draw))),
-            _ => None,
+    fn head(&mut self) -> Result<HeadPlan, SpaceError> {
+        let kind = self.pick(self.rule.heads(self.space))?;
+        let hidden = match (&self.space.hidden, kind) {
+            (Some(hidden), Head::Hidden) => vec![self.width(hidden.width)],
+            (Some(hidden), Head::Flat) => {
+                let layers = self.pick(&hidden.layers)?;
+                (0..layers).map(|_| self.width(hidden.width)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(HeadPlan { kind, hidden })
+    }
+
+    /// A width, distributed as the space has it.
+    fn width(&mut self, range: [usize; 2]) -> usize {
+        match self.space.sizes {
+            Sizes::Falling => self.draw.width(range),
+            Sizes::LogUniform => self.draw.log_uniform(range.map(|it| it as f64)) as usize,
         }
     }
 
@@ -243,10 +267,12 @@ impl Sampler<'_> {
             bias: self.draw.chance(self.space.bias_with_norm),
             early: self.draw.chance(early),
             averaging_shortcut: self.draw.chance(0.25),
-            squeeze: (squeezable && self.draw.chance(self.space.squeeze))
-                .then_some(Squeeze { divisor, gate }),
+            squeeze: (squeezable
+                && self.draw.chance(self.rule.squeeze.unwrap_or(self.space.squeeze)))
+            .then_some(Squeeze { divisor, activation: Activation::Relu, gate, inside: false }),
             layer_scale: self.rule.family == Family::Convnext && self.draw.chance(0.6),
             pointwise: self.rule.family == Family::Convnext && self.draw.chance(0.4),
+            unpadded: self.rule.unpadded.is_some_and(|chance| self.draw.chance(chance)),
         }
     }
 
@@ -259,103 +285,10 @@ impl Sampler<'_> {
         self.draw.pick(&counts).unwrap_or(0)
     }
 
-    fn blocks(
-        &mut self,
-        stage: usize,
-        width: usize,
-        round: &impl Fn(f64) -> usize,
-        theme: &Theme,
-    ) -> Result<Vec<Block>, SpaceError> {
-        let rule = match self.rule.family {
-            Family::Mixed => {
-                let rules: Weighted<&FamilyRule> = self
-                    .space
-                    .families
-                    .iter()
-                    .filter(|rule| rule.family.mixes())
-                    .map(|rule| (rule, rule.weight))
-                    .collect();
-                self.pick(&rules)?
-            }
-            _ => self.rule,
-        };
-        let kernel = if rule.family.has_kernels() { self.pick(&rule.kernels)? } else { 3 };
-        let count = self.pick(&self.rule.blocks)?;
-        let groups = self.pick(&[(2, 0.35), (4, 0.4), (8, 0.25)])?;
-        let part = self.pick(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
-        let block = match rule.family {
-            Family::Residual | Family::Preactivation => Block::Basic { width, kernel },
-            Family::Bottleneck => {
-                let groups = if self.draw.chance(0.35) { groups } else { 1 };
-                Block::Bottleneck { width, kernel, inner: round((width / part) as f64), groups }
-            }
-            Family::Inverted => Block::Inverted { width, kernel, expansion: part },
-            Family::Separable => Block::Separable { width, kernel },
-            Family::Grouped => Block::Grouped { width, kernel, groups },
-            Family::Dense => {
-                let growth = round((width / 2) as f64);
-                Block::Dense { growth, kernel, bottleneck: theme.group_size == 4 }
-            }
-            Family::Inception => Block::Inception { branches: self.branches(width, round)? },
-            Family::Shuffle if self.draw.chance(0.5) => Block::ShuffleHalves { width, kernel },
-            Family::Shuffle => {
-                let inner = round((width / part) as f64);
-                Block::ShuffleGroups { width, kernel, inner, groups }
-            }
-            Family::Fire => Block::Fire { width, inner: round((width / (2 * part)) as f64).max(4) },
-            Family::Convnext => Block::Convnext { kernel, expansion: part },
-            Family::Macro => return self.chain(count, width),
-            Family::Plain
-            | Family::Mixed
-            | Family::Vit
-            | Family::Mixer
-            | Family::Mlp
-            | Family::Nb201
-            | Family::Nb101 => Block::Plain { width, kernel },
-        };
-        let mut blocks = vec![block; count];
-        if rule.family == Family::Dense && stage > 0 {
-            blocks.insert(0, Block::Transition { width });
-        }
-        Ok(blocks)
-    }
-
-    /// `count` layers of NAS-Bench-Macro. An identity that keeps its shape is the same wherever it
-    /// stands.
-    fn chain(&mut self, count: usize, width: usize) -> Result<Vec<Block>, SpaceError> {
-        let layers = [
-            (Block::Project { width }, 1.0),
-            (Block::Inverted { width, kernel: 3, expansion: 3 }, 1.0),
-            (Block::Inverted { width, kernel: 5, expansion: 6 }, 1.0),
-        ];
-        let choices: Weighted<&Block> =
-            layers.iter().map(|(block, weight)| (block, *weight)).collect();
-        (0..count).map(|_| Ok(self.pick(&choices)?.clone())).collect()
-    }
-
-    /// Two to four branches whose widths add up to about `width`.
-    fn branches(
-        &mut self,
-        width: usize,
-        round: &impl Fn(f64) -> usize,
-    ) -> Result<Vec<Branch>, SpaceError> {
-        let pool = if self.draw.chance(0.5) { Pool::Max } else { Pool::Average };
-        let small = round(width as f64 / 4.0);
-        let inner = small;
-        let wide = round(width as f64 / 2.0);
-        let mut branches = vec![Branch::Square { width: wide, inner, kernel: 3, layers: 1 }];
-        if self.draw.chance(0.8) {
-            branches.insert(0, Branch::Point { width: small });
-        }
-        match self.pick(&[(0, 0.4), (1, 0.35), (2, 0.25)])? {
-            0 => branches.push(Branch::Square { width: small, inner, kernel: 5, layers: 1 }),
-            1 => branches.push(Branch::Square { width: small, inner, kernel: 3, layers: 2 }),
-            _ => {}
-        }
-        if branches.len() < 2 || self.draw.chance(0.6) {
-            branches.push(Branch::Pool { width: small, pool });
-        }
-        Ok(branches)
+    /// A ratio of widths: one of the rule's, or of these.
+    fn ratio(&mut self, usual: &[(usize, f64)]) -> Result<usize, SpaceError> {
+        let given = &self.rule.ratios;
+        self.pick(if given.is_empty() { usual } else { given })
     }
 
     fn pick<T: Copy>(&mut self, choices: &[(T, f64)]) -> Result<T, SpaceError> {

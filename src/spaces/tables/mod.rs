@@ -167,9 +167,10 @@ fn plan(stem: usize, stages: Vec<Stage>) -> Plan {
         squeeze: None,
         layer_scale: false,
         pointwise: false,
+        unpadded: false,
     };
     let stem = StemPlan { width: stem, kernel: 3, stride: 1, pool: false, patches: false };
-    Plan { theme, body: Body::Stages { stem, stages, head: Head::Linear } }
+    Plan { theme, body: Body::Stages { stem, stages, head: Head::Linear.into() } }
 }
 
 /// A CIFAR-10 network.

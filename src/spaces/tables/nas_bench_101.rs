@@ -74,7 +74,7 @@ impl Cell {
     fn stacked(&self, cells: usize) -> Built {
         let stage = |(width, down)| {
             let block = Block::VertexCell { width, cell: self.cell.clone() };
-            Stage { down, blocks: vec![block; cells] }
+            Stage { down, blocks: vec![block; cells], theme: None }
         };
         let pooled = Some(Down::MaxPool);
         let stages = [(128, None), (256, pooled), (512, pooled)].map(stage);

@@ -58,7 +58,7 @@ impl Chain {
                     _ => Block::Inverted { width, kernel: 5, expansion: 6 },
                 };
                 let blocks = digits.by_ref().take(layers).map(block).collect();
-                Stage { down: Some(Down::Stride), blocks }
+                Stage { down: Some(Down::Stride), blocks, theme: None }
             })
             .collect();
         if let Some(last) = stages.last_mut() {

@@ -1,0 +1,62 @@
+//! Splits of files that a script exported.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+
+use super::{
+    CorpusError, CorpusGraph, find,
+    recipe::{Recipe, Source},
+    resolved,
+};
+use crate::{FileError, ops::Registry};
+
+/// The graphs of a folder, in the order of the names of their files, for a split whose recipe says that a
+/// script exports them.
+///
+/// # Errors
+///
+/// The split is another one, a file cannot be read, two graphs are isomorphic, or there are more or fewer
+/// than the recipe says.
+pub fn import(
+    split: &str,
+    folder: &Path,
+    registry: &Registry,
+) -> Result<Vec<CorpusGraph>, CorpusError> {
+    let split = find(split)?;
+    let Source::Export { graphs: wanted, .. } = Recipe::parse(split.name, split.recipe)?.source
+    else {
+        return Err(CorpusError::NotExported { split: split.name });
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let path = entry.map_err(FileError::at(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "onnx") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut seen: HashMap<u64, PathBuf> = HashMap::new();
+    let mut graphs = Vec::new();
+    for file in files {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let onnx = Bytes::from(std::fs::read(&file).map_err(FileError::at(&file))?);
+        let fingerprint = resolved(&name, &onnx, registry)?.fingerprint();
+        if let Some(first) = seen.insert(fingerprint, file.clone()) {
+            return Err(CorpusError::Isomorphic { first, second: file });
+        }
+        graphs.push(CorpusGraph { name, seed: None, style: None, fingerprint, onnx });
+    }
+    match graphs.len() == wanted {
+        true => Ok(graphs),
+        false => Err(CorpusError::Count {
+            folder: folder.to_owned(),
+            found: graphs.len(),
+            split: split.name,
+            wanted,
+        }),
+    }
+}

@@ -1,0 +1,144 @@
+//! Drawing the blocks of a stage.
+
+use super::{
+    super::{
+        build::Pool,
+        cell::{EdgeCell, VertexCell},
+        draw::Weighted,
+        plan::{Block, Branch, Family, Theme},
+        rule::FamilyRule,
+        space::SpaceError,
+    },
+    Sampler,
+};
+
+/// A cell of either kind.
+pub(super) enum Cell {
+    Edges(EdgeCell),
+    Vertices(VertexCell),
+}
+
+impl Cell {
+    pub fn block(&self, width: usize) -> Block {
+        match self {
+            Self::Edges(cell) => Block::EdgeCell(*cell),
+            Self::Vertices(cell) => Block::VertexCell { width, cell: cell.clone() },
+        }
+    }
+}
+
+impl Sampler<'_> {
+    /// The cell that a whole network repeats, in families of cells.
+    pub(super) fn cell(&mut self) -> Option<Cell> {
+        match self.rule.family {
+            Family::Nb201 => Some(Cell::Edges(EdgeCell::draw(self.draw))),
+            Family::Nb101 => Some(Cell::Vertices(VertexCell::draw(self.draw))),
+            _ => None,
+        }
+    }
+
+    /// The blocks of one stage; their number is drawn if it is not given.
+    pub(super) fn blocks(
+        &mut self,
+        stage: usize,
+        width: usize,
+        count: Option<usize>,
+        round: &impl Fn(f64) -> usize,
+        theme: &Theme,
+    ) -> Result<Vec<Block>, SpaceError> {
+        let rule = match self.rule.family {
+            Family::Mixed => {
+                let rules: Weighted<&FamilyRule> = self
+                    .space
+                    .families
+                    .iter()
+                    .filter(|rule| rule.family.mixes())
+                    .map(|rule| (rule, rule.weight))
+                    .collect();
+                self.pick(&rules)?
+            }
+            _ => self.rule,
+        };
+        let kernel = if rule.family.has_kernels() { self.pick(&rule.kernels)? } else { 3 };
+        let count = match count {
+            Some(count) => count,
+            None => self.pick(&self.rule.blocks)?,
+        };
+        let groups = self.pick(&[(2, 0.35), (4, 0.4), (8, 0.25)])?;
+        let part = self.ratio(&[(2, 0.4), (3, 0.2), (4, 0.4)])?;
+        let block = match rule.family {
+            Family::Residual | Family::Preactivation => Block::Basic { width, kernel },
+            Family::Bottleneck => {
+                let groups = if self.draw.chance(0.35) { groups } else { 1 };
+                Block::Bottleneck { width, kernel, inner: round((width / part) as f64), groups }
+            }
+            Family::Inverted => Block::Inverted { width, kernel, expansion: part },
+            Family::Separable => Block::Separable { width, kernel },
+            Family::Grouped => Block::Grouped { width, kernel, groups },
+            Family::Dense => {
+                let growth = round((width / 2) as f64);
+                let inner = (theme.group_size == 4).then_some(2 * growth);
+                Block::Dense { growth, kernel, inner }
+            }
+            Family::Inception => Block::Inception { branches: self.branches(width, round)? },
+            Family::Shuffle if self.draw.chance(0.5) => Block::ShuffleHalves { width, kernel },
+            Family::Shuffle => {
+                let inner = round((width / part) as f64);
+                Block::ShuffleGroups { width, kernel, inner, groups }
+            }
+            Family::Fire => Block::Fire { width, inner: round((width / (2 * part)) as f64).max(4) },
+            Family::Convnext => Block::Convnext { kernel, expansion: part },
+            Family::Macro => return self.chain(count, width),
+            Family::Plain
+            | Family::Mixed
+            | Family::Vit
+            | Family::Mixer
+            | Family::Mlp
+            | Family::Nb201
+            | Family::Nb101 => Block::Plain { width, kernel },
+        };
+        let mut blocks = vec![block; count];
+        if rule.family == Family::Dense && stage > 0 {
+            blocks.insert(0, Block::Transition { width });
+        }
+        Ok(blocks)
+    }
+
+    /// `count` layers of NAS-Bench-Macro. An identity that keeps its shape is the same wherever it
+    /// stands.
+    fn chain(&mut self, count: usize, width: usize) -> Result<Vec<Block>, SpaceError> {
+        let layers = [
+            (Block::Project { width }, 1.0),
+            (Block::Inverted { width, kernel: 3, expansion: 3 }, 1.0),
+            (Block::Inverted { width, kernel: 5, expansion: 6 }, 1.0),
+        ];
+        let choices: Weighted<&Block> =
+            layers.iter().map(|(block, weight)| (block, *weight)).collect();
+        (0..count).map(|_| Ok(self.pick(&choices)?.clone())).collect()
+    }
+
+    /// Two to four branches whose widths add up to about `width`.
+    fn branches(
+        &mut self,
+        width: usize,
+        round: &impl Fn(f64) -> usize,
+    ) -> Result<Vec<Branch>, SpaceError> {
+        let pool = if self.draw.chance(0.5) { Pool::Max } else { Pool::Average };
+        let small = round(width as f64 / 4.0);
+        let inner = small;
+        let wide = round(width as f64 / 2.0);
+        let mut branches = vec![Branch::Square { width: wide, inner, kernel: 3, layers: 1 }];
+        if self.draw.chance(0.8) {
+            branches.insert(0, Branch::Point { width: small });
+        }
+        match self.pick(&[(0, 0.4), (1, 0.35), (2, 0.25)])? {
+            0 => branches.push(Branch::Square { width: small, inner, kernel: 5, layers: 1 }),
+            1 => branches.push(Branch::Square { width: small, inner, kernel: 3, layers: 2 }),
+            _ => {}
+        }
+        if branches.len() < 2 || self.draw.chance(0.6) {
+            branches.push(Branch::Pool { width: small, pool });
+        }
+        Ok(branches)
+    }
+}
