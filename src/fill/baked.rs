@@ -81,10 +81,12 @@ impl BakedNormalisation {
     }
 }
 
-/// Tensors of a baked normalisation that a file holds; they are no weights.
-pub(super) fn baked_tensors(network: &Network) -> Vec<String> {
-    let names = network.architecture.parameters.iter().map(|parameter| &parameter.name);
-    names.filter(|name| [FACTOR, SUMMAND].contains(&name.as_str())).cloned().collect()
+impl Network {
+    /// Tensors of a baked normalisation that the file holds; they are no weights.
+    pub(super) fn baked_tensors(&self) -> Vec<String> {
+        let names = self.architecture.parameters.iter().map(|parameter| &parameter.name);
+        names.filter(|name| [FACTOR, SUMMAND].contains(&name.as_str())).cloned().collect()
+    }
 }
 
 /// Refuses to write weights into a file that normalises its images itself: predicted weights are for images

@@ -9,9 +9,7 @@ use crate::{
 };
 
 use super::{
-    FillError,
-    baked::baked_tensors,
-    naming,
+    FillError, naming,
     naming::Part,
     torch::{is_transposed, torch_shape},
 };
@@ -106,7 +104,7 @@ impl Network {
         let mut network =
             Self { model, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;
-        network.keep(&baked_tensors(&network))?;
+        network.keep(&network.baked_tensors())?;
         Ok(network)
     }
 

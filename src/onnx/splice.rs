@@ -195,9 +195,11 @@ impl<'a> Splicer<'a> {
 
     fn touches_graph(&self) -> bool {
         let changes = self.changes;
-        !(changes.fills.is_empty() && changes.dropped_nodes.is_empty() && changes.inputs.is_empty())
-            || !changes.front.is_empty()
-            || changes.inline_external
+        let unchanged = changes.fills.is_empty()
+            && changes.dropped_nodes.is_empty()
+            && changes.front.is_empty()
+            && changes.inputs.is_empty();
+        !unchanged || changes.inline_external
     }
 
     fn graph(&self, graph: &'a [u8]) -> Result<Vec<Piece<'a>>, OnnxError> {

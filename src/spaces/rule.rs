@@ -6,7 +6,6 @@ use super::{
     build::Activation,
     draw::Weighted,
     plan::{Down, Family, Head, Norm},
-    space::{Bounds, Space, Stem},
 };
 
 /// A field, and what is wrong with it as a verb phrase.
@@ -15,9 +14,9 @@ pub(super) type Problem = (&'static str, &'static str);
 /// Largest whole number in a space: extents, widths, classes.
 const LIMIT: usize = 4096;
 /// Most blocks of a stage.
-const MOST_BLOCKS: usize = 64;
+pub(super) const MOST_BLOCKS: usize = 64;
 /// Largest ratio of two widths of a block.
-const MOST_RATIO: usize = 64;
+pub(super) const MOST_RATIO: usize = 64;
 
 /// One family, or one published design of a family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,88 +85,54 @@ pub struct Proportions {
     pub last: Option<f64>,
 }
 
-impl FamilyRule {
-    /// Its norms in a space.
-    pub fn norms<'a>(&'a self, space: &'a Space) -> &'a Weighted<Norm> {
-        self.norms.as_ref().unwrap_or(&space.norms)
-    }
+/// Inclusive bounds on a graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Learned values, running statistics included.
+    pub parameters: [u64; 2],
+    /// Multiply-accumulates of one image.
+    pub multiply_accumulates: [u64; 2],
+    /// Height of the last feature map.
+    pub side: [usize; 2],
+    /// Convolutions and linear maps on the longest way.
+    pub depth: [usize; 2],
+    /// The same, at most, for graphs without norm.
+    pub norm_free_depth: usize,
+    /// The same for those with shortcuts.
+    pub norm_free_residual_depth: usize,
+}
 
-    /// Its activations in a space.
-    pub fn activations<'a>(&'a self, space: &'a Space) -> &'a Weighted<Activation> {
-        self.activations.as_ref().unwrap_or(&space.activations)
-    }
+/// The first convolution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stem {
+    /// Kernels and their weights.
+    pub kernels: Weighted<usize>,
+    /// Strides (1, 2 or 4) and their weights.
+    pub strides: Weighted<usize>,
+    /// Chance that a 3×3 max pool of stride 2 follows a stem of stride 2.
+    pub pool: f64,
+}
 
-    /// How it halves its resolution in a space.
-    pub fn downs<'a>(&'a self, space: &'a Space) -> &'a Weighted<Down> {
-        self.downs.as_ref().unwrap_or(&space.downs)
-    }
-
-    /// Its heads in a space.
-    pub fn heads<'a>(&'a self, space: &'a Space) -> &'a Weighted<Head> {
-        self.heads.as_ref().unwrap_or(&space.heads)
-    }
-
-    /// Its stem in a space.
-    pub fn stem<'a>(&'a self, space: &'a Space) -> &'a Stem {
-        self.stem.as_ref().unwrap_or(&space.stem)
-    }
-
-    /// Its bounds in a space.
-    pub fn bounds<'a>(&'a self, space: &'a Space) -> &'a Bounds {
-        self.bounds.as_ref().unwrap_or(&space.bounds)
-    }
-
-    /// The first field with a value that no graph can have.
-    pub(super) fn problem(&self, space: &Space) -> Option<Problem> {
-        let tokenwise = self.family.is_tokenwise();
-        let known = |norm: &Norm| !tokenwise || matches!(norm, Norm::Layer | Norm::None);
-        let norms = self.norms(space).iter().all(|(norm, _)| known(norm));
-        let blocks = self.blocks.iter().all(|(blocks, _)| (1..=MOST_BLOCKS).contains(blocks));
-        let ratios = self.ratios.iter().all(|(ratio, _)| (1..=MOST_RATIO).contains(ratio));
-        let groups = self.group_widths.iter().all(|(width, _)| extent(*width));
-        let chance = |chance: Option<f64>| chance.is_none_or(|it| (0.0..=1.0).contains(&it));
-        let designs = self.stages.is_none() || self.family.has_designs();
+impl Stem {
+    pub(super) fn problem(&self) -> Option<Problem> {
         let checks = [
-            (designs, ("families.stages", "is for families of convolutional stages only")),
-            (norms, ("families.norms", "must be 'layer' or 'none' in a family of tokens")),
-            (chance(self.early), ("families.early", "must be a probability")),
-            (chance(self.squeeze), ("families.squeeze", "must be a probability")),
-            (chance(self.unpadded), ("families.unpadded", "must be a probability")),
-            (chance(self.class_token), ("families.class_token", "must be a probability")),
-            (odd_kernels(&self.kernels), ("families.kernels", "must be odd numbers up to 15")),
-            (range(self.width), ("families.width", "must be a range within 1 to 4096")),
-            (blocks, ("families.blocks", "must be from 1 to 64")),
-            (ratios, ("families.ratios", "must be from 1 to 64")),
-            (groups, ("families.group_widths", "must be from 1 to 4096")),
+            (odd_kernels(&self.kernels), ("stem.kernels", "must be odd numbers up to 15")),
+            (
+                self.strides.iter().all(|(it, _)| [1, 2, 4].contains(it)),
+                ("stem.strides", "must be 1, 2 or 4"),
+            ),
+            ((0.0..=1.0).contains(&self.pool), ("stem.pool", "must be a probability")),
         ];
-        let given = |field, choices: &Weighted<usize>| match choices.is_empty() {
-            true => None,
-            false => fails(field, choices),
-        };
-        let invalid = checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem));
-        let stages = match &self.stages {
-            Some(stages) => stages.problem(),
-            None => fails("families.blocks", &self.blocks),
-        };
-        let kernels = match self.family.has_kernels() {
-            true => fails("families.kernels", &self.kernels),
-            false => None,
-        };
-        stages
-            .or(kernels)
-            .or(fails("families.norms", self.norms(space)))
-            .or(fails("families.activations", self.activations(space)))
-            .or(fails("families.downs", self.downs(space)))
-            .or(fails("families.heads", self.heads(space)))
-            .or(given("families.ratios", &self.ratios))
-            .or(given("families.group_widths", &self.group_widths))
-            .or(invalid)
-            .or(self.stem(space).problem())
+        fails("stem.kernels", &self.kernels)
+            .or(fails("stem.strides", &self.strides))
+            .or(checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem)))
     }
 }
 
 impl Proportions {
-    fn problem(&self) -> Option<Problem> {
+    pub(super) fn problem(&self) -> Option<Problem> {
         let stages = self.widths.len();
         let depth = |depth: &usize| *depth <= MOST_BLOCKS;
         let depths =

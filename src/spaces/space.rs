@@ -13,7 +13,7 @@ use super::{
     derive,
     draw::Weighted,
     plan::{Down, Family, Head, Norm},
-    rule::{FamilyRule, Problem, extent, factor, fails, odd_kernels, range},
+    rule::{Bounds, FamilyRule, Problem, Stem, extent, factor, fails, range},
 };
 
 /// Spaces that come with the crate.
@@ -121,36 +121,6 @@ pub enum Sizes {
     Falling,
     /// Their logarithms are uniform.
     LogUniform,
-}
-
-/// Inclusive bounds on a graph.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bounds {
-    /// Learned values, running statistics included.
-    pub parameters: [u64; 2],
-    /// Multiply-accumulates of one image.
-    pub multiply_accumulates: [u64; 2],
-    /// Height of the last feature map.
-    pub side: [usize; 2],
-    /// Convolutions and linear maps on the longest way.
-    pub depth: [usize; 2],
-    /// The same, at most, for graphs without norm.
-    pub norm_free_depth: usize,
-    /// The same for those with shortcuts.
-    pub norm_free_residual_depth: usize,
-}
-
-/// The first convolution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stem {
-    /// Kernels and their weights.
-    pub kernels: Weighted<usize>,
-    /// Strides (1, 2 or 4) and their weights.
-    pub strides: Weighted<usize>,
-    /// Chance that a 3×3 max pool of stride 2 follows a stem of stride 2.
-    pub pool: f64,
 }
 
 /// Hidden layers of a head.
@@ -269,22 +239,6 @@ impl Space {
             .or(fails("families", &rules));
         let invalid = checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem));
         weights.or(invalid).or(self.stem.problem())
-    }
-}
-
-impl Stem {
-    pub(super) fn problem(&self) -> Option<Problem> {
-        let checks = [
-            (odd_kernels(&self.kernels), ("stem.kernels", "must be odd numbers up to 15")),
-            (
-                self.strides.iter().all(|(it, _)| [1, 2, 4].contains(it)),
-                ("stem.strides", "must be 1, 2 or 4"),
-            ),
-            ((0.0..=1.0).contains(&self.pool), ("stem.pool", "must be a probability")),
-        ];
-        fails("stem.kernels", &self.kernels)
-            .or(fails("stem.strides", &self.strides))
-            .or(checks.into_iter().find_map(|(valid, problem)| (!valid).then_some(problem)))
     }
 }
 

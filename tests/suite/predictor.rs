@@ -212,7 +212,7 @@ fn channels_are_followed_to_their_makers() {
     assert!(moved > 1000, "{moved}");
 }
 
-/// Heads of the corpus read a pool; only columns of a flattened image share their weights.
+/// Only columns of a flattened image share their weights: those of one channel, of a grid of 2 × 2.
 #[test]
 fn columns_of_a_head_behind_a_pool_are_written_one_by_one() {
     let space = Space::load("corpus").unwrap();
@@ -229,7 +229,8 @@ fn columns_of_a_head_behind_a_pool_are_written_one_by_one() {
             }
             let Some(read) = sources.of_input(node) else { continue };
             let different: HashSet<_> = read.iter().collect();
-            assert_eq!(different.len(), read.len(), "{} of {}", node.index(), graph.name);
+            let each = read.len() / different.len();
+            assert!([1, 4].contains(&each), "{each} of {} in {}", read.len(), graph.name);
             maps += 1;
         }
     }

@@ -10,8 +10,9 @@ use super::{
     plan::{
         Block, Body, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan, Theme,
     },
+    rule::Bounds,
     rule::FamilyRule,
-    space::{Bounds, Sizes, Space, SpaceError},
+    space::{Sizes, Space, SpaceError},
 };
 
 mod blocks;
