@@ -108,7 +108,7 @@ impl Head {
     }
 
     /// Places of an input of so many values that it maps one by one.
-    pub fn places(&self, values: usize) -> Option<usize> {
+    pub(super) fn places(&self, values: usize) -> Option<usize> {
         (self.features > 0 && values.is_multiple_of(self.features) && values > 0)
             .then(|| values / self.features)
     }
@@ -122,7 +122,7 @@ impl Head {
     }
 
     /// The mean of every feature over all places, image by image.
-    pub fn pooled(&self, rows: &[f32], places: usize) -> Vec<f32> {
+    pub(super) fn pooled(&self, rows: &[f32], places: usize) -> Vec<f32> {
         if places == 1 {
             return rows.to_vec();
         }
@@ -137,7 +137,7 @@ impl Head {
     }
 
     /// The gradient by the input of what was [pooled](Self::pooled) over so many places.
-    pub fn spread(&self, gradient: &[f32], places: usize) -> Vec<f32> {
+    pub(super) fn spread(&self, gradient: &[f32], places: usize) -> Vec<f32> {
         let mut out = vec![0.0; gradient.len() * places];
         let images = out.chunks_exact_mut(self.features * places);
         for (out, gradient) in images.zip(gradient.chunks_exact(self.features)) {

@@ -5,7 +5,7 @@
 
 use nalgebra::{DMatrix, RowDVector};
 
-use super::cholesky::Cholesky;
+use super::{Head, cholesky::Cholesky};
 
 /// Penalties that are tried, beside the mean variance of the features.
 const PENALTIES: [f64; 3] = [1e-2, 1e-1, 1.0];
@@ -21,14 +21,22 @@ pub struct LeftOut {
     pub loss: f32,
     /// Images that are classified right.
     pub correct: usize,
-    /// The gradient of the loss by the features; penalty and sharpness, which make the loss least, are held.
+    /// The gradient of the loss by what it is of; penalty and sharpness, which make the loss least, are held.
     pub gradient: Vec<f32>,
 }
 
 impl LeftOut {
+    /// Of what a head reads, image by image, wherever it applies its map; the gradient is by that. Every class
+    /// has as many images. `None` where the head does not read so many values, or they tell nothing apart.
+    pub fn of_input(head: &Head, input: &[f32], labels: &[u16], classes: usize) -> Option<Self> {
+        let places = head.places(input.len() / labels.len().max(1))?;
+        let pooled = Self::of(&head.pooled(input, places), labels, classes)?;
+        Some(Self { gradient: head.spread(&pooled.gradient, places), ..pooled })
+    }
+
     /// Of features, image by image, of which every class has as many. `None` where they are not finite or
     /// tell nothing apart.
-    pub fn of(features: &[f32], labels: &[u16], classes: usize) -> Option<Self> {
+    fn of(features: &[f32], labels: &[u16], classes: usize) -> Option<Self> {
         let images = labels.len();
         let scaled = Scaled::of(features, images)?;
         let rows = &scaled.rows;

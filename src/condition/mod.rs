@@ -1,7 +1,7 @@
 //! What labelled images say of a network's weights. The last linear map of a network, its head, is solved
 //! on the features that the predicted layers in front of it make of a support set: logistic regression, with
-//! a penalty that left-out images choose. A few gradient steps then move all
-//! weights along, and images that were held out say whether to keep them. Fine-tuning goes on from there as people train.
+//! a penalty that left-out images choose. A few gradient steps then move all weights along, and images that
+//! were held out say whether to keep them. Fine-tuning goes on from there as people train.
 
 mod checkpoint;
 mod cholesky;

@@ -12,7 +12,7 @@ use super::{
     recipe::{Recipe, Source},
     resolved,
 };
-use crate::{FileError, ops::Registry};
+use crate::{FileError, onnx::folder, ops::Registry};
 
 /// The graphs of a folder, in the order of the names of their files, for a split whose recipe says that a
 /// script exports them.
@@ -23,7 +23,7 @@ use crate::{FileError, ops::Registry};
 /// than the recipe says.
 pub fn import(
     split: &str,
-    folder: &Path,
+    path: &Path,
     registry: &Registry,
 ) -> Result<Vec<CorpusGraph>, CorpusError> {
     let split = find(split)?;
@@ -31,17 +31,9 @@ pub fn import(
     else {
         return Err(CorpusError::NotExported { split: split.name });
     };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(FileError::at(folder))? {
-        let path = entry.map_err(FileError::at(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "onnx") {
-            files.push(path);
-        }
-    }
-    files.sort();
     let mut seen: HashMap<u64, PathBuf> = HashMap::new();
     let mut graphs = Vec::new();
-    for file in files {
+    for file in folder::files(path)? {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let onnx = Bytes::from(std::fs::read(&file).map_err(FileError::at(&file))?);
         let fingerprint = resolved(&name, &onnx, registry)?.fingerprint();
@@ -53,7 +45,7 @@ pub fn import(
     match graphs.len() == wanted {
         true => Ok(graphs),
         false => Err(CorpusError::Count {
-            folder: folder.to_owned(),
+            folder: path.to_owned(),
             found: graphs.len(),
             split: split.name,
             wanted,

@@ -19,6 +19,7 @@ mod writer;
 
 pub mod atomic;
 pub mod ensemble;
+pub mod folder;
 pub mod names;
 pub mod safetensors;
 pub mod splice;

@@ -50,7 +50,8 @@ impl Episodes {
     pub fn open(config: &EpisodesConfig) -> Result<Self, TrainError> {
         let open = |data: &EpisodeData| {
             let set = EpisodeSet::open(data, Split::Train, config.grey > 0.0)?;
-            set.ok_or_else(|| data.refuse("episodes need two classes of two images each"))
+            let few = "episodes need two classes of two images each";
+            set.ok_or_else(|| TrainError::mismatch(&data.path, few))
         };
         let sets: Vec<EpisodeSet> = config.data.iter().map(open).collect::<Result<_, _>>()?;
         Self::of(config, sets)
@@ -128,19 +129,13 @@ impl Episodes {
     }
 }
 
-impl EpisodeData {
-    fn refuse(&self, problem: &str) -> TrainError {
-        TrainError::Mismatch(format!("{}: {problem}", self.path.display()))
-    }
-}
-
 impl EpisodeSet {
     /// A part of a data set; `None` if fewer than two of its classes have two images.
     fn open(config: &EpisodeData, split: Split, grey: bool) -> Result<Option<Self>, TrainError> {
         let data = Dataset::open(&config.path, split)?;
         if let Some(unknown) = config.without.iter().find(|name| !data.classes.contains(name)) {
             let problem = format!("has no class '{unknown}', which episodes are to leave out");
-            return Err(config.refuse(&problem));
+            return Err(TrainError::mismatch(&config.path, &problem));
         }
         let mut of_class = vec![Vec::new(); data.classes.len()];
         for (image, &label) in data.labels.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What can go wrong in training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     FileError, corpus::CorpusError, data::DataError, encoder::OtherFeatures, execute::ExecuteError,
@@ -64,4 +64,11 @@ pub enum TrainError {
     /// The predictor.
     #[error(transparent)]
     Predictor(#[from] PredictorError),
+}
+
+impl TrainError {
+    /// What is wrong with a file or folder for a run.
+    pub(super) fn mismatch(path: &Path, problem: &str) -> Self {
+        Self::Mismatch(format!("{}: {problem}", path.display()))
+    }
 }

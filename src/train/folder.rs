@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    FileError, corpus,
+    corpus,
     graph::Architecture,
-    onnx::Model,
+    onnx::{Model, folder},
     ops::{Registry, resolve},
     predictor::{ValueSource, expected},
 };
@@ -39,9 +39,9 @@ impl GraphFolder {
     /// There is no file, a file cannot be read, filled or run, files do not fit each other, or a
     /// training graph is held out: by the corpus, or because it is validated on.
     pub fn open(path: &Path, registry: &Registry) -> Result<Self, TrainError> {
-        let training = onnx_files(path)?;
+        let training = folder::files(path)?;
         let own = path.join(VALIDATION);
-        let validation = if own.is_dir() { onnx_files(&own)? } else { Vec::new() };
+        let validation = if own.is_dir() { folder::files(&own)? } else { Vec::new() };
         let mut held_out = corpus::held_out()?;
         let files = validation.iter().map(|file| (file, false));
         let files = files.chain(training.iter().map(|file| (file, true)));
@@ -55,12 +55,12 @@ impl GraphFolder {
                     "reads {channels} channels and has {classes} outputs, {example} has {} and {}",
                     wanted[0], wanted[1]
                 );
-                return Err(mismatch(file, &problem));
+                return Err(TrainError::mismatch(file, &problem));
             }
             match is_trained_on {
                 true if held_out.contains(&graph.fingerprint) => {
                     let problem = "is a graph that is held out; take it out of the training graphs";
-                    return Err(mismatch(file, problem));
+                    return Err(TrainError::mismatch(file, problem));
                 }
                 true => {}
                 false => drop(held_out.insert(graph.fingerprint)),
@@ -70,7 +70,7 @@ impl GraphFolder {
             Some(([channels, classes], _)) if !training.is_empty() => {
                 Ok(Self { training, validation, held_out, channels, classes })
             }
-            _ => Err(mismatch(path, "holds no .onnx file to train on")),
+            _ => Err(TrainError::mismatch(path, "holds no .onnx file to train on")),
         }
     }
 
@@ -113,14 +113,14 @@ impl GraphFile {
         let resolution = resolve(&mut architecture, registry)?;
         if let Some(unsupported) = resolution.unsupported.first() {
             let node = architecture.describe(unsupported.node);
-            return Err(mismatch(file, &format!("{} ({node})", unsupported.why)));
+            return Err(TrainError::mismatch(file, &format!("{} ({node})", unsupported.why)));
         }
         let labels = expected(&architecture, |_| false);
         for (parameter, label) in architecture.parameters.iter().zip(labels) {
             if let ValueSource::Skipped(why) = label {
                 let name = &parameter.name;
                 let problem = format!("parameter '{name}' cannot be predicted: {why}");
-                return Err(mismatch(file, &problem));
+                return Err(TrainError::mismatch(file, &problem));
             }
         }
         let input = architecture.inputs.first().and_then(|input| input.shape.as_deref());
@@ -130,23 +130,10 @@ impl GraphFile {
             (Some(&[_, channels, _, _]), Some(&[_, classes])) => {
                 Ok(Self { sizes: [channels, classes], fingerprint: architecture.fingerprint() })
             }
-            _ => Err(mismatch(file, "does not read images [N, C, H, W] and return [N, classes]")),
+            _ => Err(TrainError::mismatch(
+                file,
+                "does not read images [N, C, H, W] and return [N, classes]",
+            )),
         }
     }
-}
-
-fn onnx_files(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(FileError::at(folder))? {
-        let path = entry.map_err(FileError::at(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "onnx") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn mismatch(path: &Path, problem: &str) -> TrainError {
-    TrainError::Mismatch(format!("{}: {problem}", path.display()))
 }

@@ -168,7 +168,6 @@ fn told_apart(
     let images = Images { batch, channels, height: size, width: size, data: images };
     let all = NormStatistics::Measured { rows: 0..batch };
     let rows = runner.logits(weights, images, &all, &mut Scratch::default())?;
-    let Some(places) = head.places(rows.len() / batch) else { return Ok(None) };
-    let left_out = LeftOut::of(&head.pooled(&rows, places), labels, classes);
+    let left_out = LeftOut::of_input(head, &rows, labels, classes);
     Ok(left_out.map(|it| it.correct as f64 / batch as f64))
 }

@@ -79,7 +79,7 @@ pub struct AdaptationOutcome {
 pub struct MethodSummary {
     /// The method.
     pub method: Method,
-    /// Labelled images that were asked for; the largest number where there are fewer of some data set.
+    /// Labelled images that were asked for; 0 for all.
     pub images: usize,
     /// Accuracies, means over seeds.
     pub top1: Summary,
@@ -89,6 +89,16 @@ pub struct MethodSummary {
     pub seconds: f64,
     /// Mean number of images that were differentiated.
     pub image_gradients: f64,
+}
+
+impl MethodSummary {
+    /// Labelled images, as tables say it.
+    pub fn images_title(&self) -> String {
+        match self.images {
+            0 => "all".to_owned(),
+            images => images.to_string(),
+        }
+    }
 }
 
 /// Two methods on the same pairs of graph and data set.
@@ -122,14 +132,14 @@ impl AdaptationOutcome {
 
     fn summary(&self, method: Method, images: usize) -> Option<MethodSummary> {
         let pairs = self.pairs(method, images);
+        let of_pairs: Vec<Summary> = pairs.values().map(|of| over_seeds(of)).collect();
         let all = || pairs.values().flatten();
         let count = all().count().max(1) as f64;
         (!pairs.is_empty()).then(|| MethodSummary {
             method,
             images,
-            top1: Summary::of(pairs.values().map(|of| mean(of))),
-            seed_deviation: pairs.values().map(|of| deviation(of)).sum::<f64>()
-                / pairs.len() as f64,
+            top1: Summary::of(of_pairs.iter().map(|of| of.mean)),
+            seed_deviation: of_pairs.iter().map(|of| of.std).sum::<f64>() / of_pairs.len() as f64,
             seconds: all().map(|it| it.seconds).sum::<f64>() / count,
             image_gradients: all().map(|it| it.image_gradients as f64).sum::<f64>() / count,
         })
@@ -138,7 +148,9 @@ impl AdaptationOutcome {
     /// A method beside another, on the pairs that both have; `None` where there are none.
     pub fn compare(&self, first: Method, second: Method, images: usize) -> Option<PairComparison> {
         let (first, second) = (self.pairs(first, images), self.pairs(second, images));
-        let both = first.iter().filter_map(|(pair, of)| Some((mean(of), mean(second.get(pair)?))));
+        let both = first.iter().filter_map(|(pair, of)| {
+            Some((over_seeds(of).mean, over_seeds(second.get(pair)?).mean))
+        });
         let both: Vec<(f64, f64)> = both.collect();
         let not_worse = both.iter().filter(|(first, second)| first >= second).count();
         (!both.is_empty()).then(|| PairComparison {
@@ -165,12 +177,7 @@ impl AdaptationOutcome {
     }
 }
 
-fn mean(of_seeds: &[&AdaptationResult]) -> f64 {
-    of_seeds.iter().map(|it| it.top1).sum::<f64>() / of_seeds.len().max(1) as f64
-}
-
-fn deviation(of_seeds: &[&AdaptationResult]) -> f64 {
-    let (mean, freedom) = (mean(of_seeds), of_seeds.len().saturating_sub(1).max(1));
-    let squares: f64 = of_seeds.iter().map(|it| (it.top1 - mean).powi(2)).sum();
-    (squares / freedom as f64).sqrt()
+/// Accuracies over seeds.
+fn over_seeds(results: &[&AdaptationResult]) -> Summary {
+    Summary::of(results.iter().map(|it| it.top1))
 }

@@ -87,15 +87,15 @@ impl Adaptation<'_> {
         };
         observer.begin((self.graphs.len() * self.data.len()) as u64, 0);
         for path in self.data {
-            let (train, test) =
-                (Dataset::open(path, Split::Train)?, Dataset::open(path, Split::Test)?);
+            let train = Dataset::open(path, Split::Train)?;
+            let test = Dataset::open(path, Split::Test)?.filtered(|_, index| index < self.limit);
             let name = name_of(path);
             outcome.data.push(AdaptedData {
                 name: name.clone(),
                 hash: train.hash.clone(),
                 classes: train.classes.len(),
                 training: train.len(),
-                test: test.len().min(self.limit),
+                test: test.len(),
             });
             for network in self.graphs {
                 match self.pair(network, &name, &train, &test) {
@@ -276,8 +276,7 @@ impl Trial<'_> {
         let before = started.elapsed().as_secs_f64();
         let silent: Arc<dyn Observer> = Arc::new(Silent);
         let run = TuningRun { tuning, seed: self.seed, checkpoint: None, observer: &silent };
-        let test = self.test.clone().filtered(|_, index| index < self.of.limit);
-        let watched = tuning.seconds.is_none().then_some(&test);
+        let watched = tuning.seconds.is_none().then_some(self.test);
         let started = Instant::now();
         let tuned = run.finetune(&self.fitting(), &mut prediction, self.support, watched)?;
         let seconds = before + started.elapsed().as_secs_f64();
@@ -296,8 +295,8 @@ impl Trial<'_> {
 
     fn judge(&self, prediction: &Prediction) -> Result<f64, BenchmarkError> {
         let Self { architecture, registry, test, .. } = self;
-        let (input, limit) = (self.of.subject.input(), self.of.limit);
-        Ok(judge(architecture, registry, &prediction.weights, test, input, limit)?.top1)
+        let input = self.of.subject.input();
+        Ok(judge(architecture, registry, &prediction.weights, test, input, test.len())?.top1)
     }
 }
 

@@ -59,12 +59,12 @@ impl AdaptationOutcome {
              <th>top-1 %</th><th>worst</th><th>± seeds</th><th>seconds</th><th>gradients</th></tr>",
         );
         for it in self.summaries() {
-            let images = if it.images == 0 { "all".to_owned() } else { it.images.to_string() };
             let _ = writeln!(
                 out,
-                "<tr><td>{}</td><td>{images}</td><td>{:.1}</td><td>{:.1}</td><td>{:.1}</td>\
+                "<tr><td>{}</td><td>{}</td><td>{:.1}</td><td>{:.1}</td><td>{:.1}</td>\
                  <td>{:.1}</td><td>{:.0}</td></tr>",
                 it.method.title(),
+                it.images_title(),
                 100.0 * it.top1.mean,
                 100.0 * it.top1.min,
                 100.0 * it.seed_deviation,

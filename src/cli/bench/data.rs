@@ -127,11 +127,10 @@ fn table(outcome: &AdaptationOutcome) -> String {
         "method", "images", "mean %", "worst", "± seeds", "seconds", "gradients"
     )];
     for summary in outcome.summaries() {
-        let images =
-            if summary.images == 0 { "all".to_owned() } else { summary.images.to_string() };
         lines.push(format!(
-            "{:<36} {images:>7} {:>7.1} {:>7.1} {:>7.1} {:>8.1} {:>10.0}",
+            "{:<36} {:>7} {:>7.1} {:>7.1} {:>7.1} {:>8.1} {:>10.0}",
             summary.method.title(),
+            summary.images_title(),
             100.0 * summary.top1.mean,
             100.0 * summary.top1.min,
             100.0 * summary.seed_deviation,

@@ -126,10 +126,10 @@ fn tell(
         Images { batch, channels, height: size, width: size, data: images },
         &NormStatistics::Measured { rows: 0..batch },
         &mut |rows, gradient| {
-            let Some(places) = head.places(rows.len() / batch) else { return f32::NAN };
-            let left_out = LeftOut::of(&head.pooled(rows, places), labels, classes);
-            let Some(left_out) = left_out else { return f32::NAN };
-            gradient.copy_from_slice(&head.spread(&left_out.gradient, places));
+            let Some(left_out) = LeftOut::of_input(head, rows, labels, classes) else {
+                return f32::NAN;
+            };
+            gradient.copy_from_slice(&left_out.gradient);
             correct = Some(left_out.correct);
             left_out.loss
         },

@@ -1,0 +1,18 @@
+//! Folders of ONNX files.
+
+use std::path::{Path, PathBuf};
+
+use crate::FileError;
+
+/// The `.onnx` files of a folder, in the order of their names.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(FileError::at(folder))? {
+        let path = entry.map_err(FileError::at(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "onnx") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
