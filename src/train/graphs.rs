@@ -11,7 +11,7 @@ use crate::{
     execute::Runner,
     graph::Architecture,
     onnx::Model,
-    ops::{Registry, Vocabulary, resolve, resolve_with_input},
+    ops::{Registry, Summary, Vocabulary, resolve, resolve_with_input},
     patches::{Mirror, PatchPlan, Sources},
 };
 
@@ -51,6 +51,14 @@ pub struct PreparedGraph {
     pub name: String,
     /// That of the architecture at the size of images that it was drawn for.
     pub fingerprint: u64,
+    /// Channels of its images.
+    pub channels: usize,
+    /// Height and width of its images.
+    pub size: usize,
+    /// Values of all its parameters.
+    pub parameters: usize,
+    /// Multiply-accumulates for one image.
+    pub multiply_accumulates: u64,
     /// The resolved architecture.
     pub architecture: Architecture,
     /// What the encoder reads.
@@ -109,6 +117,7 @@ impl PreparedGraph {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
         }
+        let Summary { total, .. } = Summary::of(&architecture, registry);
         let features = reader.features(&architecture);
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
@@ -118,6 +127,10 @@ impl PreparedGraph {
         Ok(Self {
             name: name.to_owned(),
             fingerprint,
+            channels: shape[1],
+            size,
+            parameters: total.parameters,
+            multiply_accumulates: total.multiply_accumulates / shape[0].max(1) as u64,
             architecture,
             features,
             plan,
@@ -127,6 +140,10 @@ impl PreparedGraph {
         })
     }
 }
+
+/// Most parameters of a graph that stays ready: its plan takes memory in proportion, and making it ready
+/// anew takes less time than a step.
+const KEPT: usize = 1_000_000;
 
 /// A shared pool of graphs of one source, which are made ready when they are asked for.
 #[derive(Debug)]
@@ -176,7 +193,9 @@ impl GraphPool {
             Err(TrainError::Resolve(_)) if native_size(&model) != Some(size) => None,
             Err(error) => return Err(error),
         };
-        lock().graphs.insert(seed, prepared.clone());
+        if prepared.as_ref().is_none_or(|graph| graph.parameters <= KEPT) {
+            lock().graphs.insert(seed, prepared.clone());
+        }
         Ok(prepared)
     }
 }
