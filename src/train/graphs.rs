@@ -141,9 +141,9 @@ impl PreparedGraph {
     }
 }
 
-/// Most parameters of a graph that stays ready: its plan takes memory in proportion, and making it ready
-/// anew takes less time than a step.
-const KEPT: usize = 1_000_000;
+/// Most parameters of the graphs of a pool that stay ready, one and all: plans take memory in proportion, and
+/// making a graph ready anew takes less time than a step.
+const KEPT: [usize; 2] = [1_000_000, 250_000_000];
 
 /// A shared pool of graphs of one source, which are made ready when they are asked for.
 #[derive(Debug)]
@@ -159,6 +159,23 @@ pub struct GraphPool {
 struct Ready {
     size: usize,
     graphs: HashMap<u64, Option<Arc<PreparedGraph>>>,
+    parameters: usize,
+}
+
+impl Ready {
+    /// Keeps a graph, if it is small; where that would be too much, those from before are let go.
+    fn keep(&mut self, seed: u64, graph: Option<Arc<PreparedGraph>>) {
+        let parameters = graph.as_ref().map_or(0, |graph| graph.parameters);
+        let [one, all] = KEPT;
+        if parameters > one {
+            return;
+        }
+        if self.parameters + parameters > all {
+            *self = Self { size: self.size, ..Self::default() };
+        }
+        self.parameters += parameters;
+        self.graphs.insert(seed, graph);
+    }
 }
 
 impl GraphPool {
@@ -193,9 +210,7 @@ impl GraphPool {
             Err(TrainError::Resolve(_)) if native_size(&model) != Some(size) => None,
             Err(error) => return Err(error),
         };
-        if prepared.as_ref().is_none_or(|graph| graph.parameters <= KEPT) {
-            lock().graphs.insert(seed, prepared.clone());
-        }
+        lock().keep(seed, prepared.clone());
         Ok(prepared)
     }
 }
