@@ -8,10 +8,6 @@ mod work;
 
 use pyo3::prelude::*;
 
-/// As in the program: tensors come and go by the megabyte.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pyo3::create_exception!(
     weightsmith,
     WeightsmithError,
