@@ -10,7 +10,9 @@ mod draw;
 mod encode;
 mod family_in_space;
 mod graph;
+mod list;
 mod named;
+mod pair_cell;
 mod plan;
 mod rule;
 mod sample;
@@ -19,6 +21,7 @@ mod split;
 mod tables;
 mod tokens;
 
+pub use cell::EdgeOp;
 pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
 pub use named::{NAMED, Named, Published, plain_cnn, residual_network};
 pub use plan::{Down, Family, Head, Norm};

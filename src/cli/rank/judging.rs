@@ -44,8 +44,7 @@ pub struct Judging {
 impl Judging {
     /// Threads.
     pub fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
-        self.jobs.unwrap_or_else(cores).max(1)
+        super::cores(self.jobs)
     }
 
     /// The scores that are asked for.

@@ -1,6 +1,7 @@
 //! `weightsmith rank`
 
 mod judging;
+mod label;
 mod listing;
 mod table;
 
@@ -10,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     benchmark::report::{Plot, Point},
@@ -31,7 +32,10 @@ pub(super) use table::score_cells;
 
 /// Order graphs, best first, without training them.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Rank {
+    #[command(subcommand)]
+    command: Option<RankCommand>,
     /// ONNX files, folders of them, or patterns such as 'nets/*.onnx'; `-` reads JSON lines from
     /// standard input, each a path or an object with a field `file`
     #[arg(required = true, value_name = "GRAPHS")]
@@ -55,8 +59,21 @@ pub struct Rank {
     replace: Replace,
 }
 
+#[derive(Debug, Subcommand)]
+enum RankCommand {
+    /// Train graphs of many generated spaces for a few epochs: labels to learn a ranking from
+    Label(label::Label),
+}
+
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        match &self.command {
+            Some(RankCommand::Label(label)) => label.run(common),
+            None => self.rank(common),
+        }
+    }
+
+    fn rank(&self, common: &Common) -> Result<Exit, Failure> {
         let files = listing::files(&self.graphs)?;
         let selection = self.judging.selection()?;
         let judge = self.judging.judge(&selection, common)?;
@@ -132,6 +149,12 @@ impl Rank {
         let file = folder.join(format!("{}.safetensors", stem(Path::new(network.model.name()))));
         self.replace.write(&file, &bytes)
     }
+}
+
+/// So many threads, or as many as there are cores.
+fn cores(jobs: Option<usize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+    jobs.unwrap_or_else(cores).max(1)
 }
 
 fn picture(rows: &[RankedGraph]) -> String {

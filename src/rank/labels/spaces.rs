@@ -1,0 +1,19 @@
+//! The spaces whose graphs are labelled.
+
+use std::{fs, path::Path};
+
+use crate::{FileError, spaces::Space};
+
+use super::LabelError;
+
+/// Those that come with the crate.
+pub fn ranking_spaces() -> Result<Vec<Space>, LabelError> {
+    let text = include_str!("../../../architectures/ranking.toml");
+    Ok(Space::list("architectures/ranking.toml", text)?)
+}
+
+/// Those of a file of the same kind.
+pub fn spaces_of_file(path: &Path) -> Result<Vec<Space>, LabelError> {
+    let text = fs::read_to_string(path).map_err(FileError::at(path))?;
+    Ok(Space::list(&path.display().to_string(), &text)?)
+}
