@@ -72,6 +72,11 @@ impl EdgeCell {
         Self { edges }
     }
 
+    /// Whether something leads from the input to the output.
+    pub fn leads_through(&self) -> bool {
+        live(NODES, |from, to| self.edges[from][to].is_some())[0]
+    }
+
     fn prune(&mut self) {
         let live = live(NODES, |from, to| self.edges[from][to].is_some());
         for (from, row) in self.edges.iter_mut().enumerate() {

@@ -21,8 +21,8 @@ mod split;
 mod tables;
 mod tokens;
 
-pub use cell::EdgeOp;
 pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
+pub use cell::EdgeOp;
 pub use named::{NAMED, Named, Published, plain_cnn, residual_network};
 pub use plan::{Down, Family, Head, Norm};
 pub use rule::{Bounds, FamilyRule, Proportions, Stem};

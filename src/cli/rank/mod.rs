@@ -1,5 +1,7 @@
 //! `weightsmith rank`
 
+mod accuracies;
+mod fit;
 mod judging;
 mod label;
 mod listing;
@@ -17,7 +19,7 @@ use crate::{
     benchmark::report::{Plot, Point},
     fill::{Network, stem},
     onnx::safetensors as st,
-    rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
+    rank::{Judge, Probe, RankedGraph, Ranking, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
@@ -42,6 +44,10 @@ pub struct Rank {
     graphs: Vec<String>,
     #[command(flatten)]
     judging: Judging,
+    /// Trained accuracies of some of the graphs, which refine `auto`: comma-separated values with the columns
+    /// `file` (a path, or its last part) and `accuracy`, at least 8
+    #[arg(long, value_name = "FILE.csv")]
+    labels: Option<PathBuf>,
     /// Show the first K only
     #[arg(long, value_name = "K")]
     top: Option<usize>,
@@ -63,12 +69,15 @@ pub struct Rank {
 enum RankCommand {
     /// Train graphs of many generated spaces for a few epochs: labels to learn a ranking from
     Label(label::Label),
+    /// Fit the coefficients of `auto` to labels
+    Fit(Box<fit::Fit>),
 }
 
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         match &self.command {
             Some(RankCommand::Label(label)) => label.run(common),
+            Some(RankCommand::Fit(fit)) => fit.run(common),
             None => self.rank(common),
         }
     }
@@ -93,7 +102,11 @@ impl Rank {
                 Err(why) => drop(refused.insert(file, why)),
             }
         }
-        let rows = ranking(records, selection.aggregate());
+        let by = selection.aggregate();
+        let Ranking { rows, agreement } = match &self.labels {
+            None => ranking(records, by),
+            Some(path) => accuracies::refined(path, records, by)?,
+        };
         if let Some(path) = &self.plot {
             output::write(path, &picture(&rows))?;
         }
@@ -102,7 +115,8 @@ impl Rank {
             print_json(&serde_json::json!({
                 "schema": 1,
                 "seed": common.seed,
-                "by": selection.aggregate(),
+                "by": by,
+                "agreement": agreement,
                 "predictor": self.judging.predictor,
                 "graphs": rows.len(),
                 "ranking": shown,
@@ -111,7 +125,7 @@ impl Rank {
         } else if self.csv {
             print(table::csv(shown).trim_end())?;
         } else {
-            print(table::text(shown).trim_end())?;
+            print(table::text(shown, agreement).trim_end())?;
         }
         for (file, why) in &refused {
             tracing::warn!("{file}: {}", why.trim_start_matches(&format!("{file}: ")));

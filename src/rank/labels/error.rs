@@ -25,6 +25,14 @@ pub enum LabelError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// A generated graph that cannot be read.
+    #[error("{graph}: {problem}")]
+    Network {
+        /// Its name.
+        graph: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Fewer images than asked for.
     #[error("{asked} images are asked for, the data set has {there}; lower --images")]
     Images {
@@ -33,4 +41,11 @@ pub enum LabelError {
         /// Training images that there are.
         there: usize,
     },
+}
+
+impl LabelError {
+    /// What an error with a graph becomes.
+    pub(super) fn network<E: std::fmt::Display>(graph: &str) -> impl FnOnce(E) -> Self {
+        move |problem| Self::Network { graph: graph.to_owned(), problem: problem.to_string() }
+    }
 }

@@ -5,11 +5,13 @@
 mod error;
 mod file;
 mod label;
+mod pools;
 mod run;
 mod spaces;
 
 pub use error::LabelError;
 pub use file::{LabelFile, labels_of};
 pub use label::{Label, LabelSetting};
+pub use pools::{LabelledPool, labelled_pools};
 pub use run::Labelling;
 pub use spaces::{ranking_spaces, spaces_of_file};

@@ -7,16 +7,13 @@ use crate::{
     condition::{FineTuning, Fitting, TuningRun},
     data::{Augmentation, Dataset},
     evaluate::calibration_images,
-    fill::Network,
-    graph::DimBindings,
     observer::{Observer, Silent},
-    onnx::Model,
     predictor::{InputConfig, Prediction, ValueSource},
     spaces::Space,
     weights::he_initialisation,
 };
 
-use super::{super::spread, Label, LabelError, LabelFile, LabelSetting};
+use super::{super::spread, Label, LabelError, LabelFile, LabelSetting, spaces::network};
 
 /// Learning rate of AdamW: short training asks for a high one.
 const RATE: f32 = 4e-3;
@@ -92,10 +89,7 @@ impl<'a> Labelling<'a> {
     }
 
     fn curve(&self, space: &Space, seed: u64) -> Result<(Vec<f32>, Vec<f64>), String> {
-        let graph = space.sample(seed).map_err(|error| error.to_string())?;
-        let model = Model::from_bytes(&graph.name, graph.onnx).map_err(|error| error.to_string())?;
-        let network =
-            Network::of(model, DimBindings::default()).map_err(|error| error.to_string())?;
+        let network = network(space, seed).map_err(|error| error.to_string())?;
         let architecture = &network.architecture;
         let images = calibration_images(architecture, &self.train, &self.input)
             .map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
-//! The spaces whose graphs are labelled.
+//! The spaces whose graphs are labelled, and their graphs.
 
 use std::{fs, path::Path};
 
-use crate::{FileError, spaces::Space};
+use crate::{FileError, fill::Network, graph::DimBindings, onnx::Model, spaces::Space};
 
 use super::LabelError;
 
@@ -16,4 +16,12 @@ pub fn ranking_spaces() -> Result<Vec<Space>, LabelError> {
 pub fn spaces_of_file(path: &Path) -> Result<Vec<Space>, LabelError> {
     let text = fs::read_to_string(path).map_err(FileError::at(path))?;
     Ok(Space::list(&path.display().to_string(), &text)?)
+}
+
+/// The graph of a seed, resolved.
+pub(super) fn network(space: &Space, seed: u64) -> Result<Network, LabelError> {
+    let graph = space.sample(seed)?;
+    let model =
+        Model::from_bytes(&graph.name, graph.onnx).map_err(LabelError::network(&graph.name))?;
+    Network::of(model, DimBindings::default()).map_err(LabelError::network(&graph.name))
 }

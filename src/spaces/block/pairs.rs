@@ -77,17 +77,13 @@ impl Layers<'_> {
     }
 
     /// Activation, depthwise and 1×1 convolution, norm.
-    fn depthwise(
-        &mut self,
-        at: &str,
-        x: &Value,
-        [kernel, stride, dilation]: [usize; 3],
-    ) -> Value {
+    fn depthwise(&mut self, at: &str, x: &Value, [kernel, stride, dilation]: [usize; 3]) -> Value {
         let y = self.activate(&format!("{at}.relu"), x);
         let conv = Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
         let pad = dilation * (kernel / 2);
         let y = self.builder.dilated_conv(&format!("{at}.depthwise"), &y, conv, pad, dilation);
-        let y = self.builder.conv(&format!("{at}.pointwise"), &y, self.dense_conv(x.channels, 1, 1));
+        let y =
+            self.builder.conv(&format!("{at}.pointwise"), &y, self.dense_conv(x.channels, 1, 1));
         self.norm(&format!("{at}.norm"), &y)
     }
 }

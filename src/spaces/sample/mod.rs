@@ -184,7 +184,7 @@ impl Sampler<'_> {
         let down = match (self.pick(&space.downs)?, family) {
             (_, Family::Convnext | Family::Nb201 | Family::Macro | Family::Transnas) => {
                 Down::Stride
-            },
+            }
             (_, Family::Nb101 | Family::Fire) => Down::MaxPool,
             (down, _) => down,
         };

@@ -16,7 +16,7 @@ fn shared(name: &str) -> Option<Value> {
 }
 
 fn table(json: &Value) -> Table {
-    Table::parse(json.to_string().as_bytes()).unwrap()
+    Table::parse(json.to_string().as_bytes(), None).unwrap()
 }
 
 /// Parameters without running statistics, which are not learned.

@@ -1,0 +1,76 @@
+//! How well a ranker orders spaces that it was not fitted to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rank::{Aggregate, labels::LabelledPool, metrics::kendall};
+
+use super::fit::{Fit, Standings};
+
+/// Name of the fitted ranker among its rivals.
+pub const LEARNED: &str = "learned";
+
+/// Kendall's τ-b on spaces that were left out of the fit, one at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// By space: distinct graphs, and τ of the ranker (`learned`) and of its rivals.
+    pub spaces: BTreeMap<String, (usize, BTreeMap<String, f64>)>,
+    /// Means over spaces.
+    pub means: BTreeMap<String, f64>,
+    /// Mean of the ranker as each ingredient, or the lean on counting, is taken away.
+    pub without: BTreeMap<String, f64>,
+}
+
+/// Another way to rank, which nothing is fitted to.
+pub type Rival = (String, Aggregate);
+
+/// Leaves each pool out in turn; pools of fewer than two graphs are passed over.
+pub fn left_out(pools: &[LabelledPool], setting: &Fit, rivals: &[Rival]) -> LeftOut {
+    let pools: Vec<&LabelledPool> = pools.iter().filter(|pool| pool.accuracies.len() > 1).collect();
+    let own = taus(&pools, setting);
+    let mut spaces = BTreeMap::new();
+    for (pool, tau) in pools.iter().zip(&own) {
+        let column = |name: &str| -> Vec<Option<f64>> {
+            pool.records.iter().map(|record| record.scores.get(name).copied()).collect()
+        };
+        let mut row = BTreeMap::from([(LEARNED.to_owned(), *tau)]);
+        for (name, aggregate) in rivals {
+            let ranked = aggregate.rank(column);
+            let scores: Vec<f64> = ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect();
+            row.insert(name.clone(), kendall(&scores, &pool.accuracies));
+        }
+        spaces.insert(pool.space.clone(), (pool.accuracies.len(), row));
+    }
+    let names = rivals.iter().map(|(name, _)| name.as_str()).chain([LEARNED]);
+    let mean_of = |name: &str| mean(spaces.values().map(|(_, row)| row[name]));
+    let means = names.map(|name| (name.to_owned(), mean_of(name))).collect();
+    let mut without = BTreeMap::new();
+    for name in &setting.ingredients {
+        let mut less = setting.clone();
+        less.ingredients.retain(|it| it != name);
+        without.insert(name.clone(), mean(taus(&pools, &less).into_iter()));
+    }
+    let upright = Fit { lean: 0.0, ..setting.clone() };
+    without.insert("lean on counting".to_owned(), mean(taus(&pools, &upright).into_iter()));
+    LeftOut { spaces, means, without }
+}
+
+/// τ on each pool of the ranker that is fitted to the others.
+fn taus(pools: &[&LabelledPool], setting: &Fit) -> Vec<f64> {
+    let standings: Vec<Standings> =
+        pools.iter().map(|pool| Standings::of(pool, &setting.ingredients)).collect();
+    let tau = |left_out: usize| {
+        let others = standings.iter().enumerate().filter(|(index, _)| *index != left_out);
+        let others: Vec<&Standings> = others.map(|(_, pool)| pool).collect();
+        let own = &standings[left_out];
+        let scores = setting.ranker(&others).join(&own.columns, &own.counting);
+        kendall(&scores, &own.accuracies)
+    };
+    (0..pools.len()).map(tau).collect()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
