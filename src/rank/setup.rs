@@ -52,12 +52,17 @@ impl ScoreSelection {
     /// `auto`, `criteria`, `all`, or names of scores. `auto` and `criteria` have an order of their own; other
     /// scores named beside them do not count.
     pub fn parse(given: &[String]) -> Result<Self, SetupError> {
+        Self::with_ranker(given, Ranker::bundled().clone())
+    }
+
+    /// The same with another ranking for `auto`.
+    pub fn with_ranker(given: &[String], ranker: Ranker) -> Result<Self, SetupError> {
         let known: Vec<&str> = scores().iter().map(|score| score.name()).collect();
         let given = || given.iter().map(|name| name.trim());
         let mut names: Vec<String> = Vec::new();
         for name in given() {
             match name {
-                "auto" => names.extend(Ranker::bundled().scores().map(str::to_owned)),
+                "auto" => names.extend(ranker.scores().map(str::to_owned)),
                 "criteria" => names.extend(CRITERIA.map(|it| it.score.to_owned())),
                 "all" => names.extend(known.iter().map(|name| (*name).to_owned())),
                 name if known.contains(&name) => names.push(name.to_owned()),
@@ -71,7 +76,7 @@ impl ScoreSelection {
         names.dedup();
         let asks = |wanted: &str| given().any(|name| name == wanted);
         let by = if asks("auto") {
-            Aggregate::Learned(Ranker::bundled().clone())
+            Aggregate::Learned(ranker)
         } else if asks("criteria") {
             Aggregate::InOrder(CRITERIA.to_vec())
         } else {

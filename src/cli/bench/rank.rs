@@ -44,6 +44,9 @@ pub struct Rank {
     /// Build one cell where the benchmark stacks several
     #[arg(long)]
     reduced: bool,
+    /// Also refine `auto` by so many trained accuracies and compare on the other networks, each in 5 draws
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    labels: Vec<usize>,
     #[command(flatten)]
     judging: Judging,
     /// Write the result as JSON; one of another command is not replaced without --force
@@ -74,8 +77,10 @@ impl Rank {
         }
         let by = selection.aggregate();
         let jobs = self.judging.jobs();
-        let test = ScoreTest { trained: &trained, judge: &judge, by, jobs, seed: common.seed };
-        let ScoreTestReport { networks, records, joined, results, seconds_per_graph, refused } =
+        let labels = self.labels.as_slice();
+        let test =
+            ScoreTest { trained: &trained, judge: &judge, by, jobs, labels, seed: common.seed };
+        let ScoreTestReport { networks, records, joined, results, few, seconds_per_graph, refused } =
             test.run(&*watch("graphs", common));
         if records.is_empty() {
             let why = refused.values().next().cloned().unwrap_or_else(|| "it is empty".to_owned());
@@ -96,6 +101,7 @@ impl Rank {
             "probe": judge.probe.images.shape,
             "seconds_per_graph": seconds_per_graph,
             "results": results,
+            "few_labels": few,
             "refused": refused,
         });
         if let Some(path) = &self.out {
@@ -121,6 +127,12 @@ impl Rank {
             common.seed,
         ))?;
         print(&lines(&results))?;
+        for (count, it) in &few {
+            print(&format!(
+                "{count} labels: auto refined {:.3}, parameters refined {:.3}, auto alone {:.3} (tau-b of the others)",
+                it.refined, it.by_parameters, it.alone
+            ))?;
+        }
         for (network, why) in &refused {
             tracing::warn!("{network}: {why}");
         }

@@ -37,6 +37,9 @@ pub(super) struct Fit {
     spaces: Option<PathBuf>,
     #[command(flatten)]
     judging: Judging,
+    /// By how many times its fall over the last two epochs the training loss of a label is extended
+    #[arg(long, default_value_t = 2.0)]
+    extension: f64,
     /// How firmly weights are held where they start: counting at --start, other scores at zero
     #[arg(long, default_value_t = Setting::default().penalty)]
     penalty: f64,
@@ -52,7 +55,7 @@ pub(super) struct Fit {
     /// Write how it orders spaces that are left out of the fit
     #[arg(long, value_name = "FILE.json")]
     results: Option<PathBuf>,
-    /// Write every graph's accuracy and scores
+    /// Write every graph's label and scores
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
     #[command(flatten)]
@@ -73,13 +76,21 @@ impl Fit {
         let names: Vec<String> = setting.ingredients.iter().cloned().chain(rivals).collect();
         let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common)?;
         let jobs = self.judging.jobs();
-        let pools = labelled_pools(&labels, &spaces, &judge, jobs, &*watch("graphs", common))?;
+        let pools = labelled_pools(
+            &labels,
+            self.extension,
+            &spaces,
+            &judge,
+            jobs,
+            &*watch("graphs", common),
+        )?;
         let graphs: usize = pools.iter().map(|pool| pool.records.len()).sum();
         let about = format!(
-            "{graphs} graphs of {} spaces, {} epochs of {} images; penalty {}, start {}",
+            "{graphs} graphs of {} spaces, {} epochs of {} images, extension {}; penalty {}, start {}",
             pools.len(),
             labelled.epochs,
             labelled.images,
+            self.extension,
             setting.penalty,
             setting.start
         );
@@ -154,11 +165,11 @@ fn text(table: &LeftOut) -> String {
 fn csv(pools: &[LabelledPool]) -> String {
     let records = pools.iter().flat_map(|pool| &pool.records);
     let names: BTreeSet<&String> = records.flat_map(|it| it.scores.keys()).collect();
-    let mut text = "space,seed,accuracy".to_owned();
+    let mut text = "space,seed,label".to_owned();
     names.iter().for_each(|name| text += &format!(",{name}"));
     for pool in pools {
         for (index, record) in pool.records.iter().enumerate() {
-            text += &format!("\n{},{},{}", pool.space, pool.seeds[index], pool.accuracies[index]);
+            text += &format!("\n{},{},{}", pool.space, pool.seeds[index], pool.labels[index]);
             text += &score_cells(&record.scores, names.iter().copied());
         }
     }

@@ -17,15 +17,17 @@ pub struct LabelledPool {
     pub space: String,
     /// The first of the seeds of each graph.
     pub seeds: Vec<u64>,
-    /// Accuracies in percent; the mean of graphs that are one.
-    pub accuracies: Vec<f64>,
+    /// Their labels, see [`Label::forecast`]; the mean of graphs that are one.
+    pub labels: Vec<f64>,
     /// What is known of each graph without training it.
     pub records: Vec<Record>,
 }
 
-/// Scores the graphs of all labels that have a curve; labels of other spaces are left out.
+/// Scores the graphs of all labels that have a curve, extended as [`Label::forecast`] says; labels of other
+/// spaces are left out.
 pub fn labelled_pools(
     labels: &[Label],
+    extension: f64,
     spaces: &[Space],
     judge: &Judge,
     jobs: usize,
@@ -33,7 +35,7 @@ pub fn labelled_pools(
 ) -> Result<Vec<LabelledPool>, LabelError> {
     let of = |label: &Label| spaces.iter().find(|space| space.name == label.space);
     let known: Vec<(&Space, &Label, f64)> =
-        labels.iter().filter_map(|it| Some((of(it)?, it, it.accuracy()?))).collect();
+        labels.iter().filter_map(|it| Some((of(it)?, it, it.forecast(extension)?))).collect();
     observer.begin(known.len() as u64, 0);
     let records = spread(known.iter(), jobs, |(space, label, _)| {
         let record = record(space, label.seed, judge);
@@ -43,22 +45,22 @@ pub fn labelled_pools(
     observer.end();
     let mut pools: BTreeMap<&str, LabelledPool> = BTreeMap::new();
     let mut copies: BTreeMap<(&str, String), (usize, f64)> = BTreeMap::new();
-    for ((space, label, accuracy), record) in known.into_iter().zip(records) {
+    for ((space, label, forecast), record) in known.into_iter().zip(records) {
         let record = record?;
         let pool = pools.entry(&space.name).or_insert_with(|| LabelledPool {
             space: space.name.clone(),
             seeds: Vec::new(),
-            accuracies: Vec::new(),
+            labels: Vec::new(),
             records: Vec::new(),
         });
         let key = (space.name.as_str(), record.structure.clone());
         let (place, count) = copies.entry(key).or_insert((pool.seeds.len(), 0.0));
         *count += 1.0;
-        match pool.accuracies.get_mut(*place) {
-            Some(mean) => *mean += (accuracy - *mean) / *count,
+        match pool.labels.get_mut(*place) {
+            Some(mean) => *mean += (forecast - *mean) / *count,
             None => {
                 pool.seeds.push(label.seed);
-                pool.accuracies.push(accuracy);
+                pool.labels.push(forecast);
                 pool.records.push(record);
             }
         }

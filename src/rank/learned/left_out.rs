@@ -27,7 +27,7 @@ pub type Rival = (String, Aggregate);
 
 /// Leaves each pool out in turn; pools of fewer than two graphs are passed over.
 pub fn left_out(pools: &[LabelledPool], setting: &Fit, rivals: &[Rival]) -> LeftOut {
-    let pools: Vec<&LabelledPool> = pools.iter().filter(|pool| pool.accuracies.len() > 1).collect();
+    let pools: Vec<&LabelledPool> = pools.iter().filter(|pool| pool.labels.len() > 1).collect();
     let own = taus(&pools, setting);
     let mut spaces = BTreeMap::new();
     for (pool, tau) in pools.iter().zip(&own) {
@@ -38,9 +38,9 @@ pub fn left_out(pools: &[LabelledPool], setting: &Fit, rivals: &[Rival]) -> Left
         for (name, aggregate) in rivals {
             let ranked = aggregate.rank(column);
             let scores: Vec<f64> = ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect();
-            row.insert(name.clone(), kendall(&scores, &pool.accuracies));
+            row.insert(name.clone(), kendall(&scores, &pool.labels));
         }
-        spaces.insert(pool.space.clone(), (pool.accuracies.len(), row));
+        spaces.insert(pool.space.clone(), (pool.labels.len(), row));
     }
     let names = rivals.iter().map(|(name, _)| name.as_str()).chain([LEARNED]);
     let mean_of = |name: &str| mean(spaces.values().map(|(_, row)| row[name]));
@@ -65,7 +65,7 @@ fn taus(pools: &[&LabelledPool], setting: &Fit) -> Vec<f64> {
         let others: Vec<&Standings> = others.map(|(_, pool)| pool).collect();
         let own = &standings[left_out];
         let scores = setting.ranker(&others).join(&own.columns, &own.counting);
-        kendall(&scores, &own.accuracies)
+        kendall(&scores, &own.labels)
     };
     (0..pools.len()).map(tau).collect()
 }

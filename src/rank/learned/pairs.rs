@@ -1,7 +1,9 @@
 //! Which of two graphs of one pool is the better.
 
-/// Points of accuracy from which on a difference counts in full: about the error of a label.
-const CLEAR: f64 = 1.0;
+use crate::rank::aggregate::deviation;
+
+/// From which on a difference counts in full, in standard deviations of the labels of a pool.
+const CLEAR: f64 = 0.25;
 
 /// Pairs of graphs: differences of their standings, the better graph first.
 #[derive(Clone, Debug, Default)]
@@ -14,17 +16,18 @@ pub(super) struct Pairs {
 
 impl Pairs {
     /// Adds the pairs of a pool: `columns` by ingredient, then by graph.
-    pub fn add(&mut self, columns: &[Vec<f64>], accuracies: &[f64]) {
+    pub fn add(&mut self, columns: &[Vec<f64>], labels: &[f64]) {
+        let clear = CLEAR * deviation(labels.iter().copied());
         let mut weights = Vec::new();
-        for (i, left) in accuracies.iter().enumerate() {
-            for (j, right) in accuracies.iter().enumerate().skip(i + 1) {
+        for (i, left) in labels.iter().enumerate() {
+            for (j, right) in labels.iter().enumerate().skip(i + 1) {
                 if left == right {
                     continue;
                 }
                 let [better, worse] = if left > right { [i, j] } else { [j, i] };
                 let row = columns.iter().map(|column| column[better] - column[worse]).collect();
                 self.differences.push(row);
-                weights.push(((left - right).abs() / CLEAR).min(1.0));
+                weights.push(((left - right).abs() / clear).min(1.0));
             }
         }
         let total: f64 = weights.iter().sum();
