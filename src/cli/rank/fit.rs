@@ -38,7 +38,7 @@ pub(super) struct Fit {
     #[command(flatten)]
     judging: Judging,
     /// By how many times its fall over the last two epochs the training loss of a label is extended
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 4.0)]
     extension: f64,
     /// How firmly weights are held where they start: counting at --start, other scores at zero
     #[arg(long, default_value_t = Setting::default().penalty)]

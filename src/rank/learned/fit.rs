@@ -32,7 +32,7 @@ impl Default for Fit {
     fn default() -> Self {
         let ranker = Ranker::bundled();
         let ingredients = ranker.ingredients.iter().map(|it| it.score.clone()).collect();
-        Self { ingredients, penalty: 0.05, start: 0.5, lean: ranker.lean }
+        Self { ingredients, penalty: 0.1, start: 0.5, lean: ranker.lean }
     }
 }
 
