@@ -108,7 +108,11 @@ fn columns(name: &str) -> Option<Csv> {
 }
 
 /// Costs in a table are those of the rebuilt networks; trained accuracies are not looked at.
-fn has_costs_of(csv: &Csv, [key, parameters, macs]: [&str; 3], built: impl Fn(&str) -> Option<Built>) {
+fn has_costs_of(
+    csv: &Csv,
+    [key, parameters, macs]: [&str; 3],
+    built: impl Fn(&str) -> Option<Built>,
+) {
     let place = |name: &str| csv.column(name).unwrap_or_else(|| panic!("no column {name}"));
     let [key, parameters, macs] = [key, parameters, macs].map(place);
     for row in csv.rows.iter().step_by(17) {
