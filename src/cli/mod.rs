@@ -24,7 +24,10 @@ mod worker;
 mod zoo;
 
 use std::{
+    cell::RefCell,
     error::Error,
+    ffi::OsString,
+    io::Write,
     process::ExitCode,
     sync::{
         Arc,
@@ -116,30 +119,61 @@ enum Command {
 
 /// Parses the command line, runs the command, prints its error.
 pub fn main() -> ExitCode {
-    let mut cli = Cli::parse();
-    cli.common.seed = cli.common.given_seed.unwrap_or_default();
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// As [`main`], with a command line of the caller's, the program's name first. Returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
+    let cli = Cli::parse_from(arguments);
     log_to_stderr(&cli.common);
-    let result = match &cli.command {
-        Command::Inspect(command) => command.run(&cli.common),
-        Command::Predict(command) => command.run(&cli.common),
-        Command::FineTune(command) => command.run(&cli.common),
-        Command::Evaluate(command) => command.run(&cli.common),
-        Command::Verify(command) => command.run(&cli.common),
-        Command::Train(command) => command.run(&cli.common),
-        Command::Rank(command) => command.run(&cli.common),
-        Command::Bench(command) => command.run(&cli.common),
-        Command::Corpus(command) => command.run(&cli.common),
-        Command::Zoo(command) => command.run(&cli.common),
-        Command::Completions(command) => command.run(&cli.common),
-        Command::Manual(command) => command.run(&cli.common),
-        #[cfg(feature = "remote")]
-        Command::Worker(command) => command.run(&cli.common),
-    };
-    let exit = result.unwrap_or_else(|failure| {
+    let exit = cli.run().unwrap_or_else(|failure| {
         eprintln!("error: {}", one_line(failure.as_ref()));
         Exit::BadInput
     });
-    ExitCode::from(exit as u8)
+    exit as u8
+}
+
+/// Runs a command for another program and returns what it prints on standard output.
+///
+/// # Errors
+///
+/// The command line is wrong, or the command fails.
+pub fn answer(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<(Exit, String), Failure> {
+    let cli = Cli::try_parse_from(arguments)?;
+    CAPTURED.set(Some(String::new()));
+    let result = cli.run();
+    let printed = CAPTURED.take().unwrap_or_default();
+    Ok((result?, printed))
+}
+
+thread_local! {
+    /// What a command on this thread has printed, where another program asked for it.
+    static CAPTURED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+impl Cli {
+    fn run(mut self) -> Result<Exit, Failure> {
+        self.common.seed = self.common.given_seed.unwrap_or_default();
+        let common = &self.common;
+        match &self.command {
+            Command::Inspect(command) => command.run(common),
+            Command::Predict(command) => command.run(common),
+            Command::FineTune(command) => command.run(common),
+            Command::Evaluate(command) => command.run(common),
+            Command::Verify(command) => command.run(common),
+            Command::Train(command) => command.run(common),
+            Command::Rank(command) => command.run(common),
+            Command::Bench(command) => command.run(common),
+            Command::Corpus(command) => command.run(common),
+            Command::Zoo(command) => command.run(common),
+            Command::Completions(command) => command.run(common),
+            Command::Manual(command) => command.run(common),
+            #[cfg(feature = "remote")]
+            Command::Worker(command) => command.run(common),
+        }
+    }
 }
 
 fn log_to_stderr(common: &Common) {
@@ -158,8 +192,8 @@ fn log_to_stderr(common: &Common) {
         .init();
 }
 
-/// The error and its causes, joined.
-fn one_line(error: &(dyn Error + 'static)) -> String {
+/// An error and its causes, joined.
+pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |&error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     texts.join(": ").replace('\n', " ")
@@ -193,7 +227,15 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Prints a line; a reader that closed the pipe is no error.
 fn print(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
+    let captured = CAPTURED.with_borrow_mut(|captured| {
+        let captured = captured.as_mut()?;
+        captured.push_str(text);
+        captured.push('\n');
+        Some(())
+    });
+    if captured.is_some() {
+        return Ok(());
+    }
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

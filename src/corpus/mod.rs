@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use crate::{
     graph::Architecture,
     onnx::Model,
-    ops::{Registry, resolve},
+    ops::{Registry, resolve, resolve_with_input},
     spaces::{self, Space, Style},
 };
 
@@ -116,8 +116,9 @@ pub fn held_out() -> Result<HashSet<u64>, CorpusError> {
     Ok(fingerprints)
 }
 
-/// The graphs of [`held_out`], and those of the first 500 validation and 500 test seeds of a space:
-/// what must not be learned from where graphs are drawn from that space.
+/// The graphs of [`held_out`], those of them that a script exports also at the space's size of images, and
+/// those of the first 500 validation and 500 test seeds of a space: what must not be learned from where graphs
+/// are drawn from that space.
 pub fn held_out_with(space: &Space, registry: &Registry) -> Result<HashSet<u64>, CorpusError> {
     let splits = [spaces::Split::Validation, spaces::Split::Test];
     let seeds: Vec<u64> = splits.into_iter().flat_map(|split| split.seeds(500)).collect();
@@ -129,7 +130,35 @@ pub fn held_out_with(space: &Space, registry: &Registry) -> Result<HashSet<u64>,
     let of_space: Result<HashSet<u64>, CorpusError> =
         seeds.into_par_iter().map(fingerprint).collect();
     fingerprints.extend(of_space?);
+    let [_, height, width] = space.input;
+    fingerprints.extend(exported_at([height, width], registry)?);
     Ok(fingerprints)
+}
+
+/// Fingerprints of the graphs that scripts export, at another size of images; those that cannot be resized
+/// have none.
+fn exported_at(
+    [height, width]: [usize; 2],
+    registry: &Registry,
+) -> Result<HashSet<u64>, CorpusError> {
+    let mut graphs = Vec::new();
+    for split in SPLITS {
+        if let Source::Export { .. } = Recipe::parse(split.name, split.recipe)?.source {
+            graphs.extend(record::unpack(split.name, split.archs)?);
+        }
+    }
+    let fingerprint = |graph: CorpusGraph| {
+        let mut architecture = match resolved(&graph.name, &graph.onnx, registry) {
+            Ok(architecture) => architecture,
+            Err(error) => return Some(Err(error)),
+        };
+        let shape = architecture.inputs.first()?.shape.as_deref()?;
+        let &[batch, channels, ..] = shape else { return None };
+        let shape = [batch, channels, height, width];
+        resolve_with_input(&mut architecture, &shape, registry).ok()?;
+        Some(Ok(architecture.fingerprint()))
+    };
+    graphs.into_par_iter().filter_map(fingerprint).collect()
 }
 
 fn find(name: &str) -> Result<&'static Split, CorpusError> {

@@ -115,17 +115,12 @@ fn interpolated(
     [rows, columns]: [usize; 2],
     [height, width]: [usize; 2],
 ) -> Vec<f32> {
-    let weights = |to: usize, from: usize, position: usize| {
-        let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
-        let low = (at as usize).min(from - 1);
-        (low, (low + 1).min(from - 1), at - low as f32)
-    };
     let mut out = Vec::with_capacity(planes.len() / (rows * columns) * height * width);
     for plane in planes.chunks(rows * columns) {
         for row in 0..height {
-            let (top, bottom, down) = weights(height, rows, row);
+            let (top, bottom, down) = neighbours(height, rows, row);
             for column in 0..width {
-                let (left, right, across) = weights(width, columns, column);
+                let (left, right, across) = neighbours(width, columns, column);
                 let mix = |row: usize| {
                     let (a, b) = (plane[row * columns + left], plane[row * columns + right]);
                     a + across * (b - a)
@@ -135,6 +130,25 @@ fn interpolated(
         }
     }
     out
+}
+
+/// The two pixels of a line of `from` that a pixel of one of `to` lies between, and how close it is to the
+/// second.
+fn neighbours(to: usize, from: usize, position: usize) -> (usize, usize, f32) {
+    let at = ((position as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
+    let low = (at as usize).min(from - 1);
+    (low, (low + 1).min(from - 1), at - low as f32)
+}
+
+/// What [`CalibrationImages::resized`] does to a line of `from` pixels, as a matrix `[to, from]`.
+pub(crate) fn interpolation(to: usize, from: usize) -> Vec<f32> {
+    let mut matrix = vec![0.0; to * from];
+    for (position, row) in matrix.chunks_exact_mut(from).enumerate() {
+        let (low, high, share) = neighbours(to, from, position);
+        row[low] += 1.0 - share;
+        row[high] += share;
+    }
+    matrix
 }
 
 #[cfg(test)]
@@ -163,6 +177,17 @@ mod tests {
         assert_relative_eq!(grey.images.data[0], 0.587 + 2.0 * 0.114, epsilon = 1e-6);
         assert_relative_eq!(grey.images.data[4], 10.815, epsilon = 1e-5);
         assert_eq!(grey.notice, None);
+    }
+
+    #[test]
+    fn lines_are_interpolated_by_a_matrix() {
+        let line = CalibrationImages { shape: [1, 1, 1, 3], data: vec![1.0, 5.0, 2.0] };
+        for to in [2, 3, 7] {
+            let matrix = interpolation(to, 3);
+            let row = |row: &[f32]| -> f32 { row.iter().zip(&line.data).map(|(a, b)| a * b).sum() };
+            let product: Vec<f32> = matrix.chunks(3).map(row).collect();
+            assert_relative_eq!(product[..], line.resized(1, [1, to]).data[..], epsilon = 1e-6);
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod storage;
 
 pub use bundled::bundled;
 pub use calibration::{CalibrationSource, calibrate, calibration_noise};
+pub(crate) use calibration_images::interpolation;
 pub use calibration_images::{CalibrationImages, FittedImages};
 pub use checkpoint::Predictor;
 pub use config::{

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{data::Augmentation, predictor::NetworkConfig};
 
-use super::TrainError;
+use super::{PreparedGraph, TrainError};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,12 @@ pub struct TrainConfig {
     /// Search space: a file, or the name of a built-in one; or a folder of graphs, see
     /// [`GraphFolder`](super::GraphFolder).
     pub space: String,
+    /// Search spaces beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
+    /// What a graph and a task may cost; without, every task has as many images, whatever its graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Data set, by path relative to the working directory.
     pub data: PathBuf,
     /// Folder for checkpoints and metrics.
@@ -113,6 +119,44 @@ impl Default for DenoisingConfig {
 
 fn is_default(config: &DenoisingConfig) -> bool {
     *config == DenoisingConfig::default()
+}
+
+/// A search space beside that of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// As the run's own.
+    pub space: String,
+    /// Share of the tasks; the run's own space has what these leave.
+    pub share: f32,
+    /// Height and width of images; those of the stage without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+}
+
+/// What a graph and a task may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Most parameters of a graph.
+    pub parameters: usize,
+    /// Most multiply-accumulates of a graph for one image.
+    pub image: u64,
+    /// Multiply-accumulates of one pass over the images of a task: costly graphs see fewer images.
+    pub pass: u64,
+}
+
+impl Cost {
+    /// Whether a graph costs no more.
+    pub(super) fn admits(&self, graph: &PreparedGraph) -> bool {
+        graph.parameters <= self.parameters && graph.multiply_accumulates <= self.image
+    }
+
+    /// How many images a task of a graph has, from `fewest` to `most`.
+    pub(super) fn images(&self, graph: &PreparedGraph, most: usize, fewest: usize) -> usize {
+        let affordable = self.pass / graph.multiply_accumulates.max(1);
+        usize::try_from(affordable).unwrap_or(most).clamp(fewest.min(most), most)
+    }
 }
 
 /// Episodes: a few classes of one of many data sets, a network whose head is solved on some of their images,
@@ -275,6 +319,15 @@ impl TrainConfig {
             (
                 self.stages.iter().all(|stage| (4..=512).contains(&stage.size)),
                 "stages: size must be 4 to 512",
+            ),
+            (
+                self.beside.iter().all(|it| it.share > 0.0)
+                    && self.beside.iter().map(|it| it.share).sum::<f32>() < 1.0,
+                "beside: shares must be positive and leave something for 'space'",
+            ),
+            (
+                self.beside.iter().filter_map(|it| it.size).all(|size| (4..=512).contains(&size)),
+                "beside: size must be 4 to 512",
             ),
             (
                 self.meta_batch > 0 || denoising.checkpoints > 0 || self.episodes.is_some(),

@@ -78,19 +78,20 @@ impl Episodes {
         all.unwrap_or(Seen { graphs: None, images: None })
     }
 
-    /// An episode of a random data set, as a run trains on it.
+    /// An episode of a random data set, as a run trains on it, of at most so many images.
     pub fn draw(
         &self,
         input: &InputConfig,
         size: usize,
         channels: usize,
+        images: usize,
         random: &mut impl Rng,
     ) -> Result<Episode, TrainError> {
         let set = &self.sets[self.weights.sample(random)];
         let changed = random.random::<f32>() < self.config.changed;
         let change = if changed { TaskChange::draw(random) } else { TaskChange::default() };
         let batcher = set.batcher(size, channels, set.config.augmentation)?;
-        let images = self.images(set, self.config.images, random);
+        let images = self.images(set, images, random);
         episode(&batcher, &images, &change, &input.with_channels(channels)?, size, random)
     }
 
@@ -192,6 +193,5 @@ fn episode(
         images: Arc::new(images),
         labels: Arc::new(labels.collect()),
         classes: of_class.len(),
-        channels,
     })
 }

@@ -11,7 +11,7 @@ use crate::{
     execute::Runner,
     graph::Architecture,
     onnx::Model,
-    ops::{Registry, Vocabulary, resolve, resolve_with_input},
+    ops::{Registry, Summary, Vocabulary, resolve, resolve_with_input},
     patches::{Mirror, PatchPlan, Sources},
 };
 
@@ -51,6 +51,14 @@ pub struct PreparedGraph {
     pub name: String,
     /// That of the architecture at the size of images that it was drawn for.
     pub fingerprint: u64,
+    /// Channels of its images.
+    pub channels: usize,
+    /// Height and width of its images.
+    pub size: usize,
+    /// Values of all its parameters.
+    pub parameters: usize,
+    /// Multiply-accumulates for one image.
+    pub multiply_accumulates: u64,
     /// The resolved architecture.
     pub architecture: Architecture,
     /// What the encoder reads.
@@ -109,6 +117,7 @@ impl PreparedGraph {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
         }
+        let Summary { total, .. } = Summary::of(&architecture, registry);
         let features = reader.features(&architecture);
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
@@ -118,6 +127,10 @@ impl PreparedGraph {
         Ok(Self {
             name: name.to_owned(),
             fingerprint,
+            channels: shape[1],
+            size,
+            parameters: total.parameters,
+            multiply_accumulates: total.multiply_accumulates / shape[0].max(1) as u64,
             architecture,
             features,
             plan,
@@ -127,6 +140,10 @@ impl PreparedGraph {
         })
     }
 }
+
+/// Most parameters of the graphs of a pool that stay ready, one and all: plans take memory in proportion, and
+/// making a graph ready anew takes less time than a step.
+const KEPT: [usize; 2] = [1_000_000, 250_000_000];
 
 /// A shared pool of graphs of one source, which are made ready when they are asked for.
 #[derive(Debug)]
@@ -142,6 +159,23 @@ pub struct GraphPool {
 struct Ready {
     size: usize,
     graphs: HashMap<u64, Option<Arc<PreparedGraph>>>,
+    parameters: usize,
+}
+
+impl Ready {
+    /// Keeps a graph, if it is small; where that would be too much, those from before are let go.
+    fn keep(&mut self, seed: u64, graph: Option<Arc<PreparedGraph>>) {
+        let parameters = graph.as_ref().map_or(0, |graph| graph.parameters);
+        let [one, all] = KEPT;
+        if parameters > one {
+            return;
+        }
+        if self.parameters + parameters > all {
+            *self = Self { size: self.size, ..Self::default() };
+        }
+        self.parameters += parameters;
+        self.graphs.insert(seed, graph);
+    }
 }
 
 impl GraphPool {
@@ -176,7 +210,7 @@ impl GraphPool {
             Err(TrainError::Resolve(_)) if native_size(&model) != Some(size) => None,
             Err(error) => return Err(error),
         };
-        lock().graphs.insert(seed, prepared.clone());
+        lock().keep(seed, prepared.clone());
         Ok(prepared)
     }
 }

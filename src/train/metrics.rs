@@ -52,6 +52,10 @@ pub enum Metric {
     Validation {
         /// Optimiser steps taken.
         step: u64,
+        /// Space of the graphs.
+        space: String,
+        /// Height and width of the images.
+        size: usize,
         /// Top-1 in inference mode with the statistics that an export would carry.
         exported: f64,
         /// Top-1 with the statistics of the validation images themselves.

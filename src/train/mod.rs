@@ -10,6 +10,7 @@ mod error;
 mod folder;
 mod graphs;
 mod metrics;
+mod mixture;
 mod optimiser;
 mod run;
 mod source;
@@ -20,8 +21,8 @@ mod timing;
 mod validation;
 
 pub use config::{
-    AugmentationConfig, DenoisingConfig, EpisodeData, EpisodesConfig, OptimiserConfig, Stage,
-    Statistics, TrainConfig,
+    AugmentationConfig, Beside, Cost, DenoisingConfig, EpisodeData, EpisodesConfig,
+    OptimiserConfig, Stage, Statistics, TrainConfig,
 };
 pub use error::TrainError;
 pub use folder::GraphFolder;

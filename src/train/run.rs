@@ -31,10 +31,11 @@ use crate::{
 };
 
 use super::{
-    AdamW, GraphPool, GraphReader, GraphSource, PreparedGraph, Stage, TrainConfig, TrainError,
+    AdamW, GraphReader, GraphSource, PreparedGraph, Stage, TrainConfig, TrainError,
     checkpoints::Checkpoints,
     episodes::Episodes,
     metrics::{Metric, MetricsLog},
+    mixture::{Ingredient, Mixture},
     optimiser::schedule,
     state::{self, Progress},
     step::{Goal, Objective, Replica, Score, StepResult, Task, step},
@@ -43,8 +44,10 @@ use super::{
 
 /// Folder of the predictor inside that of the run.
 const PREDICTOR: &str = "predictor";
-/// Draws after which no graph is expected to be found any more.
-const ATTEMPTS: usize = 10_000;
+/// Fewest images that a costly graph classifies.
+const FEWEST_IMAGES: usize = 16;
+/// Fewest images of an episode of a costly graph.
+const FEWEST_IMAGES_OF_EPISODE: usize = 64;
 
 /// Where and how a run goes.
 #[derive(Clone, Debug)]
@@ -96,12 +99,11 @@ struct Run<'a> {
     config: &'a TrainConfig,
     options: &'a RunOptions,
     predictor: PredictorConfig,
-    pool: GraphPool,
-    /// Graphs of grey images, where episodes want them.
-    grey_pool: Option<GraphPool>,
+    graphs: Mixture,
     data: Dataset,
     episodes: Option<Episodes>,
-    validation: Validation,
+    /// One for each source of graphs.
+    validations: Vec<Validation>,
     entries: Vec<Entry>,
     adam: AdamW,
     progress: Progress,
@@ -182,7 +184,6 @@ impl<'a> Run<'a> {
         if let Some(episodes) = &episodes {
             seen = seen.union(&episodes.seen());
         }
-        let held_out = source.held_out(registry)?;
         let node_encoder = options.node_encoder.clone();
         let reader = GraphReader {
             registry: Arc::clone(registry),
@@ -192,29 +193,24 @@ impl<'a> Run<'a> {
             mirror: mirrors(config),
             trunk: config.episodes.is_some(),
         };
-        let validation = Validation::new(
-            &source,
-            &reader,
-            &input,
-            &held_out_images,
-            held_out_episodes.as_ref(),
-        )?;
-        let wants_grey = config.episodes.as_ref().is_some_and(|it| it.grey > 0.0) && channels != 1;
-        let grey_pool = wants_grey.then(|| {
-            let grey = source.with_channels(1)?;
-            let held_out = grey.held_out(registry)?;
-            Ok::<_, TrainError>(GraphPool::new(grey, reader.clone(), held_out))
-        });
+        let wants_grey = config.episodes.as_ref().is_some_and(|it| it.grey > 0.0);
+        let graphs = Mixture::open(config, source, wants_grey, &reader)?;
+        let validation = |it: &Ingredient| {
+            let size = it.size.unwrap_or(input.size);
+            let episodes = held_out_episodes.as_ref();
+            Validation::new(&it.source, &reader, &input, size, &held_out_images, episodes)
+        };
+        let validations =
+            graphs.ingredients().iter().map(validation).collect::<Result<_, TrainError>>()?;
         let checkpoints = Checkpoints::open(config, &reader, size)?;
         Ok(Self {
             config,
             options,
             predictor,
-            pool: GraphPool::new(source, reader.clone(), held_out),
-            grey_pool: grey_pool.transpose()?,
+            graphs,
             data,
             episodes,
-            validation,
+            validations,
             entries,
             adam,
             progress,
@@ -242,8 +238,6 @@ impl<'a> Run<'a> {
             let stage = self.config.stage(number).clone();
             let tasks = self.tasks(number, &stage)?;
             let objective = Objective {
-                channels: self.data.channels,
-                size: stage.size,
                 statistics: stage.statistics,
                 label_smoothing: self.config.label_smoothing,
                 weight_penalty: self.config.weight_penalty,
@@ -314,13 +308,6 @@ impl<'a> Run<'a> {
 
     /// The graphs, conditions and goals of a step; they depend on the seed and the step only.
     fn tasks(&self, number: u64, stage: &Stage) -> Result<Vec<Task>, TrainError> {
-        let batcher = Batcher::new(
-            &self.data,
-            &self.predictor.input.mean,
-            &self.predictor.input.std,
-            stage.size,
-            stage.augmentation.unwrap_or(self.config.augmentation).into(),
-        )?;
         let classifying = self.config.meta_batch as u64;
         let episodes = self.config.episodes.as_ref().map_or(0, |it| it.per_step as u64);
         let groups: Vec<Vec<Task>> = (0..classifying + episodes)
@@ -328,13 +315,10 @@ impl<'a> Run<'a> {
             .map(|position| {
                 let stream = 1 + number * (classifying + episodes) + position;
                 let mut random = self.random(stream);
-                if position >= classifying {
-                    return self.episode(stage, stream, &mut random);
+                match position < classifying {
+                    true => self.classification(stage, stream, &mut random),
+                    false => self.episode(stage, stream, &mut random),
                 }
-                let graph = self.graph(&self.pool, stage.size, &mut random, |_| true)?;
-                let (images, labels) = batcher.batch(self.config.batch, &mut random);
-                let goal = Goal::Classify { images: images.into(), labels: labels.into() };
-                Ok(self.group(graph, &goal, stream, &mut random))
             })
             .collect::<Result<_, TrainError>>()?;
         let mut tasks: Vec<Task> = groups.into_iter().flatten().collect();
@@ -342,6 +326,27 @@ impl<'a> Run<'a> {
             tasks.extend(checkpoints.tasks(number)?);
         }
         Ok(tasks)
+    }
+
+    /// Images of the run's data set for a graph.
+    fn classification(
+        &self,
+        stage: &Stage,
+        stream: u64,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Vec<Task>, TrainError> {
+        let graph = self.graphs.draw(stage.size, false, random, |_| true)?;
+        let batcher = Batcher::new(
+            &self.data,
+            &self.predictor.input.mean,
+            &self.predictor.input.std,
+            graph.size,
+            stage.augmentation.unwrap_or(self.config.augmentation).into(),
+        )?;
+        let count = self.graphs.images(&graph, self.config.batch, FEWEST_IMAGES);
+        let (images, labels) = batcher.batch(count, random);
+        let goal = Goal::Classify { images: images.into(), labels: labels.into() };
+        Ok(self.group(graph, &goal, stream, random))
     }
 
     /// An episode for a graph whose head can be solved.
@@ -354,35 +359,12 @@ impl<'a> Run<'a> {
         let (Some(episodes), Some(config)) = (&self.episodes, &self.config.episodes) else {
             return Ok(Vec::new());
         };
-        let is_grey = random.random::<f32>() < config.grey;
-        let (pool, channels) = match &self.grey_pool {
-            Some(pool) if is_grey => (pool, 1),
-            _ => (&self.pool, self.data.channels),
-        };
-        let graph = self.graph(pool, stage.size, random, |graph| graph.trunk.is_some())?;
-        let episode = episodes.draw(&self.predictor.input, stage.size, channels, random)?;
+        let grey = random.random::<f32>() < config.grey;
+        let graph = self.graphs.draw(stage.size, grey, random, |graph| graph.trunk.is_some())?;
+        let images = self.graphs.images(&graph, config.images, FEWEST_IMAGES_OF_EPISODE);
+        let input = &self.predictor.input;
+        let episode = episodes.draw(input, graph.size, graph.channels, images, random)?;
         Ok(self.group(graph, &Goal::Tell(episode), stream, random))
-    }
-
-    /// A graph that may be trained on, runs at that size of images, and serves.
-    fn graph(
-        &self,
-        pool: &GraphPool,
-        size: usize,
-        random: &mut ChaCha8Rng,
-        serves: impl Fn(&PreparedGraph) -> bool,
-    ) -> Result<Arc<PreparedGraph>, TrainError> {
-        let count = pool.count(self.config.graphs) as u64;
-        for _ in 0..ATTEMPTS {
-            let graph = pool.get(random.random_range(0..count), size)?;
-            if let Some(graph) = graph.filter(|graph| serves(graph)) {
-                return Ok(graph);
-            }
-        }
-        let space = &self.config.space;
-        Err(TrainError::Mismatch(format!(
-            "no graph of '{space}' may be trained on and runs on images of {size} × {size} pixels"
-        )))
     }
 
     fn random(&self, stream: u64) -> ChaCha8Rng {
@@ -432,15 +414,23 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let device = self.options.first();
         let network = self.network(&self.adam.average, device);
-        let result = self.validation.run(&network, device)?;
-        self.progress.validation_top1 = Some(result.exported);
-        self.metrics.write(&Metric::Validation {
-            step: self.progress.step,
-            exported: result.exported,
-            batch_statistics: result.batch_statistics,
-            worst: result.worst,
-            episodes: result.episodes,
-        })
+        for (index, validation) in self.validations.iter().enumerate() {
+            let Ingredient { name, size, .. } = &self.graphs.ingredients()[index];
+            let result = validation.run(&network, device)?;
+            if index == 0 {
+                self.progress.validation_top1 = Some(result.exported);
+            }
+            self.metrics.write(&Metric::Validation {
+                step: self.progress.step,
+                space: name.clone(),
+                size: size.unwrap_or(self.predictor.input.size),
+                exported: result.exported,
+                batch_statistics: result.batch_statistics,
+                worst: result.worst,
+                episodes: result.episodes,
+            })?;
+        }
+        Ok(())
     }
 
     fn save(&mut self) -> Result<(), TrainError> {

@@ -41,6 +41,18 @@ impl GraphSource {
         }
     }
 
+    /// The same graphs for square images of so many pixels a side: those of a space are drawn for them,
+    /// files stay as they are.
+    pub fn with_size(self, size: usize) -> Self {
+        match self {
+            Self::Space(space) => {
+                let input = [space.input[0], size, size];
+                Self::Space(Box::new(Space { input, ..*space }))
+            }
+            folder => folder,
+        }
+    }
+
     /// The same graphs for images of so many channels.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ pub struct StepFixture {
     entries: Vec<Entry>,
     adam: AdamW,
     objective: Objective,
+    size: usize,
     weights: Weights,
     scratch: Scratch,
     scratches: Scratches,
@@ -96,8 +97,6 @@ impl StepFixture {
             })
             .collect();
         let objective = Objective {
-            channels: CHANNELS,
-            size,
             statistics: Statistics::Batch,
             label_smoothing: 0.0,
             weight_penalty: 0.0,
@@ -118,6 +117,7 @@ impl StepFixture {
             operators,
             entries,
             objective,
+            size,
             weights: Weights::default(),
             scratch: Scratch::default(),
             scratches: Scratches::default(),
@@ -153,7 +153,7 @@ impl StepFixture {
 
     /// Runs the predicted network forward, on one core where it has kernels.
     pub fn forward(&mut self) -> Result<(), TrainError> {
-        let images = view(&self.images, self.objective.size);
+        let images = view(&self.images, self.size);
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let logits = self.graph.runner.logits(&self.weights, images, &all, &mut self.scratch)?;
         std::hint::black_box(logits);
@@ -163,7 +163,7 @@ impl StepFixture {
     /// Runs the predicted network forward and backward, on one core where it has kernels.
     pub fn differentiate(&mut self) -> Result<(), TrainError> {
         let labels = &self.labels;
-        let images = view(&self.images, self.objective.size);
+        let images = view(&self.images, self.size);
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let mut loss = |logits: &[f32], gradient: &mut [f32]| {
             cross_entropy(logits, labels, 0.0, gradient, usize::from(CLASSES)).loss

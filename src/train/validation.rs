@@ -12,7 +12,7 @@ use crate::{
     graph::Weights,
     kernels::likeliest,
     neural::{download, normal},
-    predictor::{Condition, Conditioner, Estimate, InputConfig, Job, Network},
+    predictor::{CalibrationImages, Condition, Conditioner, Estimate, InputConfig, Job, Network},
 };
 
 use super::{
@@ -53,23 +53,24 @@ pub struct Validated {
 }
 
 impl Validation {
-    /// Reads graphs and images.
+    /// Reads graphs and images, which are `size` pixels wide and high.
     pub fn new(
         source: &GraphSource,
         reader: &GraphReader,
         input: &InputConfig,
+        size: usize,
         held_out: &Dataset,
         episodes: Option<&Episodes>,
     ) -> Result<Self, TrainError> {
+        let input = &InputConfig { size, ..input.clone() };
         let graphs: Vec<PreparedGraph> = source
             .validation(GRAPHS)?
             .iter()
-            .map(|model| PreparedGraph::of(model, input.size, reader))
+            .map(|model| PreparedGraph::of(model, size, reader))
             .collect::<Result<_, TrainError>>()?;
-        let batcher =
-            Batcher::new(held_out, &input.mean, &input.std, input.size, Augmentation::None)?;
+        let batcher = Batcher::new(held_out, &input.mean, &input.std, size, Augmentation::None)?;
         let (images, labels) = batcher.range(0..IMAGES.min(held_out.len()));
-        let shape = [input.channels(), input.size];
+        let shape = [input.channels(), size];
         let mut random = ChaCha8Rng::seed_from_u64(LATENT_SEED);
         let mut some = |graph| {
             let sets = (0..EPISODES).map(|it| graph * EPISODES + it);
@@ -86,7 +87,9 @@ impl Validation {
     /// Judges a network that lives on a plain device.
     pub fn run(&self, network: &Network, device: &Device) -> Result<Validated, TrainError> {
         let [channels, size] = self.shape;
-        let calibration = download(network.calibration());
+        let calibration = network.calibration();
+        let (shape, data) = (calibration.dims(), download(calibration));
+        let calibration = CalibrationImages { shape, data }.resized(shape[0], [size, size]).data;
         let view = |data| -> Images {
             let batch = <[f32]>::len(data) / (channels * size * size);
             Images { batch, channels, height: size, width: size, data }
@@ -128,7 +131,7 @@ impl Validation {
         let episodes = self.graphs.par_iter().zip(&weights).zip(&self.episodes);
         let episodes: Vec<Vec<f64>> = episodes
             .map(|((graph, weights), episodes)| {
-                let told = episodes.iter().map(|it| told_apart(graph, weights, it, size));
+                let told = episodes.iter().map(|it| told_apart(graph, weights, it));
                 told.filter_map(Result::transpose).collect()
             })
             .collect::<Result<_, TrainError>>()?;
@@ -160,11 +163,10 @@ impl Validation {
 fn told_apart(
     graph: &PreparedGraph,
     weights: &Weights,
-    &Episode { ref images, ref labels, classes, channels }: &Episode,
-    size: usize,
+    &Episode { ref images, ref labels, classes }: &Episode,
 ) -> Result<Option<f64>, TrainError> {
     let Some(Trunk { head, runner }) = &graph.trunk else { return Ok(None) };
-    let batch = labels.len();
+    let (batch, &PreparedGraph { channels, size, .. }) = (labels.len(), graph);
     let images = Images { batch, channels, height: size, width: size, data: images };
     let all = NormStatistics::Measured { rows: 0..batch };
     let rows = runner.logits(weights, images, &all, &mut Scratch::default())?;

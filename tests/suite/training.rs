@@ -174,6 +174,36 @@ fn episodes_train_trunks_in_colour_and_grey() {
 }
 
 #[test]
+fn spaces_beside_are_trained_on_at_their_own_size_and_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, out) = config(folder.path(), "mixed", 6);
+    let text = fs::read_to_string(&config).unwrap();
+    let beside = "[[beside]]\nspace = \"tiny\"\nshare = 0.5\nsize = 24\n\
+                  [cost]\nparameters = 1_000_000\nimage = 100_000_000\npass = 1\n";
+    fs::write(&config, text.replace("[network]\n", &format!("{beside}[network]\n"))).unwrap();
+    assert!(
+        train(&TrainConfig::load(&config).unwrap(), &options(vec![Device::flex()]))
+            .unwrap()
+            .finished
+    );
+    assert_eq!(metrics(&out).len(), 6);
+    let lines = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let sizes: Vec<_> = lines
+        .filter(|line| line["event"] == "validation")
+        .map(|line| line["size"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sizes, [16, 24]);
+
+    let dear = fs::read_to_string(&config).unwrap().replace("image = 100_000_000", "image = 1");
+    fs::write(&config, dear).unwrap();
+    let mut config = TrainConfig::load(&config).unwrap();
+    config.out = out.with_extension("dear");
+    let error = train(&config, &options(vec![Device::flex()])).unwrap_err().to_string();
+    assert!(error.contains("at the cost that 'cost' allows"), "{error}");
+}
+
+#[test]
 fn a_folder_of_graphs_is_trained_on_or_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let graphs = folder.path().join("graphs");

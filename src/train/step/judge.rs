@@ -8,7 +8,12 @@ use crate::{
     patches::Scale,
 };
 
-use super::{super::Trunk, Episode, Goal, Objective, members::Together, part::Predicted};
+use super::{
+    super::{PreparedGraph, Trunk},
+    Episode, Goal, Objective,
+    members::Together,
+    part::Predicted,
+};
 
 /// What one task gives back.
 pub(super) struct Judged {
@@ -69,7 +74,7 @@ fn judge(
         Goal::Classify { images, labels } => {
             classify(predicted, images, labels, objective, together, scratch)?
         }
-        Goal::Tell(episode) => tell(predicted, episode, objective, scratch)?,
+        Goal::Tell(episode) => tell(predicted, episode, scratch)?,
         Goal::Recover(_) => None,
     };
     Ok(judged.and_then(|judged| bounded(judged, predicted.weights, objective)))
@@ -84,7 +89,8 @@ fn classify(
     together: &mut Together,
     scratch: &mut Scratch,
 ) -> Result<Option<Judged>, ExecuteError> {
-    let &Objective { channels, size, label_smoothing, .. } = objective;
+    let &PreparedGraph { channels, size, .. } = &*task.graph;
+    let label_smoothing = objective.label_smoothing;
     let count = labels.len();
     let extra = appended.len() / (channels * size * size);
     let images: Vec<f32> = [images, appended].concat();
@@ -114,12 +120,11 @@ fn classify(
 /// normalisations are measured on all images, as they will be on a support set.
 fn tell(
     &Predicted { task, weights, .. }: &Predicted,
-    &Episode { ref images, ref labels, classes, channels }: &Episode,
-    objective: &Objective,
+    &Episode { ref images, ref labels, classes }: &Episode,
     scratch: &mut Scratch,
 ) -> Result<Option<Judged>, ExecuteError> {
     let Some(Trunk { head, runner }) = &task.graph.trunk else { return Ok(None) };
-    let (batch, size) = (labels.len(), objective.size);
+    let (batch, &PreparedGraph { channels, size, .. }) = (labels.len(), &*task.graph);
     let mut correct = None;
     let (loss, gradients) = runner.gradients(
         weights,

@@ -62,17 +62,11 @@ pub struct Episode {
     pub labels: Arc<Vec<u16>>,
     /// Number of classes.
     pub classes: usize,
-    /// Channels of the images.
-    pub channels: usize,
 }
 
 /// How tasks are judged.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// Channels of the images that are classified.
-    pub channels: usize,
-    /// Height and width.
-    pub size: usize,
     /// Source of batch-normalisation statistics.
     pub statistics: Statistics,
     /// Label smoothing.

@@ -1,5 +1,7 @@
 //! Some tasks of a step: from conditions to weights, and from the judgement of weights to gradients.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +10,7 @@ use crate::{
     graph::Weights,
     kernels::elementwise::accumulate_scaled,
     neural::{self, download, upload},
-    predictor::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy},
+    predictor::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy, interpolation},
 };
 
 use super::{Goal, Judged, Objective, Replica, Statistics, Task};
@@ -28,10 +30,21 @@ pub(super) struct Part<'a> {
     weights: Vec<Weights>,
     /// dx̂₀/dF by task.
     slopes: Vec<f32>,
-    /// The learned calibration batch at the size of the images, if it is trained along.
-    calibration: Option<Tensor<4>>,
-    /// Its values; empty without it.
-    appended: Vec<f32>,
+    /// The learned calibration batch at every size of images that are classified, if it is trained along.
+    calibration: BTreeMap<usize, Calibration>,
+}
+
+/// The learned calibration batch at one size.
+struct Calibration {
+    images: Tensor<4>,
+    values: Vec<f32>,
+}
+
+impl Calibration {
+    fn at(size: usize, network: &Network) -> Self {
+        let images = resize(network.calibration(), size);
+        Self { values: download(images.clone()), images }
+    }
 }
 
 /// A task and what was predicted for it.
@@ -77,18 +90,24 @@ impl<'a> Part<'a> {
         for (task, weights) in tasks.iter().zip(&mut weights) {
             task.turn(weights);
         }
-        let calibration = match objective.statistics {
-            Statistics::Batch => None,
-            Statistics::Calibration => Some(resize(network.calibration(), objective.size)),
+        let is_classified = |task: &&Task| matches!(task.goal, Goal::Classify { .. });
+        let sizes: BTreeSet<usize> = match objective.statistics {
+            Statistics::Batch => BTreeSet::new(),
+            Statistics::Calibration => {
+                tasks.iter().filter(is_classified).map(|task| task.graph.size).collect()
+            }
         };
-        let appended = calibration.clone().map(download).unwrap_or_default();
-        Self { tasks, network, device, estimate, written, weights, slopes, calibration, appended }
+        let calibration =
+            sizes.into_iter().map(|size| (size, Calibration::at(size, &network))).collect();
+        Self { tasks, network, device, estimate, written, weights, slopes, calibration }
     }
 
     /// What there is to judge.
     pub(super) fn predicted(&self) -> impl Iterator<Item = Predicted<'_>> {
-        let tasks = self.tasks.iter().zip(&self.weights);
-        tasks.map(|(task, weights)| Predicted { task, weights, appended: &self.appended })
+        self.tasks.iter().zip(&self.weights).map(|(task, weights)| {
+            let calibration = self.calibration.get(&task.graph.size);
+            Predicted { task, weights, appended: calibration.map_or(&[], |it| &it.values) }
+        })
     }
 
     /// The gradient of the judged losses, weighted by the shares of tasks that are judged on images and of those that recover;
@@ -99,7 +118,9 @@ impl<'a> Part<'a> {
         [judging, recovering]: [f32; 2],
     ) -> Option<Vec<Vec<f32>>> {
         let finite = judged.iter().any(Option::is_some);
-        let mut image_gradient = vec![0.0; self.appended.len()];
+        let zeros = |(&size, it): (&usize, &Calibration)| (size, vec![0.0; it.values.len()]);
+        let mut image_gradients: BTreeMap<usize, Vec<f32>> =
+            self.calibration.iter().map(zeros).collect();
         let mut gradients = Vec::with_capacity(self.tasks.len());
         for ((task, judged), slope) in self.tasks.iter().zip(judged).zip(&self.slopes) {
             let Some(mut judged) = judged else {
@@ -113,18 +134,21 @@ impl<'a> Part<'a> {
             let factor = share * slope;
             judged.gradients.values_mut().for_each(|gradient| *gradient *= factor);
             task.turn(&mut judged.gradients);
-            if let Some(calibration) = &judged.calibration {
-                accumulate_scaled(share, calibration, &mut image_gradient);
+            let gradient = image_gradients.get_mut(&task.graph.size);
+            if let (Some(calibration), Some(gradient)) = (&judged.calibration, gradient) {
+                accumulate_scaled(share, calibration, gradient);
             }
             gradients.push(judged.gradients);
         }
         let surrogate = self.estimate.surrogate(&self.written, &gradients, &self.device);
-        let mut surrogate = surrogate.filter(|_| finite);
-        if let (Some(images), Some(total)) = (self.calibration, surrogate.as_mut()) {
-            let gradient: Tensor<4> = upload(image_gradient, images.dims(), &self.device);
-            *total = total.clone() + (images * gradient).sum();
+        let mut total = surrogate.filter(|_| finite)?;
+        for (Calibration { images, .. }, gradient) in
+            self.calibration.into_values().zip(image_gradients.into_values())
+        {
+            let gradient: Tensor<4> = upload(gradient, images.dims(), &self.device);
+            total = total + (images * gradient).sum();
         }
-        surrogate.map(|total| neural::gradients(&self.network, &total.backward()))
+        Some(neural::gradients(&self.network, &total.backward()))
     }
 }
 
@@ -177,18 +201,20 @@ fn noisy(replica: &Replica, tasks: &[Task], diffusion: &DiffusionConfig) -> Vec<
     tasks.iter().map(|task| if is_noisy(&task) { start(task) } else { None }).collect()
 }
 
-/// Calibration images at another size, by averaging blocks; sizes that do not divide are cropped.
+/// Calibration images at another size, interpolated as those of a network that is written are.
 fn resize(images: Tensor<4>, size: usize) -> Tensor<4> {
     let [count, channels, height, width] = images.dims();
     if [height, width] == [size, size] {
         return images;
     }
-    let factor = (height / size).max(1);
-    images
-        .slice([0..count, 0..channels, 0..size * factor, 0..size * factor])
-        .reshape([count, channels, size, factor, size * factor])
-        .mean_dim(3)
-        .reshape([count, channels, size, size, factor])
-        .mean_dim(4)
+    let device = images.device();
+    let matrix = |from| -> Tensor<2> {
+        upload(interpolation(size, from), [size, from], &device).transpose()
+    };
+    let wide = images.reshape([count * channels * height, width]).matmul(matrix(width));
+    let turned = wide.reshape([count * channels, height, size]).swap_dims(1, 2);
+    let tall = turned.reshape([count * channels * size, height]).matmul(matrix(height));
+    tall.reshape([count * channels, size, size])
+        .swap_dims(1, 2)
         .reshape([count, channels, size, size])
 }

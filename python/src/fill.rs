@@ -1,0 +1,151 @@
+//! Filling a network in memory.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use pyo3::{
+    prelude::*,
+    types::{PyByteArray, PyBytes},
+};
+use self_cell::self_cell;
+use weightsmith::{
+    cli::Failure,
+    condition::Steering,
+    device,
+    fill::{self, Calibration, FillOptions, Network, OpenOptions, SupportSet, WriteOptions},
+    graph::DimBindings,
+    observer::{Observer, Silent},
+    onnx::Model,
+    predictor::bundled,
+};
+
+use super::{progress::Bar, refusal, work::without_gil};
+
+type FilledOf<'a> = fill::Filled<'a>;
+
+self_cell!(
+    struct Owned {
+        owner: Network,
+        #[covariant]
+        dependent: FilledOf,
+    }
+);
+
+/// A network with its weights.
+#[pyclass(frozen)]
+pub struct Filled(Arc<Owned>);
+
+impl Filled {
+    fn filled(&self) -> &FilledOf<'_> {
+        self.0.borrow_dependent()
+    }
+}
+
+#[pymethods]
+impl Filled {
+    /// The report, as JSON.
+    fn report(&self) -> PyResult<String> {
+        serde_json::to_string(self.filled().report()).map_err(|error| refusal(&error))
+    }
+
+    /// Whether every weight was written and the network is alive.
+    fn complete(&self) -> bool {
+        self.filled().report().is_complete()
+    }
+
+    /// Name, type (as safetensors writes it) and extents of every tensor of the state dict.
+    fn tensors(&self) -> Vec<(String, String, Vec<usize>)> {
+        let tensor = |entry: &weightsmith::onnx::safetensors::Entry| {
+            (entry.name().to_owned(), format!("{:?}", entry.dtype()), entry.shape().to_vec())
+        };
+        self.filled().state_dict().iter().map(tensor).collect()
+    }
+
+    /// The values of a tensor of `tensors()`, little-endian and row-major.
+    fn values<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyByteArray>> {
+        let entries = self.filled().state_dict();
+        let entry = entries
+            .get(index)
+            .ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("no such tensor"))?;
+        let bytes = entry.bytes().map_err(|error| refusal(&error))?;
+        Ok(PyByteArray::new(py, &bytes))
+    }
+
+    /// The ONNX file.
+    fn onnx_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.filled().onnx_bytes().map_err(|error| refusal(&error))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Writes network, state dict and report into a folder; returns their paths.
+    fn write(&self, py: Python<'_>, folder: PathBuf, overwrite: bool) -> PyResult<Vec<PathBuf>> {
+        let owned = Arc::clone(&self.0);
+        let options = WriteOptions { overwrite };
+        without_gil(py, move || owned.borrow_dependent().write_with(folder, &options))?
+            .map_err(|error| refusal(&error))
+    }
+}
+
+/// Where a network comes from.
+#[derive(FromPyObject)]
+pub enum Source {
+    /// The file itself, and a name for it.
+    Bytes(Vec<u8>, String),
+    /// A path.
+    Path(PathBuf),
+}
+
+/// How it is filled; see `weightsmith predict --help`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Settings {
+    predictor: String,
+    seed: u64,
+    keep: Vec<String>,
+    dims: Vec<(String, usize)>,
+    support: Option<PathBuf>,
+    support_steps: Option<usize>,
+    calibrate: Option<PathBuf>,
+    bake_normalization: bool,
+    device: String,
+    bar: Option<Py<PyAny>>,
+}
+
+/// Writes the weights of a network.
+#[pyfunction(name = "fill")]
+pub fn fill_network(py: Python<'_>, source: Source, settings: Settings) -> PyResult<Filled> {
+    let filled = without_gil(py, move || filled(source, settings))?;
+    filled.map(|owned| Filled(Arc::new(owned))).map_err(|failure| refusal(failure.as_ref()))
+}
+
+fn filled(source: Source, settings: Settings) -> Result<Owned, Failure> {
+    let model = match source {
+        Source::Path(path) => Model::open(&path)?,
+        Source::Bytes(bytes, name) => Model::from_bytes(&name, Bytes::from(bytes))?,
+    };
+    let Settings { predictor, seed, keep, dims, support, support_steps, .. } = settings;
+    let open = OpenOptions { dims: DimBindings::new(dims), keep, ..OpenOptions::default() };
+    let network = Network::resolved(model, &open)?;
+    let (device, name) = device::choose(settings.device.parse()?)?;
+    let predictor = bundled(&predictor, &device)?;
+    let usual = Steering::default();
+    let steering = Steering {
+        steps: support_steps.unwrap_or(usual.steps),
+        bounded: support_steps.is_none(),
+        ..usual
+    };
+    let observer: Arc<dyn Observer> = match settings.bar {
+        Some(bar) => Arc::new(Bar(bar)),
+        None => Arc::new(Silent),
+    };
+    let options = FillOptions {
+        seed,
+        support: support.map(|data| SupportSet { data, steering }),
+        calibration: settings.calibrate.map_or(Calibration::Usual, Calibration::Data),
+        bake_normalisation: settings.bake_normalization,
+        device: Some(name),
+        observer,
+        ..FillOptions::default()
+    };
+    Owned::try_new(network, |network| Ok(fill::fill(network, &predictor, &options)?))
+}
