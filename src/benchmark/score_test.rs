@@ -96,10 +96,10 @@ impl ScoreTest<'_> {
                 known.filter_map(|(score, accuracy)| Some((score?, *accuracy))).unzip();
             compare(score.name(), &scores, &scores, &accuracies);
         }
-        let counts: [(&str, fn(&Record) -> u64); 2] =
-            [("parameters", |record| record.parameters), ("flops", |record| record.flops)];
-        for (name, count) in counts {
-            let counted: Vec<f64> = records.iter().map(|record| count(record) as f64).collect();
+        let counts = |record: &Record| [record.parameters, record.flops].map(|it| it as f64);
+        let counted: Vec<[f64; 2]> = records.iter().map(counts).collect();
+        for (index, name) in ["parameters", "flops"].into_iter().enumerate() {
+            let counted: Vec<f64> = counted.iter().map(|counts| counts[index]).collect();
             compare(name, &counted, &counted, &accuracies);
         }
         let ranked = self.by.rank(column);
