@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::learned::Ranker;
+use super::{
+    learned::Ranker,
+    place::{Ranked, deviation, places},
+};
 
 /// One of the scores that `criteria` goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,28 +126,6 @@ fn tied(positions: &[usize]) -> f64 {
     tied / pairs(positions.len()).max(1.0)
 }
 
-/// Standard deviation of a sample; zero for less than two.
-pub(super) fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / count.max(1.0);
-    let square = values.map(|value| (value - mean).powi(2)).sum::<f64>();
-    (square / (count - 1.0).max(1.0)).sqrt()
-}
-
-/// The place of one graph in a pool.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ranked {
-    /// Weighted mean of log(rank / graphs) over all scores, where the worst has rank 1: zero at best.
-    /// It depends on the pool. `None` without any score.
-    pub score: Option<f64>,
-    /// Place from the best, 1; equal scores share the better place.
-    pub rank: usize,
-    /// Place in a list, where criteria that were not asked any more order what shares a rank.
-    pub listed: usize,
-    /// Standard deviation of the place as each score in turn is left out; zero with one score.
-    pub spread: f64,
-}
-
 /// Joins scores by the sum of log-ranks (AZ-NAS, Lee and Ham 2024), which punishes being last at
 /// anything more than it rewards being first. `columns` holds a weight and a score for each graph,
 /// `None` where there is none: that counts as the lowest. Graphs without any score come last.
@@ -193,14 +174,6 @@ fn log_ranks(column: &[Option<f64>], scored: &[bool]) -> Vec<Option<f64>> {
     let log =
         |scored: &bool| scored.then(|| ranks.next()).flatten().map(|rank| (rank / count).ln());
     scored.iter().map(log).collect()
-}
-
-/// Places from the best.
-pub(super) fn places(scores: &[f64]) -> Vec<usize> {
-    let mut sorted = scores.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let place = |score: &f64| sorted.partition_point(|other| other.total_cmp(score).is_gt()) + 1;
-    scores.iter().map(place).collect()
 }
 
 #[cfg(test)]

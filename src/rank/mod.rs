@@ -15,6 +15,7 @@ pub mod learned;
 mod live;
 pub mod metrics;
 mod paths;
+mod place;
 mod ranking;
 mod record;
 mod score;
@@ -27,11 +28,12 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::{Aggregate, CRITERIA, Criterion, Ranked, TIED, aggregate};
+pub use aggregate::{Aggregate, CRITERIA, Criterion, TIED, aggregate};
 pub use error::ScoreError;
 pub use evidence::evidence;
 pub use judge::{Judge, spread};
 pub use live::Live;
+pub use place::Ranked;
 pub use ranking::{RankedGraph, Ranking, ranking, refined_ranking};
 pub use record::{Cache, Record};
 pub use score::Score;

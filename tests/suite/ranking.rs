@@ -214,7 +214,7 @@ fn a_ranking_is_learned_from_graphs_that_are_trained() {
     let (labels, spaces, data) = (path("labels.jsonl"), path("spaces.toml"), path(""));
     let label = |graphs: &str, epochs: &str| {
         let base = ["rank", "label", "--data", &data, "--out", &labels, "--spaces", &spaces];
-        let size = ["--images", "40", "--validation", "16", "--graphs", graphs, "--epochs", epochs];
+        let size = ["--images", "40", "--validation", "12", "--graphs", graphs, "--epochs", epochs];
         weightsmith(&[&base[..], &size[..], &["--json"]].concat())
     };
     let first = json_of(&label("2", "3"));

@@ -135,11 +135,19 @@ impl Fit {
 
 /// Single scores, and the criteria of earlier versions.
 fn rivals_of(scores: &[&str]) -> Vec<Rival> {
-    let alone =
-        |name: &&str| ((*name).to_owned(), Aggregate::LogRanks(vec![((*name).to_owned(), 1.0)]));
-    let mut rivals: Vec<Rival> = scores.iter().map(alone).collect();
-    rivals.push(("criteria".to_owned(), Aggregate::InOrder(CRITERIA.to_vec())));
-    rivals
+    let alone = |name: &&str| {
+        let name = (*name).to_owned();
+        (name.clone(), Aggregate::LogRanks(vec![(name, 1.0)]))
+    };
+    let criteria = ("criteria".to_owned(), Aggregate::InOrder(CRITERIA.to_vec()));
+    let rival = |(name, aggregate): (String, Aggregate)| Rival {
+        name,
+        scores: Box::new(move |pool| {
+            let ranked = aggregate.rank(|name| pool.column(name));
+            ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect()
+        }),
+    };
+    scores.iter().map(alone).chain([criteria]).map(rival).collect()
 }
 
 /// Kendall's τ-b by space, and as ingredients are taken away.

@@ -23,6 +23,13 @@ pub struct LabelledPool {
     pub records: Vec<Record>,
 }
 
+impl LabelledPool {
+    /// A score of every graph.
+    pub fn column(&self, name: &str) -> Vec<Option<f64>> {
+        self.records.iter().map(|record| record.scores.get(name).copied()).collect()
+    }
+}
+
 /// Scores the graphs of all labels that have a curve, extended as [`Label::forecast`] says; labels of other
 /// spaces are left out.
 pub fn labelled_pools(

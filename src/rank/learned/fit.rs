@@ -47,9 +47,7 @@ pub(super) struct Standings {
 
 impl Standings {
     pub fn of(pool: &LabelledPool, ingredients: &[String]) -> Self {
-        let column = |name: &str| -> Vec<Option<f64>> {
-            pool.records.iter().map(|record| record.scores.get(name).copied()).collect()
-        };
+        let column = |name: &str| pool.column(name);
         Self {
             columns: ingredients.iter().map(|name| standings(&column(name))).collect(),
             counting: counting(&column),

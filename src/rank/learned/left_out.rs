@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rank::{Aggregate, labels::LabelledPool, metrics::kendall};
+use crate::rank::{labels::LabelledPool, metrics::kendall};
 
 use super::fit::{Fit, Standings};
 
@@ -23,7 +23,12 @@ pub struct LeftOut {
 }
 
 /// Another way to rank, which nothing is fitted to.
-pub type Rival = (String, Aggregate);
+pub struct Rival {
+    /// What it is called.
+    pub name: String,
+    /// Scores of the graphs of a pool; larger is better.
+    pub scores: Box<dyn Fn(&LabelledPool) -> Vec<f64>>,
+}
 
 /// Leaves each pool out in turn; pools of fewer than two graphs are passed over.
 pub fn left_out(pools: &[LabelledPool], setting: &Fit, rivals: &[Rival]) -> LeftOut {
@@ -31,18 +36,13 @@ pub fn left_out(pools: &[LabelledPool], setting: &Fit, rivals: &[Rival]) -> Left
     let own = taus(&pools, setting);
     let mut spaces = BTreeMap::new();
     for (pool, tau) in pools.iter().zip(&own) {
-        let column = |name: &str| -> Vec<Option<f64>> {
-            pool.records.iter().map(|record| record.scores.get(name).copied()).collect()
-        };
         let mut row = BTreeMap::from([(LEARNED.to_owned(), *tau)]);
-        for (name, aggregate) in rivals {
-            let ranked = aggregate.rank(column);
-            let scores: Vec<f64> = ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect();
-            row.insert(name.clone(), kendall(&scores, &pool.labels));
+        for rival in rivals {
+            row.insert(rival.name.clone(), kendall(&(rival.scores)(pool), &pool.labels));
         }
         spaces.insert(pool.space.clone(), (pool.labels.len(), row));
     }
-    let names = rivals.iter().map(|(name, _)| name.as_str()).chain([LEARNED]);
+    let names = rivals.iter().map(|rival| rival.name.as_str()).chain([LEARNED]);
     let mean_of = |name: &str| mean(spaces.values().map(|(_, row)| row[name]));
     let means = names.map(|name| (name.to_owned(), mean_of(name))).collect();
     let mut without = BTreeMap::new();

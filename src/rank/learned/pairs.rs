@@ -1,6 +1,6 @@
 //! Which of two graphs of one pool is the better.
 
-use crate::rank::aggregate::deviation;
+use crate::rank::place::deviation;
 
 /// From which on a difference counts in full, in standard deviations of the labels of a pool.
 const CLEAR: f64 = 0.25;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::aggregate::{Ranked, deviation, places},
+    super::place::{Ranked, deviation, places},
     pool::standings,
 };
 
