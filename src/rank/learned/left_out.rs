@@ -22,12 +22,15 @@ pub struct LeftOut {
     pub without: BTreeMap<String, f64>,
 }
 
+/// Gives every graph of a pool a score.
+pub type Scoring = dyn Fn(&LabelledPool) -> Vec<f64>;
+
 /// Another way to rank, which nothing is fitted to.
 pub struct Rival {
     /// What it is called.
     pub name: String,
     /// Scores of the graphs of a pool; larger is better.
-    pub scores: Box<dyn Fn(&LabelledPool) -> Vec<f64>>,
+    pub scores: Box<Scoring>,
 }
 
 /// Leaves each pool out in turn; pools of fewer than two graphs are passed over.

@@ -13,6 +13,6 @@ mod ranker;
 
 pub use few::{FEWEST_LABELS, Refined, refine};
 pub use fit::{Fit, fit};
-pub use left_out::{LEARNED, LeftOut, Rival, left_out};
+pub use left_out::{LEARNED, LeftOut, Rival, Scoring, left_out};
 pub use pool::standings;
 pub use ranker::{Ingredient, RankedPool, Ranker};
