@@ -30,6 +30,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod bootstrap;
+mod csv;
 mod file_error;
 mod svg;
 // ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.

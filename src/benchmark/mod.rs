@@ -45,7 +45,7 @@ pub use outcome::{
     SubjectRecord, TrainedResult, TrainingResult,
 };
 pub use outlook::OutlookSurvey;
-pub use score_test::{ScoreTest, ScoreTestReport};
+pub use score_test::{FewLabels, ScoreTest, ScoreTestReport};
 pub use sgd::{Sgd, SgdScores, SgdTable};
 pub use step::StepTiming;
 pub use subject::{Baseline, HeInitialisation, Subject};

@@ -1,7 +1,10 @@
 //! Networks with trained accuracies, to hold scores against: those of a public table, or held-out
 //! graphs that `bench sgd` trained.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -10,12 +13,14 @@ use serde_json::Value;
 
 use crate::{
     FileError, corpus,
+    csv::Csv,
+    fill::Network,
     ops::Registry,
     predictor::Seen,
     spaces::{Code, Space, Table},
 };
 
-use super::{BenchmarkError, SgdTable, held_out};
+use super::{BenchmarkError, SgdTable, held_out, held_out::read};
 
 /// One network that somebody trained.
 #[derive(Clone, Debug)]
@@ -33,15 +38,17 @@ enum Graph {
     Whole(Code),
     Reduced(Code),
     File(Bytes),
+    Path(PathBuf),
 }
 
 impl TrainedNetwork {
-    /// The weightless network.
-    pub fn onnx(&self) -> Bytes {
+    /// The network, resolved.
+    pub fn network(&self) -> Result<Network, BenchmarkError> {
         match &self.graph {
-            Graph::Whole(code) => code.onnx().into(),
-            Graph::Reduced(code) => code.reduced().into(),
-            Graph::File(onnx) => onnx.clone(),
+            Graph::Whole(code) => read(&self.name, code.onnx().into()),
+            Graph::Reduced(code) => read(&self.name, code.reduced().into()),
+            Graph::File(onnx) => read(&self.name, onnx.clone()),
+            Graph::Path(path) => Network::open(path).map_err(BenchmarkError::network),
         }
     }
 }
@@ -62,17 +69,56 @@ pub struct TrainedNetworks {
 }
 
 impl TrainedNetworks {
-    /// Reads a table. `reduced` builds one cell where a public benchmark stacks several; of held-out graphs
-    /// those that `seen` knows are left out.
-    pub fn open(path: &Path, reduced: bool, seen: Option<&Seen>) -> Result<Self, BenchmarkError> {
+    /// Reads a table. `target` names its column of accuracies where it has several. `reduced` builds one cell
+    /// where a public benchmark stacks several; of held-out graphs those that `seen` knows are left out.
+    pub fn open(
+        path: &Path,
+        target: Option<&str>,
+        reduced: bool,
+        seen: Option<&Seen>,
+    ) -> Result<Self, BenchmarkError> {
         let bytes = std::fs::read(path).map_err(FileError::at(path))?;
         let problem = |problem| BenchmarkError::File { path: path.to_owned(), problem };
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| problem(format!("is no table: {error}")))?;
-        match SgdTable::is_meant_by(&value) {
-            true => Self::held_out(path, &SgdTable::parse(value).map_err(problem)?, seen),
-            false => Ok(Self::of_table(Table::parse(&bytes).map_err(problem)?, reduced)),
+        let value = serde_json::from_slice::<Value>(&bytes).ok().filter(SgdTable::is_meant_by);
+        match value {
+            Some(value) => Self::held_out(path, &SgdTable::parse(value).map_err(problem)?, seen),
+            None => {
+                let table = Table::parse(&bytes, target);
+                let table = table.map_err(|what| problem(format!("is no table: {what}")))?;
+                Ok(Self::of_table(table, reduced))
+            }
         }
+    }
+
+    /// Reads comma-separated values whose first column names networks: files `<name>.onnx` in a folder. Rows
+    /// without such a file, or without an accuracy in the column `target`, are left out; of rows of one name
+    /// the best counts.
+    pub fn of_files(path: &Path, target: &str, folder: &Path) -> Result<Self, BenchmarkError> {
+        let problem = |problem| BenchmarkError::File { path: path.to_owned(), problem };
+        let text = std::fs::read_to_string(path).map_err(FileError::at(path))?;
+        let csv = Csv::parse(&text).map_err(problem)?;
+        let column = csv.column(target).ok_or_else(|| {
+            problem(format!("has no column '{target}'; it has {}", csv.header.join(", ")))
+        })?;
+        let mut best: BTreeMap<&str, f64> = BTreeMap::new();
+        for row in &csv.rows {
+            let Ok(accuracy) = row[column].parse::<f64>() else { continue };
+            let known = best.entry(&row[0]).or_insert(accuracy);
+            *known = known.max(accuracy);
+        }
+        let network = |(name, accuracy): (&str, f64)| {
+            let file = folder.join(format!("{name}.onnx"));
+            let graph = Graph::Path(file.clone());
+            file.is_file().then(|| TrainedNetwork { name: name.to_owned(), accuracy, graph })
+        };
+        let (keys, distinct) = (csv.rows.len(), best.len());
+        Ok(Self {
+            table: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            target: target.to_owned(),
+            keys,
+            distinct,
+            networks: best.into_iter().filter_map(network).collect(),
+        })
     }
 
     /// Keeps so many, drawn by a seed.
@@ -90,7 +136,7 @@ impl TrainedNetworks {
         };
         Self {
             table: table.name.to_owned(),
-            target: table.target.to_owned(),
+            target: table.target,
             keys: table.keys,
             distinct: table.entries.len(),
             networks: table.entries.into_iter().map(network).collect(),

@@ -80,8 +80,7 @@ fn markdown(command: &Command) -> String {
 fn leaves(command: &Command) -> Vec<&Command> {
     let visible = |it: &&Command| !it.is_hide_set();
     let further: Vec<&Command> = command.get_subcommands().filter(visible).collect();
-    match further.is_empty() {
-        true => vec![command],
-        false => further.into_iter().flat_map(leaves).collect(),
-    }
+    let works = further.is_empty() || command.is_args_conflicts_with_subcommands_set();
+    let own = works.then_some(command);
+    own.into_iter().chain(further.into_iter().flat_map(leaves)).collect()
 }

@@ -2,7 +2,12 @@
 
 use serde::Serialize;
 
-/// One of the scores that `auto` goes by.
+use super::{
+    learned::Ranker,
+    place::{Ranked, deviation, places},
+};
+
+/// One of the scores that `criteria` goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Criterion {
     /// Name of the score.
@@ -11,17 +16,15 @@ pub struct Criterion {
     pub grades: Option<usize>,
 }
 
-/// What `auto` goes by: graphs that one score ties are told apart by the next, as long as more pairs
-/// are tied than [`TIED`].
+/// What `criteria` goes by, the `auto` of earlier versions: graphs that one score ties are told apart by the
+/// next, as long as more pairs are tied than [`TIED`].
 ///
 /// First whether anything unlearned mixes pixels (`learned-mixing`), then whether a path avoids what
 /// does and what cannot (`clear-path`), then how deep learned mixing goes (`spatial-layers`), then
-/// whether images stay apart (`nwot`), by eighths: its finer differences say nothing. None of them looks
-/// at an accuracy, but scores, order, grades and where to stop were chosen with accuracies in sight:
-/// those of 250 networks of NAS-Bench-Macro, of NAS-Bench-101 and of 40 held-out graphs of ours after
-/// 20 epochs of SGD. `learned-mixing` and `clear-path` were devised on NAS-Bench-101. What `auto` does
-/// elsewhere is not known from them.
-pub const AUTO: [Criterion; 4] = [
+/// whether images stay apart (`nwot`), by eighths: its finer differences say nothing. Scores, order, grades
+/// and where to stop were chosen with the accuracies of NAS-Bench-Macro, NAS-Bench-101 and 40 held-out graphs
+/// of ours in sight; elsewhere it ranks worse than counting does.
+pub const CRITERIA: [Criterion; 4] = [
     Criterion { score: "learned-mixing", grades: None },
     Criterion { score: "clear-path", grades: None },
     Criterion { score: "spatial-layers", grades: None },
@@ -37,7 +40,9 @@ pub const TIED: f64 = 1.0 / 6.0;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Aggregate {
-    /// One criterion after the other, until few pairs are tied; see [`AUTO`].
+    /// What was learned from graphs of our own: `auto`.
+    Learned(Ranker),
+    /// One criterion after the other, until few pairs are tied; see [`CRITERIA`].
     InOrder(Vec<Criterion>),
     /// The sum of log-ranks, each with its weight; see [`aggregate`].
     LogRanks(Vec<(String, f64)>),
@@ -47,6 +52,7 @@ impl Aggregate {
     /// Places of all graphs; `column` gives a score of every graph.
     pub fn rank(&self, column: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Ranked> {
         match self {
+            Self::Learned(ranker) => ranker.rank(column).graphs,
             Self::LogRanks(weights) => {
                 let columns: Vec<_> =
                     weights.iter().map(|(name, weight)| (*weight, column(name))).collect();
@@ -120,28 +126,6 @@ fn tied(positions: &[usize]) -> f64 {
     tied / pairs(positions.len()).max(1.0)
 }
 
-/// Standard deviation of a sample; zero for less than two.
-fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / count.max(1.0);
-    let square = values.map(|value| (value - mean).powi(2)).sum::<f64>();
-    (square / (count - 1.0).max(1.0)).sqrt()
-}
-
-/// The place of one graph in a pool.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ranked {
-    /// Weighted mean of log(rank / graphs) over all scores, where the worst has rank 1: zero at best.
-    /// It depends on the pool. `None` without any score.
-    pub score: Option<f64>,
-    /// Place from the best, 1; equal scores share the better place.
-    pub rank: usize,
-    /// Place in a list, where criteria that were not asked any more order what shares a rank.
-    pub listed: usize,
-    /// Standard deviation of the place as each score in turn is left out; zero with one score.
-    pub spread: f64,
-}
-
 /// Joins scores by the sum of log-ranks (AZ-NAS, Lee and Ham 2024), which punishes being last at
 /// anything more than it rewards being first. `columns` holds a weight and a score for each graph,
 /// `None` where there is none: that counts as the lowest. Graphs without any score come last.
@@ -190,14 +174,6 @@ fn log_ranks(column: &[Option<f64>], scored: &[bool]) -> Vec<Option<f64>> {
     let log =
         |scored: &bool| scored.then(|| ranks.next()).flatten().map(|rank| (rank / count).ln());
     scored.iter().map(log).collect()
-}
-
-/// Places from the best.
-fn places(scores: &[f64]) -> Vec<usize> {
-    let mut sorted = scores.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let place = |score: &f64| sorted.partition_point(|other| other.total_cmp(score).is_gt()) + 1;
-    scores.iter().map(place).collect()
 }
 
 #[cfg(test)]

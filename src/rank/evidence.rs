@@ -15,7 +15,7 @@ pub fn evidence(subject: &Subject) -> Result<Vec<Entry<'static>>, ScoreError> {
     let labels = subject.labels()?;
     let bytes = labels.iter().flat_map(|label| i64::from(*label).to_le_bytes()).collect();
     entries.push(Entry::new("labels".to_owned(), Dtype::I64, vec![labels.len()], bytes));
-    for (id, values) in subject.weights.tensors() {
+    for (id, values) in subject.weights().tensors() {
         let parameter = &subject.architecture.parameters[id.0];
         let Some(shape) = parameter.shape.clone() else { continue };
         entries.push(Entry::new(parameter.name.clone(), Dtype::F32, shape, floats(values)));

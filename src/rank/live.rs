@@ -7,7 +7,10 @@ use crate::{
     ops::Registry,
 };
 
-use super::clear_path::{Mixing, obstacles};
+use super::{
+    clear_path::{Mixing, obstacles},
+    paths::{longest, shortest},
+};
 
 /// The live part of a resolved architecture, in numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +38,18 @@ pub struct Live {
     pub obstacles: usize,
     /// The most layers on any path.
     pub depth: usize,
+    /// The fewest layers on any path from an input to an output.
+    pub shortest: usize,
+    /// The fewest layers on any such path whose windows are larger than a pixel.
+    pub shortest_spatial: usize,
     /// Mean of the binary logarithms of the layers' output channels; zero without layers.
     pub log_width: f64,
+    /// The same of the pixels, or tokens, that they return.
+    pub log_resolution: f64,
+    /// Values that the layers return for one image.
+    pub activations: u64,
+    /// Values that each output of the last layer is computed from.
+    pub head_width: usize,
 }
 
 impl Live {
@@ -72,9 +85,10 @@ impl Live {
         let dead = architecture.order.iter();
         let dead = dead.filter(|it| computed[it.index()] && !live[it.index()]).count();
         let constant = computed.iter().zip(&fed).map(|(computed, fed)| *computed && !fed).collect();
-        let (mut weighted, mut spatial_layers) = (vec![0; count], 0);
+        let (mut weighted, mut spatial, mut spatial_layers) = (vec![0; count], vec![0; count], 0);
+        let mut fan_in = vec![0; count];
         let mut inner_spatial_layers = 0;
-        let mut widths = Vec::new();
+        let mut extents = Vec::new();
         let mut parameters = 0u64;
         for parameter in &architecture.parameters {
             let used = parameter.slots.iter().find(|slot| live[slot.node.index()]);
@@ -86,14 +100,16 @@ impl Live {
                 if live[slot.node.index()]
                     && std::mem::replace(&mut weighted[slot.node.index()], 1) == 0
                 {
-                    let spatial = is_spatial(parameter);
-                    spatial_layers += usize::from(spatial);
+                    let is_spatial = is_spatial(parameter);
+                    spatial[slot.node.index()] = usize::from(is_spatial);
+                    spatial_layers += usize::from(is_spatial);
+                    fan_in[slot.node.index()] = slot.fan_in;
                     let first = architecture.dag[slot.node]
                         .inputs
                         .iter()
                         .any(|operand| matches!(operand, Operand::Input(_)));
-                    inner_spatial_layers += usize::from(spatial && !first);
-                    widths.push(outputs(architecture, slot.node));
+                    inner_spatial_layers += usize::from(is_spatial && !first);
+                    extents.push(extent(architecture, slot.node));
                 }
             }
         }
@@ -118,9 +134,16 @@ impl Live {
         });
         let multiply_accumulates = work.fold(0, u64::saturating_add);
         let layers = nodes.iter().copied().filter(|it| weighted[it.index()] > 0).collect();
-        let depth = depth(architecture, &nodes, &weighted);
-        let logs = widths.iter().map(|&width| (width.max(1) as f64).log2());
-        let log_width = logs.sum::<f64>() / widths.len().max(1) as f64;
+        let depth = longest(architecture, &nodes, &weighted);
+        let path = |length: &[usize]| shortest(architecture, &nodes, length);
+        let (shortest, shortest_spatial) = (path(&weighted), path(&spatial));
+        let mean_log = |side: usize| {
+            let logs = extents.iter().map(|extent| (extent[side].max(1) as f64).log2());
+            logs.sum::<f64>() / extents.len().max(1) as f64
+        };
+        let fans = nodes.iter().rev().map(|node| fan_in[node.index()]);
+        let head_width = fans.into_iter().find(|fan_in| *fan_in > 0).unwrap_or(0);
+        let activations = extents.iter().map(|[width, positions]| (width * positions) as u64).sum();
         Self {
             nodes,
             constant,
@@ -133,7 +156,12 @@ impl Live {
             inner_pools,
             obstacles,
             depth,
-            log_width,
+            shortest,
+            shortest_spatial,
+            log_width: mean_log(0),
+            log_resolution: mean_log(1),
+            activations,
+            head_width,
         }
     }
 }
@@ -153,24 +181,12 @@ fn is_spatial(parameter: &Parameter) -> bool {
     shape.get(2..).is_some_and(|window| window.iter().any(|&side| side > 1))
 }
 
-/// Channels of an image, features of anything else.
-fn outputs(architecture: &Architecture, node: NodeIndex) -> usize {
+/// Channels and pixels of an image; features of anything else, and how many such vectors there are.
+fn extent(architecture: &Architecture, node: NodeIndex) -> [usize; 2] {
     let shape = architecture.fact(Operand::Node { node, slot: 0 }).and_then(|fact| fact.shape);
     match shape.as_deref() {
-        Some([_, channels, _, _]) => *channels,
-        Some([.., features]) => *features,
-        _ => 1,
+        Some([_, channels, height, width]) => [*channels, height * width],
+        Some([_, between @ .., features]) => [*features, between.iter().product()],
+        _ => [1, 1],
     }
-}
-
-fn depth(architecture: &Architecture, nodes: &[NodeIndex], length: &[usize]) -> usize {
-    let mut ends = vec![0; length.len()];
-    for &index in nodes {
-        let before = architecture.dag[index].inputs.iter().map(|operand| match operand {
-            Operand::Node { node, .. } => ends[node.index()],
-            _ => 0,
-        });
-        ends[index.index()] = before.max().unwrap_or(0) + length[index.index()];
-    }
-    ends.into_iter().max().unwrap_or(0)
 }

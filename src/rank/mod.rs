@@ -1,6 +1,6 @@
 //! Ranking architectures that nobody has trained. A [`Score`] judges one graph, larger is better;
-//! [`aggregate`] joins the ranks that several scores give a pool. Nothing here sees a trained
-//! accuracy, except [`metrics`], which say how good a ranking was.
+//! [`aggregate`] joins the ranks that several scores give a pool. How `auto` joins them is [`learned`] from
+//! graphs of our own spaces that [`labels`] trains; [`metrics`] say how good a ranking was.
 
 mod aggregate;
 mod blocks;
@@ -8,9 +8,14 @@ mod clear_path;
 mod error;
 mod evidence;
 mod features;
+mod journal;
 mod judge;
+pub mod labels;
+pub mod learned;
 mod live;
 pub mod metrics;
+mod paths;
+mod place;
 mod ranking;
 mod record;
 mod score;
@@ -23,12 +28,13 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub use aggregate::{AUTO, Aggregate, Criterion, Ranked, TIED, aggregate};
+pub use aggregate::{Aggregate, CRITERIA, Criterion, TIED, aggregate};
 pub use error::ScoreError;
 pub use evidence::evidence;
 pub use judge::{Judge, spread};
 pub use live::Live;
-pub use ranking::{RankedGraph, ranking};
+pub use place::Ranked;
+pub use ranking::{RankedGraph, Ranking, ranking, refined_ranking};
 pub use record::{Cache, Record};
 pub use score::Score;
 pub use scores::scores;

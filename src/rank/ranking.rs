@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Aggregate, Record};
+use super::{
+    Aggregate, Ranked, Record, aggregate,
+    learned::{Ranker, Refined, refine},
+};
 
 /// One graph in its place.
 #[derive(Clone, Debug, Serialize)]
@@ -38,16 +41,72 @@ pub struct RankedGraph {
     pub seconds: f64,
 }
 
+/// A pool of graphs, best first.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// The graphs.
+    pub rows: Vec<RankedGraph>,
+    /// How far the ingredients of a learned ranking agree on these graphs: 1 where all order them alike, near 0
+    /// where they cancel each other. `None` of other rankings.
+    pub agreement: Option<f64>,
+}
+
 /// Orders graphs, each with its file: best first; what is listed alike by structure, then by file. What
 /// training cannot change, and what has no score, comes last.
-pub fn ranking(mut records: Vec<(String, Record)>, by: &Aggregate) -> Vec<RankedGraph> {
+pub fn ranking(mut records: Vec<(String, Record)>, by: &Aggregate) -> Ranking {
     records.sort_by(|a, b| a.0.cmp(&b.0));
-    let score = |record: &Record, name: &str| match record.unranked() {
+    let (ranked, agreement) = match by {
+        Aggregate::Learned(ranker) => {
+            let pool = ranker.rank(|name| column(&records, name));
+            (pool.graphs, Some(pool.agreement))
+        }
+        other => (other.rank(|name| column(&records, name)), None),
+    };
+    Ranking { rows: rows(records, ranked), agreement }
+}
+
+/// The same by a learned ranking that trained accuracies refine: `trained` holds those of some of the files.
+/// `None` where they are too few or all the same, see [`refine`].
+pub fn refined_ranking(
+    mut records: Vec<(String, Record)>,
+    ranker: &Ranker,
+    trained: &BTreeMap<String, f64>,
+) -> Option<Ranking> {
+    records.sort_by(|a, b| a.0.cmp(&b.0));
+    let pool = ranker.rank(|name| column(&records, name));
+    let scores: Vec<f64> =
+        pool.graphs.iter().map(|it| it.score.unwrap_or(f64::NEG_INFINITY)).collect();
+    let files = records.iter().enumerate();
+    let labels: Vec<(usize, f64)> = files
+        .filter_map(|(graph, (file, _))| Some((graph, *trained.get(file)?)))
+        .filter(|(graph, _)| scores[*graph].is_finite())
+        .collect();
+    let Refined { mean, deviation } = refine(&scores, &pool.columns, &labels)?;
+    let known = |graph: usize| scores[graph].is_finite();
+    let expected: Vec<Option<f64>> =
+        mean.iter().enumerate().map(|(graph, mean)| known(graph).then_some(*mean)).collect();
+    let mut ranked = aggregate(&[(1.0, expected.clone())]);
+    for (graph, ranked) in ranked.iter_mut().enumerate() {
+        ranked.score = expected[graph];
+        // Half of the places within a standard deviation.
+        let near =
+            expected.iter().flatten().filter(|it| (*it - mean[graph]).abs() < deviation[graph]);
+        ranked.spread = near.count() as f64 / 2.0;
+    }
+    Some(Ranking { rows: rows(records, ranked), agreement: Some(pool.agreement) })
+}
+
+/// A score of every graph; none of what training cannot change.
+fn column(records: &[(String, Record)], name: &str) -> Vec<Option<f64>> {
+    let score = |record: &Record| match record.unranked() {
         None => record.scores.get(name).copied(),
         Some(_) => None,
     };
-    let column = |name: &str| records.iter().map(|(_, record)| score(record, name)).collect();
-    let ranked = by.rank(column);
+    records.iter().map(|(_, record)| score(record)).collect()
+}
+
+/// Graphs in the order of their places.
+fn rows(records: Vec<(String, Record)>, ranked: Vec<Ranked>) -> Vec<RankedGraph> {
     let mut firsts: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: Vec<(usize, String, RankedGraph)> = ranked
         .into_iter()

@@ -2,15 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::FileError;
+
+use super::journal::Journal;
 
 /// The scores of one graph, independent of any other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,31 +42,19 @@ impl Record {
     }
 }
 
-/// Records in a file, one JSON object a line, appended as soon as they are known. What a killed run
-/// left half written is passed over.
+/// Records in a file that outlives interruptions.
 #[derive(Debug)]
 pub struct Cache {
-    path: PathBuf,
     known: HashMap<String, Record>,
-    file: Mutex<File>,
+    journal: Journal,
 }
 
 impl Cache {
     /// Opens or creates a file.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(FileError::at(path))?;
-        }
-        let file =
-            OpenOptions::new().create(true).append(true).open(path).map_err(FileError::at(path))?;
-        let text = fs::read(path).map_err(FileError::at(path))?;
-        let records = text.split(|byte| *byte == b'\n');
-        let records = records.filter_map(|line| serde_json::from_slice::<Record>(line).ok());
-        let known = records.map(|record| (record.exact.clone(), record)).collect();
-        if text.last().is_some_and(|byte| *byte != b'\n') {
-            (&file).write_all(b"\n").map_err(FileError::at(path))?;
-        }
-        Ok(Self { path: path.to_owned(), known, file: Mutex::new(file) })
+        let (journal, records) = Journal::open::<Record>(path)?;
+        let known = records.into_iter().map(|record| (record.exact.clone(), record)).collect();
+        Ok(Self { known, journal })
     }
 
     /// What an earlier run found out about a graph.
@@ -77,17 +64,14 @@ impl Cache {
 
     /// Keeps a record.
     pub fn put(&self, record: &Record) -> Result<(), FileError> {
-        let mut line =
-            serde_json::to_vec(record).map_err(|error| FileError::at(&self.path)(error.into()))?;
-        line.push(b'\n');
-        // One write: lines of several threads, or processes, do not mix.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(FileError::at(&self.path))
+        self.journal.put(record)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn record(exact: &str) -> Record {

@@ -11,7 +11,7 @@ use crate::{
     predictor::{CalibrationImages, Predictor, PredictorError, bundled},
 };
 
-use super::{AUTO, Aggregate, Cache, Judge, Probe, scores};
+use super::{Aggregate, CRITERIA, Cache, Judge, Probe, learned::Ranker, scores};
 
 /// Why scores cannot be got ready.
 #[derive(Debug, thiserror::Error)]
@@ -49,15 +49,21 @@ pub struct ScoreSelection {
 }
 
 impl ScoreSelection {
-    /// `auto`, `all`, or names of scores. `auto` has an order of its own; other scores named beside it do
-    /// not count.
+    /// `auto`, `criteria`, `all`, or names of scores. `auto` and `criteria` have an order of their own; other
+    /// scores named beside them do not count.
     pub fn parse(given: &[String]) -> Result<Self, SetupError> {
+        Self::with_ranker(given, Ranker::bundled().clone())
+    }
+
+    /// The same with another ranking for `auto`.
+    pub fn with_ranker(given: &[String], ranker: Ranker) -> Result<Self, SetupError> {
         let known: Vec<&str> = scores().iter().map(|score| score.name()).collect();
         let given = || given.iter().map(|name| name.trim());
         let mut names: Vec<String> = Vec::new();
         for name in given() {
             match name {
-                "auto" => names.extend(AUTO.map(|it| it.score.to_owned())),
+                "auto" => names.extend(ranker.scores().map(str::to_owned)),
+                "criteria" => names.extend(CRITERIA.map(|it| it.score.to_owned())),
                 "all" => names.extend(known.iter().map(|name| (*name).to_owned())),
                 name if known.contains(&name) => names.push(name.to_owned()),
                 name => {
@@ -68,11 +74,20 @@ impl ScoreSelection {
         }
         names.sort();
         names.dedup();
-        let by = match given().any(|name| name == "auto") {
-            true => Aggregate::InOrder(AUTO.to_vec()),
-            false => Aggregate::LogRanks(names.iter().map(|name| (name.clone(), 1.0)).collect()),
+        let asks = |wanted: &str| given().any(|name| name == wanted);
+        let by = if asks("auto") {
+            Aggregate::Learned(ranker)
+        } else if asks("criteria") {
+            Aggregate::InOrder(CRITERIA.to_vec())
+        } else {
+            Aggregate::LogRanks(names.iter().map(|name| (name.clone(), 1.0)).collect())
         };
         Ok(Self { names, by, all: given().any(|name| name == "all") })
+    }
+
+    /// Names of the scores, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// How ranks are joined.

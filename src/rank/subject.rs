@@ -47,13 +47,12 @@ pub struct Subject<'a> {
     pub registry: Arc<Registry>,
     /// What it is probed with.
     pub probe: &'a Probe,
-    /// He initialisation.
-    pub weights: Weights,
     pub(super) scratch: RefCell<Scratch>,
     /// At the size of the file.
     whole: &'a Architecture,
     given: &'a CalibrationImages,
     sharp: OnceCell<Box<Subject<'a>>>,
+    weights: OnceCell<Weights>,
     runner: OnceCell<Runner>,
     images: OnceCell<CalibrationImages>,
     gradients: OnceCell<Weights>,
@@ -73,8 +72,7 @@ impl<'a> Subject<'a> {
     /// Takes a resolved architecture.
     pub fn new(architecture: &'a Architecture, registry: &Arc<Registry>, probe: &'a Probe) -> Self {
         let live = Live::of(architecture, registry);
-        let weights = he_initialisation(architecture, probe.seed);
-        Self::at(architecture, registry, probe, &probe.images, live, weights)
+        Self::at(architecture, registry, probe, &probe.images, live)
     }
 
     /// Reads images of this size.
@@ -84,7 +82,6 @@ impl<'a> Subject<'a> {
         probe: &'a Probe,
         given: &'a CalibrationImages,
         live: Live,
-        weights: Weights,
     ) -> Self {
         let [_, _, height, width] = given.shape;
         let mut sized = whole.clone();
@@ -97,7 +94,6 @@ impl<'a> Subject<'a> {
         }
         Self {
             live,
-            weights,
             architecture: sized,
             registry: Arc::clone(registry),
             probe,
@@ -105,6 +101,7 @@ impl<'a> Subject<'a> {
             whole,
             given,
             sharp: OnceCell::new(),
+            weights: OnceCell::new(),
             runner: OnceCell::new(),
             images: OnceCell::new(),
             gradients: OnceCell::new(),
@@ -116,10 +113,14 @@ impl<'a> Subject<'a> {
     /// The same graph at the size of [`Probe::sharp_images`].
     pub(super) fn sharp(&self) -> &Self {
         self.sharp.get_or_init(|| {
-            let (live, weights) = (self.live.clone(), self.weights.clone());
-            let given = &self.probe.sharp_images;
-            Box::new(Self::at(self.whole, &self.registry, self.probe, given, live, weights))
+            let (live, given) = (self.live.clone(), &self.probe.sharp_images);
+            Box::new(Self::at(self.whole, &self.registry, self.probe, given, live))
         })
+    }
+
+    /// He initialisation, drawn when a score first asks for it.
+    pub fn weights(&self) -> &Weights {
+        self.weights.get_or_init(|| he_initialisation(self.whole, self.probe.seed))
     }
 
     /// The whole network.
@@ -221,7 +222,7 @@ impl<'a> Subject<'a> {
     ) -> Result<(), ScoreError> {
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let scratch = &mut self.scratch.borrow_mut();
-        Ok(self.runner().activations(&self.weights, images, &all, visit, scratch)?)
+        Ok(self.runner().activations(self.weights(), images, &all, visit, scratch)?)
     }
 
     /// Value and gradients of a function of the logits, batch normalisations on the statistics of
@@ -257,7 +258,7 @@ impl<'a> Subject<'a> {
     pub(super) fn backward(&self) -> Result<&Weights, ScoreError> {
         if self.gradients.get().is_none() {
             let (_, gradients) =
-                self.cross_entropy(&self.weights, self.images()?, &self.labels()?)?;
+                self.cross_entropy(self.weights(), self.images()?, &self.labels()?)?;
             let _ = self.gradients.set(gradients);
         }
         self.gradients.get().ok_or(ScoreError::NotFinite)

@@ -110,7 +110,7 @@ fn blocks_in_turn_are_the_network() {
             let images = Images { batch: 8, channels, height, width, data };
             let all = NormStatistics::Measured { rows: 0..8 };
             Runner::new(architecture, &Registry::standard())
-                .logits(&subject.weights, images, &all, scratch)
+                .logits(subject.weights(), images, &all, scratch)
                 .unwrap()
         };
         let whole = run(&trunk, &probe.images.data);
@@ -155,7 +155,7 @@ fn synflow_does_not_depend_on_how_factors_are_split() {
     let subject = Subject::new(&architecture, &Registry::standard(), &probe);
     let synflow = scores().into_iter().find(|score| score.name() == "synflow").unwrap();
     let own = synflow.of(&subject).unwrap();
-    let mut absolute = subject.weights.clone();
+    let mut absolute = subject.weights().clone();
     absolute.values_mut().for_each(|value| *value = value.abs());
     let ones = vec![1.0; 3 * 256];
     let images = Images { batch: 1, channels: 3, height: 16, width: 16, data: &ones };

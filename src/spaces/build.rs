@@ -134,15 +134,28 @@ impl GraphBuilder {
 
     /// `Conv`, padded by `pad` on every side.
     pub(super) fn padded_conv(&mut self, path: &str, x: &Value, conv: Conv, pad: usize) -> Value {
+        self.dilated_conv(path, x, conv, pad, 1)
+    }
+
+    /// The same with gaps between the taps of its kernel.
+    pub(super) fn dilated_conv(
+        &mut self,
+        path: &str,
+        x: &Value,
+        conv: Conv,
+        pad: usize,
+        dilation: usize,
+    ) -> Value {
         let Conv { out, kernel, stride, groups, bias } = conv;
         let fan_in = x.channels / groups * kernel * kernel;
+        let reach = dilation * (kernel - 1) + 1;
         let mut inputs = vec![x.name.clone()];
         inputs.push(self.parameter(path, "weight", &[out, x.channels / groups, kernel, kernel]));
         if bias {
             inputs.push(self.parameter(path, "bias", &[out]));
         }
         let attributes = vec![
-            ("dilations", Attribute::Ints(vec![1, 1])),
+            ("dilations", pair(dilation)),
             ("group", Attribute::Int(groups as i64)),
             ("kernel_shape", pair(kernel)),
             ("pads", Attribute::Ints(vec![pad as i64; 4])),
@@ -150,7 +163,7 @@ impl GraphBuilder {
         ];
         let mut y = Value {
             channels: out,
-            extent: x.extent.map(|extent| windows(extent, kernel, stride, pad)),
+            extent: x.extent.map(|extent| windows(extent, reach, stride, pad)),
             depth: x.depth + 1,
             name: String::new(),
         };

@@ -1,7 +1,9 @@
 //! Cells of the tabular NAS benchmarks: small graphs that a network repeats. Only what lies on a
 //! way from a cell's input to its output is kept.
 
-use super::draw::Draw;
+use serde::{Deserialize, Serialize};
+
+use super::draw::{Draw, Weighted};
 
 /// Nodes of an edge cell, input and output included.
 const NODES: usize = 4;
@@ -16,8 +18,11 @@ pub(super) struct EdgeCell {
 }
 
 /// What an edge does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EdgeOp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EdgeOp {
+    /// Passes on what it reads.
     Skip,
     /// Activation, 1×1 convolution, norm.
     Conv1,
@@ -25,6 +30,8 @@ pub(super) enum EdgeOp {
     Conv3,
     /// 3×3 mean.
     AveragePool,
+    /// Zeros, as the code of the benchmarks has it.
+    Zero,
 }
 
 impl EdgeCell {
@@ -52,6 +59,22 @@ impl EdgeCell {
         let mut cell = Self { edges: [[None; NODES]; NODES] };
         cell.edges[0][NODES - 1] = Some(EdgeOp::Conv3);
         cell
+    }
+
+    /// Each of the edges is one of these operators, dead ones and those of a broken cell too.
+    pub fn draw_open(draw: &mut Draw, ops: &Weighted<EdgeOp>) -> Self {
+        let mut edges = [[None; NODES]; NODES];
+        for to in 1..NODES {
+            for row in edges.iter_mut().take(to) {
+                row[to] = draw.pick(ops);
+            }
+        }
+        Self { edges }
+    }
+
+    /// Whether something leads from the input to the output.
+    pub fn leads_through(&self) -> bool {
+        live(NODES, |from, to| self.edges[from][to].is_some())[0]
     }
 
     fn prune(&mut self) {

@@ -65,6 +65,10 @@ impl FamilyRule {
             (ratios, ("families.ratios", "must be from 1 to 64")),
             (groups, ("families.group_widths", "must be from 1 to 4096")),
         ];
+        let edges = match self.edges.is_empty() {
+            true => None,
+            false => fails("families.edges", &self.edges),
+        };
         let given = |field, choices: &Weighted<usize>| match choices.is_empty() {
             true => None,
             false => fails(field, choices),
@@ -84,6 +88,7 @@ impl FamilyRule {
             .or(fails("families.activations", self.activations(space)))
             .or(fails("families.downs", self.downs(space)))
             .or(fails("families.heads", self.heads(space)))
+            .or(edges)
             .or(given("families.ratios", &self.ratios))
             .or(given("families.group_widths", &self.group_widths))
             .or(invalid)

@@ -10,7 +10,9 @@ mod draw;
 mod encode;
 mod family_in_space;
 mod graph;
+mod list;
 mod named;
+mod pair_cell;
 mod plan;
 mod rule;
 mod sample;
@@ -20,6 +22,7 @@ mod tables;
 mod tokens;
 
 pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
+pub use cell::EdgeOp;
 pub use named::{NAMED, Named, Published, plain_cnn, residual_network};
 pub use plan::{Down, Family, Head, Norm};
 pub use rule::{Bounds, FamilyRule, Proportions, Stem};

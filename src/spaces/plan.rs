@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     build::{Activation, Pool},
     cell::{EdgeCell, VertexCell},
+    pair_cell::PairCell,
 };
 
 /// What the stages of a network are made of.
@@ -49,6 +50,11 @@ pub enum Family {
     Macro,
     /// Cells of up to seven vertices with an operator on each (NAS-Bench-101, Ying et al. 2019).
     Nb101,
+    /// Cells of four nodes whose edges out of the input carry stride and width (TransNAS-Bench-101, Duan et
+    /// al. 2021).
+    Transnas,
+    /// Cells of four sums of two operators, which read the two cells before them (DARTS, Liu et al. 2019).
+    Darts,
     /// A family for every stage.
     Mixed,
 }
@@ -68,8 +74,8 @@ impl Family {
 
     /// Whether a rule may give its stages by the proportions of a design.
     pub(super) fn has_designs(self) -> bool {
-        use Family::{Macro, Mixed, Mixer, Mlp, Nb101, Nb201, Vit};
-        !matches!(self, Macro | Mixed | Mixer | Mlp | Nb101 | Nb201 | Vit)
+        use Family::{Darts, Macro, Mixed, Mixer, Mlp, Nb101, Nb201, Transnas, Vit};
+        !matches!(self, Darts | Macro | Mixed | Mixer | Mlp | Nb101 | Nb201 | Transnas | Vit)
     }
 
     /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
@@ -172,6 +178,8 @@ pub(super) enum Body {
     Stages { stem: StemPlan, stages: Vec<Stage>, head: HeadPlan },
     /// Blocks over a sequence of patches.
     Tokens(TokenPlan),
+    /// Cells over the two values before them.
+    Pairs(PairPlan),
     /// Average pooling, then hidden layers over the flattened image.
     Layers { pool: usize, widths: Vec<usize> },
 }
@@ -179,7 +187,7 @@ pub(super) enum Body {
 impl Body {
     /// Whether something is added to what it was made of.
     pub fn has_shortcuts(&self) -> bool {
-        use Block::{Basic, Bottleneck, Convnext, EdgeCell, Inverted, ShuffleGroups};
+        use Block::{Basic, Bottleneck, Convnext, EdgeCell, Inverted, ShuffleGroups, StridedCell};
         match self {
             Self::Stages { stages, .. } => {
                 stages.iter().flat_map(|stage| &stage.blocks).any(|block| {
@@ -191,10 +199,11 @@ impl Body {
                             | ShuffleGroups { .. }
                             | Convnext { .. }
                             | EdgeCell(_)
+                            | StridedCell { .. }
                     )
                 })
             }
-            Self::Tokens(_) => true,
+            Self::Tokens(_) | Self::Pairs(_) => true,
             Self::Layers { .. } => false,
         }
     }
@@ -237,6 +246,15 @@ pub(super) struct TokenPlan {
     pub mixing: Mixing,
     /// Hidden channels of a block's two linear maps.
     pub hidden: usize,
+}
+
+/// A stack of equal cells, two of which halve the resolution.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PairPlan {
+    /// Of the operators of the first cells; a cell returns four times as much.
+    pub width: usize,
+    pub cells: usize,
+    pub cell: PairCell,
 }
 
 /// How tokens see each other.
@@ -358,6 +376,11 @@ pub(super) enum Block {
     Merge {
         width: usize,
     },
+    /// A convolution and a norm.
+    Linear {
+        width: usize,
+        kernel: usize,
+    },
     /// A 1×1 convolution and a norm; nothing where the shape stays.
     Project {
         width: usize,
@@ -367,6 +390,11 @@ pub(super) enum Block {
         width: usize,
     },
     EdgeCell(EdgeCell),
+    /// A cell whose edges out of the input change the shape.
+    StridedCell {
+        width: usize,
+        cell: EdgeCell,
+    },
     VertexCell {
         width: usize,
         cell: VertexCell,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     build::Activation,
+    cell::EdgeOp,
     draw::Weighted,
     plan::{Down, Family, Head, Norm},
 };
@@ -46,6 +47,10 @@ pub struct FamilyRule {
     /// given, a bottleneck of `stages` has no groups.
     #[serde(default)]
     pub group_widths: Weighted<usize>,
+    /// What edges of a cell do, in families of edge cells. If given, cells keep edges that lead nowhere, and
+    /// may pass nothing.
+    #[serde(default)]
+    pub edges: Weighted<EdgeOp>,
     /// Norms of this family, where they differ from the space's.
     pub norms: Option<Weighted<Norm>>,
     /// Activations of this family, where they differ from the space's.
@@ -81,6 +86,9 @@ pub struct Proportions {
     pub widths: Vec<f64>,
     /// By how much each stage lowers its resolution: 1 or 2.
     pub strides: Vec<usize>,
+    /// Chance that a network lowers its resolution wherever its design does; 0.6 if not given. Each stage of
+    /// another network still does by a chance of 0.6.
+    pub as_published: Option<f64>,
     /// Width of a 1×1 convolution behind the last stage, against that of the stem.
     pub last: Option<f64>,
 }
@@ -140,9 +148,11 @@ impl Proportions {
         let relative = |width: f64| (0.1..=100.0).contains(&width);
         let widths = self.widths.iter().copied().chain(self.last).all(relative);
         let strides = self.strides.iter().all(|stride| [1, 2].contains(stride));
+        let chance = self.as_published.is_none_or(|it| (0.0..=1.0).contains(&it));
         let checks = [
             ((1..=16).contains(&stages), ("families.stages.widths", "must be of 1 to 16 stages")),
             (widths, ("families.stages.widths", "must be factors from 0.1 to 100")),
+            (chance, ("families.stages.as_published", "must be a probability")),
             (
                 self.depths.iter().all(depths),
                 ("families.stages.depths", "must be as many as widths, each up to 64"),

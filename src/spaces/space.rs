@@ -180,7 +180,12 @@ impl Space {
     pub fn derived(base: &str, changes: toml::Table) -> Result<Self, SpaceError> {
         let mut table = text(base)?.parse().map_err(|error| malformed(base, &error))?;
         derive::merge(&mut table, changes);
-        let space: Self = table.try_into().map_err(|error| malformed(base, &error))?;
+        Self::from_table(base, table)
+    }
+
+    /// A space from its table; `name` is for messages.
+    pub(super) fn from_table(name: &str, table: toml::Table) -> Result<Self, SpaceError> {
+        let space: Self = table.try_into().map_err(|error| malformed(name, &error))?;
         space.check()?;
         Ok(space)
     }
@@ -253,7 +258,7 @@ fn text(name: &str) -> Result<Cow<'static, str>, SpaceError> {
     })
 }
 
-fn malformed(name: &str, error: &toml::de::Error) -> SpaceError {
+pub(super) fn malformed(name: &str, error: &toml::de::Error) -> SpaceError {
     let problem = error.to_string().trim().replace('\n', " ");
     SpaceError::Malformed { name: name.to_owned(), problem }
 }

@@ -248,6 +248,22 @@ impl GraphBuilder {
         Value { channels, ..self.map(path, "Slice", x, inputs, vec![]) }
     }
 
+    /// An image without its first row and column, by `Slice`.
+    pub(super) fn shifted(&mut self, path: &str, x: &Value) -> Value {
+        let mut inputs = vec![x.name.clone()];
+        for bounds in [vec![1, 1], vec![i64::MAX, i64::MAX], vec![2, 3]] {
+            inputs.push(self.constant(path, "value_ints", Attribute::Ints(bounds)));
+        }
+        let y = self.map(path, "Slice", x, inputs, vec![]);
+        Value { extent: x.extent.map(|extent| extent.map(|size| size.saturating_sub(1))), ..y }
+    }
+
+    /// Zeros of the same shape: a product, as the code of the NAS benchmarks has it.
+    pub(super) fn zeroed(&mut self, path: &str, x: &Value) -> Value {
+        let nothing = self.constant(path, "value_float", Attribute::Float(0.0));
+        self.map(path, "Mul", x, vec![x.name.clone(), nothing], vec![])
+    }
+
     /// The mean of all tokens, `[N, channels]`.
     pub(super) fn mean_token(&mut self, path: &str, x: &Value) -> Value {
         let axes = self.constant(path, "value_ints", Attribute::Ints(vec![1]));

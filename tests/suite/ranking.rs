@@ -149,3 +149,139 @@ fn held_out_graphs_that_were_trained_are_a_table() {
     assert_eq!(report["target"], "test accuracy after 20 epochs of SGD");
     assert_eq!(report["results"]["flops"]["graphs"], 3);
 }
+
+/// A space of one-layer networks for 8 × 8 grey images.
+const SPACE: &str = r#"
+[base]
+input = [1, 8, 8]
+classes = 10
+bias_with_norm = 0.0
+squeeze = 0.0
+activations = [["relu", 1.0]]
+norms = [["batch", 1.0]]
+downs = [["stride", 1.0]]
+heads = [["linear", 1.0]]
+[base.bounds]
+parameters = [10, 100_000]
+multiply_accumulates = [10, 1_000_000]
+side = [2, 8]
+depth = [2, 8]
+norm_free_depth = 8
+norm_free_residual_depth = 8
+[base.stem]
+kernels = [[3, 1.0]]
+strides = [[2, 1.0]]
+pool = 0.0
+[base.widths]
+multiples = [[2, 1.0]]
+growth = [[1.0, 1.0]]
+last = 64
+slow_stem = 1.0
+
+[[spaces]]
+name = "widths"
+[[spaces.families]]
+family = "plain"
+weight = 1.0
+width = [2, 24]
+blocks = [[1, 1.0]]
+kernels = [[3, 1.0]]
+
+[[spaces]]
+name = "dead-cells"
+[[spaces.families]]
+family = "transnas"
+weight = 1.0
+width = [4, 8]
+blocks = [[1, 1.0]]
+edges = [["zero", 1.0], ["skip", 1.0], ["conv1", 1.0], ["conv3", 1.0]]
+
+[[spaces]]
+name = "pairs"
+[[spaces.families]]
+family = "darts"
+weight = 1.0
+width = [2, 4]
+blocks = [[2, 1.0]]
+"#;
+
+#[test]
+fn a_ranking_is_learned_from_graphs_that_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    super::digits::write_idx(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("spaces.toml"), SPACE).unwrap();
+    let (labels, spaces, data) = (path("labels.jsonl"), path("spaces.toml"), path(""));
+    let label = |graphs: &str, epochs: &str| {
+        let base = ["rank", "label", "--data", &data, "--out", &labels, "--spaces", &spaces];
+        let size = ["--images", "40", "--validation", "12", "--graphs", graphs, "--epochs", epochs];
+        weightsmith(&[&base[..], &size[..], &["--json"]].concat())
+    };
+    let first = json_of(&label("2", "3"));
+    assert_eq!((&first["graphs"], &first["failed"]), (&json!(6), &json!({})));
+    let before = fs::read_to_string(&labels).unwrap();
+    assert_eq!(before.lines().count(), 7);
+    // A killed run leaves part of a line; another one adds what is missing, and nothing twice.
+    fs::write(&labels, &before[..before.len() - 9]).unwrap();
+    json_of(&label("3", "3"));
+    let after = fs::read_to_string(&labels).unwrap();
+    let whole = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
+    assert_eq!(after.lines().filter(whole).count(), 1 + 9);
+    let curve = |text: &str| -> Vec<Value> {
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let own = lines.filter(|it| it["space"] == "pairs" && it["seed"] == 1);
+        own.map(|it| it["loss"].clone()).collect()
+    };
+    assert_eq!(curve(&before), curve(&after));
+    let refused = label("3", "4");
+    assert_eq!(refused.status.code(), Some(2));
+    let problem = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(problem.contains("3 epochs") && problem.contains("choose another file"), "{problem}");
+
+    let ranker = path("ranker.toml");
+    let probe = ["--size", "8", "--batch", "8", "--no-cache"];
+    let fit = ["rank", "fit", "--labels", &labels, "--spaces", &spaces, "--out", &ranker];
+    let by = ["--by", "flops,parameters,depth", "--json"];
+    let report = json_of(&weightsmith(&[&fit[..], &by[..], &probe[..]].concat()));
+    assert_eq!(report["left_out"]["spaces"].as_object().unwrap().len(), 3);
+    assert_eq!(report["ranker"]["ingredients"].as_array().unwrap().len(), 3);
+    assert!(report["left_out"]["without"]["depth"].is_number());
+
+    write_cells(folder.path());
+    let cells = path("*.onnx");
+    let ranked = ["rank", &cells, "--ranker", &ranker, "--json"];
+    let ranked = json_of(&weightsmith(&[&ranked[..], &probe[..]].concat()));
+    assert_eq!(ranked["by"]["learned"]["ingredients"], report["ranker"]["ingredients"]);
+    assert!(ranked["agreement"].as_f64().unwrap() <= 1.0);
+}
+
+#[test]
+fn few_labels_refine_a_ranking() {
+    let folder = tempfile::tempdir().unwrap();
+    let ops = ["nor_conv_3x3", "nor_conv_1x1", "skip_connect"];
+    let cells = ops.iter().flat_map(|a| ops.iter().map(move |b| [a, b]));
+    // More is worse, as nobody would expect.
+    let mut labels = "file,accuracy\n".to_owned();
+    for (index, [a, b]) in cells.enumerate() {
+        let cell = format!("|{a}~0|+|none~0|{b}~1|+|none~0|none~1|nor_conv_1x1~2|");
+        let onnx = Code::nas_bench_201(&cell).unwrap().reduced();
+        fs::write(folder.path().join(format!("{index}.onnx")), onnx).unwrap();
+        labels += &format!("{index}.onnx,{}\n", 80 + index);
+    }
+    let file = folder.path().join("labels.csv");
+    fs::write(&file, &labels).unwrap();
+    let (file, text) = (file.display().to_string(), folder.path().display().to_string());
+    let run = |further: &[&str]| {
+        let base = ["rank", &text, "--size", "8", "--batch", "8", "--no-cache"];
+        weightsmith(&[&base[..], further].concat())
+    };
+    let first = |output: &Value| output["ranking"][0]["file"].as_str().unwrap().to_owned();
+    let refined = json_of(&run(&["--json", "--labels", &file]));
+    assert!(first(&refined).ends_with("8.onnx"), "{refined}");
+    assert!(first(&json_of(&run(&["--json"]))).ends_with("0.onnx"));
+    fs::write(&file, labels.lines().take(4).collect::<Vec<_>>().join("\n")).unwrap();
+    let refused = run(&["--labels", &file]);
+    assert_eq!(refused.status.code(), Some(2));
+    let problem = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(problem.contains("accuracies of 3 of these graphs; 8 or more"), "{problem}");
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     benchmark::{
-        ScoreTest, ScoreTestReport, TrainedNetwork, TrainedNetworks,
+        ScoreTest, ScoreTestReport, TrainedNetworks,
         report::{Plot, Point},
     },
     cli::{
@@ -27,15 +27,26 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Rank {
     /// A table of NAS-Bench-Macro, of NAS-Bench-101 (the scores of NAS-Bench-Suite-Zero) or of
-    /// NAS-Bench-201 (an object from architecture strings to accuracies), or what `bench sgd` wrote
+    /// NAS-Bench-201 (an object from architecture strings to accuracies), comma-separated values of DARTS cells
+    /// or of TransNAS-Bench-101, what `bench sgd` wrote, or, with --graphs, comma-separated values of any
+    /// networks
     #[arg(long)]
     table: PathBuf,
+    /// Column of the accuracies, where the table has several
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// Folder of the networks, `<name>.onnx` by the first column of the table
+    #[arg(long, value_name = "DIR", requires = "target", conflicts_with = "reduced")]
+    graphs: Option<PathBuf>,
     /// Score N distinct networks, drawn by the seed
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Build one cell where the benchmark stacks several
     #[arg(long)]
     reduced: bool,
+    /// Also refine `auto` by so many trained accuracies and compare on the other networks, each in 5 draws
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    labels: Vec<usize>,
     #[command(flatten)]
     judging: Judging,
     /// Write the result as JSON; one of another command is not replaced without --force
@@ -57,15 +68,24 @@ impl Rank {
         let selection = self.judging.selection()?;
         let judge = self.judging.judge(&selection, common)?;
         let seen = judge.probe.predictor.as_ref().map(|predictor| &predictor.seen);
-        let mut trained = TrainedNetworks::open(&self.table, self.reduced, seen)?;
+        let mut trained = match (&self.graphs, self.target.as_deref()) {
+            (Some(folder), Some(target)) => TrainedNetworks::of_files(&self.table, target, folder)?,
+            (_, target) => TrainedNetworks::open(&self.table, target, self.reduced, seen)?,
+        };
         if let Some(limit) = self.limit {
             trained.draw(limit, common.seed);
         }
         let by = selection.aggregate();
         let jobs = self.judging.jobs();
-        let test = ScoreTest { trained: &trained, judge: &judge, by, jobs, seed: common.seed };
-        let ScoreTestReport { records, joined, results, seconds_per_graph } =
-            test.run(&*watch("graphs", common))?;
+        let labels = self.labels.as_slice();
+        let test =
+            ScoreTest { trained: &trained, judge: &judge, by, jobs, labels, seed: common.seed };
+        let ScoreTestReport { networks, records, joined, results, few, seconds_per_graph, refused } =
+            test.run(&*watch("graphs", common));
+        if records.is_empty() {
+            let why = refused.values().next().cloned().unwrap_or_else(|| "it is empty".to_owned());
+            return Err(format!("no network of the table can be scored: {why}").into());
+        }
         let report = json!({
             "schema": 1,
             "command": output::command_line(),
@@ -81,15 +101,17 @@ impl Rank {
             "probe": judge.probe.images.shape,
             "seconds_per_graph": seconds_per_graph,
             "results": results,
+            "few_labels": few,
+            "refused": refused,
         });
         if let Some(path) = &self.out {
             output::save(path, &report)?;
         }
         if let Some(path) = &self.csv {
-            output::write(path, &csv(&trained.networks, &records, &joined))?;
+            output::write(path, &csv(&networks, &records, &joined))?;
         }
         if let Some(path) = &self.plot {
-            output::write(path, &picture(&trained.networks, &joined))?;
+            output::write(path, &picture(&networks, &joined))?;
         }
         if common.json {
             print_json(&report)?;
@@ -105,6 +127,15 @@ impl Rank {
             common.seed,
         ))?;
         print(&lines(&results))?;
+        for (count, it) in &few {
+            print(&format!(
+                "{count} labels: auto refined {:.3}, parameters refined {:.3}, auto alone {:.3} (tau-b of the others)",
+                it.refined, it.by_parameters, it.alone
+            ))?;
+        }
+        for (network, why) in &refused {
+            tracing::warn!("{network}: {why}");
+        }
         Ok(Exit::Success)
     }
 }
@@ -145,23 +176,23 @@ fn lines(results: &BTreeMap<String, Agreement>) -> String {
 }
 
 /// A line for each network; a score that it has not is empty.
-fn csv(networks: &[TrainedNetwork], records: &[Record], joined: &[f64]) -> String {
+fn csv(networks: &[(String, f64)], records: &[Record], joined: &[f64]) -> String {
     let names: BTreeSet<&String> = records.iter().flat_map(|it| it.scores.keys()).collect();
     let mut text = "name,accuracy,joined".to_owned();
     names.iter().for_each(|name| text += &format!(",{name}"));
-    for ((network, record), joined) in networks.iter().zip(records).zip(joined) {
-        text += &format!("\n\"{}\",{},{joined}", network.name, network.accuracy);
+    for (((name, accuracy), record), joined) in networks.iter().zip(records).zip(joined) {
+        text += &format!("\n\"{name}\",{accuracy},{joined}");
         text += &score_cells(&record.scores, names.iter().copied());
     }
     text + "\n"
 }
 
-fn picture(networks: &[TrainedNetwork], scores: &[f64]) -> String {
-    let points = networks.iter().zip(scores).map(|(network, score)| Point {
+fn picture(networks: &[(String, f64)], scores: &[f64]) -> String {
+    let points = networks.iter().zip(scores).map(|((name, accuracy), score)| Point {
         x: *score,
-        y: network.accuracy,
+        y: *accuracy,
         front: false,
-        label: format!("{}: {:.2} %", network.name, network.accuracy),
+        label: format!("{name}: {accuracy:.2} %"),
     });
     let points = points.collect();
     let (x, y) = ("joined log-rank", "trained accuracy (%)");

@@ -5,19 +5,23 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    cli::{Common, Failure},
+    cli::{Common, Failure, output::failed},
     predictor::BUNDLED,
-    rank::{Cache, Judge, ProbeOptions, ScoreSelection, SetupError},
+    rank::{Cache, Judge, ProbeOptions, ScoreSelection, learned::Ranker},
 };
 
 /// Scores, probe and cache.
 #[derive(Debug, Args)]
 pub struct Judging {
-    /// `auto`, `all`, or names of scores, whose ranks are joined. `auto` goes by learned-mixing, then by
-    /// clear-path, spatial-layers and nwot, until few pairs are tied; other scores named beside it are
-    /// shown and do not count
+    /// `auto`, `criteria`, `all`, or names of scores, whose ranks are joined. `auto` weighs what was learned
+    /// from trained graphs of generated spaces. `criteria` goes by learned-mixing, then by clear-path,
+    /// spatial-layers and nwot, until few pairs are tied. Other scores named beside them are shown and do not
+    /// count
     #[arg(long, value_name = "SCORE,SCORE", value_delimiter = ',', default_value = "auto")]
     by: Vec<String>,
+    /// What `auto` goes by, as `rank fit` writes it; by default what comes with this program
+    #[arg(long, value_name = "FILE.toml")]
+    ranker: Option<PathBuf>,
     /// Labelled images to probe with, by path; by default the images that the predictor learned
     #[arg(long)]
     data: Option<PathBuf>,
@@ -44,13 +48,19 @@ pub struct Judging {
 impl Judging {
     /// Threads.
     pub fn jobs(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
-        self.jobs.unwrap_or_else(cores).max(1)
+        super::cores(self.jobs)
     }
 
     /// The scores that are asked for.
-    pub fn selection(&self) -> Result<ScoreSelection, SetupError> {
-        ScoreSelection::parse(&self.by)
+    pub fn selection(&self) -> Result<ScoreSelection, Failure> {
+        match &self.ranker {
+            None => Ok(ScoreSelection::parse(&self.by)?),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| failed(path, &error))?;
+                let ranker = Ranker::parse(&text).map_err(|error| failed(path, &error))?;
+                Ok(ScoreSelection::with_ranker(&self.by, ranker)?)
+            }
+        }
     }
 
     /// Gets everything ready.

@@ -1,6 +1,9 @@
 //! `weightsmith rank`
 
+mod accuracies;
+mod fit;
 mod judging;
+mod label;
 mod listing;
 mod table;
 
@@ -10,13 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     benchmark::report::{Plot, Point},
     fill::{Network, stem},
     onnx::safetensors as st,
-    rank::{Judge, Probe, RankedGraph, Record, Subject, evidence, ranking, spread},
+    rank::{Judge, Probe, RankedGraph, Ranking, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
@@ -31,13 +34,20 @@ pub(super) use table::score_cells;
 
 /// Order graphs, best first, without training them.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Rank {
+    #[command(subcommand)]
+    command: Option<RankCommand>,
     /// ONNX files, folders of them, or patterns such as 'nets/*.onnx'; `-` reads JSON lines from
     /// standard input, each a path or an object with a field `file`
     #[arg(required = true, value_name = "GRAPHS")]
     graphs: Vec<String>,
     #[command(flatten)]
     judging: Judging,
+    /// Trained accuracies of some of the graphs, which refine `auto`: comma-separated values with the columns
+    /// `file` (a path, or its last part) and `accuracy`, at least 8
+    #[arg(long, value_name = "FILE.csv")]
+    labels: Option<PathBuf>,
     /// Show the first K only
     #[arg(long, value_name = "K")]
     top: Option<usize>,
@@ -55,8 +65,24 @@ pub struct Rank {
     replace: Replace,
 }
 
+#[derive(Debug, Subcommand)]
+enum RankCommand {
+    /// Train graphs of many generated spaces for a few epochs: labels to learn a ranking from
+    Label(label::Label),
+    /// Fit the coefficients of `auto` to labels
+    Fit(Box<fit::Fit>),
+}
+
 impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        match &self.command {
+            Some(RankCommand::Label(label)) => label.run(common),
+            Some(RankCommand::Fit(fit)) => fit.run(common),
+            None => self.rank(common),
+        }
+    }
+
+    fn rank(&self, common: &Common) -> Result<Exit, Failure> {
         let files = listing::files(&self.graphs)?;
         let selection = self.judging.selection()?;
         let judge = self.judging.judge(&selection, common)?;
@@ -76,7 +102,11 @@ impl Rank {
                 Err(why) => drop(refused.insert(file, why)),
             }
         }
-        let rows = ranking(records, selection.aggregate());
+        let by = selection.aggregate();
+        let Ranking { rows, agreement } = match &self.labels {
+            None => ranking(records, by),
+            Some(path) => accuracies::refined(path, records, by)?,
+        };
         if let Some(path) = &self.plot {
             output::write(path, &picture(&rows))?;
         }
@@ -85,7 +115,8 @@ impl Rank {
             print_json(&serde_json::json!({
                 "schema": 1,
                 "seed": common.seed,
-                "by": selection.aggregate(),
+                "by": by,
+                "agreement": agreement,
                 "predictor": self.judging.predictor,
                 "graphs": rows.len(),
                 "ranking": shown,
@@ -94,7 +125,7 @@ impl Rank {
         } else if self.csv {
             print(table::csv(shown).trim_end())?;
         } else {
-            print(table::text(shown).trim_end())?;
+            print(table::text(shown, agreement).trim_end())?;
         }
         for (file, why) in &refused {
             tracing::warn!("{file}: {}", why.trim_start_matches(&format!("{file}: ")));
@@ -132,6 +163,12 @@ impl Rank {
         let file = folder.join(format!("{}.safetensors", stem(Path::new(network.model.name()))));
         self.replace.write(&file, &bytes)
     }
+}
+
+/// So many threads, or as many as there are cores.
+fn cores(jobs: Option<usize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+    jobs.unwrap_or_else(cores).max(1)
 }
 
 fn picture(rows: &[RankedGraph]) -> String {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::rank::RankedGraph;
 
-/// A line for each graph, with what keeps it from scores.
-pub(super) fn text(rows: &[RankedGraph]) -> String {
+/// The agreement below which the order says that it leans on counting.
+const DISAGREEMENT: f64 = 0.5;
+
+/// A line for each graph, with what keeps it from scores, and how far the ingredients agree.
+pub(super) fn text(rows: &[RankedGraph], agreement: Option<f64>) -> String {
     let mut text = format!(
         "{:>5}  {:>5}  {:>8}  {:>12}  {:>8}  {:>7}  graph\n",
         "rank", "±", "score", "parameters", "MFLOPs", "seconds"
@@ -22,6 +25,15 @@ pub(super) fn text(rows: &[RankedGraph]) -> String {
             row.file,
             notes(row),
         );
+    }
+    if let Some(agreement) = agreement {
+        text += &format!("The scores behind 'auto' agree by {agreement:.2} on these graphs");
+        text += match agreement < DISAGREEMENT {
+            true => {
+                ": little, so it goes by parameters and multiply-accumulates more than usual.\n"
+            }
+            false => ".\n",
+        };
     }
     text
 }
@@ -117,7 +129,7 @@ mod tests {
             ..row("partly.onnx", Some(-0.5))
         };
         let dead = RankedGraph { unranked: Some("it is dead"), ..row("dead.onnx", None) };
-        let text = text(&[partly, dead]);
+        let text = text(&[partly, dead], None);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].ends_with("partly.onnx  (no nwot, zen: no images)  (no zico: no labels)"));
         assert!(

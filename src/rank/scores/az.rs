@@ -62,7 +62,7 @@ impl Features {
             let mut signs: Vec<f32> = Vec::new();
             let mut returned = Vec::new();
             if index == 0 {
-                returned = runner.logits(&subject.weights, images, &all, scratch)?;
+                returned = runner.logits(subject.weights(), images, &all, scratch)?;
             } else {
                 let loss = &mut |values: &[f32], seeds: &mut [f32]| {
                     returned = values.to_vec();
@@ -72,7 +72,7 @@ impl Features {
                     0.0
                 };
                 let (_, gradients) =
-                    runner.gradients(&subject.weights, images, &all, loss, true, scratch)?;
+                    runner.gradients(subject.weights(), images, &all, loss, true, scratch)?;
                 let gradient = gradients.images.unwrap_or_default();
                 stretches.push(stretch(&gradient, shape, &signs, [c, h, w]));
             }

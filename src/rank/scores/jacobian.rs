@@ -19,7 +19,7 @@ impl Score for Jacov {
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let images = subject.images()?;
         let (_, gradients) = subject.differentiate(
-            &subject.weights,
+            subject.weights(),
             images,
             &mut |_, seeds| {
                 seeds.fill(1.0);

@@ -18,7 +18,7 @@ impl Score for Snip {
 
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let gradients = subject.backward()?;
-        Ok(saliency(&subject.architecture, &subject.weights, gradients))
+        Ok(saliency(&subject.architecture, subject.weights(), gradients))
     }
 }
 
@@ -36,7 +36,7 @@ impl Score for GradNorm {
 
     fn of(&self, subject: &Subject) -> Result<f64, ScoreError> {
         let gradients = subject.backward()?;
-        let tensors = weighted(&subject.architecture, &subject.weights, gradients);
+        let tensors = weighted(&subject.architecture, subject.weights(), gradients);
         let square = |[_, gradient]: [&[f32]; 2]| {
             gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>()
         };

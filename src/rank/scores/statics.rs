@@ -66,9 +66,39 @@ pub(in crate::rank) fn scores() -> Vec<Box<dyn Score>> {
             of: |live| live.depth as f64,
         },
         Static {
+            name: "shortest-path",
+            about: "nodes with weights on the shortest live path",
+            of: |live| live.shortest as f64,
+        },
+        Static {
+            name: "shortest-spatial-path",
+            about: "convolutions larger than a pixel on the live path that has the fewest",
+            of: |live| live.shortest_spatial as f64,
+        },
+        Static {
             name: "width",
             about: "mean binary logarithm of the output channels of live layers",
             of: |live| live.log_width,
+        },
+        Static {
+            name: "resolution",
+            about: "mean binary logarithm of the pixels, or tokens, that live layers return",
+            of: |live| live.log_resolution,
+        },
+        Static {
+            name: "activations",
+            about: "values that live layers return (Radosavovic et al. 2020)",
+            of: |live| live.activations as f64,
+        },
+        Static {
+            name: "head-width",
+            about: "values that each logit is computed from",
+            of: |live| live.head_width as f64,
+        },
+        Static {
+            name: "live-share",
+            about: "of the nodes that compute something from the image, the share that matters",
+            of: |live| live.nodes.len() as f64 / (live.nodes.len() + live.dead).max(1) as f64,
         },
     ];
     all.into_iter().map(|score| Box::new(score) as Box<dyn Score>).collect()

@@ -57,7 +57,7 @@ struct Flow {
 impl Flow {
     fn through(subject: &Subject) -> Result<Self, ScoreError> {
         let mut architecture = subject.architecture.clone();
-        let mut weights = subject.weights.clone();
+        let mut weights = subject.weights().clone();
         weights.values_mut().for_each(|value| *value = value.abs());
         let mut weight_of: HashMap<NodeIndex, ParameterId> = HashMap::new();
         for (index, parameter) in architecture.parameters.iter().enumerate() {

@@ -27,7 +27,7 @@ impl Score for Zen {
             trunk(&subject.architecture, &subject.live).ok_or(ScoreError::Lacks("feature map"))?;
         let runner = Runner::new(&trunk, &subject.registry);
         let mut draws = random(subject.probe.seed, "zen weights");
-        let mut weights = subject.weights.clone();
+        let mut weights = subject.weights().clone();
         for (id, values) in weights.tensors_mut() {
             if trunk.parameters[id.0].role() == Some(Role::Weight) {
                 values.iter_mut().for_each(|value| *value = normal(&mut draws));

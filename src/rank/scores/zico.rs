@@ -35,7 +35,7 @@ impl Score for Zico {
             let data = &images.data[part * batch * length..][..batch * length];
             let view = Images { batch, data, ..images };
             let labels = &labels[part * batch..][..batch];
-            parts.push(subject.cross_entropy(&subject.weights, view, labels)?.1);
+            parts.push(subject.cross_entropy(subject.weights(), view, labels)?.1);
         }
         let [first, second] = parts.as_slice() else { return Err(ScoreError::NotFinite) };
         let mut score = 0.0;

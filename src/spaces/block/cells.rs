@@ -39,20 +39,32 @@ impl Layers<'_> {
         self.builder.add(at, &shortcut, &y)
     }
 
-    /// A cell of NAS-Bench-201. Its edges keep the shape.
-    pub(super) fn edge_cell(&mut self, at: &str, x: &Value, cell: &EdgeCell) -> Value {
-        let width = x.channels;
+    /// A cell with an operator on every edge: of NAS-Bench-201, whose edges keep the shape, or of
+    /// TransNAS-Bench-101, whose edges out of the input bring it to `width` and lower its resolution by
+    /// `stride`.
+    pub(super) fn edge_cell(
+        &mut self,
+        at: &str,
+        x: &Value,
+        cell: &EdgeCell,
+        [width, stride]: [usize; 2],
+    ) -> Value {
         let mut nodes: Vec<Option<Value>> = vec![Some(x.clone())];
         for to in 1..cell.edges.len() {
             let mut sum: Option<Value> = None;
             for (from, row) in cell.edges.iter().enumerate().take(to) {
                 let (Some(op), Some(source)) = (row[to], nodes[from].clone()) else { continue };
                 let path = format!("{at}.edges.{to}.{from}");
+                let stride = if from == 0 { stride } else { 1 };
                 let y = match op {
-                    EdgeOp::Skip => source,
-                    EdgeOp::Conv1 => self.turned(&path, &source, self.dense_conv(width, 1, 1)),
-                    EdgeOp::Conv3 => self.turned(&path, &source, self.dense_conv(width, 3, 1)),
-                    EdgeOp::AveragePool => self.builder.mean_pool(&path, &source, [3, 1, 1]),
+                    EdgeOp::Conv1 => self.turned(&path, &source, self.dense_conv(width, 1, stride)),
+                    EdgeOp::Conv3 => self.turned(&path, &source, self.dense_conv(width, 3, stride)),
+                    _ => self.reshaped(&path, &source, width, stride),
+                };
+                let y = match op {
+                    EdgeOp::AveragePool => self.builder.mean_pool(&path, &y, [3, 1, 1]),
+                    EdgeOp::Zero => self.builder.zeroed(&path, &y),
+                    _ => y,
                 };
                 sum = Some(match sum {
                     Some(sum) => self.builder.add(at, &sum, &y),
@@ -62,6 +74,26 @@ impl Layers<'_> {
             nodes.push(sum);
         }
         nodes.pop().flatten().unwrap_or_else(|| x.clone())
+    }
+
+    /// `x` as it is where the shape stays. Otherwise activation, a 1×1 convolution, and a norm; of stride 2
+    /// half of the channels read the image shifted by a pixel (the factorised reduction of DARTS).
+    pub(super) fn reshaped(&mut self, at: &str, x: &Value, width: usize, stride: usize) -> Value {
+        if stride == 1 && width == x.channels {
+            return x.clone();
+        }
+        if stride == 1 {
+            return self.turned(at, x, self.dense_conv(width, 1, 1));
+        }
+        let y = self.activate(&format!("{at}.relu"), x);
+        let conv = self.dense_conv(width / 2, 1, stride);
+        let even = self.builder.conv(&format!("{at}.conv_1"), &y, conv);
+        let wide = x.extent.is_some_and(|extent| extent.iter().all(|size| size % 2 == 0));
+        let y = if wide { self.builder.shifted(at, &y) } else { y };
+        let conv = self.dense_conv(width - width / 2, 1, stride);
+        let odd = self.builder.conv(&format!("{at}.conv_2"), &y, conv);
+        let y = self.builder.concat(at, &[even.clone(), odd]).unwrap_or(even);
+        self.norm(&format!("{at}.bn"), &y)
     }
 
     /// A cell of NAS-Bench-101: the input is projected for each of its readers, interior vertices are
@@ -125,7 +157,7 @@ impl Layers<'_> {
     }
 
     /// Activation, convolution, norm.
-    fn turned(&mut self, at: &str, x: &Value, conv: Conv) -> Value {
+    pub(super) fn turned(&mut self, at: &str, x: &Value, conv: Conv) -> Value {
         let y = self.activate(&format!("{at}.op.0"), x);
         let y = self.builder.conv(&format!("{at}.op.1"), &y, conv);
         self.norm(&format!("{at}.op.2"), &y)

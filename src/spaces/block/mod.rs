@@ -2,12 +2,13 @@
 
 use super::{
     build::{Conv, GraphBuilder, Pool, Value},
-    plan::{Block, Body, Branch, Down, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
+    plan::{Block, Body, Branch, Down, Head, Norm, Plan, Squeeze, Stage, StemPlan, Theme},
 };
 
 mod cells;
 mod convnext;
 mod head;
+mod pairs;
 mod shuffle;
 mod tokens;
 
@@ -32,6 +33,11 @@ pub(super) fn network(
             let x = layers.stages(stem, stages, &image);
             let side = x.extent.map_or(1, |[height, _]| height);
             (layers.head(head, &x, classes), Some(side))
+        }
+        Body::Pairs(plan) => {
+            let x = layers.pairs(plan, &image);
+            let side = x.extent.map_or(1, |[height, _]| height);
+            (layers.head(&Head::Linear.into(), &x, classes), Some(side))
         }
         Body::Tokens(plan) => (layers.tokens(plan, &image, classes), None),
         Body::Layers { pool, widths } => (layers.layers(*pool, widths, &image, classes), None),
@@ -176,9 +182,15 @@ impl<'a> Layers<'a> {
             }
             Block::Convnext { kernel, expansion } => self.convnext(at, x, kernel, expansion),
             Block::Merge { width } => self.merge(at, x, width, stride),
+            Block::Linear { width, kernel } => {
+                let conv = self.dense_conv(width, kernel, stride);
+                let y = self.builder.conv(&format!("{at}.conv"), x, conv);
+                self.norm(&format!("{at}.norm"), &y)
+            }
             Block::Project { width } => self.project(at, x, width, stride),
             Block::Reduce { width } => self.reduce(at, x, width, stride),
-            Block::EdgeCell(ref cell) => self.edge_cell(at, x, cell),
+            Block::EdgeCell(ref cell) => self.edge_cell(at, x, cell, [x.channels, 1]),
+            Block::StridedCell { width, ref cell } => self.edge_cell(at, x, cell, [width, stride]),
             Block::VertexCell { width, ref cell } => self.vertex_cell(at, x, width, cell),
         }
     }

@@ -3,7 +3,6 @@
 use crate::spaces::{
     build::{GraphBuilder, Pool, Value},
     cell::{EdgeCell, EdgeOp},
-    graph::Attribute,
 };
 
 use super::layers::{classify, conv, conv_norm, relu};
@@ -60,7 +59,7 @@ fn cell(net: &mut GraphBuilder, at: &str, x: &Value, cell: &EdgeCell) -> Value {
         for (from, x) in nodes.iter().enumerate() {
             let at_edge = format!("{at}.layers.{layer}");
             let y = match cell.edges[from][to] {
-                None => zero(net, &at_edge, x),
+                None | Some(EdgeOp::Zero) => net.zeroed(&at_edge, x),
                 Some(EdgeOp::Skip) => x.clone(),
                 Some(EdgeOp::Conv1) => early_conv(net, &at_edge, x, [x.channels, 1, 1]),
                 Some(EdgeOp::Conv3) => early_conv(net, &at_edge, x, [x.channels, 3, 1]),
@@ -72,11 +71,6 @@ fn cell(net: &mut GraphBuilder, at: &str, x: &Value, cell: &EdgeCell) -> Value {
         nodes.extend(sum);
     }
     nodes.pop().unwrap_or_else(|| x.clone())
-}
-
-fn zero(net: &mut GraphBuilder, at: &str, x: &Value) -> Value {
-    let nothing = net.constant(at, "value_float", Attribute::Float(0.0));
-    net.map(at, "Mul", x, vec![x.name.clone(), nothing], vec![])
 }
 
 fn reduction(net: &mut GraphBuilder, at: &str, x: &Value, width: usize) -> Value {

@@ -12,9 +12,10 @@ use super::{
     Sampler,
 };
 
-/// A cell of either kind.
+/// A cell of any kind.
 pub(super) enum Cell {
     Edges(EdgeCell),
+    Strided(EdgeCell),
     Vertices(VertexCell),
 }
 
@@ -22,6 +23,7 @@ impl Cell {
     pub fn block(&self, width: usize) -> Block {
         match self {
             Self::Edges(cell) => Block::EdgeCell(*cell),
+            Self::Strided(cell) => Block::StridedCell { width, cell: *cell },
             Self::Vertices(cell) => Block::VertexCell { width, cell: cell.clone() },
         }
     }
@@ -31,7 +33,13 @@ impl Sampler<'_> {
     /// The cell that a whole network repeats, in families of cells.
     pub(super) fn cell(&mut self) -> Option<Cell> {
         match self.rule.family {
-            Family::Nb201 => Some(Cell::Edges(EdgeCell::draw(self.draw))),
+            Family::Nb201 if self.rule.edges.is_empty() => {
+                Some(Cell::Edges(EdgeCell::draw(self.draw)))
+            }
+            Family::Nb201 => Some(Cell::Edges(EdgeCell::draw_open(self.draw, &self.rule.edges))),
+            Family::Transnas => {
+                Some(Cell::Strided(EdgeCell::draw_open(self.draw, &self.rule.edges)))
+            }
             Family::Nb101 => Some(Cell::Vertices(VertexCell::draw(self.draw))),
             _ => None,
         }
@@ -95,6 +103,8 @@ impl Sampler<'_> {
             | Family::Mixer
             | Family::Mlp
             | Family::Nb201
+            | Family::Transnas
+            | Family::Darts
             | Family::Nb101 => Block::Plain { width, kernel },
         };
         let mut blocks = vec![block; count];

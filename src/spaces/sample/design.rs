@@ -11,7 +11,7 @@ use super::{
     Sampler,
 };
 
-/// Chance that a network lowers its resolution wherever its design does.
+/// Chance that a network lowers its resolution wherever its design does, if the design does not say.
 const AS_PUBLISHED: f64 = 0.6;
 /// Chance that a stage of another network still does.
 const STILL_LOWERS: f64 = 0.6;
@@ -34,7 +34,7 @@ impl Sampler<'_> {
         let down = self.pick(self.rule.downs(self.space))?;
         let depths = self.depths(design)?;
         let activations = self.activations(depths.len());
-        let published = self.draw.chance(AS_PUBLISHED);
+        let published = self.draw.chance(design.as_published.unwrap_or(AS_PUBLISHED));
         let mut stages = Vec::new();
         let mut channels = stem.width;
         let proportions = design.widths.iter().zip(&design.strides);

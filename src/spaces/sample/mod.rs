@@ -7,8 +7,10 @@ use super::{
     block,
     build::{Activation, Built},
     draw::{Draw, Weighted},
+    pair_cell::PairCell,
     plan::{
-        Block, Body, Down, Family, Head, HeadPlan, Norm, Plan, Squeeze, Stage, StemPlan, Theme,
+        Block, Body, Down, Family, Head, HeadPlan, Norm, PairPlan, Plan, Squeeze, Stage, StemPlan,
+        Theme,
     },
     rule::Bounds,
     rule::FamilyRule,
@@ -151,6 +153,7 @@ impl Sampler<'_> {
             (Some(design), _) => self.design(design, &theme)?,
             (None, Family::Vit | Family::Mixer) => self.tokens()?,
             (None, Family::Mlp) => self.layers()?,
+            (None, Family::Darts) => self.pairs()?,
             (None, _) => self.stages(&theme)?,
         };
         Ok(Plan { theme, body })
@@ -179,7 +182,9 @@ impl Sampler<'_> {
         let halved = stride.ilog2() as usize + usize::from(pool);
         let halvings = self.halvings().saturating_sub(halved);
         let down = match (self.pick(&space.downs)?, family) {
-            (_, Family::Convnext | Family::Nb201 | Family::Macro) => Down::Stride,
+            (_, Family::Convnext | Family::Nb201 | Family::Macro | Family::Transnas) => {
+                Down::Stride
+            }
             (_, Family::Nb101 | Family::Fire) => Down::MaxPool,
             (down, _) => down,
         };
@@ -233,6 +238,14 @@ impl Sampler<'_> {
             _ => Vec::new(),
         };
         Ok(HeadPlan { kind, hidden })
+    }
+
+    /// A stack of cells, all as one is drawn.
+    fn pairs(&mut self) -> Result<Body, SpaceError> {
+        let multiple = self.pick(&self.space.widths.multiples)?;
+        let width = (self.width(self.rule.width) / multiple).max(1) * multiple;
+        let cells = self.pick(&self.rule.blocks)?;
+        Ok(Body::Pairs(PairPlan { width, cells, cell: PairCell::draw(self.draw) }))
     }
 
     /// A width, distributed as the space has it.

@@ -1,9 +1,11 @@
 //! Public tables of trained accuracies, and the networks they speak of, rebuilt as graphs. A table
 //! is a file of somebody else's, read by path; what is here is how its codes become networks.
 
+mod darts;
 mod nas_bench_101;
 mod nas_bench_201;
 mod nas_bench_macro;
+mod transnas;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +14,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::FileError;
+use crate::{FileError, csv::Csv};
 
 use super::{
     cell::{EdgeCell, VertexCell},
@@ -40,12 +42,16 @@ pub enum TableError {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Code {
+    /// DARTS (Liu et al. 2019): a cell of sums of two operators.
+    Darts(darts::Cell),
     /// NAS-Bench-101 (Ying et al. 2019): a cell with an operator on every vertex.
     NasBench101(nas_bench_101::Cell),
     /// NAS-Bench-201 (Dong and Yang 2020): a cell with an operator on every edge.
     NasBench201(nas_bench_201::Cell),
     /// NAS-Bench-Macro (Su et al. 2021): a chain of eight layers.
     NasBenchMacro(nas_bench_macro::Chain),
+    /// TransNAS-Bench-101, micro (Duan et al. 2021): a cell with an operator on every edge.
+    TransNas(transnas::Cell),
 }
 
 impl Code {
@@ -55,21 +61,26 @@ impl Code {
         nas_bench_201::Cell::parse(text).map(Self::NasBench201)
     }
 
-    /// The weightless network for 32 × 32 images and ten classes, as the benchmark trained it.
+    /// The weightless network as the benchmark trained it: for 32 × 32 images and ten classes, that of
+    /// TransNAS-Bench-101 for 256 × 256 and a hundred.
     pub fn onnx(&self) -> Vec<u8> {
         match self {
+            Self::Darts(cell) => cell.whole().encode(),
             Self::NasBench101(cell) => cell.built().encode(),
             Self::NasBench201(cell) => cell.built(nas_bench_201::CELLS).encode(),
             Self::NasBenchMacro(chain) => chain.built().encode(),
+            Self::TransNas(cell) => cell.built().encode(),
         }
     }
 
-    /// The same with one cell where the benchmark stacks several; chains have none to leave out.
+    /// The same with one cell where the benchmark stacks several, three of DARTS; other networks have none
+    /// to leave out.
     pub fn reduced(&self) -> Vec<u8> {
         match self {
             Self::NasBench201(cell) => cell.built(1).encode(),
             Self::NasBench101(cell) => cell.reduced().encode(),
-            Self::NasBenchMacro(chain) => chain.built().encode(),
+            Self::Darts(cell) => cell.built(3).encode(),
+            Self::NasBenchMacro(_) | Self::TransNas(_) => self.onnx(),
         }
     }
 }
@@ -93,7 +104,7 @@ pub struct Table {
     /// What it is called.
     pub name: &'static str,
     /// What its accuracies are.
-    pub target: &'static str,
+    pub target: String,
     /// Keys in the file.
     pub keys: usize,
     /// Networks that differ.
@@ -111,47 +122,111 @@ struct Format {
     accuracy: fn(&Value) -> Option<f64>,
 }
 
+/// A kind of table in columns.
+struct ColumnFormat {
+    name: &'static str,
+    /// The column of codes, by which a file of this kind is known.
+    key: &'static str,
+    /// Columns that are accuracies, or other figures of which more is better; the first if none is named.
+    targets: &'static [&'static str],
+    /// The canonical code of a key; `None` of what is no network.
+    code: fn(&str) -> Result<Option<Code>, String>,
+}
+
+const COLUMN_FORMATS: [ColumnFormat; 2] = [darts::FORMAT, transnas::FORMAT];
 const FORMATS: [Format; 3] =
     [nas_bench_101::FORMAT, nas_bench_201::FORMAT, nas_bench_macro::FORMAT];
 
 impl Table {
     /// Reads a table: `nas-bench-macro_cifar10.json` as its authors publish it, the scores of
-    /// NAS-Bench-Suite-Zero on NAS-Bench-101, or an object from architecture strings of
-    /// NAS-Bench-201 to accuracies in percent. Keys that mean the same network become one entry.
-    pub fn open(path: &Path) -> Result<Self, TableError> {
+    /// NAS-Bench-Suite-Zero on NAS-Bench-101, an object from architecture strings of NAS-Bench-201 to
+    /// accuracies in percent, or comma-separated values of DARTS cells or of TransNAS-Bench-101. Keys that mean
+    /// the same network become one entry. `target` names a column of a table that has several.
+    pub fn open(path: &Path, target: Option<&str>) -> Result<Self, TableError> {
         let bytes = std::fs::read(path).map_err(FileError::at(path))?;
-        Self::parse(&bytes)
+        Self::parse(&bytes, target)
             .map_err(|problem| TableError::Content { path: path.to_owned(), problem })
     }
 
     /// As [`Table::open`], from the contents of the file.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let json: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let found = FORMATS.iter().find_map(|format| Some((format, (format.records)(&json)?)));
-        let (format, records) = found.ok_or_else(|| {
-            let known: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-            format!("is no table of {}", known.join(", "))
-        })?;
-        let mut distinct: BTreeMap<Code, (String, Code, Vec<f64>)> = BTreeMap::new();
+    pub fn parse(bytes: &[u8], target: Option<&str>) -> Result<Self, String> {
+        match (serde_json::from_slice(bytes), target) {
+            (Ok(json), None) => Self::of_json(&json),
+            (Ok(_), Some(target)) => Err(format!("has no column '{target}': it has one accuracy")),
+            (Err(error), target) => match std::str::from_utf8(bytes).map(Csv::parse) {
+                Ok(Ok(csv)) if csv.header.len() > 1 => Self::of_csv(&csv, target),
+                _ => Err(error.to_string()),
+            },
+        }
+    }
+
+    fn of_json(json: &Value) -> Result<Self, String> {
+        let found = FORMATS.iter().find_map(|format| Some((format, (format.records)(json)?)));
+        let (format, records) = found.ok_or_else(unknown)?;
+        let mut distinct = Distinct::default();
         for (key, record) in records {
             let code = (format.code)(key).map_err(|problem| format!("'{key}': {problem}"))?;
-            let accuracy = (format.accuracy)(record).filter(|accuracy| accuracy.is_finite());
-            let accuracy = accuracy.ok_or_else(|| format!("'{key}': no accuracy"))?;
-            let known = distinct.entry(code.clone());
-            let (name, own, known) = known.or_insert_with(|| (key.clone(), code.clone(), vec![]));
-            if key < name {
-                (*name, *own) = (key.clone(), code);
-            }
-            known.push(accuracy);
+            distinct.add(key, code, (format.accuracy)(record))?;
         }
-        let entries = distinct.into_values().map(|(name, code, known)| Entry {
+        Ok(distinct.table(format.name, format.target.to_owned()))
+    }
+
+    fn of_csv(csv: &Csv, target: Option<&str>) -> Result<Self, String> {
+        let found = COLUMN_FORMATS.iter().find_map(|it| Some((it, csv.column(it.key)?)));
+        let (format, key) = found.ok_or_else(unknown)?;
+        let target = target.unwrap_or(format.targets[0]);
+        let column = csv.column(target).filter(|_| format.targets.contains(&target));
+        let column = column.ok_or_else(|| {
+            format!("has no target '{target}'; it has {}", format.targets.join(", "))
+        })?;
+        let mut distinct = Distinct::default();
+        for row in &csv.rows {
+            let text = &row[key];
+            let code = (format.code)(text).map_err(|problem| format!("'{text}': {problem}"))?;
+            if let Some(code) = code {
+                distinct.add(text, code, row[column].parse().ok())?;
+            }
+        }
+        Ok(distinct.table(format.name, target.to_owned()))
+    }
+}
+
+fn unknown() -> String {
+    let names = FORMATS.iter().map(|format| format.name);
+    let names: Vec<&str> = names.chain(COLUMN_FORMATS.iter().map(|format| format.name)).collect();
+    format!("is no table of {}", names.join(", "))
+}
+
+/// Networks that differ, each with its first key and its accuracies.
+#[derive(Default)]
+struct Distinct {
+    keys: usize,
+    networks: BTreeMap<Code, (String, Code, Vec<f64>)>,
+}
+
+impl Distinct {
+    fn add(&mut self, key: &str, code: Code, accuracy: Option<f64>) -> Result<(), String> {
+        let accuracy = accuracy.filter(|accuracy| accuracy.is_finite());
+        let accuracy = accuracy.ok_or_else(|| format!("'{key}': no accuracy"))?;
+        self.keys += 1;
+        let known = self.networks.entry(code.clone());
+        let (name, own, known) = known.or_insert_with(|| (key.to_owned(), code.clone(), vec![]));
+        if key < name.as_str() {
+            (*name, *own) = (key.to_owned(), code);
+        }
+        known.push(accuracy);
+        Ok(())
+    }
+
+    fn table(self, name: &'static str, target: String) -> Table {
+        let entry = |(name, code, known): (String, Code, Vec<f64>)| Entry {
             name,
             code,
             accuracy: known.iter().sum::<f64>() / known.len() as f64,
             copies: known.len(),
-        });
-        let entries = entries.collect();
-        Ok(Self { name: format.name, target: format.target, keys: records.len(), entries })
+        };
+        let entries = self.networks.into_values().map(entry).collect();
+        Table { name, target, keys: self.keys, entries }
     }
 }
 

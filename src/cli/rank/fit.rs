@@ -1,0 +1,185 @@
+//! `weightsmith rank fit`
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    cli::{
+        Common, Exit, Failure,
+        output::{self, Replace},
+        print, print_json,
+        progress::watch,
+    },
+    rank::{
+        Aggregate, CRITERIA, ScoreSelection,
+        labels::{LabelledPool, labelled_pools, labels_of, ranking_spaces, spaces_of_file},
+        learned::{Fit as Setting, LEARNED, LeftOut, Ranker, Rival, fit, left_out},
+    },
+};
+
+use super::{Judging, score_cells};
+
+/// Scores that the ranking is held against.
+const RIVALS: [&str; 5] = ["parameters", "flops", "spatial-layers", "nwot", "synflow"];
+
+#[derive(Debug, Args)]
+pub(super) struct Fit {
+    /// What `rank label` wrote
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// Spaces that the graphs were drawn from; by default those of architectures/ranking.toml
+    #[arg(long, value_name = "FILE.toml")]
+    spaces: Option<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+    /// By how many times its fall over the last two epochs the training loss of a label is extended
+    #[arg(long, default_value_t = 4.0)]
+    extension: f64,
+    /// How firmly weights are held where they start: counting at --start, other scores at zero
+    #[arg(long, default_value_t = Setting::default().penalty)]
+    penalty: f64,
+    /// What parameters and multiply-accumulates weigh at the start
+    #[arg(long, default_value_t = Setting::default().start)]
+    start: f64,
+    /// What counting adds where the scores contradict each other altogether
+    #[arg(long, default_value_t = Setting::default().lean)]
+    lean: f64,
+    /// Write the fitted ranking
+    #[arg(long, value_name = "FILE.toml")]
+    out: Option<PathBuf>,
+    /// Write how it orders spaces that are left out of the fit
+    #[arg(long, value_name = "FILE.json")]
+    results: Option<PathBuf>,
+    /// Write every graph's label and scores
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
+}
+
+impl Fit {
+    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        self.replace.check(self.results.as_deref())?;
+        let spaces = match &self.spaces {
+            None => ranking_spaces()?,
+            Some(path) => spaces_of_file(path)?,
+        };
+        let (labelled, labels) = labels_of(&self.labels)?;
+        let setting = self.setting()?;
+        let criteria = CRITERIA.map(|it| it.score);
+        let rivals = RIVALS.into_iter().chain(criteria).map(str::to_owned);
+        let names: Vec<String> = setting.ingredients.iter().cloned().chain(rivals).collect();
+        let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common)?;
+        let jobs = self.judging.jobs();
+        let pools = labelled_pools(
+            &labels,
+            self.extension,
+            &spaces,
+            &judge,
+            jobs,
+            &*watch("graphs", common),
+        )?;
+        let graphs: usize = pools.iter().map(|pool| pool.records.len()).sum();
+        let about = format!(
+            "{graphs} graphs of {} spaces, {} epochs of {} images, extension {}; penalty {}, start {}",
+            pools.len(),
+            labelled.epochs,
+            labelled.images,
+            self.extension,
+            setting.penalty,
+            setting.start
+        );
+        let ranker = Ranker { about, ..fit(&pools, &setting) };
+        let table = left_out(&pools, &setting, &rivals_of(&RIVALS));
+        if let Some(path) = &self.csv {
+            output::write(path, &csv(&pools))?;
+        }
+        if let Some(path) = &self.out {
+            self.replace.write(path, ranker.to_toml().as_bytes())?;
+        }
+        let report = json!({
+            "schema": 1,
+            "command": output::command_line(),
+            "labels": labelled,
+            "graphs": graphs,
+            "ranker": ranker,
+            "left_out": table,
+        });
+        if let Some(path) = &self.results {
+            output::save(path, &report)?;
+        }
+        match common.json {
+            true => print_json(&report)?,
+            false => print(&text(&table))?,
+        }
+        Ok(Exit::Success)
+    }
+
+    fn setting(&self) -> Result<Setting, Failure> {
+        let selection = self.judging.selection()?;
+        let ingredients = match selection.aggregate() {
+            Aggregate::Learned(ranker) => {
+                ranker.ingredients.iter().map(|it| it.score.clone()).collect()
+            }
+            _ => selection.names().to_vec(),
+        };
+        let Self { penalty, start, lean, .. } = *self;
+        Ok(Setting { ingredients, penalty, start, lean })
+    }
+}
+
+/// Single scores, and the criteria of earlier versions.
+fn rivals_of(scores: &[&str]) -> Vec<Rival> {
+    let alone = |name: &&str| {
+        let name = (*name).to_owned();
+        (name.clone(), Aggregate::LogRanks(vec![(name, 1.0)]))
+    };
+    let criteria = ("criteria".to_owned(), Aggregate::InOrder(CRITERIA.to_vec()));
+    let rival = |(name, aggregate): (String, Aggregate)| Rival {
+        name,
+        scores: Box::new(move |pool| {
+            let ranked = aggregate.rank(|name| pool.column(name));
+            ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect()
+        }),
+    };
+    scores.iter().map(alone).chain([criteria]).map(rival).collect()
+}
+
+/// Kendall's τ-b by space, and as ingredients are taken away.
+fn text(table: &LeftOut) -> String {
+    let columns: Vec<&str> = [LEARNED].into_iter().chain(RIVALS).chain(["criteria"]).collect();
+    let mut text = format!("{:<32} {:>6}", "space, left out of the fit", "graphs");
+    columns.iter().for_each(|name| text += &format!(" {name:>14}"));
+    let line = |taus: &BTreeMap<String, f64>| -> String {
+        let cell = |name: &&str| format!(" {:>14.3}", taus.get(*name).copied().unwrap_or(0.0));
+        columns.iter().map(cell).collect()
+    };
+    for (space, (graphs, taus)) in &table.spaces {
+        text += &format!("\n{space:<32} {graphs:>6}{}", line(taus));
+    }
+    text += &format!("\n{:<39}{}", "mean", line(&table.means));
+    for (name, tau) in &table.without {
+        text += &format!("\n{:<39} {tau:>14.3}", format!("without {name}"));
+    }
+    text
+}
+
+/// A line for each graph; a score that it has not is empty.
+fn csv(pools: &[LabelledPool]) -> String {
+    let records = pools.iter().flat_map(|pool| &pool.records);
+    let names: BTreeSet<&String> = records.flat_map(|it| it.scores.keys()).collect();
+    let mut text = "space,seed,label".to_owned();
+    names.iter().for_each(|name| text += &format!(",{name}"));
+    for pool in pools {
+        for (index, record) in pool.records.iter().enumerate() {
+            text += &format!("\n{},{},{}", pool.space, pool.seeds[index], pool.labels[index]);
+            text += &score_cells(&record.scores, names.iter().copied());
+        }
+    }
+    text + "\n"
+}

@@ -1,0 +1,18 @@
+//! A ranking that is learned. What carries over from one space to another is where a graph stands among its
+//! companions, so scores enter as standings within the pool ([`standings`]). A [`Ranker`] weighs them; its
+//! weights are fitted by [`fit`] to pairs of graphs of our own labelled spaces and held against spaces that
+//! were left out ([`left_out`]). Where its ingredients contradict each other on a pool, it leans on counting.
+//! A few trained accuracies of the pool itself refine it ([`refine`]).
+
+mod few;
+mod fit;
+mod left_out;
+mod pairs;
+mod pool;
+mod ranker;
+
+pub use few::{FEWEST_LABELS, Refined, refine};
+pub use fit::{Fit, fit};
+pub use left_out::{LEARNED, LeftOut, Rival, Scoring, left_out};
+pub use pool::standings;
+pub use ranker::{Ingredient, RankedPool, Ranker};
