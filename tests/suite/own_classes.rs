@@ -218,8 +218,8 @@ fn grey_and_oblong_networks_learn_from_any_images() {
         let data = place.path("data");
         let calibrated = succeeded(&place.predict(&model, &["--calibrate", &data]));
         assert!(notices(&calibrated).contains(said), "{image:?}: {calibrated}");
-        let ranked = weightsmith(&["rank", &model, "--data", &data, "--no-cache", "--json"]);
-        let ranked = succeeded(&ranked);
+        let rank = ["rank", &model, "--by", "nwot", "--data", &data, "--no-cache", "--json"];
+        let ranked = succeeded(&weightsmith(&rank));
         assert!(ranked["ranking"][0]["scores"]["nwot"].is_number(), "{image:?}: {ranked}");
         assert_eq!(ranked["refused"].as_object().map(|refused| refused.len()), Some(0));
     }

@@ -117,5 +117,8 @@ fn the_bundled_predictors_are_small_together() {
         metadata.map(|metadata| metadata.len()).sum()
     };
     let sizes = BUNDLED.map(size);
-    assert!(sizes.iter().sum::<u64>() <= 8_000_000, "{sizes:?}");
+    // The default one and what it is built on.
+    assert!(sizes[0] + sizes[1] <= 8_000_000, "{sizes:?}");
+    // What leaves room for the source in a package of crates.io.
+    assert!(sizes.iter().sum::<u64>() <= 9_000_000, "{sizes:?}");
 }
