@@ -141,7 +141,7 @@ def test_evaluation_takes_images_in_memory(images):
 
 
 def test_predictors_are_folders_as_on_the_hub(tmp_path):
-    folder = ROOT / "predictors" / "images"
+    folder = ROOT / "predictors" / "cifar10"
     predictor = weightsmith.Predictor.from_pretrained(folder)
     predictor.save_pretrained(tmp_path)
     copy = weightsmith.Predictor(tmp_path)
