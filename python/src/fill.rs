@@ -53,22 +53,21 @@ impl Filled {
         self.filled().report().is_complete()
     }
 
-    /// Name, type (as safetensors writes it) and extents of every tensor of the state dict.
-    fn tensors(&self) -> Vec<(String, String, Vec<usize>)> {
-        let tensor = |entry: &weightsmith::onnx::safetensors::Entry| {
-            (entry.name().to_owned(), format!("{:?}", entry.dtype()), entry.shape().to_vec())
-        };
-        self.filled().state_dict().iter().map(tensor).collect()
+    /// Extents of every tensor of the state dict, by name.
+    fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let entries = self.filled().state_dict();
+        entries.iter().map(|entry| (entry.name().to_owned(), entry.shape().to_vec())).collect()
     }
 
-    /// The values of a tensor of `tensors()`, little-endian and row-major.
-    fn values<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyByteArray>> {
-        let entries = self.filled().state_dict();
-        let entry = entries
-            .get(index)
-            .ok_or_else(|| pyo3::exceptions::PyIndexError::new_err("no such tensor"))?;
-        let bytes = entry.bytes().map_err(|error| refusal(&error))?;
-        Ok(PyByteArray::new(py, &bytes))
+    /// Calls `take(name, type, extents, values)` for every tensor of the state dict, one after the other;
+    /// values are little-endian and row-major.
+    fn each(&self, py: Python<'_>, take: Bound<'_, PyAny>) -> PyResult<()> {
+        for entry in self.filled().state_dict() {
+            let bytes = entry.bytes().map_err(|error| refusal(&error))?;
+            let values = PyByteArray::new(py, &bytes);
+            take.call1((entry.name(), format!("{:?}", entry.dtype()), entry.shape(), values))?;
+        }
+        Ok(())
     }
 
     /// The ONNX file.
@@ -128,12 +127,7 @@ fn filled(source: Source, settings: Settings) -> Result<Owned, Failure> {
     let network = Network::resolved(model, &open)?;
     let (device, name) = device::choose(settings.device.parse()?)?;
     let predictor = bundled(&predictor, &device)?;
-    let usual = Steering::default();
-    let steering = Steering {
-        steps: support_steps.unwrap_or(usual.steps),
-        bounded: support_steps.is_none(),
-        ..usual
-    };
+    let steering = Steering::of_steps(support_steps);
     let observer: Arc<dyn Observer> = match settings.bar {
         Some(bar) => Arc::new(Bar(bar)),
         None => Arc::new(Silent),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -70,30 +70,34 @@ class Filled:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Extents of every tensor of the state dict."""
-        return {name: tuple(shape) for name, _, shape in self._native.tensors()}
+        return {name: tuple(shape) for name, shape in self._native.shapes()}
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """PyTorch's state dict, as arrays that are writable and share nothing."""
-        state = {}
-        for index, (name, dtype, shape) in enumerate(self._native.tensors()):
+        state: dict[str, np.ndarray[Any, Any]] = {}
+
+        def take(name: str, dtype: str, shape: list[int], values: bytearray) -> None:
             numpy_name = TYPES[dtype][0]
             if numpy_name is None:
-                raise TypeError(f"{name} is {dtype}, which NumPy has not; use torch_tensors()")
-            values = self._native.values(index)
+                raise TypeError(f"{name} is {dtype}, which NumPy has not; use each_tensor()")
             state[name] = np.frombuffer(values, dtype=numpy_name).reshape(shape)
+
+        self._native.each(take)
         return state
 
-    def torch_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """The state dict one tensor after the other, each made when its turn comes."""
+    def each_tensor(self, take: Callable[[str, torch.Tensor], object]) -> None:
+        """Calls ``take(name, tensor)`` for every tensor of the state dict; each is made when its turn
+        comes."""
         import torch
 
-        for index, (name, dtype, shape) in enumerate(self._native.tensors()):
+        def made(name: str, dtype: str, shape: list[int], values: bytearray) -> None:
             torch_type = getattr(torch, TYPES[dtype][1])
-            values = self._native.values(index)
             if values:
-                yield name, torch.frombuffer(values, dtype=torch_type).reshape(shape)
+                take(name, torch.frombuffer(values, dtype=torch_type).reshape(shape))
             else:
-                yield name, torch.empty(shape, dtype=torch_type)
+                take(name, torch.empty(shape, dtype=torch_type))
+
+        self._native.each(made)
 
     def onnx_bytes(self) -> bytes:
         """The filled ONNX file."""

@@ -76,8 +76,7 @@ def load_(module: torch.nn.Module, filled: Filled) -> None:
             "nothing was changed"
         )
     with torch.no_grad():
-        for name, tensor in filled.torch_tensors():
-            own[name].copy_(tensor)
+        filled.each_tensor(lambda name, tensor: own[name].copy_(tensor))
 
 
 @contextlib.contextmanager

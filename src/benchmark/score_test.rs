@@ -125,8 +125,7 @@ impl ScoreTest<'_> {
     ) -> BTreeMap<usize, FewLabels> {
         let Aggregate::Learned(ranker) = self.by else { return BTreeMap::new() };
         let pool = ranker.rank(column);
-        let scores: Vec<f64> =
-            pool.graphs.iter().map(|it| it.score.unwrap_or(f64::NEG_INFINITY)).collect();
+        let scores = pool.scores();
         let counted = standings(&column("parameters"));
         let known: Vec<usize> =
             (0..scores.len()).filter(|&graph| scores[graph].is_finite()).collect();

@@ -36,12 +36,11 @@ impl SupportArgs {
     /// The support set, if there is to be one.
     pub fn set(&self) -> Option<SupportSet> {
         let steering = Steering {
-            steps: self.support_steps.map_or(Steering::default().steps, usize::from),
-            bounded: self.support_steps.is_none(),
             batch: self.support_batch.into(),
             rate: self.support_rate,
             spread: self.support_spread,
             augmentation: self.support_augmentation.into(),
+            ..Steering::of_steps(self.support_steps.map(usize::from))
         };
         self.support.clone().map(|data| SupportSet { data, steering })
     }

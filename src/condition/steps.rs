@@ -50,6 +50,12 @@ const AFFORDABLE: u64 = 5_000_000_000_000;
 const LEAST: [usize; 2] = [32, 8];
 
 impl Steering {
+    /// So many steps, or the usual ones, bounded by what they cost.
+    pub fn of_steps(steps: Option<usize>) -> Self {
+        let usual = Self::default();
+        Self { steps: steps.unwrap_or(usual.steps), bounded: steps.is_none(), ..usual }
+    }
+
     /// What is done to a network of so many multiply-accumulates an image: where all steps would cost too
     /// much, they take fewer images, and where that does not suffice, there are fewer of them.
     pub fn affordable(self, multiply_accumulates: u64) -> Self {

@@ -57,6 +57,15 @@ impl Prediction {
         let labels = architecture.parameters.iter().map(label).collect();
         Self { weights, labels, stand_ins: Vec::new() }
     }
+
+    /// Says that what was predicted or solved is trained from here on.
+    pub fn train_on(&mut self) {
+        for label in &mut self.labels {
+            if matches!(label, ValueSource::Predicted | ValueSource::Solved) {
+                *label = ValueSource::Trained;
+            }
+        }
+    }
 }
 
 impl Predictor {

@@ -2,9 +2,11 @@
 //! mixing.
 
 use crate::{
-    graph::{Architecture, NodeIndex, Operand},
+    graph::{Architecture, NodeIndex},
     ops::{Features, OperatorFamily},
 };
+
+use super::paths::{shortest, sources};
 
 /// What a live node does to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(super) fn obstacles(
     // The convolution whose result a node passes on, through nodes that read nothing else.
     let mut source: Vec<Option<NodeIndex>> = vec![None; mixing.len()];
     for &index in nodes {
-        let mut sources = data(architecture, index).map(|node| source[node.index()]);
-        let before = sources.next().flatten().filter(|_| sources.next().is_none());
+        let mut makers = sources(architecture, index).map(|node| source[node.index()]);
+        let before = makers.next().flatten().filter(|_| makers.next().is_none());
         let own = mixing[index.index()];
         if let Some(before) = before {
             match (mixing[before.index()], own) {
@@ -62,24 +64,6 @@ pub(super) fn obstacles(
             _ => Some(index),
         };
     }
-    let mut fewest: Vec<Option<usize>> = vec![None; mixing.len()];
-    for &index in nodes {
-        let fed = architecture.dag[index].inputs.iter().any(|it| matches!(it, Operand::Input(_)));
-        let before = data(architecture, index).filter_map(|node| fewest[node.index()]).min();
-        let before = if fed { Some(0) } else { before };
-        fewest[index.index()] = before.map(|count| count + usize::from(lone[index.index()]));
-    }
-    let ends = architecture.outputs.iter().filter_map(|(_, operand)| match operand {
-        Operand::Node { node, .. } => fewest[node.index()],
-        _ => None,
-    });
-    ends.min().unwrap_or(0)
-}
-
-/// The nodes that a node reads.
-fn data(architecture: &Architecture, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
-    architecture.dag[index].inputs.iter().filter_map(|operand| match operand {
-        Operand::Node { node, .. } => Some(*node),
-        _ => None,
-    })
+    let lengths: Vec<usize> = lone.into_iter().map(usize::from).collect();
+    shortest(architecture, nodes, &lengths)
 }

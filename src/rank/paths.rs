@@ -34,7 +34,10 @@ pub(super) fn shortest(
 }
 
 /// The nodes that a node reads.
-fn sources(architecture: &Architecture, index: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+pub(super) fn sources(
+    architecture: &Architecture,
+    index: NodeIndex,
+) -> impl Iterator<Item = NodeIndex> {
     architecture.dag[index].inputs.iter().filter_map(|operand| match operand {
         Operand::Node { node, .. } => Some(*node),
         _ => None,

@@ -74,8 +74,7 @@ pub fn refined_ranking(
 ) -> Option<Ranking> {
     records.sort_by(|a, b| a.0.cmp(&b.0));
     let pool = ranker.rank(|name| column(&records, name));
-    let scores: Vec<f64> =
-        pool.graphs.iter().map(|it| it.score.unwrap_or(f64::NEG_INFINITY)).collect();
+    let scores = pool.scores();
     let files = records.iter().enumerate();
     let labels: Vec<(usize, f64)> = files
         .filter_map(|(graph, (file, _))| Some((graph, *trained.get(file)?)))

@@ -20,7 +20,7 @@ use crate::{
     observer::{Observer, Silent},
     onnx::atomic,
     ops::Registry,
-    predictor::{CalibrationImages, Prediction, Predictor, ValueSource},
+    predictor::{CalibrationImages, Prediction, Predictor},
     weights::he_initialisation,
 };
 
@@ -268,11 +268,7 @@ impl Trial<'_> {
         if method == Method::FineTuned {
             self.fit(&mut prediction, 0)?;
         }
-        for label in &mut prediction.labels {
-            if matches!(label, ValueSource::Predicted | ValueSource::Solved) {
-                *label = ValueSource::Trained;
-            }
-        }
+        prediction.train_on();
         let before = started.elapsed().as_secs_f64();
         let silent: Arc<dyn Observer> = Arc::new(Silent);
         let run = TuningRun { tuning, seed: self.seed, checkpoint: None, observer: &silent };

@@ -17,7 +17,7 @@ use crate::{
     },
     rank::{
         Aggregate, CRITERIA, ScoreSelection,
-        labels::{LabelledPool, labelled_pools, labels_of, ranking_spaces, spaces_of_file},
+        labels::{LabelledPool, labelled_pools, labels_of, ranking_spaces},
         learned::{Fit as Setting, LEARNED, LeftOut, Ranker, Rival, fit, left_out},
     },
 };
@@ -65,15 +65,12 @@ pub(super) struct Fit {
 impl Fit {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         self.replace.check(self.results.as_deref())?;
-        let spaces = match &self.spaces {
-            None => ranking_spaces()?,
-            Some(path) => spaces_of_file(path)?,
-        };
+        let spaces = ranking_spaces(self.spaces.as_deref())?;
         let (labelled, labels) = labels_of(&self.labels)?;
         let setting = self.setting()?;
         let criteria = CRITERIA.map(|it| it.score);
-        let rivals = RIVALS.into_iter().chain(criteria).map(str::to_owned);
-        let names: Vec<String> = setting.ingredients.iter().cloned().chain(rivals).collect();
+        let beside = RIVALS.into_iter().chain(criteria).map(str::to_owned);
+        let names: Vec<String> = setting.ingredients.iter().cloned().chain(beside).collect();
         let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common)?;
         let jobs = self.judging.jobs();
         let pools = labelled_pools(
@@ -95,7 +92,7 @@ impl Fit {
             setting.start
         );
         let ranker = Ranker { about, ..fit(&pools, &setting) };
-        let table = left_out(&pools, &setting, &rivals_of(&RIVALS));
+        let table = left_out(&pools, &setting, &rivals());
         if let Some(path) = &self.csv {
             output::write(path, &csv(&pools))?;
         }
@@ -134,9 +131,9 @@ impl Fit {
 }
 
 /// Single scores, and the criteria of earlier versions.
-fn rivals_of(scores: &[&str]) -> Vec<Rival> {
-    let alone = |name: &&str| {
-        let name = (*name).to_owned();
+fn rivals() -> Vec<Rival> {
+    let alone = |name: &str| {
+        let name = name.to_owned();
         (name.clone(), Aggregate::LogRanks(vec![(name, 1.0)]))
     };
     let criteria = ("criteria".to_owned(), Aggregate::InOrder(CRITERIA.to_vec()));
@@ -147,7 +144,7 @@ fn rivals_of(scores: &[&str]) -> Vec<Rival> {
             ranked.iter().map(|it| it.score.unwrap_or(f64::MIN)).collect()
         }),
     };
-    scores.iter().map(alone).chain([criteria]).map(rival).collect()
+    RIVALS.into_iter().map(alone).chain([criteria]).map(rival).collect()
 }
 
 /// Kendall's τ-b by space, and as ingredients are taken away.

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     cli::{Common, Exit, Failure, print, print_json, progress::watch},
     data::{Dataset, Split},
-    rank::labels::{LabelFile, LabelSetting, Labelling, ranking_spaces, spaces_of_file},
+    rank::labels::{LabelFile, LabelSetting, Labelling, ranking_spaces},
 };
 
 #[derive(Debug, Args)]
@@ -40,10 +40,7 @@ pub(super) struct Label {
 
 impl Label {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let spaces = match &self.spaces {
-            None => ranking_spaces()?,
-            Some(path) => spaces_of_file(path)?,
-        };
+        let spaces = ranking_spaces(self.spaces.as_deref())?;
         let data = Dataset::open(&self.data, Split::Train)?;
         for space in &spaces {
             space.check_classes(data.classes.len(), &self.data)?;

@@ -14,4 +14,4 @@ pub use file::{LabelFile, labels_of};
 pub use label::{Label, LabelSetting};
 pub use pools::{LabelledPool, labelled_pools};
 pub use run::Labelling;
-pub use spaces::{ranking_spaces, spaces_of_file};
+pub use spaces::ranking_spaces;

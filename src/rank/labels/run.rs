@@ -8,7 +8,7 @@ use crate::{
     data::{Augmentation, Dataset},
     evaluate::calibration_images,
     observer::{Observer, Silent},
-    predictor::{InputConfig, Prediction, ValueSource},
+    predictor::{InputConfig, Prediction},
     spaces::Space,
     weights::he_initialisation,
 };
@@ -95,11 +95,7 @@ impl<'a> Labelling<'a> {
             .map_err(|error| error.to_string())?;
         let weights = he_initialisation(architecture, self.setting.seed);
         let mut prediction = Prediction::from_elsewhere(architecture, weights);
-        for label in &mut prediction.labels {
-            if *label == ValueSource::Predicted {
-                *label = ValueSource::Trained;
-            }
-        }
+        prediction.train_on();
         let tuning = FineTuning {
             epochs: self.setting.epochs,
             rate: RATE,

@@ -6,14 +6,12 @@ use crate::{FileError, fill::Network, graph::DimBindings, onnx::Model, spaces::S
 
 use super::LabelError;
 
-/// Those that come with the crate.
-pub fn ranking_spaces() -> Result<Vec<Space>, LabelError> {
-    let text = include_str!("../../../architectures/ranking.toml");
-    Ok(Space::list("architectures/ranking.toml", text)?)
-}
-
-/// Those of a file of the same kind.
-pub fn spaces_of_file(path: &Path) -> Result<Vec<Space>, LabelError> {
+/// Those of a file, or else those that come with the crate.
+pub fn ranking_spaces(file: Option<&Path>) -> Result<Vec<Space>, LabelError> {
+    let Some(path) = file else {
+        let text = include_str!("../../../architectures/ranking.toml");
+        return Ok(Space::list("architectures/ranking.toml", text)?);
+    };
     let text = fs::read_to_string(path).map_err(FileError::at(path))?;
     Ok(Space::list(&path.display().to_string(), &text)?)
 }
@@ -35,7 +33,7 @@ mod tests {
 
     #[test]
     fn every_space_gives_graphs_that_can_be_trained() {
-        let spaces = ranking_spaces().unwrap();
+        let spaces = ranking_spaces(None).unwrap();
         let names: BTreeSet<&str> = spaces.iter().map(|space| space.name.as_str()).collect();
         assert!(names.len() >= 20 && names.len() == spaces.len());
         for space in &spaces {
@@ -49,7 +47,7 @@ mod tests {
 
     #[test]
     fn cells_may_be_dead() {
-        let spaces = ranking_spaces().unwrap();
+        let spaces = ranking_spaces(None).unwrap();
         let broken = spaces.iter().find(|space| space.name == "rank-cells-201-broken").unwrap();
         let dead = |seed| {
             let network = network(broken, seed).unwrap();

@@ -45,6 +45,13 @@ pub struct RankedPool {
     pub agreement: f64,
 }
 
+impl RankedPool {
+    /// The score of every graph; negative infinity without any.
+    pub fn scores(&self) -> Vec<f64> {
+        self.graphs.iter().map(|it| it.score.unwrap_or(f64::NEG_INFINITY)).collect()
+    }
+}
+
 impl Ranker {
     /// The one that comes with the crate, which is `auto`.
     pub fn bundled() -> &'static Self {
@@ -85,9 +92,7 @@ impl Ranker {
         let join = |without: Option<usize>| -> (Vec<f64>, f64) {
             let parts = parts.iter().enumerate().filter(|(index, _)| Some(*index) != without);
             let parts: Vec<&[f64]> = parts.map(|(_, part)| part.as_slice()).collect();
-            let (mut sum, agreement) = (total(&parts, graphs), agreement(&parts, graphs));
-            let lean = self.lean * (1.0 - agreement);
-            sum.iter_mut().zip(&counting).for_each(|(sum, count)| *sum += lean * count);
+            let (mut sum, agreement) = self.joined(&parts, &counting);
             sum.iter_mut().zip(&scored).filter(|(_, scored)| !**scored).for_each(|(sum, _)| {
                 *sum = f64::NEG_INFINITY;
             });
@@ -110,9 +115,15 @@ impl Ranker {
     pub(super) fn join(&self, columns: &[Vec<f64>], counting: &[f64]) -> Vec<f64> {
         let parts = self.weighed(columns);
         let parts: Vec<&[f64]> = parts.iter().map(Vec::as_slice).collect();
-        let lean = self.lean * (1.0 - agreement(&parts, counting.len()));
-        let sum = total(&parts, counting.len());
-        sum.iter().zip(counting).map(|(sum, count)| sum + lean * count).collect()
+        self.joined(&parts, counting).0
+    }
+
+    /// The sum of weighed standings and of what counting adds, and how far they agree.
+    fn joined(&self, parts: &[&[f64]], counting: &[f64]) -> (Vec<f64>, f64) {
+        let agreement = agreement(parts, counting.len());
+        let lean = self.lean * (1.0 - agreement);
+        let sum = total(parts, counting.len());
+        (sum.iter().zip(counting).map(|(sum, count)| sum + lean * count).collect(), agreement)
     }
 
     fn weighed(&self, columns: &[Vec<f64>]) -> Vec<Vec<f64>> {

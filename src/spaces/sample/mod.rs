@@ -12,8 +12,7 @@ use super::{
         Block, Body, Down, Family, Head, HeadPlan, Norm, PairPlan, Plan, Squeeze, Stage, StemPlan,
         Theme,
     },
-    rule::Bounds,
-    rule::FamilyRule,
+    rule::{Bounds, FamilyRule},
     space::{Sizes, Space, SpaceError},
 };
 
