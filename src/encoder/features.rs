@@ -3,7 +3,7 @@
 use petgraph::Direction;
 
 use crate::{
-    graph::{Architecture, NodeIndex, Operand},
+    graph::{Architecture, CANONICAL_DOMAIN, NodeIndex, Operand},
     ops::{Registry, Vocabulary},
 };
 
@@ -56,9 +56,10 @@ impl NodeFeatures {
             .iter()
             .map(|&index| {
                 let node = &architecture.dag[index];
-                let (domain, op_type) = match flattens(architecture, index) {
-                    true => ("", "GlobalAveragePool"),
-                    false => (node.domain.as_str(), node.op_type.as_str()),
+                let (domain, op_type) = match (node.domain.as_str(), node.op_type.as_str()) {
+                    _ if flattens(architecture, index) => ("", "GlobalAveragePool"),
+                    (CANONICAL_DOMAIN, "AdaptiveAveragePool") => ("", "AveragePool"),
+                    own => own,
                 };
                 vocabulary.index(domain, op_type).unwrap_or(vocabulary.len())
             })

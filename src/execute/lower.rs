@@ -219,6 +219,7 @@ impl Lowering<'_> {
             | Step::GroupNorm { .. }
             | Step::MaxPool { .. }
             | Step::AveragePool { .. }
+            | Step::AdaptivePool
             | Step::GlobalMaxPool => {
                 self.plain(step, x, rest, &Form::images(own), Form::images(shape))
             }

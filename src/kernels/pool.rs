@@ -15,21 +15,43 @@ pub struct PoolShape {
     pub input: [usize; 2],
     /// Output height and width.
     pub output: [usize; 2],
-    /// Window.
-    pub kernel: [usize; 2],
-    /// Strides.
-    pub stride: [usize; 2],
-    /// Pads at top and left.
-    pub pad: [usize; 2],
+    /// Which values each output takes.
+    pub windows: Windows,
+}
+
+/// Windows over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// Windows of one size at equal steps.
+    Sliding {
+        /// Window.
+        kernel: [usize; 2],
+        /// Strides.
+        stride: [usize; 2],
+        /// Pads at top and left.
+        pad: [usize; 2],
+    },
+    /// The values that lie, in whole or in part, in as many equal shares of the image as there are outputs,
+    /// as in PyTorch's `AdaptiveAvgPool2d`.
+    Adaptive,
 }
 
 impl PoolShape {
     /// The window of an output position along one axis, clipped to the image.
     #[inline(always)]
     fn window(&self, axis: usize, position: usize) -> Range<usize> {
-        let start = (position * self.stride[axis]) as isize - self.pad[axis] as isize;
-        let end = (start + self.kernel[axis] as isize).min(self.input[axis] as isize);
-        start.max(0) as usize..end.max(0) as usize
+        let extent = self.input[axis];
+        match self.windows {
+            Windows::Sliding { kernel, stride, pad } => {
+                let start = (position * stride[axis]) as isize - pad[axis] as isize;
+                let end = (start + kernel[axis] as isize).min(extent as isize);
+                start.max(0) as usize..end.max(0) as usize
+            }
+            Windows::Adaptive => {
+                let outputs = self.output[axis];
+                position * extent / outputs..((position + 1) * extent).div_ceil(outputs)
+            }
+        }
     }
 
     /// Visits every output position with its clipped window.
@@ -49,8 +71,10 @@ impl PoolShape {
     /// Share of each value in the mean of a window.
     #[inline(always)]
     fn share(&self, counts_pad: bool, rows: &Range<usize>, columns: &Range<usize>) -> f32 {
-        let clipped = rows.len() * columns.len();
-        let count = if counts_pad { self.kernel[0] * self.kernel[1] } else { clipped };
+        let count = match self.windows {
+            Windows::Sliding { kernel, .. } if counts_pad => kernel[0] * kernel[1],
+            _ => rows.len() * columns.len(),
+        };
         1.0 / count.max(1) as f32
     }
 }
@@ -161,7 +185,8 @@ pub fn mean_backward(plane: usize, gradient: &[Pixel], x_gradient: &mut [Pixel])
 /// A window that is the whole plane.
 fn whole(plane: usize) -> PoolShape {
     let (input, output) = ([1, plane], [1, 1]);
-    PoolShape { input, output, kernel: input, stride: [1, 1], pad: [0, 0] }
+    let windows = Windows::Sliding { kernel: input, stride: [1, 1], pad: [0, 0] };
+    PoolShape { input, output, windows }
 }
 
 /// Largest value of each plane.

@@ -121,6 +121,8 @@ pub enum Step {
         /// Whether padding counts in the divisor.
         count_include_pad: bool,
     },
+    /// Average pooling over equal shares of the image, whatever its size: x.
+    AdaptivePool,
     /// Mean over some axes: x.
     Mean {
         /// Whether to average, by axis.

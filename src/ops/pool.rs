@@ -6,7 +6,7 @@ use burn::tensor::{
 };
 
 use crate::{
-    graph::{Fact, Node},
+    graph::{CANONICAL_DOMAIN, Fact, Node},
     kernels::Step,
 };
 
@@ -196,6 +196,55 @@ impl Operator for GlobalPool {
     }
 }
 
+/// The canonical form of `AdaptiveAvgPool2d` to a size that does not divide the image's.
+struct AdaptiveAveragePool;
+
+impl AdaptiveAveragePool {
+    fn size(node: &Node) -> Result<[usize; 2], OpError> {
+        sizes(node, "output_size", 1)
+    }
+}
+
+impl Operator for AdaptiveAveragePool {
+    fn op_type(&self) -> &'static str {
+        "AdaptiveAveragePool"
+    }
+
+    fn domain(&self) -> &'static str {
+        CANONICAL_DOMAIN
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Pooling
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[1]
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        let x = required(inputs, 0)?;
+        let size = Self::size(node)?;
+        let Some(shape) = &x.shape else { return Ok(output(node, x.dtype, None)) };
+        let [batch, channels, ..] = image(shape, 0)?;
+        Ok(output(node, x.dtype, Some(vec![batch, channels, size[0], size[1]])))
+    }
+
+    fn execute(
+        &self,
+        node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let x: Tensor<4> = array(inputs, 0)?.rank(0)?;
+        Ok(vec![Array::of(module::adaptive_avg_pool2d(x, Self::size(node)?))])
+    }
+
+    fn lower(&self, _node: &Node, _inputs: &[Option<Fact>]) -> Option<Step> {
+        Some(Step::AdaptivePool)
+    }
+}
+
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
     vec![
@@ -203,5 +252,6 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         Box::new(Pool { average: true }),
         Box::new(GlobalPool { average: false }),
         Box::new(GlobalPool { average: true }),
+        Box::new(AdaptiveAveragePool),
     ]
 }

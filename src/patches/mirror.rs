@@ -102,6 +102,7 @@ fn after(step: &Step, operands: &[Read], result: &[usize]) -> Option<Width> {
         Step::Conv2d { .. }
         | Step::MaxPool { .. }
         | Step::AveragePool { .. }
+        | Step::AdaptivePool
         | Step::BatchNorm { .. }
         | Step::GroupNorm { .. } => stays(axis == 3 && from.len() == 4),
         Step::Linear { .. } | Step::LayerNorm { .. } => stays(axis + 1 < from.len()),

@@ -164,6 +164,7 @@ impl<'a> Sources<'a> {
             Step::Conv2d { .. }
             | Step::MaxPool { .. }
             | Step::AveragePool { .. }
+            | Step::AdaptivePool
             | Step::GlobalMaxPool => window(first, &self.shape(first)?, at),
             Step::Mean { reduced } => {
                 let mut kept = at.iter().copied();

@@ -31,6 +31,7 @@ fn readers(architecture: &Architecture, registry: &Registry, node: NodeIndex) ->
                     | Step::View { .. }
                     | Step::MaxPool { .. }
                     | Step::AveragePool { .. }
+                    | Step::AdaptivePool
                     | Step::GlobalMaxPool
                     | Step::Mean { .. },
                 ) => stack.push(reader),

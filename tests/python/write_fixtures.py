@@ -273,6 +273,12 @@ def conv_bn():
     return nn.Sequential(*first, *second, *head)
 
 
+def adaptive_pools():
+    """Pools to sizes that do not divide the image's, smaller and larger, one with windows of one size."""
+    pools = [nn.AdaptiveAvgPool2d((3, 5)), convolution(), nn.AdaptiveAvgPool2d((7, 4)), nn.AdaptiveAvgPool2d(6)]
+    return classifier(nn.ReLU(), *pools, nn.AdaptiveAvgPool2d(4))
+
+
 def normed(norm):
     """Two normalised convolutions."""
     return classifier(nn.ReLU(), norm(convolution()), nn.ReLU(), norm(convolution(bias=False)))
@@ -295,6 +301,8 @@ MODULES = {
         FRESH,
         USUAL,
     ),
+    # TorchScript has no such pools.
+    "adaptive_pools": (adaptive_pools, FRESH, ["unfolded", "dynamo"]),
     "zero_bias": (zero_bias, FRESH, USUAL),
     "zero_gains": (
         lambda: classifier(nn.ReLU(), Residual(), Residual()),

@@ -11,7 +11,8 @@ use crate::{
         gemm::{View, multiply},
         layer_norm, norm,
         pixel::{IMAGES, blocks, flat, flat_mut},
-        pool, softmax,
+        pool::{self, Windows},
+        softmax,
     },
 };
 
@@ -232,15 +233,21 @@ impl Backward<'_> {
             }
             &Step::MaxPool { kernel, stride, pads } => {
                 let mut target = pending.open_sum(first, x.len(), scratch);
-                let shape = program.pool_shape(instruction, kernel, stride, pads);
+                let shape = program.sliding(instruction, kernel, stride, pads);
                 let out = self.trace.value(instruction.output);
                 pool::max_backward(&shape, x, out, &gradient, &mut target.buffer);
                 pending.close(target);
             }
             &Step::AveragePool { kernel, stride, pads, count_include_pad } => {
                 let mut target = pending.open_sum(first, x.len(), scratch);
-                let shape = program.pool_shape(instruction, kernel, stride, pads);
+                let shape = program.sliding(instruction, kernel, stride, pads);
                 pool::average_backward(&shape, count_include_pad, &gradient, &mut target.buffer);
+                pending.close(target);
+            }
+            Step::AdaptivePool => {
+                let mut target = pending.open_sum(first, x.len(), scratch);
+                let shape = program.pool_shape(instruction, Windows::Adaptive);
+                pool::average_backward(&shape, false, &gradient, &mut target.buffer);
                 pending.close(target);
             }
             Step::Mean { .. } => {

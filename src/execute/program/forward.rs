@@ -10,7 +10,8 @@ use crate::{
         layer_norm,
         norm::{self, Moments},
         pixel::{self, IMAGES, blocks, flat, flat_mut},
-        pool, softmax,
+        pool::{self, Windows},
+        softmax,
     },
 };
 
@@ -147,11 +148,15 @@ impl Program {
                 }
             }
             &Step::MaxPool { kernel, stride, pads } => {
-                pool::max_forward(&self.pool_shape(instruction, kernel, stride, pads), x, out);
+                pool::max_forward(&self.sliding(instruction, kernel, stride, pads), x, out);
             }
             &Step::AveragePool { kernel, stride, pads, count_include_pad } => {
-                let shape = self.pool_shape(instruction, kernel, stride, pads);
+                let shape = self.sliding(instruction, kernel, stride, pads);
                 pool::average_forward(&shape, count_include_pad, x, out);
+            }
+            Step::AdaptivePool => {
+                let shape = self.pool_shape(instruction, Windows::Adaptive);
+                pool::average_forward(&shape, false, x, out);
             }
             Step::Mean { .. } => pool::mean_forward(self.input_plane(instruction), x, out),
             Step::GlobalMaxPool => pool::global_max_forward(self.input_plane(instruction), x, out),

@@ -4,7 +4,12 @@ use crate::{
     execute::lower::{Instruction, Lowered, Places, Source},
     graph::Architecture,
     kernels::{
-        Step, conv::ConvShape, norm::GroupShape, pixel::blocks, pool::PoolShape, softmax::AxisShape,
+        Step,
+        conv::ConvShape,
+        norm::GroupShape,
+        pixel::blocks,
+        pool::{PoolShape, Windows},
+        softmax::AxisShape,
     },
 };
 
@@ -87,6 +92,7 @@ fn window(
         | &Step::AveragePool { kernel, stride, pads, .. } => {
             values == 1 && pools(pads, kernel, stride)
         }
+        Step::AdaptivePool => sources.len() == 1 && output[0] == input[0],
         Step::GlobalMaxPool => sources.len() == 1 && output == [input[0], 1, 1],
         // Lowering sees to the places of all operands.
         Step::Add | Step::Mul => sources.len() == 2,
@@ -145,21 +151,20 @@ impl Program {
         Some(AxisShape { outer: total / (length * inner).max(1), length, inner })
     }
 
-    pub(super) fn pool_shape(
+    pub(super) fn sliding(
         &self,
         instruction: &Instruction,
         kernel: [usize; 2],
         stride: [usize; 2],
         pads: [usize; 4],
     ) -> PoolShape {
+        let windows = Windows::Sliding { kernel, stride, pad: [pads[0], pads[1]] };
+        self.pool_shape(instruction, windows)
+    }
+
+    pub(super) fn pool_shape(&self, instruction: &Instruction, windows: Windows) -> PoolShape {
         let [_, height, width] = instruction.input;
         let [_, out_height, out_width] = self.extents[instruction.output];
-        PoolShape {
-            input: [height, width],
-            output: [out_height, out_width],
-            kernel,
-            stride,
-            pad: [pads[0], pads[1]],
-        }
+        PoolShape { input: [height, width], output: [out_height, out_width], windows }
     }
 }

@@ -11,7 +11,7 @@ use super::super::{
     Architecture, Attribute, Constant, Edge, Fact, Form, Node, NodeIndex, Operand, Origin,
     Parameter, ParameterId, Storage, StorageMap, without,
 };
-use super::permutation;
+use super::{CANONICAL_DOMAIN, permutation};
 
 /// An architecture that is being rewritten. Edges are of no use until [`Editor::finish`] draws them anew.
 pub(super) struct Editor<'a> {
@@ -56,6 +56,12 @@ impl<'a> Editor<'a> {
         let attribute = |(name, value): &(&str, Attribute)| ((*name).to_owned(), value.clone());
         node.attributes.0 = attributes.iter().map(attribute).collect();
         node.outputs.truncate(1);
+    }
+
+    /// Marks a node as an operator that ONNX does not have.
+    pub fn set_own_domain(&mut self, index: NodeIndex) {
+        self.architecture.dag[index].domain = CANONICAL_DOMAIN.to_owned();
+        self.changed = true;
     }
 
     /// Sets the opset that gives a node its meaning, for one that became an operator of a newer one.

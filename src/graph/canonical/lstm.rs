@@ -11,9 +11,6 @@ use super::{
     gates::{Stack, Tensors},
 };
 
-/// Domain of operators that only canonical graphs have.
-pub const CANONICAL_DOMAIN: &str = "weightsmith";
-
 /// Longest chain of nodes that make a state.
 const LONGEST: usize = 16;
 
@@ -156,7 +153,7 @@ fn insert(
     let (_, shape) = form.output(0, 1);
     let output = editor.insert(node, "LSTM", &attributes, &inputs, Some(shape));
     let Operand::Node { node: made, .. } = output else { return None };
-    editor.architecture.dag[made].domain = CANONICAL_DOMAIN.to_owned();
+    editor.set_own_domain(made);
     // Exporters leave outputs out that nobody reads, or do not.
     for slot in [1, 2] {
         let (_, shape) = form.output(slot, 1);

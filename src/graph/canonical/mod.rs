@@ -4,6 +4,7 @@
 //! that changes parameters records in a [`Storage`](super::Storage) or a [`Wiring`](super::Wiring) how the
 //! tensors of the file follow from them, so that writing back is exact.
 
+mod adaptive_pool;
 mod attention;
 mod attributes;
 mod batch;
@@ -36,6 +37,7 @@ mod mish;
 mod order;
 mod overwritten;
 mod permutation;
+mod pixels;
 mod pooling;
 mod prelu;
 mod removed_bias;
@@ -57,7 +59,9 @@ use super::{Architecture, NodeIndex, Operand};
 pub use batch::BatchRepair;
 use edit::Editor;
 pub use gates::GATE_PLACES;
-pub use lstm::CANONICAL_DOMAIN;
+
+/// Domain of operators that only canonical graphs have.
+pub const CANONICAL_DOMAIN: &str = "weightsmith";
 
 /// A rewrite of the pattern that ends at a node, if it is there.
 type Rewrite = fn(&mut Editor, NodeIndex) -> Option<()>;
@@ -96,6 +100,7 @@ const REWRITES: &[Rewrite] = &[
     linear::rows,
     linear::rows_without_bias,
     linear::bias_first,
+    adaptive_pool::recognise,
     pooling::mean_of_images,
     pooling::flatten,
     gelu::recognise,

@@ -108,9 +108,10 @@ impl Follower<'_> {
             }
             Step::Linear { out_in } => self.linear(out_in, &operands)?,
             Step::MatMul => self.product(x, operands.get(1)?.as_ref()?)?,
-            Step::MaxPool { .. } | Step::AveragePool { .. } | Step::GlobalMaxPool => {
-                self.pooled(x, to)?
-            }
+            Step::MaxPool { .. }
+            | Step::AveragePool { .. }
+            | Step::AdaptivePool
+            | Step::GlobalMaxPool => self.pooled(x, to)?,
             Step::Mean { reduced } => {
                 let keeps = to.len() == x.len();
                 let axes = x.iter().zip(reduced);
