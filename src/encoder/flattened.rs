@@ -6,7 +6,7 @@ use crate::graph::{Architecture, NodeIndex, Operand, Role};
 /// How many positions of an image stand side by side for each channel of a value: more than one where
 /// layers have made an image that was then flattened, one otherwise.
 pub fn flattened_positions(architecture: &Architecture, value: Operand) -> usize {
-    flattened(architecture, value).unwrap_or(1).max(1)
+    flattened_image(architecture, value).map_or(1, |[height, width]| height * width)
 }
 
 /// Whether a node is the one that flattens an image which layers have made.
@@ -16,7 +16,8 @@ pub(super) fn flattens(architecture: &Architecture, node: NodeIndex) -> bool {
         && read.is_some_and(|&read| flattened_positions(architecture, read) == 1)
 }
 
-fn flattened(architecture: &Architecture, value: Operand) -> Option<usize> {
+/// Height and width of the image whose positions those are; `None` where there is one position only.
+pub fn flattened_image(architecture: &Architecture, value: Operand) -> Option<[usize; 2]> {
     let shape = |operand: Operand| architecture.fact(operand)?.shape;
     let features = shape(value)?;
     let &[_, length] = features.as_slice() else { return None };
@@ -27,7 +28,7 @@ fn flattened(architecture: &Architecture, value: Operand) -> Option<usize> {
     let &[_, channels, height, width] = shape(image)?.as_slice() else { return None };
     let flattens = !is_weighted(architecture, node) && channels * height * width == length;
     let is_made = nodes.any(|(node, _)| is_weighted(architecture, node));
-    (flattens && is_made).then_some(height * width)
+    (flattens && is_made && height * width > 1).then_some([height, width])
 }
 
 /// The nodes that a value was made by, the last first, following first inputs; each with what it reads.

@@ -13,6 +13,6 @@ mod transformer;
 pub use batch::NodeBatch;
 pub use config::EncoderConfig;
 pub use features::{NUMERIC, NodeFeatures, data_nodes};
-pub(crate) use flattened::flattened_positions;
+pub(crate) use flattened::{flattened_image, flattened_positions};
 pub use node_encoder::{NodeEncoder, OtherFeatures};
 pub use transformer::GraphEncoder;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::graph::{Architecture, NodeIndex, Operand, ParameterId, Role, Slot, Weights};
+use crate::graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot, Weights};
 
 use super::{
     Address, Family,
@@ -81,6 +81,12 @@ impl PatchPlan {
             let seen = slot.view.as_ref().unwrap_or(shape);
             let places = sources.and_then(|sources| places(sources, slot, family, &row_of));
             let places = places.as_deref();
+            let image = sources.and_then(|sources| sources.flattened_by(slot.node));
+            let window = image.and_then(|image| as_window(seen, slot.layout, places?, image));
+            let (seen, places) = match &window {
+                Some((shape, channels)) => (shape, Some(channels.as_slice())),
+                None => (seen, places),
+            };
             let scale = pooled_scale(family, slot.fan_in, places.map_or(1, positions));
             patches_of(seen, slot.layout, family, token, places, |address, patches| {
                 for &patch in patches {
@@ -184,6 +190,23 @@ fn places(
     Some(sources.into_iter().map(place).collect())
 }
 
+/// The shape of a linear map that reads a flattened image as the convolution that it is, with a window of
+/// the whole image, and the places of its channels. `None` for maps from inputs to outputs, and where
+/// channels do not stand side by side.
+fn as_window(
+    shape: &[usize],
+    layout: Layout,
+    places: &[Place],
+    [height, width]: [usize; 2],
+) -> Option<(Vec<usize>, Vec<Place>)> {
+    let (&[outputs, inputs], Layout::OutIn) = (shape, layout) else { return None };
+    let channels = places.chunks_exact(height * width);
+    let together = channels.clone().all(|of| of.iter().all(|place| *place == of[0]));
+    let fits = together && channels.remainder().is_empty() && places.len() == inputs;
+    let first: Vec<Place> = channels.map(|of| of[0]).collect();
+    fits.then(|| (vec![outputs, first.len(), height, width], first))
+}
+
 /// At how many positions of a flattened image a layer reads every channel.
 fn positions(places: &[Place]) -> usize {
     let distinct: HashSet<&Place> = places.iter().collect();
@@ -211,4 +234,52 @@ fn classifier(architecture: &Architecture) -> Option<NodeIndex> {
         operand = architecture.dag[*node].inputs.first()?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::{
+        onnx::Model,
+        ops::{Registry, resolve},
+        patches::TAPS,
+        spaces::{Conv, GraphBuilder},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_map_that_reads_a_flattened_image_has_a_tap_for_every_position() {
+        let (mut builder, x) = GraphBuilder::new("flat", [1, 3, 5]);
+        let conv = Conv { out: 20, kernel: 3, stride: 1, groups: 1, bias: true };
+        let image = builder.conv("conv", &x, conv);
+        let flat = builder.flatten("flatten", &image);
+        let logits = builder.linear("head", &flat, 7);
+        let model = Model::from_bytes("flat", builder.finish(&logits).into()).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        let registry = Registry::standard();
+        resolve(&mut architecture, &registry).unwrap();
+        let tokens: Vec<NodeIndex> = architecture.order.clone();
+        let sources = Sources::new(&architecture, &registry);
+        let plan = PatchPlan::new(&architecture, &tokens, Some(&sources));
+        let named = |name: &str| architecture.parameters.iter().position(|it| it.name == name);
+        let head = ParameterId(named("head.weight").unwrap());
+        let mut tensor = vec![0.0; plan.lengths[head.0]];
+        let mut taps = BTreeSet::new();
+        for span in plan.spans.iter().flatten().flatten().filter(|it| it.parameter == head) {
+            assert_eq!(span.scale, pooled_scale(Family::Classifier, 20 * 15, 1));
+            taps.insert(plan.addresses[span.address].tap);
+            // Every column holds its tap.
+            let patch = vec![plan.addresses[span.address].tap as f32 / 1e3; 16 * 16];
+            let scale = Scale::Linear(1.0);
+            Span { scale, ..*span }.scatter(&patch, 16, &mut tensor);
+        }
+        assert_eq!((taps.len(), plan.lengths[head.0]), (15, 7 * 300));
+        assert!(taps.contains(&(TAPS / 2)));
+        // As PyTorch flattens: the positions of a channel stand side by side.
+        let (first, second) = (&tensor[..15], &tensor[15..30]);
+        assert_eq!(first, second);
+        assert!(first.iter().enumerate().all(|(at, tap)| first[..at].iter().all(|it| it != tap)));
+    }
 }

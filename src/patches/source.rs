@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    encoder::flattened_positions,
+    encoder::{flattened_image, flattened_positions},
     graph::{Architecture, NodeIndex, Operand},
     kernels::Step,
     ops::Registry,
@@ -87,6 +87,13 @@ impl<'a> Sources<'a> {
             _ => 1,
         };
         places.values().all(|&count| count == each).then_some(sources)
+    }
+
+    /// Height and width of the image that a linear map reads position by position, after it was flattened.
+    pub fn flattened_by(&self, node: NodeIndex) -> Option<[usize; 2]> {
+        matches!(self.step(node)?, Step::Linear { .. }).then_some(())?;
+        let operand = *self.architecture.dag.node_weight(node)?.inputs.first()?;
+        flattened_image(self.architecture, operand)
     }
 
     fn shape(&self, operand: Operand) -> Option<Vec<usize>> {
