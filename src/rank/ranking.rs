@@ -32,6 +32,9 @@ pub struct RankedGraph {
     pub parameters: u64,
     /// See [`Record::flops`].
     pub flops: u64,
+    /// What it costs by what the user measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// See [`Record::dead_nodes`].
     pub dead_nodes: usize,
     /// The first file by name that is the same graph.
@@ -123,6 +126,7 @@ fn rows(records: Vec<(String, Record)>, ranked: Vec<Ranked>) -> Vec<RankedGraph>
                 missing: record.missing,
                 parameters: record.parameters,
                 flops: record.flops,
+                cost: None,
                 dead_nodes: record.dead_nodes,
                 duplicate_of,
                 seconds: record.seconds,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
     path::Path,
 };
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::FileError;
 
-use super::journal::Journal;
+use super::journal::{Journal, lines};
 
 /// The scores of one graph, independent of any other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,14 @@ impl Cache {
         Ok(Self { known, journal })
     }
 
+    /// Takes over what another file knows.
+    pub(super) fn read(&mut self, path: &Path) -> Result<(), FileError> {
+        let text = fs::read(path).map_err(FileError::at(path))?;
+        let records = lines::<Record>(&text).into_iter();
+        self.known.extend(records.map(|record| (record.exact.clone(), record)));
+        Ok(())
+    }
+
     /// What an earlier run found out about a graph.
     pub fn get(&self, exact: &str) -> Option<&Record> {
         self.known.get(exact)
@@ -70,8 +79,6 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn record(exact: &str) -> Record {

@@ -1,6 +1,9 @@
 //! Getting scores ready: which, what they probe graphs with, and where they are kept.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -184,11 +187,22 @@ impl Judge {
 }
 
 impl Cache {
-    /// The cache of a setting in a folder, so that no score of one is read for another.
-    pub fn of_setting(folder: &Path, setting: &str) -> Result<Self, FileError> {
+    /// The cache of a setting in a folder, so that no score of one is read for another. A run that shares
+    /// the work with others has a `part` of its own, such as `2-of-8`, which it alone writes; all parts are
+    /// read.
+    pub fn of_setting(folder: &Path, setting: &str, part: Option<&str>) -> Result<Self, FileError> {
         let digest: [u8; 32] = Sha256::digest(setting).into();
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self::open(&folder.join(format!("{name}.jsonl")))
+        let part = part.map(|part| format!(".{part}")).unwrap_or_default();
+        let mut cache = Self::open(&folder.join(format!("{name}{part}.jsonl")))?;
+        for entry in fs::read_dir(folder).map_err(FileError::at(folder))? {
+            let path = entry.map_err(FileError::at(folder))?.path();
+            let file = path.file_name().map(|file| file.to_string_lossy());
+            if file.is_some_and(|file| file.starts_with(&name) && file.ends_with(".jsonl")) {
+                cache.read(&path)?;
+            }
+        }
+        Ok(cache)
     }
 
     /// The folder where the user's caches lie; `None` where the system names none.

@@ -52,3 +52,11 @@ fn a_node_encoder_of_another_crate_trains_along() {
     let moved = text.split("values by ").nth(1).unwrap().split(' ').next().unwrap();
     assert!(moved.parse::<f32>().unwrap() > 0.0, "{moved}");
 }
+
+#[test]
+fn a_search_goes_by_ranks_and_trains_its_winner() {
+    let text = run("search", &["--seconds", "1", "--epochs", "1", "--images", "640"]);
+    let judged = text.split("the best of ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(judged.parse::<usize>().unwrap() >= 32, "{judged}");
+    assert_eq!(text.matches("a random cell").count(), 3);
+}

@@ -285,3 +285,57 @@ fn few_labels_refine_a_ranking() {
     let problem = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(problem.contains("accuracies of 3 of these graphs; 8 or more"), "{problem}");
 }
+
+#[test]
+fn shards_share_a_cache_and_limits_leave_graphs_out() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cells(folder.path());
+    let text = folder.path().display().to_string();
+    let cache = folder.path().join("cache").display().to_string();
+    let base = ["rank", &text, "--json", "--by", "flops,params", "--cache", &cache];
+    let run = |further: &[&str]| json_of(&weightsmith(&[&base[..], further].concat()));
+    let of = |shard: &str| run(&["--shard", shard])["graphs"].as_u64().unwrap();
+    assert_eq!([of("1/2"), of("2/2")], [3, 2]);
+    let lines = |folder: &str| -> usize {
+        let files = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+        files.map(|it| fs::read_to_string(it).unwrap().lines().count()).sum()
+    };
+    // One of the five is a copy, which either shard may have scored.
+    let scored = lines(&cache);
+    let whole = run(&[]);
+    assert_eq!((whole["graphs"].as_u64(), lines(&cache)), (Some(5), scored));
+
+    let flops = |row: &Value| row["flops"].as_u64().unwrap();
+    let rows = whole["ranking"].as_array().unwrap();
+    let most = rows.iter().map(flops).max().unwrap();
+    let limited = run(&["--max-flops", &(most - 1).to_string(), "--max-memory", "1G"]);
+    let out = limited["left_out"].as_object().unwrap();
+    let (file, why) = out.iter().next().unwrap();
+    assert!(file.ends_with("0.onnx") && out.len() == 1, "{out:?}");
+    assert_eq!(why, &format!("{most} multiply-accumulates, more than {}", most - 1));
+    let none = weightsmith(&[&base[..], &["--max-parameters", "3"]].concat());
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no graph keeps to the limits"));
+    let wrong = weightsmith(&[&base[..], &["--shard", "3/2"]].concat());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("1/8"));
+}
+
+#[test]
+fn costs_that_the_user_measured_make_the_front() {
+    let folder = tempfile::tempdir().unwrap();
+    write_cells(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let costs = "file,cost\n0.onnx,9.5\n1.onnx,2\n2.onnx,1\n3.onnx,4\nelsewhere.onnx,7\n";
+    fs::write(path("costs.csv"), costs).unwrap();
+    let (graphs, costs, page) = (path("?.onnx"), path("costs.csv"), path("front.html"));
+    let base = ["rank", &graphs, "--json", "--by", "flops", "--no-cache", "--cost", &costs];
+    let run = |further: &[&str]| json_of(&weightsmith(&[&base[..], further].concat()));
+    let ranking = run(&["--html", &page]);
+    let best = &ranking["ranking"][0];
+    assert_eq!((best["file"].as_str(), best["cost"].as_f64()), (Some(&*path("0.onnx")), Some(9.5)));
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.matches("<svg").count() > 1 && html.contains("<th>cost</th>"));
+    assert!(html.contains(&path("0.onnx")));
+    let cheap = run(&["--max-cost", "4"]);
+    assert_eq!(cheap["left_out"][path("0.onnx")], "cost 9.5, more than 4");
+    assert_eq!(cheap["graphs"], 3);
+}

@@ -6,21 +6,17 @@ use crate::svg::escape;
 
 use super::{
     super::{AdaptationOutcome, Method},
-    diagram,
-    page::STYLE,
+    diagram, page,
 };
 
 impl AdaptationOutcome {
     /// The result as an HTML page that needs nothing else.
     pub fn to_html(&self) -> String {
-        let name = escape(&self.predictor.name);
-        let mut out = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <link rel=\"icon\" href=\"data:,\">\
-             <title>{name} on labelled images</title><style>{STYLE}</style></head><body>\n\
-             <h1>{name} on labelled images</h1>\n<p>Accuracy on test images; means over graphs, data \
-             sets and seeds. Seconds are those of {} threads.</p>\n",
+        let mut out = page::open(&format!("{} on labelled images", self.predictor.name));
+        let _ = writeln!(
+            out,
+            "<p>Accuracy on test images; means over graphs, data \
+             sets and seeds. Seconds are those of {} threads.</p>",
             self.threads
         );
         self.write_curves(&mut out);

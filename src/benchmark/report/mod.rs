@@ -3,7 +3,9 @@
 
 mod adaptation;
 mod diagram;
+mod front;
 mod page;
 mod scatter;
 
+pub use front::Front;
 pub use scatter::{Plot, Point};

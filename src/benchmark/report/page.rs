@@ -19,7 +19,7 @@ use super::diagram;
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
 
-pub(super) const STYLE: &str = "\
+const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1rem;color:#222;background:#fff}\
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}\
 .wide{overflow-x:auto;width:max-content;max-width:min(100vw - 3rem,50vw + 20rem)}\
@@ -34,21 +34,28 @@ summary{cursor:pointer}\
 .dot{fill:#1f4e9e;fill-opacity:.55}.diagonal{stroke:#999;stroke-dasharray:4 4}\
 .curve{fill:none;stroke:#c9510f}.small{color:#666;font-size:.85rem}";
 
+/// The start of a page: its head and its title.
+pub(super) fn open(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <link rel=\"icon\" href=\"data:,\">\
+         <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+    )
+}
+
 impl Outcome {
     /// The result as an HTML page that needs nothing else. `sets` are the graphs that it is of, for
     /// drawings of the worst.
     pub fn to_html(&self, sets: &[HeldOutSet]) -> Result<String, BenchmarkError> {
         let drawings = drawings(self, sets)?;
-        let name = escape(&self.predictor.name);
-        let mut out = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <link rel=\"icon\" href=\"data:,\">\
-             <title>Transfer of {name}</title><style>{STYLE}</style></head><body>\n\
-             <h1>Transfer of {name}</h1>\n\
-             <p>Weights {}, evaluated as exported, in inference mode, on {} test images of {} \
+        let mut out = open(&format!("Transfer of {}", self.predictor.name));
+        let _ = writeln!(
+            out,
+            "<p>Weights {}, evaluated as exported, in inference mode, on {} test images of {} \
              classes; corrupted: {} images of each kind and severity. Intervals are 95 % bootstrap \
-             intervals over graphs.</p>\n",
+             intervals over graphs.</p>",
             escape(&self.predictor.weights),
             self.data.images,
             self.data.classes,

@@ -71,7 +71,7 @@ impl Fit {
         let criteria = CRITERIA.map(|it| it.score);
         let beside = RIVALS.into_iter().chain(criteria).map(str::to_owned);
         let names: Vec<String> = setting.ingredients.iter().cloned().chain(beside).collect();
-        let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common)?;
+        let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common, None)?;
         let jobs = self.judging.jobs();
         let pools = labelled_pools(
             &labels,

@@ -63,8 +63,13 @@ impl Judging {
         }
     }
 
-    /// Gets everything ready.
-    pub fn judge(&self, selection: &ScoreSelection, common: &Common) -> Result<Judge, Failure> {
+    /// Gets everything ready. A run that shares the work with others writes a `part` of the cache.
+    pub fn judge(
+        &self,
+        selection: &ScoreSelection,
+        common: &Common,
+        part: Option<&str>,
+    ) -> Result<Judge, Failure> {
         let options = ProbeOptions {
             predictor: &self.predictor,
             data: self.data.as_deref(),
@@ -73,16 +78,16 @@ impl Judging {
             seed: common.seed,
         };
         let (judge, setting) = Judge::new(selection, &options)?;
-        Ok(Judge { cache: self.cache(&setting), ..judge })
+        Ok(Judge { cache: self.cache(&setting, part), ..judge })
     }
 
     /// The cache of a setting. It only ever saves time: without a folder for it, it is done without.
-    fn cache(&self, setting: &str) -> Option<Cache> {
+    fn cache(&self, setting: &str, part: Option<&str>) -> Option<Cache> {
         if self.no_cache {
             return None;
         }
         let folder = self.cache.clone().or_else(Cache::usual_folder)?;
-        Cache::of_setting(&folder, setting)
+        Cache::of_setting(&folder, setting, part)
             .inspect_err(|error| tracing::warn!("no cache: {error}"))
             .ok()
     }

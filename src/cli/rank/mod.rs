@@ -1,10 +1,13 @@
 //! `weightsmith rank`
 
 mod accuracies;
+mod by_file;
 mod fit;
 mod judging;
 mod label;
+mod limits;
 mod listing;
+mod shard;
 mod table;
 
 use std::{
@@ -16,10 +19,10 @@ use std::{
 use clap::{Args, Subcommand};
 
 use crate::{
-    benchmark::report::{Plot, Point},
+    benchmark::report::Front,
     fill::{Network, stem},
     onnx::safetensors as st,
-    rank::{Judge, Probe, RankedGraph, Ranking, Record, Subject, evidence, ranking, spread},
+    rank::{Judge, Limits, Live, Probe, Ranking, Record, Subject, evidence, ranking, spread},
 };
 
 use super::{
@@ -28,6 +31,9 @@ use super::{
     print, print_json,
     progress::watch,
 };
+
+use limits::LimitArgs;
+use shard::Shard;
 
 pub(super) use judging::Judging;
 pub(super) use table::score_cells;
@@ -57,12 +63,29 @@ pub struct Rank {
     /// Draw scores by FLOPs, with those that no cheaper graph beats
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Write a page with that plot, and drawings of the graphs that no cheaper graph beats
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Score the I-th of N equal parts of the graphs only, for runs that share the work and a --cache; a run
+    /// without --shard then ranks all of them from it
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Write what scores at random weights looked at, one safetensors file a graph: weights by
     /// initializer, `images` and `labels`
     #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
     #[command(flatten)]
     replace: Replace,
+}
+
+/// What becomes of a file.
+enum Judged {
+    /// It has scores.
+    Within(Box<Record>),
+    /// It exceeds a limit.
+    LeftOut(String),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,31 +107,50 @@ impl Rank {
 
     fn rank(&self, common: &Common) -> Result<Exit, Failure> {
         let files = listing::files(&self.graphs)?;
+        let costs = self.limits.costs(&files)?;
+        let files = match self.shard {
+            Some(shard) => shard.of(files),
+            None => files,
+        };
         let selection = self.judging.selection()?;
-        let judge = self.judging.judge(&selection, common)?;
+        let part = self.shard.map(|shard| shard.part());
+        let judge = self.judging.judge(&selection, common, part.as_deref())?;
+        let limits = self.limits.limits();
         let observer = watch("graphs", common);
         observer.begin(files.len() as u64, 0);
         let judged = spread(files.iter(), self.judging.jobs(), |file| {
-            let record = self.record(file, &judge);
+            let judged = match costs.exceeded(file) {
+                Some(why) => Ok(Judged::LeftOut(why)),
+                None => self.judged(file, &judge, &limits),
+            };
             observer.advance(1);
-            (file.clone(), record.map_err(|error| super::one_line(error.as_ref())))
+            (file.clone(), judged.map_err(|error| super::one_line(error.as_ref())))
         });
         observer.end();
         let mut refused: BTreeMap<String, String> = BTreeMap::new();
+        let mut left_out: BTreeMap<String, String> = BTreeMap::new();
         let mut records: Vec<(String, Record)> = Vec::new();
-        for (file, record) in judged {
-            match record {
-                Ok(record) => records.push((file, record)),
+        for (file, judged) in judged {
+            match judged {
+                Ok(Judged::Within(record)) => records.push((file, *record)),
+                Ok(Judged::LeftOut(why)) => drop(left_out.insert(file, why)),
                 Err(why) => drop(refused.insert(file, why)),
             }
         }
         let by = selection.aggregate();
-        let Ranking { rows, agreement } = match &self.labels {
+        let Ranking { mut rows, agreement } = match &self.labels {
             None => ranking(records, by),
             Some(path) => accuracies::refined(path, records, by)?,
         };
+        for row in &mut rows {
+            row.cost = costs.of(&row.file);
+        }
+        let front = Front::new(&rows);
         if let Some(path) = &self.plot {
-            output::write(path, &picture(&rows))?;
+            output::write(path, &front.svg())?;
+        }
+        if let Some(path) = &self.html {
+            self.replace.write(path, front.to_html().as_bytes())?;
         }
         let shown = &rows[..self.top.unwrap_or(rows.len()).min(rows.len())];
         if common.json {
@@ -120,33 +162,47 @@ impl Rank {
                 "predictor": self.judging.predictor,
                 "graphs": rows.len(),
                 "ranking": shown,
+                "left_out": left_out,
                 "refused": refused,
             }))?;
         } else if self.csv {
             print(table::csv(shown).trim_end())?;
         } else {
             print(table::text(shown, agreement).trim_end())?;
+            if !left_out.is_empty() {
+                print(&format!("{} graphs beyond the limits are left out.", left_out.len()))?;
+            }
         }
         for (file, why) in &refused {
             tracing::warn!("{file}: {}", why.trim_start_matches(&format!("{file}: ")));
         }
         Ok(match (rows.is_empty(), refused.is_empty()) {
+            (true, _) if !left_out.is_empty() && refused.is_empty() => {
+                return Err("no graph keeps to the limits; raise them".into());
+            }
             (true, _) => return Err("no graph could be ranked, for the reasons above".into()),
             (false, true) => Exit::Success,
             (false, false) => Exit::Partial,
         })
     }
 
-    /// The scores of a file.
-    fn record(&self, file: &str, judge: &Judge) -> Result<Record, Failure> {
+    /// The scores of a file that keeps to the limits.
+    fn judged(&self, file: &str, judge: &Judge, limits: &Limits) -> Result<Judged, Failure> {
         let network = Network::open(file)?;
         if let Some(why) = network.unsupported().first() {
             return Err(why.clone().into());
         }
+        if *limits != Limits::default() {
+            let live = Live::of(&network.architecture, &network.registry);
+            if let Some(why) = limits.exceeded(&network.architecture, &live) {
+                return Ok(Judged::LeftOut(why));
+            }
+        }
         if let Some(folder) = &self.evidence {
             self.write_evidence(folder, &network, &judge.probe)?;
         }
-        Ok(judge.judge(&network.architecture, &network.registry)?)
+        let record = judge.judge(&network.architecture, &network.registry)?;
+        Ok(Judged::Within(Box::new(record)))
     }
 
     /// Writes `<folder>/<stem of the graph>.safetensors`, unless something else is there.
@@ -169,20 +225,4 @@ impl Rank {
 fn cores(jobs: Option<usize>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, Into::into);
     jobs.unwrap_or_else(cores).max(1)
-}
-
-fn picture(rows: &[RankedGraph]) -> String {
-    let mut cheap: Vec<(&RankedGraph, f64)> =
-        rows.iter().filter_map(|row| Some((row, row.score?))).collect();
-    cheap.sort_by_key(|(row, _)| (row.flops, row.rank));
-    let mut best = usize::MAX;
-    let points = cheap.into_iter().map(|(row, score)| {
-        let front = row.rank < best;
-        best = best.min(row.rank);
-        let label = format!("{}: rank {}", row.file, row.rank);
-        Point { x: (row.flops.max(1) as f64).log10(), y: score, front, label }
-    });
-    let points = points.collect();
-    let x = "FLOPs (multiply-accumulates), log₁₀";
-    Plot { title: "Score by cost", x, y: "joined log-rank", points }.svg()
 }

@@ -115,6 +115,7 @@ mod tests {
             missing: BTreeMap::new(),
             parameters: 7,
             flops: 8,
+            cost: None,
             dead_nodes: 0,
             duplicate_of: None,
             seconds: 0.0,
