@@ -78,6 +78,8 @@ pub mod fill;
 pub mod rank;
 // How good predicted weights are on graphs that no training saw, beside what they are compared with.
 pub mod benchmark;
+// Whether a network is a copy, and what predicted networks give away of the images behind them.
+pub mod audit;
 // Choosing a device at run time.
 pub mod device;
 // The command line.

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support or a dead network.
 
+mod audit;
 mod bench;
 mod corpus;
 mod device;
@@ -97,6 +98,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Check a filled network against its report
     Verify(verify::Verify),
+    /// Find out whether a network is a copy, or what a predictor gives away of its images
+    Audit(audit::Audit),
     /// Train a predictor
     Train(train::Train),
     /// Order graphs by how well they would do if somebody trained them
@@ -163,6 +166,7 @@ impl Cli {
             Command::FineTune(command) => command.run(common),
             Command::Evaluate(command) => command.run(common),
             Command::Verify(command) => command.run(common),
+            Command::Audit(command) => command.run(common),
             Command::Train(command) => command.run(common),
             Command::Rank(command) => command.run(common),
             Command::Bench(command) => command.run(common),
