@@ -160,3 +160,20 @@ def test_it_imports_at_once_and_without_torch():
     printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     seconds, torch_is_there = printed.stdout.split()
     assert float(seconds) < 0.3 and torch_is_there == "False"
+
+
+@pytest.mark.parametrize(
+    ("tutorial", "arguments", "says"),
+    [
+        ("own_data", [], "after 20 steps: 100.0%"),
+        ("rank_space", [], "multiply-accumulates"),
+        ("own_predictor", ["40"], "random weights"),
+    ],
+)
+def test_tutorials_run_as_they_stand(tutorial, arguments, says, tmp_path):
+    for library in ["torch", "onnxscript", "matplotlib"]:
+        pytest.importorskip(library)
+    command = [sys.executable, str(ROOT / "python" / "tutorials" / f"{tutorial}.py"), str(tmp_path), *arguments]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert says in said, said
+    assert (tmp_path / f"{tutorial}.png").stat().st_size > 10_000

@@ -2,6 +2,7 @@
 
 mod adaptation;
 mod alive;
+mod audits;
 mod bad_files;
 mod beside;
 mod cases;
