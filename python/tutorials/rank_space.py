@@ -51,7 +51,7 @@ figure, axis = plt.subplots(figsize=(7, 4.5))
 axis.scatter([row["flops"] for row in rows], [row["score"] for row in rows])
 axis.plot([row["flops"] for row in front], [row["score"] for row in front], color="tab:red")
 for row in front:
-    axis.annotate(Path(row["file"]).stem, (row["flops"], row["score"]), fontsize=7)
+    axis.annotate(row["rank"], (row["flops"], row["score"]), textcoords="offset points", xytext=(4, -10))
 axis.set(xscale="log", xlabel="multiply-accumulates", ylabel="score")
 figure.tight_layout()
 figure.savefig(folder / "rank_space.png", dpi=120)

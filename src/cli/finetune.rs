@@ -3,22 +3,18 @@
 use std::{fs, path::PathBuf};
 
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::{
-    condition::{Epoch, FineTuning, Optimiser},
+    condition::Epoch,
     fill::{FineTuneOptions, Outputs, SCHEMA, WriteOptions, checkpoint_path, finetune},
     predictor::{BUNDLED, bundled},
 };
 
 use super::{
-    Common, Exit, Failure,
-    flags::with_flags,
-    network::NetworkArgs,
-    print, print_json,
-    progress::watch,
-    support::{AugmentationArg, rate},
+    Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
+    progress::watch, tuning::TuningArgs,
 };
 
 /// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
@@ -35,45 +31,14 @@ pub struct FineTune {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Most passes over the training images
-    #[arg(long, value_name = "E", default_value_t = FineTuning::default().epochs as u16)]
-    epochs: u16,
-    /// Most seconds of training, by which the learning rate falls then; not repeatable
-    #[arg(long, value_name = "S")]
-    seconds: Option<f64>,
-    /// What moves weights
-    #[arg(long, value_enum, default_value_t = OptimiserArg::Adamw)]
-    optimiser: OptimiserArg,
-    /// Highest learning rate; 0.001 for adamw and 0.05 for sgd if not given
-    #[arg(long, value_name = "R", value_parser = rate)]
-    rate: Option<f32>,
-    /// Weight decay
-    #[arg(long, value_name = "D", default_value_t = FineTuning::default().decay)]
-    decay: f32,
-    /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = FineTuning::default().batch as u16, value_parser = clap::value_parser!(u16).range(1..))]
-    batch: u16,
-    /// Random changes of the images
-    #[arg(long, value_name = "HOW", default_value = "shift")]
-    augmentation: AugmentationArg,
-    /// Stop after so many epochs without a better one; 0 for never
-    #[arg(long, value_name = "E", default_value_t = 0)]
-    patience: u16,
+    #[command(flatten)]
+    tuning: TuningArgs,
     /// The predictor whose normalisation the images get where the file does not say
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
     /// Replace results of an earlier run
     #[arg(long)]
     force: bool,
-}
-
-/// What moves weights along gradients.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum OptimiserArg {
-    /// AdamW
-    Adamw,
-    /// SGD with momentum 0.9
-    Sgd,
 }
 
 impl FineTune {
@@ -87,7 +52,7 @@ impl FineTune {
         let checkpoint = checkpoint_path(&network, &self.out);
         let options = FineTuneOptions {
             data: self.support.clone(),
-            tuning: self.tuning()?,
+            tuning: self.tuning.tuning()?,
             seed: common.seed,
             checkpoint: Some(checkpoint.clone()),
             observer: watch("steps", common),
@@ -129,25 +94,5 @@ impl FineTune {
             tracing::error!("{finding}");
         }
         Ok(if report.is_complete() { Exit::Success } else { Exit::Partial })
-    }
-
-    fn tuning(&self) -> Result<FineTuning, Failure> {
-        let optimiser = match self.optimiser {
-            OptimiserArg::Adamw => Optimiser::AdamW,
-            OptimiserArg::Sgd => Optimiser::Sgd,
-        };
-        if self.seconds.is_some_and(|seconds| seconds.is_nan() || seconds <= 0.0) {
-            return Err("--seconds must be positive".into());
-        }
-        Ok(FineTuning {
-            optimiser,
-            epochs: self.epochs.into(),
-            seconds: self.seconds,
-            rate: self.rate.unwrap_or_else(|| optimiser.usual_rate()),
-            decay: self.decay,
-            batch: self.batch.into(),
-            augmentation: self.augmentation.into(),
-            patience: self.patience.into(),
-        })
     }
 }

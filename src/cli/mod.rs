@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 success, 1 negative result, 2 usage or bad input, 3 partial support or a dead network.
 
+mod adapt;
 mod audit;
 mod bench;
 mod corpus;
@@ -19,6 +20,7 @@ mod progress;
 mod rank;
 mod support;
 mod train;
+mod tuning;
 mod verify;
 #[cfg(feature = "remote")]
 mod worker;
@@ -94,6 +96,7 @@ enum Command {
     Predict(predict::Predict),
     #[command(name = "finetune")]
     FineTune(finetune::FineTune),
+    Adapt(adapt::Adapt),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
     /// Check a filled network against its report
@@ -165,6 +168,7 @@ impl Cli {
             Command::Predict(command) => command.run(common),
             Command::FineTune(command) => command.run(common),
             Command::Evaluate(command) => command.run(common),
+            Command::Adapt(command) => command.run(common),
             Command::Verify(command) => command.run(common),
             Command::Audit(command) => command.run(common),
             Command::Train(command) => command.run(common),

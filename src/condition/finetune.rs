@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    ConditionError, Epoch, FineTuning, Fitting, Optimiser,
+    Adapter, ConditionError, Epoch, FineTuning, Fitting, Optimiser,
     checkpoint::{Checkpoint, Identity},
     loss::SupportLoss,
 };
@@ -67,6 +67,23 @@ impl TuningRun<'_> {
         prediction: &mut Prediction,
         train: &Dataset,
         validation: Option<&Dataset>,
+    ) -> Result<FineTuned, ConditionError> {
+        self.finetune_with(network, prediction, train, validation, None)
+    }
+
+    /// As [`TuningRun::finetune`], with an adapter that is trained beside, from the weights that it was made
+    /// for: the prediction keeps the weights that it moves. Such a run is not saved.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn finetune_with(
+        &self,
+        network: &Fitting,
+        prediction: &mut Prediction,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        mut adapter: Option<&mut Adapter>,
     ) -> Result<FineTuned, ConditionError> {
         let Fitting { architecture, registry, input, images } = *network;
         let tuning = self.tuning;
@@ -119,6 +136,10 @@ impl TuningRun<'_> {
                 let rate =
                     tuning.rate * (progress / WARM_UP).min(1.0) as f32 * cosine(progress as f32);
                 state.step(architecture, prediction, &gradient, &tuning, rate);
+                if let Some(adapter) = &mut adapter {
+                    let keep = 1.0 - rate * tuning.decay;
+                    adapter.step(&gradient, &mut prediction.weights, rate, keep);
+                }
                 self.observer.advance(1);
             }
             calibrate(architecture, registry, prediction, images)?;
@@ -132,6 +153,9 @@ impl TuningRun<'_> {
             if top1.is_none() || top1 > state.epochs[state.best].top1 {
                 state.best = number;
                 state.best_weights.clone_from(&prediction.weights);
+                if let Some(adapter) = &mut adapter {
+                    adapter.keep();
+                }
             }
             if let Some(path) = self.checkpoint {
                 state.save(path, &identity, started.elapsed().as_secs_f64())?;
@@ -146,6 +170,9 @@ impl TuningRun<'_> {
         }
         self.observer.end();
         prediction.weights = state.best_weights;
+        if let Some(adapter) = adapter {
+            adapter.go_back();
+        }
         Ok(FineTuned { tuning, epochs: state.epochs, best: state.best })
     }
 }

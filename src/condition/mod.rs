@@ -3,6 +3,7 @@
 //! a penalty that left-out images choose. A few gradient steps then move all weights along, and images that
 //! were held out say whether to keep them. Fine-tuning goes on from there as people train.
 
+mod adapter;
 mod checkpoint;
 mod cholesky;
 mod error;
@@ -16,6 +17,7 @@ mod steps;
 mod support;
 mod tuning;
 
+pub use adapter::{Adapter, LowRank};
 pub use error::{ConditionError, HeadError};
 pub use finetune::{FineTuned, TuningRun};
 pub use head::Head;

@@ -72,28 +72,41 @@ pub fn finetune<'a>(
         observer: &options.observer,
     };
     let run = run.finetune(&fitting, &mut prediction, &train.data, Some(&validation))?;
-    let metadata = |name| network.model.metadata(&metadata_name(name)).map(str::to_owned);
-    let provenance = Provenance {
-        tool: TOOL.to_owned(),
-        predictor: metadata("predictor").unwrap_or_else(|| "none".to_owned()),
-        predictor_hash: metadata("predictor_hash").unwrap_or_else(|| sha256(network.model.bytes())),
-        seed: options.seed,
-        drawn: None,
-        support: None,
-        finetuned: Some(TuningRecord { data_hash: train.data.hash.clone(), run }),
-        normalisation: InputNormalisation::of(network, &input),
-        baked: None,
-        device: "CPU".to_owned(),
-        weights: "trained from the weights of the input".to_owned(),
-    };
+    let weights = "trained from the weights of the input";
+    let record = TuningRecord { data_hash: train.data.hash.clone(), run };
+    let provenance = provenance(network, &input, record, options.seed, weights);
     let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
     filled.notices.extend(once_each(train.notices.into_iter()));
     let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
     Ok(Filled { network, networks: vec![reported], ensemble: false })
 }
 
+/// Where weights come from that were trained on from those of a file.
+pub(super) fn provenance(
+    network: &Network,
+    input: &InputConfig,
+    record: TuningRecord,
+    seed: u64,
+    weights: &str,
+) -> Provenance {
+    let metadata = |name| network.model.metadata(&metadata_name(name)).map(str::to_owned);
+    Provenance {
+        tool: TOOL.to_owned(),
+        predictor: metadata("predictor").unwrap_or_else(|| "none".to_owned()),
+        predictor_hash: metadata("predictor_hash").unwrap_or_else(|| sha256(network.model.bytes())),
+        seed,
+        drawn: None,
+        support: None,
+        finetuned: Some(record),
+        normalisation: InputNormalisation::of(network, input),
+        baked: None,
+        device: "CPU".to_owned(),
+        weights: weights.to_owned(),
+    }
+}
+
 /// The values of a file, of which all are trained that are known to be weights.
-fn stored(network: &Network) -> Result<Prediction, FillError> {
+pub(super) fn stored(network: &Network) -> Result<Prediction, FillError> {
     let weights = network.stored_weights()?;
     let mut prediction = Prediction::from_elsewhere(&network.architecture, weights);
     for (index, label) in prediction.labels.iter_mut().enumerate() {

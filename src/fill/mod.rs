@@ -3,6 +3,7 @@
 //! are any, and calibrated. What comes of it is written, with a report that says of every tensor where
 //! it came from, and can be checked against its report and made again.
 
+mod adapt;
 mod baked;
 mod checkpoint;
 mod classes;
@@ -29,6 +30,7 @@ mod torch;
 mod verify;
 mod write;
 
+pub use adapt::{AdaptOptions, Adaptation, Adapted, adapt};
 pub use checkpoint::export_checkpoint;
 pub use error::FillError;
 pub use filled::{Filled, fill};

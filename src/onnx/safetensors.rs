@@ -47,6 +47,11 @@ impl<'a> Entry<'a> {
         Self { name, dtype, shape, data: Data::Later(Box::new(data)) }
     }
 
+    /// The same tensor by another name.
+    pub fn renamed(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// Name in the state dict.
     pub fn name(&self) -> &str {
         &self.name

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
+use approx::assert_abs_diff_eq;
 use burn::tensor::Device;
+use safetensors::SafeTensors;
+use serde_json::Value;
 use weightsmith::{
     condition::FineTuning,
     fill::{FillOptions, FineTuneOptions, Network, fill, finetune},
@@ -103,4 +106,80 @@ fn the_command_writes_what_evaluates_and_verifies() {
     };
     assert_eq!(evaluate("cifar10"), evaluate("mnist"));
     assert_eq!(weightsmith(&arguments).status.code(), Some(2), "results are not overwritten");
+}
+
+/// An adapter's file, merged as PEFT merges it, gives the written weights.
+#[test]
+fn low_rank_differences_are_what_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path());
+    let out = folder.path().join("adapted");
+    let [file, data, to] = [&model, folder.path(), &out].map(|path| path.display().to_string());
+    let arguments = ["adapt", &file, "--support", &data, "--out", &to, "--epochs", "2", "--json"];
+    let output = weightsmith(&[&arguments[..], &["--rank", "2", "--alpha", "3"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = json(&output);
+    let [trained, parameters] =
+        ["trained", "parameters"].map(|key| said[key].as_u64().unwrap());
+    assert!(0 < trained && trained < parameters / 2, "{trained} of {parameters}");
+
+    let read = |path: PathBuf| fs::read(path).unwrap();
+    let bytes = [
+        read(model.with_extension("safetensors")),
+        read(out.join("plain-cnn.safetensors")),
+        read(out.join("adapter_model.safetensors")),
+    ];
+    let [before, after, adapter] =
+        bytes.each_ref().map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let values = |file: &SafeTensors, name: &str| -> Vec<f32> {
+        let data = file.tensor(name).unwrap_or_else(|_| panic!("{name}")).data().chunks_exact(4);
+        data.map(|it| f32::from_le_bytes(it.try_into().unwrap())).collect()
+    };
+    let config: Value =
+        serde_json::from_slice(&read(out.join("adapter_config.json"))).unwrap();
+    assert_eq!((config["peft_type"].as_str(), config["r"].as_u64()), (Some("LORA"), Some(2)));
+    let modules = config["target_modules"].as_array().unwrap();
+    assert!(!modules.is_empty());
+    for module in modules {
+        let module = module.as_str().unwrap();
+        let weight = format!("{module}.weight");
+        let [base, own] = [&before, &after].map(|file| values(file, &weight));
+        let thin = ["lora_A", "lora_B"]
+            .map(|it| values(&adapter, &format!("base_model.model.{module}.{it}.weight")));
+        let (rows, columns) = (thin[1].len() / 2, thin[0].len() / 2);
+        for row in 0..rows {
+            for column in 0..columns {
+                let product: f32 = (0..2)
+                    .map(|at| thin[1][row * 2 + at] * thin[0][at * columns + column])
+                    .sum();
+                let place = row * columns + column;
+                assert_abs_diff_eq!(own[place], base[place] + 1.5 * product, epsilon = 1e-5);
+            }
+        }
+    }
+    for module in config["modules_to_save"].as_array().unwrap() {
+        let weight = format!("{}.weight", module.as_str().unwrap());
+        let saved = values(&adapter, &format!("base_model.model.{weight}"));
+        assert_eq!(saved, values(&after, &weight));
+    }
+}
+
+#[test]
+fn other_ways_to_adapt_change_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path());
+    let [file, data] = [&model, folder.path()].map(|path| path.display().to_string());
+    let trained = |method: &str| {
+        let to = folder.path().join(method).display().to_string();
+        let arguments = ["adapt", &file, "--support", &data, "--out", &to, "--method", method];
+        let output = weightsmith(&[&arguments[..], &["--epochs", "1", "--json"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = json(&output);
+        assert!(said["start"].as_f64().unwrap() > 0.0);
+        [said["trained"].as_u64().unwrap(), said["parameters"].as_u64().unwrap()]
+    };
+    let [head, all] = trained("head");
+    let [norms, _] = trained("norms");
+    let [full, _] = trained("full");
+    assert!(head <= norms && norms < full && full == all, "{head} {norms} {full} {all}");
 }

@@ -1,0 +1,45 @@
+"""Loads an adapter in PEFT: check_adapter.py WEIGHTSMITH [DATA]
+
+A torchvision ResNet-18 is filled for CIFAR-10, adapted at rank 4 by `weightsmith adapt`, and the adapter loaded
+by PEFT onto the filled module. Its outputs are those of the merged file in ONNX Runtime.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import torchvision
+from peft import PeftModel
+from safetensors.torch import load_file
+
+program = sys.argv[1]
+data = sys.argv[2] if len(sys.argv) > 2 else "../shared/data/domains/trashnet.tar.xz"
+work = Path(tempfile.mkdtemp())
+classes = int(sys.argv[3]) if len(sys.argv) > 3 else 6
+
+
+def run(*arguments):
+    subprocess.run([program, *map(str, arguments), "-q"], check=True)
+
+
+module = torchvision.models.resnet18(num_classes=classes).eval()
+image = torch.zeros(1, 3, 32, 32)
+torch.onnx.export(module, (image,), work / "resnet18.onnx", dynamo=True, optimize=False,
+                  keep_initializers_as_inputs=True, verbose=False)
+run("predict", work / "resnet18.onnx", "--support", data, "--support-steps", 0, "--out", work / "filled")
+run("adapt", work / "filled" / "resnet18.onnx", "--support", data, "--out", work / "adapted", "--epochs", 1)
+module.load_state_dict(load_file(work / "filled" / "resnet18.safetensors"))
+adapted = PeftModel.from_pretrained(module, work / "adapted").eval()
+images = torch.randn(4, 3, 32, 32, generator=torch.manual_seed(0))
+with torch.no_grad():
+    own = adapted(images).numpy()
+session = onnxruntime.InferenceSession(work / "adapted" / "resnet18.onnx")
+name = session.get_inputs()[0].name
+merged = np.concatenate([session.run(None, {name: image[None].numpy()})[0] for image in images])
+distance = np.abs(own - merged).max()
+print(f"largest distance {distance:.1e}, of outputs up to {np.abs(merged).max():.1f}")
+assert distance < 1e-3 * max(1, np.abs(merged).max())
