@@ -19,7 +19,7 @@
 //! This leaves `model.onnx` with its weights, the same weights as a PyTorch state dict
 //! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
 //!
-//! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
+//! - files and graphs: [`onnx`], [`signing`], [`graph`], [`ops`], [`execute`];
 //! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
 //! - measuring: [`evaluate`], [`rank`], [`benchmark`];
@@ -35,6 +35,8 @@ mod file_error;
 mod svg;
 // ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
+// Signatures over the files of a model, by the OpenSSF Model Signing specification.
+pub mod signing;
 // The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
 pub mod graph;
 // Search spaces: seeded generators of architectures, as weightless ONNX.

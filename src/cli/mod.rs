@@ -16,6 +16,7 @@ mod output;
 mod predict;
 mod progress;
 mod rank;
+mod sign;
 mod support;
 mod train;
 mod verify;
@@ -95,8 +96,10 @@ enum Command {
     FineTune(finetune::FineTune),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
-    /// Check a filled network against its report
+    /// Check a filled network against its report, and files against their signature
     Verify(verify::Verify),
+    /// Sign files with a key
+    Sign(sign::Sign),
     /// Train a predictor
     Train(train::Train),
     /// Order graphs by how well they would do if somebody trained them
@@ -163,6 +166,7 @@ impl Cli {
             Command::FineTune(command) => command.run(common),
             Command::Evaluate(command) => command.run(common),
             Command::Verify(command) => command.run(common),
+            Command::Sign(command) => command.run(common),
             Command::Train(command) => command.run(common),
             Command::Rank(command) => command.run(common),
             Command::Bench(command) => command.run(common),
