@@ -18,6 +18,7 @@ use crate::{
 use super::{
     FillError, Filled, FilledNetwork, InputNormalisation, Network, NetworkImages, Provenance,
     ReportedNetwork, TOOL, TuningRecord, filled::once_each, metadata::metadata_name,
+    records::Lineage,
 };
 
 /// How a network is fine-tuned.
@@ -89,7 +90,8 @@ pub fn finetune<'a>(
     let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
     filled.notices.extend(once_each(train.notices.into_iter()));
     let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
-    Ok(Filled { network, networks: vec![reported], ensemble: false })
+    let lineage = Lineage::of_parent(&reported.report().provenance);
+    Ok(Filled { network, networks: vec![reported], ensemble: false, lineage })
 }
 
 /// The values of a file, of which all are trained that are known to be weights.
