@@ -20,7 +20,7 @@
 //! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
 //!
 //! - files and graphs: [`onnx`], [`signing`], [`graph`], [`ops`], [`execute`];
-//! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
+//! - weights: [`predictor`], [`fill`], [`trace`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
 //! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
@@ -76,6 +76,8 @@ pub mod condition;
 pub mod train;
 // The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
 pub mod fill;
+// Whether a network descends from a predictor, told by its weights.
+pub mod trace;
 // Ranking architectures that nobody has trained.
 pub mod rank;
 // How good predicted weights are on graphs that no training saw, beside what they are compared with.

@@ -18,6 +18,7 @@ mod progress;
 mod rank;
 mod sign;
 mod support;
+mod trace;
 mod train;
 mod verify;
 #[cfg(feature = "remote")]
@@ -100,6 +101,8 @@ enum Command {
     Verify(verify::Verify),
     /// Sign files with a key
     Sign(sign::Sign),
+    /// Tell whether a network descends from a predictor, by its weights
+    Trace(trace::Trace),
     /// Train a predictor
     Train(train::Train),
     /// Order graphs by how well they would do if somebody trained them
@@ -167,6 +170,7 @@ impl Cli {
             Command::Evaluate(command) => command.run(common),
             Command::Verify(command) => command.run(common),
             Command::Sign(command) => command.run(common),
+            Command::Trace(command) => command.run(common),
             Command::Train(command) => command.run(common),
             Command::Rank(command) => command.run(common),
             Command::Bench(command) => command.run(common),

@@ -89,7 +89,7 @@ fn the_command_writes_what_evaluates_and_verifies() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = json(&output);
     assert_eq!(said["finetuned"]["epochs"].as_array().unwrap().len(), 3);
-    assert_eq!(said["files"].as_array().unwrap().len(), 3);
+    assert_eq!(said["files"].as_array().unwrap().len(), 5);
     assert!(!Path::new(&out).join("plain-cnn.checkpoint").exists());
     let file = format!("{out}/plain-cnn.onnx");
     assert!(weightsmith(&["verify", &file]).status.success());

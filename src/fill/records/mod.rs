@@ -6,9 +6,11 @@ mod accuracy;
 mod bom;
 mod card;
 mod lineage;
+mod own;
 mod written;
 
 pub(super) use bom::bom;
-pub(super) use card::{card, is_own_card};
+pub(super) use card::card;
 pub(super) use lineage::Lineage;
+pub(super) use own::is_own_card;
 pub(super) use written::{Written, WrittenNetwork};
