@@ -19,8 +19,8 @@
 //! This leaves `model.onnx` with its weights, the same weights as a PyTorch state dict
 //! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
 //!
-//! - files and graphs: [`onnx`], [`graph`], [`ops`], [`execute`];
-//! - weights: [`predictor`], [`fill`], and inside of predictors [`encoder`], [`patches`], [`neural`];
+//! - files and graphs: [`onnx`], [`signing`], [`graph`], [`ops`], [`execute`];
+//! - weights: [`predictor`], [`fill`], [`trace`], and inside of predictors [`encoder`], [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
 //! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
@@ -35,6 +35,8 @@ mod file_error;
 mod svg;
 // ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
+// Signatures over the files of a model, by the OpenSSF Model Signing specification.
+pub mod signing;
 // The architecture as a petgraph DAG: nodes, parameter slots, shapes, distances, drawings.
 pub mod graph;
 // Search spaces: seeded generators of architectures, as weightless ONNX.
@@ -74,6 +76,8 @@ pub mod condition;
 pub mod train;
 // The main job: reading a graph, predicting, calibrating and writing its weights, and the report.
 pub mod fill;
+// Whether a network descends from a predictor, told by its weights.
+pub mod trace;
 // Ranking architectures that nobody has trained.
 pub mod rank;
 // How good predicted weights are on graphs that no training saw, beside what they are compared with.

@@ -18,7 +18,9 @@ mod output;
 mod predict;
 mod progress;
 mod rank;
+mod sign;
 mod support;
+mod trace;
 mod train;
 mod tuning;
 mod verify;
@@ -99,10 +101,14 @@ enum Command {
     Adapt(adapt::Adapt),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
-    /// Check a filled network against its report
+    /// Check a filled network against its report, and files against their signature
     Verify(verify::Verify),
     /// Find out whether a network is a copy, or what a predictor gives away of its images
     Audit(audit::Audit),
+    /// Sign files with a key
+    Sign(sign::Sign),
+    /// Tell whether a network descends from a predictor, by its weights
+    Trace(trace::Trace),
     /// Train a predictor
     Train(train::Train),
     /// Order graphs by how well they would do if somebody trained them
@@ -171,6 +177,8 @@ impl Cli {
             Command::Adapt(command) => command.run(common),
             Command::Verify(command) => command.run(common),
             Command::Audit(command) => command.run(common),
+            Command::Sign(command) => command.run(common),
+            Command::Trace(command) => command.run(common),
             Command::Train(command) => command.run(common),
             Command::Rank(command) => command.run(common),
             Command::Bench(command) => command.run(common),

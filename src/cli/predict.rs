@@ -17,8 +17,15 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure, device::device_parser, drawn::DrawingArgs, flags::with_flags,
-    network::NetworkArgs, print, print_json, progress::watch, support::SupportArgs,
+    Common, Exit, Failure,
+    device::device_parser,
+    drawn::DrawingArgs,
+    flags::with_flags,
+    network::NetworkArgs,
+    print, print_json,
+    progress::watch,
+    sign::{Signing, SigningArgs},
+    support::SupportArgs,
 };
 
 /// What `--help` says last.
@@ -57,6 +64,8 @@ pub struct Predict {
     /// Where the predictor computes
     #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
+    #[command(flatten)]
+    signing: SigningArgs,
     /// Replace results of an earlier run
     #[arg(long)]
     force: bool,
@@ -69,6 +78,7 @@ impl Predict {
         let read = watch.lap();
         let (device, device_name) = device::choose(self.device)?;
         tracing::info!("seed {}, device {device_name}", common.seed);
+        let signing = self.signing.prepare(&self.out, self.force)?;
         let predictor = bundled(&self.predictor, &device)?;
         let options = self.options(&device_name, common);
         let sampling = options.sampling(&predictor);
@@ -84,7 +94,8 @@ impl Predict {
         for stand_in in &report.stand_ins {
             tracing::warn!("{stand_in}");
         }
-        let files = filled.write_with(&self.out, &writing).map_err(with_flags)?;
+        let mut files = filled.write_with(&self.out, &writing).map_err(with_flags)?;
+        files.extend(signing.map(Signing::sign).transpose()?);
         let written_in = watch.lap();
 
         let reports = || filled.networks().iter().map(ReportedNetwork::report);

@@ -29,6 +29,7 @@ use super::{
     WriteOptions,
     filled::once_each,
     finetune::{provenance, stored},
+    records::Lineage,
 };
 
 /// What of a network is adapted.
@@ -174,8 +175,9 @@ pub fn adapt<'a>(
     let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
     filled.notices.extend(once_each(train.notices.into_iter()));
     let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
+    let lineage = Lineage::of_parent(&reported.report().provenance);
     Ok(Adapted {
-        filled: Filled { network, networks: vec![reported], ensemble: false },
+        filled: Filled { network, networks: vec![reported], ensemble: false, lineage },
         trained: trained + adapter.as_ref().map_or(0, Adapter::len),
         parameters: (0..architecture.parameters.len()).map(learned).sum(),
         adapter,

@@ -28,6 +28,12 @@ pub enum FillError {
         /// The file.
         path: PathBuf,
     },
+    /// A model card that would replace a text of somebody else's.
+    #[error("{}: was not written by weightsmith and is not replaced; choose another folder", path.display())]
+    ForeignCard {
+        /// The file.
+        path: PathBuf,
+    },
     /// A result that would replace the network it is made from.
     #[error("{}: is the input; choose another folder", path.display())]
     IsInput {

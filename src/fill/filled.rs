@@ -12,6 +12,7 @@ use crate::{
 use super::{
     Drawn, FillError, FillOptions, FilledNetwork, Network, NetworkImages, Provenance, Report,
     ReportedNetwork, baked::refuse_baked, classes::OutputClasses, options::MeasuredOn,
+    records::Lineage,
 };
 
 /// A network with the weights that were written for it: one set of them, or several samples.
@@ -22,6 +23,8 @@ pub struct Filled<'a> {
     pub(super) networks: Vec<ReportedNetwork<'a>>,
     /// Whether they are written as one, too.
     pub(super) ensemble: bool,
+    /// What the weights descend from.
+    pub(super) lineage: Lineage,
 }
 
 /// Writes the weights of a network: predicts them, fits them to labelled images if there are any, measures
@@ -96,7 +99,10 @@ pub fn fill<'a>(
         chosen.into_iter().map(report).collect::<Result<_, _>>()?;
     match networks.is_empty() {
         true => Err(FillError::NothingDrawn),
-        false => Ok(Filled { network, networks, ensemble: options.ensemble }),
+        false => {
+            let lineage = Lineage::of(predictor);
+            Ok(Filled { network, networks, ensemble: options.ensemble, lineage })
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
 use super::{
     FillError, Filled, FilledNetwork, InputNormalisation, Network, NetworkImages, Provenance,
     ReportedNetwork, TOOL, TuningRecord, filled::once_each, metadata::metadata_name,
+    records::Lineage,
 };
 
 /// How a network is fine-tuned.
@@ -78,7 +79,8 @@ pub fn finetune<'a>(
     let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
     filled.notices.extend(once_each(train.notices.into_iter()));
     let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
-    Ok(Filled { network, networks: vec![reported], ensemble: false })
+    let lineage = Lineage::of_parent(&reported.report().provenance);
+    Ok(Filled { network, networks: vec![reported], ensemble: false, lineage })
 }
 
 /// Where weights come from that were trained on from those of a file.

@@ -1,7 +1,7 @@
 //! The main job: a graph is read ([`Network::open`](crate::fill::Network::open)) and filled
 //! ([`fill`](crate::fill::fill())): its weights are predicted, moved towards labelled images where there
 //! are any, and calibrated. What comes of it is written, with a report that says of every tensor where
-//! it came from, and can be checked against its report and made again.
+//! it came from, a bill of materials and a model card, and can be checked against its report and made again.
 
 mod adapt;
 mod baked;
@@ -20,6 +20,7 @@ mod network;
 mod options;
 mod outputs;
 mod provenance;
+mod records;
 mod report;
 mod reported;
 mod sanity;

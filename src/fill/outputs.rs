@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::FileError;
 
-use super::{FillError, Network};
+use super::{FillError, Network, records::is_own_card};
 
 /// The files that are written for a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub struct Outputs {
     pub networks: Vec<[PathBuf; 3]>,
     /// All of them as one.
     pub ensemble: Option<PathBuf>,
+    /// The bill of materials.
+    pub bom: PathBuf,
+    /// The model card.
+    pub card: PathBuf,
     /// The file that is filled, unless it was read from memory.
     input: Option<PathBuf>,
 }
@@ -20,7 +24,7 @@ pub struct Outputs {
 impl Outputs {
     /// The files of a network of which so many samples are kept: `<stem>.onnx`, `<stem>.safetensors`
     /// and `report.json`, of further samples `<stem>.1.onnx` and so on, and `<stem>.ensemble.onnx` if
-    /// there is to be one.
+    /// there is to be one; for all of them `bom.json` and `README.md`.
     pub fn new(network: &Network, folder: &Path, samples: usize, ensemble: bool) -> Self {
         let input = network.model.path();
         let stem = stem(input.unwrap_or(Path::new(network.model.name())));
@@ -36,20 +40,23 @@ impl Outputs {
         Self {
             networks: (0..samples).map(of).collect(),
             ensemble: ensemble.then(|| folder.join(format!("{stem}.ensemble.onnx"))),
+            bom: folder.join("bom.json"),
+            card: folder.join("README.md"),
             input: input.map(Path::to_owned),
         }
     }
 
-    /// All files, the ensemble last.
+    /// All files: those of the networks, the ensemble, and what describes them.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.networks.iter().flatten().chain(&self.ensemble)
+        self.networks.iter().flatten().chain(&self.ensemble).chain([&self.bom, &self.card])
     }
 
-    /// Refuses to replace the input, and files that are there already unless they may be overwritten.
+    /// Refuses to replace the input, and files that are there already unless they may be overwritten. A
+    /// `README.md` that somebody wrote is never replaced.
     ///
     /// # Errors
     ///
-    /// [`FillError::IsInput`], [`FillError::Exists`], or the input is gone.
+    /// [`FillError::IsInput`], [`FillError::Exists`], [`FillError::ForeignCard`], or the input is gone.
     pub fn check(&self, overwrite: bool) -> Result<(), FillError> {
         let input = match &self.input {
             Some(input) => Some(input.canonicalize().map_err(FileError::at(input))?),
@@ -64,7 +71,12 @@ impl Outputs {
                 return Err(FillError::Exists { path: path() });
             }
         }
-        Ok(())
+        match std::fs::read(&self.card) {
+            Ok(bytes) if !is_own_card(&bytes) => {
+                Err(FillError::ForeignCard { path: self.card.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

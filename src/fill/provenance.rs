@@ -9,7 +9,7 @@ use crate::{
     predictor::{Predictor, Sampling},
 };
 
-use super::{InputNormalisation, Network};
+use super::{InputNormalisation, Network, metadata::metadata_name};
 
 /// What the tool calls itself in the files that it writes.
 pub const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
@@ -100,6 +100,13 @@ impl Provenance {
         let tuned = self.finetuned.as_ref().map(|tuned| ("finetuned", tuned.to_string()));
         let normalisation = self.normalisation.iter().flat_map(InputNormalisation::in_metadata);
         drawn.into_iter().chain(support).chain(tuned).chain(normalisation)
+    }
+}
+
+impl Network {
+    /// The predictor that the file says its weights are from, if it does.
+    pub fn claimed_predictor(&self) -> Option<&str> {
+        self.model.metadata(&metadata_name("predictor"))
     }
 }
 

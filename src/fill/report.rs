@@ -125,6 +125,13 @@ impl Report {
         let entries = entries.chain(classes);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
+
+    /// What stands in a safetensors file: where the weights come from.
+    pub fn origin(&self) -> Vec<(String, String)> {
+        let entries = self.provenance.always_in_metadata().into_iter();
+        let entries = entries.chain(self.provenance.sometimes_in_metadata());
+        entries.map(|(name, value)| (metadata_name(name), value)).collect()
+    }
 }
 
 /// What is to be said of parameters that were skipped: a sentence for each reason.

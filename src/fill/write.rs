@@ -10,7 +10,11 @@ use crate::{
     onnx::{Sha256Writer, atomic, safetensors as st},
 };
 
-use super::{FileHash, FillError, Filled, Outputs, ReportedNetwork, file_name};
+use super::{
+    FileHash, FillError, Filled, Outputs, ReportedNetwork, file_name,
+    records::{Written, WrittenNetwork, bom, card},
+    stem,
+};
 
 /// How files are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,8 +24,8 @@ pub struct WriteOptions {
 }
 
 impl Filled<'_> {
-    /// Writes `<stem>.onnx`, `<stem>.safetensors` and `report.json` into a folder, which is made if it
-    /// is not there; the rest as [`Outputs::new`] says. Returns the files.
+    /// Writes `<stem>.onnx`, `<stem>.safetensors`, `report.json`, `bom.json` and `README.md` into a folder, which is
+    /// made if it is not there; the rest as [`Outputs::new`] says. Returns the files.
     ///
     /// # Errors
     ///
@@ -41,32 +45,41 @@ impl Filled<'_> {
         let outputs = Outputs::new(self.network, folder, self.networks().len(), self.ensemble);
         outputs.check(options.overwrite)?;
         std::fs::create_dir_all(folder).map_err(FileError::at(folder))?;
-        for (network, files) in self.networks().iter().zip(&outputs.networks) {
-            write_network(network, files)?;
-        }
-        if let Some(path) = &outputs.ensemble {
-            hashed(path, |out| self.write_ensemble(out))?;
-        }
+        let networks = self.networks().iter().zip(&outputs.networks);
+        let networks = networks
+            .map(|(network, files)| write_network(network, files))
+            .collect::<Result<_, _>>()?;
+        let ensemble = outputs.ensemble.as_deref();
+        let ensemble = ensemble.map(|path| hashed(path, |out| self.write_ensemble(out)));
+        let written = Written {
+            stem: &stem(Path::new(self.network.model.name())),
+            image: self.network.image_shape().ok(),
+            networks,
+            ensemble: ensemble.transpose()?,
+            lineage: &self.lineage,
+        };
+        atomic::write_json(&outputs.bom, &bom(&written)).map_err(FileError::at(&outputs.bom))?;
+        atomic::write(&outputs.card, |out| out.write_all(card(&written).as_bytes()))
+            .map_err(FileError::at(&outputs.card))?;
         Ok(outputs.files().cloned().collect())
     }
 }
 
-/// Writes the files of one network; their hashes stand in the report.
-fn write_network(
-    network: &ReportedNetwork,
+/// Writes the files of one network; the hashes of the first two stand in the third, the report.
+fn write_network<'a>(
+    network: &'a ReportedNetwork,
     [onnx, state_dict, report]: &[PathBuf; 3],
-) -> Result<(), FillError> {
+) -> Result<WrittenNetwork<'a>, FillError> {
     let mut recorded = network.report().clone();
-    recorded.files = vec![
-        hashed(onnx, |out| network.write_onnx(out))?,
-        hashed(state_dict, |out| st::write(out, &network.state_dict()))?,
-    ];
-    let json = |out: &mut dyn Write| {
+    let origin = recorded.origin();
+    let onnx = hashed(onnx, |out| network.write_onnx(out))?;
+    let state_dict = hashed(state_dict, |out| st::write_with(out, &network.state_dict(), &origin))?;
+    recorded.files = vec![onnx.clone(), state_dict.clone()];
+    let report = hashed(report, |out| {
         serde_json::to_writer_pretty(&mut *out, &recorded)?;
         out.write_all(b"\n")
-    };
-    atomic::write(report, json).map_err(FileError::at(report))?;
-    Ok(())
+    })?;
+    Ok(WrittenNetwork { report: network.report(), files: [onnx, state_dict, report] })
 }
 
 /// Writes a file; its name and the SHA-256 of its content.

@@ -1,5 +1,5 @@
-//! A byte-stable safetensors writer: sorted names, `{"format":"pt"}` as the only metadata, so that
-//! PyTorch loaders accept the file and the same tensors give the same bytes.
+//! A byte-stable safetensors writer: sorted names, `"format": "pt"` in the metadata, so that PyTorch loaders
+//! accept the file and the same tensors give the same bytes.
 
 use std::{
     borrow::Cow,
@@ -111,17 +111,28 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Header<'a> {
-    Metadata { format: &'static str },
+    Metadata(BTreeMap<&'a str, &'a str>),
     Tensor(Line<'a>),
 }
 
 /// Writes tensors, the widest types first so that all values are aligned, then by name. The header
 /// is sorted by name.
 pub fn write(out: &mut dyn Write, entries: &[Entry]) -> io::Result<()> {
+    write_with(out, entries, &[])
+}
+
+/// As [`write()`], with further names and values in the metadata.
+pub fn write_with(
+    out: &mut dyn Write,
+    entries: &[Entry],
+    metadata: &[(String, String)],
+) -> io::Result<()> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
     sorted.sort_by_key(|entry| (Reverse(entry.dtype.bitsize()), &entry.name));
     let mut header = BTreeMap::new();
-    header.insert("__metadata__", Header::Metadata { format: "pt" });
+    let mut all = BTreeMap::from([("format", "pt")]);
+    all.extend(metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    header.insert("__metadata__", Header::Metadata(all));
     let mut offset = 0usize;
     let mut lengths = Vec::with_capacity(sorted.len());
     for entry in &sorted {

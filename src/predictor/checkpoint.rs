@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Network, OutlookTable, PredictorConfig, PredictorError, Seen,
+    Card, Network, OutlookTable, PredictorConfig, PredictorError, Seen,
     files::Files,
     storage::{self, Tensor},
 };
@@ -39,6 +39,8 @@ pub struct Predictor {
     /// What to expect of its predictions, where that was measured. One that is anchored at the estimate
     /// of the predictor that it builds on has that of the other.
     pub outlook_table: Option<OutlookTable>,
+    /// What its card says of its licence and its training data, and that of the predictor that it builds on.
+    pub card: Card,
     /// SHA-256 of `config.json` followed by `model.safetensors`, in hexadecimal. The former names the
     /// hash of the predictor that this one builds on, if it does.
     pub hash: String,
@@ -76,6 +78,7 @@ impl Predictor {
             device: device.clone(),
             seen: base.iter().fold(files.seen.clone(), |seen, base| seen.union(&base.seen)),
             outlook_table,
+            card: base.iter().fold(files.card.clone(), |card, base| card.or(base.card.clone())),
             hash: files.hash(),
         })
     }

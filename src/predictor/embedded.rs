@@ -8,6 +8,7 @@ pub(super) struct Embedded {
     /// `[graphs, images]`.
     pub sketches: [&'static [u8]; 2],
     pub outlook: Option<&'static [u8]>,
+    pub card: &'static [u8],
 }
 
 macro_rules! file {
@@ -30,6 +31,7 @@ macro_rules! embedded {
             model: file!($name, "model.safetensors"),
             sketches: [file!($name, "graphs.sketch"), file!($name, "images.sketch")],
             outlook: $outlook,
+            card: file!($name, "README.md"),
         }
     };
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::FileError;
 
 use super::{
-    Base, FORMAT_VERSION, OutlookTable, PredictorConfig, PredictorError, Seen,
+    Base, Card, FORMAT_VERSION, OutlookTable, PredictorConfig, PredictorError, Seen,
     config::OLDEST_FORMAT_VERSION,
     embedded::{BUNDLED, EMBEDDED},
     outlook::FILE as OUTLOOK,
@@ -29,6 +29,8 @@ pub(super) struct Files {
     pub seen: Seen,
     /// What to expect of its predictions, where that was measured.
     pub outlook: Option<OutlookTable>,
+    /// What its card says, if it has one.
+    pub card: Card,
 }
 
 impl Files {
@@ -47,6 +49,10 @@ impl Files {
             model: read("model.safetensors")?,
             seen: Seen::load(folder)?,
             outlook: OutlookTable::load(folder)?,
+            card: match std::fs::read(folder.join("README.md")) {
+                Ok(bytes) => Card::parse(&String::from_utf8_lossy(&bytes)),
+                Err(_) => Card::default(),
+            },
         })
     }
 
@@ -67,6 +73,7 @@ impl Files {
             model: (path("model.safetensors"), Cow::Borrowed(embedded.model)),
             seen,
             outlook: outlook.transpose()?,
+            card: Card::parse(&String::from_utf8_lossy(embedded.card)),
         })
     }
 

@@ -8,6 +8,7 @@
 mod bundled;
 mod calibration;
 mod calibration_images;
+mod card;
 mod checkpoint;
 mod compensate;
 mod config;
@@ -33,6 +34,7 @@ pub use bundled::bundled;
 pub use calibration::{CalibrationSource, calibrate, calibration_noise};
 pub(crate) use calibration_images::interpolation;
 pub use calibration_images::{CalibrationImages, FittedImages};
+pub use card::Card;
 pub use checkpoint::Predictor;
 pub use config::{
     Base, FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,

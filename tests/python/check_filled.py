@@ -118,7 +118,9 @@ def check_runtime(checks, path, initializers, logits, tolerance):
 
 def check_safetensors(checks, path, initializers, report):
     with safe_open(path, framework="np") as file:
-        checks.that(file.metadata() == {"format": "pt"}, "safetensors metadata", file.metadata())
+        origin = file.metadata()
+        same = origin["format"] == "pt" and origin["weightsmith.seed"] == str(report["provenance"]["seed"])
+        checks.that(same, "safetensors metadata", origin)
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     compared = 0
     for entry in report["tensors"]:

@@ -45,7 +45,7 @@ fn files(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn predict_writes_three_files_and_the_same_bytes_for_the_same_seed() {
+fn predict_writes_its_files_and_the_same_bytes_for_the_same_seed() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["a", "b"].map(|name| folder.path().join(name));
     let output = predict(&named("resnet-20"), &first, &[]);
@@ -62,7 +62,8 @@ fn predict_writes_three_files_and_the_same_bytes_for_the_same_seed() {
     let names: Vec<_> = files(&first).into_iter().map(|(path, _)| path).collect();
     assert_eq!(
         names,
-        ["report.json", "resnet-20.onnx", "resnet-20.safetensors"].map(PathBuf::from)
+        ["README.md", "bom.json", "report.json", "resnet-20.onnx", "resnet-20.safetensors"]
+            .map(PathBuf::from)
     );
 }
 

@@ -51,7 +51,7 @@ fn a_program_writes_what_the_binary_writes() {
     let options = FillOptions { seed: 3, sampling, ensemble: true, ..FillOptions::default() };
     let filled = fill(&network, &predictor(BUNDLED[0]), &options).unwrap();
     let files = filled.write(&by_program).unwrap();
-    assert_eq!((filled.networks().len(), files.len()), (2, 7));
+    assert_eq!((filled.networks().len(), files.len()), (2, 9));
 
     let out = by_binary.display().to_string();
     let predict = ["predict", &plain_cnn(), "--out", &out, "--device", "flex", "--json"];

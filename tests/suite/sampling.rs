@@ -275,7 +275,7 @@ fn predict_writes_samples_that_verify_and_one_that_averages_them() {
         json(&output)
     };
     let result = run("samples", &["--ensemble"]);
-    assert_eq!(result["files"].as_array().unwrap().len(), 10);
+    assert_eq!(result["files"].as_array().unwrap().len(), 12);
     assert_eq!(result["drawn"][2]["sample"], 2);
     let all = folder.path().join("samples");
     for name in ["plain-cnn", "plain-cnn.2"] {

@@ -1,0 +1,87 @@
+//! What is known of the accuracy of weights.
+
+use crate::{condition::FineTuned, predictor::Expected};
+
+use super::super::Report;
+
+/// Quantile of the normal distribution for intervals of 95 %.
+const NORMAL: f64 = 1.96;
+
+/// A share of images that are classified right.
+pub(super) struct Accuracy {
+    /// The share.
+    pub value: f64,
+    /// Where it may lie, if that is known.
+    pub range: Option<[f64; 2]>,
+    /// On what, of what, and what the range is.
+    pub of: String,
+}
+
+/// All that a report says.
+pub(super) fn accuracies(report: &Report) -> Vec<Accuracy> {
+    let mut all = Vec::new();
+    if let Some(outlook) = &report.outlook
+        && let Expected::HeldOut { graphs, low, median, high } = outlook.expected
+    {
+        let images = &outlook.images;
+        all.push(Accuracy {
+            value: median,
+            range: Some([low, high]),
+            of: format!(
+                "predicted weights of the {graphs} held-out graphs most like this one, on {images} (median, 10th and 90th percentile); not measured on this network"
+            ),
+        });
+    }
+    let fitted = report.provenance.support.as_ref().and_then(|support| support.fitted.as_ref());
+    if let Some(head) = fitted.and_then(|fitted| fitted.head)
+        && let Some(value) = head.left_out_accuracy
+    {
+        let of = "images of the support set, each left out of the head that classifies it (95 % interval)";
+        all.push(measured(value, head.images, of));
+    }
+    if let Some(held_out) = fitted.and_then(|fitted| fitted.held_out) {
+        let of = "images of the support set that no gradient step saw (95 % interval)";
+        all.push(measured(held_out.after, held_out.images, of));
+    }
+    if let Some(FineTuned { epochs, best, .. }) =
+        report.provenance.finetuned.as_ref().map(|tuned| &tuned.run)
+        && let Some(value) = epochs.iter().find(|it| it.number == *best).and_then(|it| it.top1)
+    {
+        let of = "validation images, which chose the epoch";
+        all.push(Accuracy { value, range: None, of: of.to_owned() });
+    }
+    all
+}
+
+fn measured(value: f64, images: usize, of: &str) -> Accuracy {
+    Accuracy { value, range: wilson(value, images), of: format!("{images} {of}") }
+}
+
+/// Wilson's interval for a share of so many images; `None` of none.
+fn wilson(share: f64, images: usize) -> Option<[f64; 2]> {
+    let count = images as f64;
+    let square = NORMAL * NORMAL;
+    let centre = (share + square / (2.0 * count)) / (1.0 + square / count);
+    let spread = (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
+    let half = NORMAL * spread / (1.0 + square / count);
+    (images > 0).then_some([(centre - half).max(0.0), (centre + half).min(1.0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::wilson;
+
+    #[test]
+    fn intervals_are_those_of_wilson() {
+        // Brown, Cai & DasGupta (2001): none of ten.
+        let [low, high] = wilson(0.0, 10).unwrap();
+        assert_relative_eq!(low, 0.0, epsilon = 1e-12);
+        assert_relative_eq!(high, 0.2775, epsilon = 1e-3);
+        let [low, high] = wilson(0.5, 100).unwrap();
+        assert_relative_eq!(low, 0.4038, epsilon = 1e-3);
+        assert_relative_eq!(high, 0.5962, epsilon = 1e-3);
+        assert_eq!(wilson(0.5, 0), None);
+    }
+}
