@@ -168,6 +168,10 @@ pub fn adapt<'a>(
     let moved = labels.filter(|(_, label)| **label == ValueSource::Trained);
     let trained = moved.map(|(index, _)| learned(index)).sum::<usize>();
     let whole = whole(network, &prediction);
+    // What a prediction keeps is not written.
+    for part in adapter.iter().flat_map(Adapter::parts) {
+        prediction.labels[part.parameter.0] = ValueSource::Trained;
+    }
     let classes = train.data.classes.clone();
     let weights = "adapted from the weights of the input";
     let record = TuningRecord { data_hash: train.data.hash.clone(), run };

@@ -154,6 +154,15 @@ fn low_rank_differences_are_what_changes() {
             }
         }
     }
+    // The network has them, too.
+    let evaluated = |file: &Path, weights: &[&str]| {
+        let file = file.display().to_string();
+        json(&weightsmith(&[&["evaluate", &file, "--data", &data, "--json"], weights].concat()))
+    };
+    let network = out.join("plain-cnn.onnx");
+    let state = out.join("plain-cnn.safetensors").display().to_string();
+    let [stored, loaded] = [evaluated(&network, &[]), evaluated(&network, &["--weights", &state])];
+    assert_eq!(stored["cross_entropy"], loaded["cross_entropy"]);
     for module in config["modules_to_save"].as_array().unwrap() {
         let weight = format!("{}.weight", module.as_str().unwrap());
         let saved = values(&adapter, &format!("base_model.model.{weight}"));
