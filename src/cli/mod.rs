@@ -6,11 +6,13 @@ mod bench;
 mod corpus;
 mod device;
 mod drawn;
+mod edit;
 mod evaluate;
 mod finetune;
 mod flags;
 mod inspect;
 mod manual;
+mod merge;
 mod network;
 mod output;
 mod predict;
@@ -93,6 +95,10 @@ enum Command {
     Predict(predict::Predict),
     #[command(name = "finetune")]
     FineTune(finetune::FineTune),
+    /// Merge networks of one graph into one
+    Merge(merge::Merge),
+    /// Add to a network what others have learned beyond it, or take it away
+    Edit(edit::Edit),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
     /// Check a filled network against its report
@@ -161,6 +167,8 @@ impl Cli {
             Command::Inspect(command) => command.run(common),
             Command::Predict(command) => command.run(common),
             Command::FineTune(command) => command.run(common),
+            Command::Merge(command) => command.run(common),
+            Command::Edit(command) => command.run(common),
             Command::Evaluate(command) => command.run(common),
             Command::Verify(command) => command.run(common),
             Command::Train(command) => command.run(common),

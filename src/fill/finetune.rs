@@ -81,6 +81,7 @@ pub fn finetune<'a>(
         drawn: None,
         support: None,
         finetuned: Some(TuningRecord { data_hash: train.data.hash.clone(), run }),
+        merged: None,
         normalisation: InputNormalisation::of(network, &input),
         baked: None,
         device: "CPU".to_owned(),

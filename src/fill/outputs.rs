@@ -13,8 +13,8 @@ pub struct Outputs {
     pub networks: Vec<[PathBuf; 3]>,
     /// All of them as one.
     pub ensemble: Option<PathBuf>,
-    /// The file that is filled, unless it was read from memory.
-    input: Option<PathBuf>,
+    /// What they are made from, unless it was read from memory.
+    inputs: Vec<PathBuf>,
 }
 
 impl Outputs {
@@ -36,8 +36,14 @@ impl Outputs {
         Self {
             networks: (0..samples).map(of).collect(),
             ensemble: ensemble.then(|| folder.join(format!("{stem}.ensemble.onnx"))),
-            input: input.map(Path::to_owned),
+            inputs: input.map(Path::to_owned).into_iter().collect(),
         }
+    }
+
+    /// As they are, made from further files, too.
+    pub fn made_from(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.inputs.extend(files);
+        self
     }
 
     /// All files, the ensemble last.
@@ -45,19 +51,17 @@ impl Outputs {
         self.networks.iter().flatten().chain(&self.ensemble)
     }
 
-    /// Refuses to replace the input, and files that are there already unless they may be overwritten.
+    /// Refuses to replace an input, and files that are there already unless they may be overwritten.
     ///
     /// # Errors
     ///
-    /// [`FillError::IsInput`], [`FillError::Exists`], or the input is gone.
+    /// [`FillError::IsInput`], [`FillError::Exists`], or an input is gone.
     pub fn check(&self, overwrite: bool) -> Result<(), FillError> {
-        let input = match &self.input {
-            Some(input) => Some(input.canonicalize().map_err(FileError::at(input))?),
-            None => None,
-        };
+        let whole = |input: &PathBuf| input.canonicalize().map_err(FileError::at(input));
+        let inputs: Vec<PathBuf> = self.inputs.iter().map(whole).collect::<Result<_, _>>()?;
         for file in self.files() {
             let path = || file.clone();
-            if input.is_some() && file.canonicalize().ok() == input {
+            if file.canonicalize().is_ok_and(|file| inputs.contains(&file)) {
                 return Err(FillError::IsInput { path: path() });
             }
             if file.exists() && !overwrite {

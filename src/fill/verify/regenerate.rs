@@ -51,6 +51,9 @@ pub fn regenerate(
     if provenance.finetuned.is_some() {
         return Err(FillError::FineTuned);
     }
+    if provenance.merged.is_some() {
+        return Err(FillError::Merged);
+    }
     let labelled = match (&options.support, &provenance.support) {
         (None, Some(_)) => return Err(FillError::NeedsSupportSet),
         (Some(path), Some(recorded)) => {
