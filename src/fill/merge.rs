@@ -7,7 +7,7 @@ use crate::{
     data::{DataError, Dataset, Split},
     evaluate::calibration_images,
     execute::{NormStatistics, Runner, Scratch},
-    graph::{ParameterId, Weights},
+    graph::{Parameter, ParameterId, Weights},
     merge::{
         Alignment, Curve, MergeError, Method, Parents, Pattern, Point, Recipe, Repair, greedy_soup,
     },
@@ -81,8 +81,16 @@ pub fn merge<'a>(
     let usual = || Repair::usual(recipe.method, images.is_some(), architecture);
     let repair = options.repair.unwrap_or_else(usual);
     repair.check(recipe.method, images.is_some())?;
-    if recipe.method == Method::Soup && images.is_none() {
-        return Err(MergeError::NeedsData { what: "a soup".to_owned() }.into());
+    let (validation, test) = match &images {
+        Some(images) => (images.validation.as_ref(), images.test.as_ref()),
+        None => (None, None),
+    };
+    if recipe.method == Method::Soup && validation.is_none() {
+        let what = "a soup is chosen on labelled validation images of the network's classes";
+        return Err(MergeError::NeedsData { what: what.to_owned() }.into());
+    }
+    if options.path.is_some() {
+        check_path(recipe, parents.len(), test)?;
     }
     let input = graph.input_config(&predictor.config.input);
     let measured_on = match &images {
@@ -91,7 +99,9 @@ pub fn merge<'a>(
     };
     let merger = Merger {
         graph,
-        images: images.as_ref(),
+        chosen: chosen(graph, &options.layers)?,
+        validation,
+        test,
         fitting: Fitting {
             architecture,
             registry: &graph.registry,
@@ -101,19 +111,19 @@ pub fn merge<'a>(
         repair,
         options,
     };
-    let reference = merger.masked(&base.unwrap_or(&parents[0]).weights, None)?;
+    let reference = &base.unwrap_or(&parents[0]).weights;
     let mut aligned = Vec::with_capacity(parents.len());
     let mut records = Vec::with_capacity(parents.len());
     for parent in parents {
-        let (weights, record) = merger.aligned(parent, &reference)?;
-        aligned.push(merger.masked(&weights, Some(&reference))?);
+        let (weights, record) = merger.aligned(parent, reference)?;
+        aligned.push(merger.masked(&weights, reference));
         records.push(record);
     }
     let recipe = match recipe.method {
         Method::Soup => merger.soup(&aligned)?,
         _ => recipe.clone(),
     };
-    let merged = merger.merged(&recipe, &aligned, base.map(|_| &reference))?;
+    let merged = merger.merged(&recipe, &aligned, base.map(|base| &base.weights))?;
     let base = base.map(|base| merger.record(base, [0.0; 2], None)).transpose()?;
     let lineage = Lineage {
         parents: records,
@@ -126,7 +136,33 @@ pub fn merge<'a>(
         path: merger.path(parents, &aligned)?,
         recipe,
     };
-    merger.filled(merged, lineage)
+    let notices = images.iter().flat_map(|images| images.notices.iter().cloned());
+    merger.filled(merged, lineage, once_each(notices))
+}
+
+fn check_path(recipe: &Recipe, given: usize, test: Option<&Dataset>) -> Result<(), MergeError> {
+    let method = recipe.method;
+    if given != 2 || method.adds_to_base() {
+        let wanted = "two networks and no base where there is to be a path";
+        return Err(MergeError::Networks { method, wanted, given });
+    }
+    let what = "a path is judged on labelled test images of the network's classes";
+    test.map(|_| ()).ok_or_else(|| MergeError::NeedsData { what: what.to_owned() })
+}
+
+/// By parameter, whether it is merged.
+fn chosen(graph: &Network, layers: &[Pattern]) -> Result<Vec<bool>, MergeError> {
+    let names = || graph.names.iter().zip(&graph.architecture.parameters);
+    let meant = |pattern: &Pattern, (name, parameter): (&String, &Parameter)| {
+        pattern.matches(name) || pattern.matches(&parameter.name)
+    };
+    for pattern in layers {
+        if !names().any(|named| meant(pattern, named)) {
+            return Err(MergeError::NoSuchLayer { pattern: pattern.to_string() });
+        }
+    }
+    let chosen = |named| layers.is_empty() || layers.iter().any(|pattern| meant(pattern, named));
+    Ok(names().map(chosen).collect())
 }
 
 /// A data set as networks are merged on it.
@@ -164,38 +200,25 @@ impl Images {
 }
 
 /// What all steps of a merge have in common.
+#[derive(Clone)]
 struct Merger<'a, 'b> {
     graph: &'a Network,
-    images: Option<&'b Images>,
+    /// By parameter, whether it is merged.
+    chosen: Vec<bool>,
+    validation: Option<&'b Dataset>,
+    test: Option<&'b Dataset>,
     fitting: Fitting<'b>,
     repair: Repair,
     options: &'b MergeOptions,
 }
 
 impl<'a> Merger<'a, '_> {
-    /// Weights of which only the tensors that are merged differ from those of another network.
-    fn masked(&self, weights: &Weights, other: Option<&Weights>) -> Result<Weights, MergeError> {
-        let layers = &self.options.layers;
-        let mut used = vec![false; layers.len()];
-        let names = self.graph.names.iter().zip(&self.graph.architecture.parameters);
-        let chosen: Vec<bool> = names
-            .map(|(name, parameter)| {
-                let mut chosen = layers.is_empty();
-                for (pattern, used) in layers.iter().zip(&mut used) {
-                    let matches = pattern.matches(name) || pattern.matches(&parameter.name);
-                    *used |= matches;
-                    chosen |= matches;
-                }
-                chosen
-            })
-            .collect();
-        if let Some(place) = used.iter().position(|used| !used) {
-            return Err(MergeError::NoSuchLayer { pattern: layers[place].to_string() });
-        }
-        Ok(weights.map(|id, values| match other.and_then(|other| other.get(id)) {
-            Some(other) if !chosen[id.0] => other.to_vec(),
+    /// Weights in which tensors that are not merged are those of the reference.
+    fn masked(&self, weights: &Weights, reference: &Weights) -> Weights {
+        weights.map(|id, values| match reference.get(id) {
+            Some(reference) if !self.chosen[id.0] => reference.to_vec(),
             _ => values.to_vec(),
-        }))
+        })
     }
 
     /// A parent in the order of channels of the reference.
@@ -204,7 +227,10 @@ impl<'a> Merger<'a, '_> {
         parent: &Parent,
         reference: &Weights,
     ) -> Result<(Weights, ParentRecord), FillError> {
-        let align = self.options.align;
+        let align = match parent.weights == *reference {
+            true => Alignment::None,
+            false => self.options.align,
+        };
         let aligned = align.align(&self.fitting, &parent.weights, reference)?;
         let off = match align {
             Alignment::None => None,
@@ -266,10 +292,7 @@ impl<'a> Merger<'a, '_> {
     /// The recipe of a soup with the networks that make it better.
     fn soup(&self, networks: &[Weights]) -> Result<Recipe, FillError> {
         let Fitting { input, .. } = self.fitting;
-        let data = self.images.and_then(|images| images.validation.as_ref());
-        let data = data.ok_or_else(|| MergeError::NeedsData {
-            what: "a soup of networks for other classes".to_owned(),
-        })?;
+        let Some(data) = self.validation else { return Ok(self.options.recipe.clone()) };
         let recipe = |chosen: &[usize]| {
             let mut recipe = self.options.recipe.clone();
             recipe.weight.fill(0.0);
@@ -287,23 +310,14 @@ impl<'a> Merger<'a, '_> {
     }
 
     fn judge(&self, weights: &Weights) -> Result<Option<Judged>, FillError> {
-        let data = self.images.and_then(|images| images.test.as_ref());
         let judge =
             |data| Judged::of(self.graph, weights, data, self.fitting.input, self.options.limit);
-        data.map(judge).transpose()
+        self.test.map(judge).transpose()
     }
 
     /// Networks between two parents, as they are, aligned, and repaired.
     fn path(&self, parents: &[Parent], aligned: &[Weights]) -> Result<Vec<Curve>, FillError> {
         let Some(count) = self.options.path else { return Ok(Vec::new()) };
-        if parents.len() != 2 {
-            let (method, given) = (self.options.recipe.method, parents.len());
-            let wanted = "two networks for a path";
-            return Err(MergeError::Networks { method, wanted, given }.into());
-        }
-        if self.images.is_none_or(|images| images.test.is_none()) {
-            return Err(MergeError::NeedsData { what: "a path".to_owned() }.into());
-        }
         let given: Vec<Weights> = parents.iter().map(|parent| parent.weights.clone()).collect();
         let (align, repair) = (self.options.align, self.repair);
         let mut curves = Vec::new();
@@ -336,14 +350,20 @@ impl<'a> Merger<'a, '_> {
             (recipe.weight, recipe.t) = (vec![1.0 - alpha, alpha], alpha);
             // The parents are what they are.
             let repair = if step == 0 || step == last { Repair::None } else { repair };
-            let network = Merger { repair, ..*self }.merged(&recipe, networks, None)?;
+            let merger = Merger { repair, ..self.clone() };
+            let network = merger.merged(&recipe, networks, None)?;
             let top1 = self.judge(&network)?.map_or(0.0, |judged| judged.top1);
             points.push(Point { alpha, top1 });
         }
         Ok(Curve::new(name, points))
     }
 
-    fn filled(&self, merged: Weights, lineage: Lineage) -> Result<Filled<'a>, FillError> {
+    fn filled(
+        &self,
+        merged: Weights,
+        lineage: Lineage,
+        notices: Vec<String>,
+    ) -> Result<Filled<'a>, FillError> {
         let (graph, Fitting { input, images, .. }) = (self.graph, self.fitting);
         let mut prediction = Prediction::from_elsewhere(&graph.architecture, merged);
         for (index, label) in prediction.labels.iter_mut().enumerate() {
@@ -366,8 +386,7 @@ impl<'a> Merger<'a, '_> {
             weights: "merged from the weights of other networks".to_owned(),
         };
         let mut filled = FilledNetwork::checked(graph, prediction, images, source, None);
-        let notices = self.images.iter().flat_map(|images| images.notices.iter().cloned());
-        filled.notices.extend(once_each(notices));
+        filled.notices.extend(notices);
         let classes = self.classes();
         let reported = ReportedNetwork::new(filled, provenance, classes, None)?;
         Ok(Filled { network: graph, networks: vec![reported], ensemble: false })
@@ -384,7 +403,7 @@ impl<'a> Merger<'a, '_> {
 
     /// Names of the outputs: the graph's own, or else those of the data.
     fn classes(&self) -> Option<Vec<String>> {
-        let of_data = || Some(self.images?.test.as_ref()?.classes.clone());
+        let of_data = || Some(self.test?.classes.clone());
         self.graph.class_names().or_else(of_data)
     }
 }

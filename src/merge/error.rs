@@ -47,9 +47,9 @@ pub enum MergeError {
         wanted: &'static str,
     },
     /// Something that images are needed for.
-    #[error("{what} needs images; name a data set with --data DATA")]
+    #[error("{what}; name a data set with --data DATA")]
     NeedsData {
-        /// What needs them.
+        /// What needs them, as a sentence.
         what: String,
     },
     /// A repair that sets activations between those of parents, where there is no between.

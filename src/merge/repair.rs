@@ -68,7 +68,9 @@ impl Repair {
     /// [`MergeError::NeedsData`], [`MergeError::NothingBetween`].
     pub fn check(self, method: Method, data: bool) -> Result<(), MergeError> {
         if self.measures() && !data {
-            return Err(MergeError::NeedsData { what: format!("repair '{self}'") });
+            return Err(MergeError::NeedsData {
+                what: format!("repair '{self}' measures on images"),
+            });
         }
         match self {
             Self::Rescale | Self::ClosedForm if method.adds_to_base() => {

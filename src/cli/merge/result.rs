@@ -62,16 +62,18 @@ fn lines(lineage: &Lineage) -> Vec<String> {
     };
     let base = lineage.base.iter().map(|base| format!("base {}{}", base.file, top1(&base.judged)));
     let mut lines: Vec<String> = base.collect();
-    for (parent, weight) in lineage.parents.iter().zip(&lineage.recipe.weight) {
+    let recipe = &lineage.recipe;
+    let weight = if recipe.method.adds_to_base() { recipe.weight.clone() } else { recipe.shares() };
+    for (parent, weight) in lineage.parents.iter().zip(weight) {
         let ParentRecord { file, distance: [before, after], judged, .. } = parent;
         let moved = if before == after {
             format!("{before:.3}")
         } else {
             format!("{before:.3}, aligned {after:.3}")
         };
-        lines.push(format!("{file} times {weight}, distance {moved}{}", top1(judged)));
+        lines.push(format!("{file} times {weight:.3}, distance {moved}{}", top1(judged)));
     }
-    let (method, repair) = (lineage.recipe.method, lineage.repair);
+    let (method, repair) = (recipe.method, lineage.repair);
     lines.push(format!("{method}, repaired by {repair}{}", top1(&lineage.judged)));
     let before = lineage.base.as_ref().and_then(|base| base.judged.as_ref());
     lines.extend(before.zip(lineage.judged.as_ref()).map(|(before, after)| table(before, after)));
