@@ -95,7 +95,9 @@ enum Command {
     Predict(predict::Predict),
     #[command(name = "finetune")]
     FineTune(finetune::FineTune),
+    /// Merge networks of one graph into one
     Merge(merge::Merge),
+    /// Add to a network what others have learned beyond it, or take it away
     Edit(edit::Edit),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
