@@ -78,7 +78,7 @@ pub fn merge<'a>(
     recipe.check(parents.len(), base.is_some())?;
     let images = options.data.as_deref().map(|path| Images::open(path, graph)).transpose()?;
     let architecture = &graph.architecture;
-    let usual = || Repair::usual(recipe.method, images.is_some(), architecture);
+    let usual = || Repair::usual(recipe.method, images.is_some(), architecture, &graph.registry);
     let repair = options.repair.unwrap_or_else(usual);
     repair.check(recipe.method, images.is_some())?;
     let (validation, test) = match &images {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     condition::Fitting,
-    graph::{NodeIndex, Operand, Weights},
+    graph::{Architecture, NodeIndex, Operand, ParameterId, Weights},
     kernels::Step,
+    ops::Registry,
 };
 
 use super::{MergeError, Parents, layer::Layer};
@@ -19,27 +20,15 @@ pub(super) fn correct(
     merged: &mut Weights,
     parents: &Parents,
 ) -> Result<(), MergeError> {
-    let Fitting { architecture, registry, .. } = *fitting;
-    let layers = Layer::all(architecture, registry);
-    let layers: BTreeMap<NodeIndex, &Layer> =
-        layers.iter().map(|layer| (layer.node, layer)).collect();
-    let mut found = false;
-    for &index in &architecture.order {
-        let node = &architecture.dag[index];
-        let step = registry.step(architecture, node);
-        let (
-            Some(Step::BatchNorm { .. }),
-            [Operand::Node { node: from, .. }, _, _, _, Operand::Parameter(variance)],
-        ) = (step, &node.inputs[..])
-        else {
-            continue;
-        };
-        let Some(layer) = layers.get(from) else { continue };
-        found = true;
+    let norms = norms(fitting.architecture, fitting.registry);
+    if norms.is_empty() {
+        return Err(MergeError::NothingStored);
+    }
+    for (layer, variance) in norms {
         let mut spread = vec![0.0; layer.channels()];
         let mut length = vec![0.0; layer.channels()];
         for (network, share) in parents.networks.iter().zip(parents.shares) {
-            let variances = network.get(*variance).unwrap_or_default();
+            let variances = network.get(variance).unwrap_or_default();
             for (sum, own) in spread.iter_mut().zip(variances) {
                 *sum += share * f64::from(own.max(0.0)).sqrt();
             }
@@ -52,7 +41,25 @@ pub(super) fn correct(
             let shorter = if *length > 0.0 { norm / length } else { 1.0 };
             (spread * shorter).powi(2) as f32
         });
-        merged.set(*variance, corrected.collect());
+        merged.set(variance, corrected.collect());
     }
-    if found { Ok(()) } else { Err(MergeError::NothingStored) }
+    Ok(())
+}
+
+/// Layers right before a batch normalisation, and the variance that is stored there.
+pub(super) fn norms(architecture: &Architecture, registry: &Registry) -> Vec<(Layer, ParameterId)> {
+    let layers = Layer::all(architecture, registry).into_iter();
+    let layers: BTreeMap<NodeIndex, Layer> = layers.map(|layer| (layer.node, layer)).collect();
+    let behind = |&index: &NodeIndex| {
+        let node = &architecture.dag[index];
+        let step = registry.step(architecture, node)?;
+        let [Operand::Node { node: from, .. }, _, _, _, Operand::Parameter(variance)] =
+            node.inputs[..]
+        else {
+            return None;
+        };
+        let layer = layers.get(&from).filter(|_| matches!(step, Step::BatchNorm { .. }))?;
+        Some((layer.clone(), variance))
+    };
+    architecture.order.iter().filter_map(behind).collect()
 }

@@ -161,12 +161,12 @@ mod tests {
         let mut recipe = Recipe::usual(Method::Slerp, 2);
         let half = 0.5f32.sqrt();
         let found = merge(&recipe, &[&[1.0, 0.0], &[0.0, 1.0]], None);
-        assert_abs_diff_eq!(found[..], [half, half], epsilon = 1e-6);
+        assert_abs_diff_eq!(found[..], [half, half][..], epsilon = 1e-6);
         recipe.t = 1.0 / 3.0;
         let found = merge(&recipe, &[&[1.0, 0.0], &[0.0, 1.0]], None);
-        assert_abs_diff_eq!(found[..], [0.75f32.sqrt(), 0.5], epsilon = 1e-6);
+        assert_abs_diff_eq!(found[..], [0.75f32.sqrt(), 0.5][..], epsilon = 1e-6);
         let parallel = merge(&recipe, &[&[3.0, 0.0], &[6.0, 0.0]], None);
-        assert_abs_diff_eq!(parallel[..], [4.0, 0.0], epsilon = 1e-6);
+        assert_abs_diff_eq!(parallel[..], [4.0, 0.0][..], epsilon = 1e-6);
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             [&[4.0, -3.0, 1.0, 0.5], &[0.5, 5.0, 0.0, 1.0], &[2.0, 0.0, 1.0, -3.0]];
         let found = merge(&recipe, &networks, Some(&[0.0; 4]));
         // Zeros agree with nobody, so that a value counts among those of its own sign only.
-        assert_relative_eq!(found[..], [3.0, 5.0, 0.0, -3.0]);
+        assert_relative_eq!(found[..], [3.0, 5.0, 0.0, -3.0][..]);
     }
 
     #[test]

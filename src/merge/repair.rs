@@ -6,11 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::Fitting,
-    graph::{Architecture, Parameter, Role, Weights},
+    graph::{Architecture, Weights},
+    ops::Registry,
     predictor::{Prediction, calibrate},
 };
 
-use super::{MergeError, Method, choice::chosen, closed_form::correct, rescale::rescale};
+use super::{
+    MergeError, Method,
+    choice::chosen,
+    closed_form::{correct, norms},
+    rescale::rescale,
+};
 
 /// What is done about the activations of a merged network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +52,16 @@ pub struct Parents<'a> {
 
 impl Repair {
     /// The one that does most with what there is.
-    pub fn usual(method: Method, data: bool, architecture: &Architecture) -> Self {
-        let mut roles = architecture.parameters.iter().filter_map(Parameter::role);
+    pub fn usual(
+        method: Method,
+        data: bool,
+        architecture: &Architecture,
+        registry: &Registry,
+    ) -> Self {
         match (data, method.adds_to_base()) {
             (true, true) => Self::Statistics,
             (true, false) => Self::Rescale,
-            (false, false) if roles.any(Role::is_statistic) => Self::ClosedForm,
+            (false, false) if !norms(architecture, registry).is_empty() => Self::ClosedForm,
             (false, _) => Self::None,
         }
     }
