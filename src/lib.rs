@@ -20,7 +20,8 @@
 //! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
 //!
 //! - files and graphs: [`onnx`], [`signing`], [`graph`], [`ops`], [`execute`];
-//! - weights: [`predictor`], [`fill`], [`trace`], and inside of predictors [`encoder`], [`patches`], [`neural`];
+//! - weights: [`predictor`], [`fill`], [`merge`], [`trace`], [`audit`], and inside of predictors [`encoder`],
+//!   [`patches`], [`neural`];
 //! - training: [`train`], [`zoo`], [`spaces`], [`corpus`], [`data`];
 //! - measuring: [`evaluate`], [`rank`], [`benchmark`];
 //! - the machine: [`device`], [`memory`].
@@ -72,6 +73,8 @@ pub mod zoo;
 pub mod evaluate;
 // What labelled images say of a network's weights: heads in closed form, and a few gradient steps.
 pub mod condition;
+// Several networks of one graph as one: alignment, merging, repair.
+pub mod merge;
 // Training a predictor through the task loss of the networks it predicts.
 pub mod train;
 // The main job: reading a graph, predicting, calibrating and writing its weights, and the report.

@@ -8,11 +8,13 @@ mod bench;
 mod corpus;
 mod device;
 mod drawn;
+mod edit;
 mod evaluate;
 mod finetune;
 mod flags;
 mod inspect;
 mod manual;
+mod merge;
 mod network;
 mod output;
 mod predict;
@@ -99,6 +101,10 @@ enum Command {
     #[command(name = "finetune")]
     FineTune(finetune::FineTune),
     Adapt(adapt::Adapt),
+    /// Merge networks of one graph into one
+    Merge(merge::Merge),
+    /// Add to a network what others have learned beyond it, or take it away
+    Edit(edit::Edit),
     /// Measure a filled network on a data set
     Evaluate(evaluate::Evaluate),
     /// Check a filled network against its report, and files against their signature
@@ -173,6 +179,8 @@ impl Cli {
             Command::Inspect(command) => command.run(common),
             Command::Predict(command) => command.run(common),
             Command::FineTune(command) => command.run(common),
+            Command::Merge(command) => command.run(common),
+            Command::Edit(command) => command.run(common),
             Command::Evaluate(command) => command.run(common),
             Command::Adapt(command) => command.run(common),
             Command::Verify(command) => command.run(common),

@@ -153,6 +153,7 @@ impl Verify {
 
     /// Predicts again and compares.
     fn regenerate(&self, input: &Path, report: &RecordedReport) -> Result<Verification, Failure> {
+        report.check_predicted()?;
         let network = Network::open(input)?;
         let (device, device_name) = device::choose(self.device)?;
         let name = self.predictor.as_ref().unwrap_or(&report.provenance.predictor);

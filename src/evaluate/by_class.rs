@@ -1,9 +1,9 @@
 //! How often each class is recognised.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the images of one class are taken for it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassAccuracy {
     /// Name of the class.
     pub class: String,

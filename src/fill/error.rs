@@ -9,6 +9,7 @@ use crate::{
     evaluate::EvaluateError,
     execute::ExecuteError,
     graph::{NotAClassifier, OpenDim, ReadError},
+    merge::MergeError,
     onnx::OnnxError,
     ops::ResolveError,
     predictor::PredictorError,
@@ -175,9 +176,17 @@ pub enum FillError {
         "the network was fine-tuned: only what a predictor wrote can be made again; check it without"
     )]
     FineTuned,
+    /// Weights that were merged are not made again.
+    #[error(
+        "the network was merged: only what a predictor wrote can be made again; check it without"
+    )]
+    Merged,
     /// Weights cannot be fitted again without the images.
     #[error("weights were fitted to a data set; name it")]
     NeedsSupportSet,
+    /// Networks that cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// A checkpoint of a zoo.
     #[error(transparent)]
     Zoo(#[from] ZooError),

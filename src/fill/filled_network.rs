@@ -79,19 +79,31 @@ impl<'a> FilledNetwork<'a> {
         let unmeasured = calibrate(architecture, registry, &mut prediction, images)?;
         let measured = prediction.labels.contains(&ValueSource::Calibrated);
         let calibration = if measured { source } else { CalibrationSource::None };
+        Ok(Self::checked(network, prediction, images, calibration, unmeasured.as_deref()))
+    }
+
+    /// Sees whether a network is alive whose statistics were measured, or why not.
+    pub(super) fn checked(
+        network: &'a Network,
+        prediction: Prediction,
+        images: &CalibrationImages,
+        calibration: CalibrationSource,
+        unmeasured: Option<&str>,
+    ) -> Self {
+        let architecture = &network.architecture;
         let fitted = images.fitted(architecture, SANITY_IMAGES);
         let sanity_check = SanityCheck::of(
             network,
             &prediction,
             fitted.as_ref().map(|fitted| &fitted.images).map_err(String::as_str),
-            unmeasured.as_deref(),
+            unmeasured,
         );
         let not_run = sanity_check.not_run.as_ref().filter(|_| sanity_check.passed());
         let not_run = not_run
             .map(|why| format!("the filled network was not run to see that it is alive: {why}"));
         let notices = fitted.ok().and_then(|fitted| fitted.notice).into_iter().chain(not_run);
         let notices = notices.collect();
-        Ok(Self { network, prediction, calibration, fitted: None, notices, sanity_check })
+        Self { network, prediction, calibration, fitted: None, notices, sanity_check }
     }
 
     /// The weights; absent for parameters that keep what the file holds, and for those that have no

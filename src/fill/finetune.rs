@@ -100,6 +100,7 @@ pub(super) fn provenance(
         drawn: None,
         support: None,
         finetuned: Some(record),
+        merged: None,
         normalisation: InputNormalisation::of(network, input),
         baked: None,
         device: "CPU".to_owned(),

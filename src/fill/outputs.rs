@@ -17,8 +17,8 @@ pub struct Outputs {
     pub bom: PathBuf,
     /// The model card.
     pub card: PathBuf,
-    /// The file that is filled, unless it was read from memory.
-    input: Option<PathBuf>,
+    /// What they are made from, unless it was read from memory.
+    inputs: Vec<PathBuf>,
 }
 
 impl Outputs {
@@ -42,8 +42,14 @@ impl Outputs {
             ensemble: ensemble.then(|| folder.join(format!("{stem}.ensemble.onnx"))),
             bom: folder.join("bom.json"),
             card: folder.join("README.md"),
-            input: input.map(Path::to_owned),
+            inputs: input.map(Path::to_owned).into_iter().collect(),
         }
+    }
+
+    /// As they are, made from further files, too.
+    pub fn made_from(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.inputs.extend(files);
+        self
     }
 
     /// All files: those of the networks, the ensemble, and what describes them.
@@ -51,20 +57,18 @@ impl Outputs {
         self.networks.iter().flatten().chain(&self.ensemble).chain([&self.bom, &self.card])
     }
 
-    /// Refuses to replace the input, and files that are there already unless they may be overwritten. A
+    /// Refuses to replace an input, and files that are there already unless they may be overwritten. A
     /// `README.md` that somebody wrote is never replaced.
     ///
     /// # Errors
     ///
-    /// [`FillError::IsInput`], [`FillError::Exists`], [`FillError::ForeignCard`], or the input is gone.
+    /// [`FillError::IsInput`], [`FillError::Exists`], [`FillError::ForeignCard`], or an input is gone.
     pub fn check(&self, overwrite: bool) -> Result<(), FillError> {
-        let input = match &self.input {
-            Some(input) => Some(input.canonicalize().map_err(FileError::at(input))?),
-            None => None,
-        };
+        let whole = |input: &PathBuf| input.canonicalize().map_err(FileError::at(input));
+        let inputs: Vec<PathBuf> = self.inputs.iter().map(whole).collect::<Result<_, _>>()?;
         for file in self.files() {
             let path = || file.clone();
-            if input.is_some() && file.canonicalize().ok() == input {
+            if file.canonicalize().is_ok_and(|file| inputs.contains(&file)) {
                 return Err(FillError::IsInput { path: path() });
             }
             if file.exists() && !overwrite {

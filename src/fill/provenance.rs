@@ -9,7 +9,7 @@ use crate::{
     predictor::{Predictor, Sampling},
 };
 
-use super::{InputNormalisation, Network, metadata::metadata_name};
+use super::{InputNormalisation, MergeRecord, Network, metadata::metadata_name};
 
 /// What the tool calls itself in the files that it writes.
 pub const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
@@ -34,6 +34,9 @@ pub struct Provenance {
     /// How the network was fine-tuned, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finetuned: Option<TuningRecord>,
+    /// What the network was merged from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergeRecord>,
     /// How images are to be normalised for the network, where it reads images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<InputNormalisation>,
@@ -63,6 +66,7 @@ impl Provenance {
             drawn: None,
             support: support.map(SupportRecord::of),
             finetuned: None,
+            merged: None,
             normalisation: InputNormalisation::of(network, &predictor.config.input),
             baked: None,
             device,
@@ -98,8 +102,9 @@ impl Provenance {
         let drawn = self.drawn.map(|drawn| ("drawn", drawn.to_string()));
         let support = self.support.as_ref().map(|support| ("support", support.to_string()));
         let tuned = self.finetuned.as_ref().map(|tuned| ("finetuned", tuned.to_string()));
+        let merged = self.merged.iter().flat_map(MergeRecord::in_metadata);
         let normalisation = self.normalisation.iter().flat_map(InputNormalisation::in_metadata);
-        drawn.into_iter().chain(support).chain(tuned).chain(normalisation)
+        drawn.into_iter().chain(support).chain(tuned).chain(merged).chain(normalisation)
     }
 }
 

@@ -113,11 +113,15 @@ impl Report {
 
     /// What stands of it in an ONNX file: names and values.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        let Counts { predicted, kept, default, calibrated, solved, trained, skipped } =
+        let Counts { predicted, kept, default, calibrated, solved, trained, merged, skipped } =
             self.parameters;
         let counts = format!(
             "predicted {predicted}, kept {kept}, default {default}, calibrated {calibrated}, solved {solved}, trained {trained}, skipped {skipped}"
         );
+        let counts = match merged {
+            0 => counts,
+            merged => format!("{counts}, merged {merged}"),
+        };
         let entries = self.provenance.always_in_metadata().into_iter();
         let entries = entries.chain([("parameters", counts)]);
         let entries = entries.chain(self.provenance.sometimes_in_metadata());
@@ -165,8 +169,15 @@ pub struct Counts {
     pub solved: usize,
     /// Trained on labelled images.
     pub trained: usize,
+    /// Merged from several networks.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub merged: usize,
     /// Not written, and without a value; the values of tensors of unknown shape count as one.
     pub skipped: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One parameter.
@@ -234,6 +245,7 @@ impl Counts {
                 ValueSource::Calibrated => &mut counts.calibrated,
                 ValueSource::Solved => &mut counts.solved,
                 ValueSource::Trained => &mut counts.trained,
+                ValueSource::Merged => &mut counts.merged,
                 ValueSource::Skipped(_) => &mut counts.skipped,
             };
             *count += stored.tensor.len().unwrap_or(1);

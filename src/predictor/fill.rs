@@ -31,6 +31,8 @@ pub enum ValueSource {
     Solved,
     /// Trained on labelled images.
     Trained,
+    /// Merged from several networks.
+    Merged,
     /// Not written, with the reason. What the file holds, if it holds anything, stays.
     Skipped(String),
 }

@@ -43,9 +43,10 @@ impl Paint for ByFilling<'_> {
     fn parameter(&self, parameter: ParameterId) -> Ink {
         let ink = |name, colour| Ink { name, colour };
         match &self.labels[parameter.0] {
-            ValueSource::Predicted | ValueSource::Solved | ValueSource::Trained => {
-                ink("weights: predicted", "#2b6fd6")
-            }
+            ValueSource::Predicted
+            | ValueSource::Solved
+            | ValueSource::Trained
+            | ValueSource::Merged => ink("weights: predicted", "#2b6fd6"),
             ValueSource::Calibrated | ValueSource::Default => ink("weights: measured", "#1c9a5b"),
             ValueSource::Kept => ink("weights: kept", "#777777"),
             ValueSource::Skipped(_) => ink("weights: skipped", "#d62728"),

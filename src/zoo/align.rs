@@ -56,9 +56,21 @@ pub fn align(
         permutations = given;
         matching.descend(&mut permutations);
     }
-    let aligned = groups.permute(weights, &permutations)?;
-    let (before, after) = (distance(weights, reference), distance(&aligned, reference));
-    Ok(Aligned { weights: aligned, permutations, before, after })
+    Aligned::of(&groups, weights, reference, permutations)
+}
+
+impl Aligned {
+    /// A network with its channels in a given order, beside a reference.
+    pub(crate) fn of(
+        groups: &Groups,
+        weights: &Weights,
+        reference: &Weights,
+        permutations: Vec<Vec<usize>>,
+    ) -> Result<Self, ZooError> {
+        let aligned = groups.permute(weights, &permutations)?;
+        let (before, after) = (distance(weights, reference), distance(&aligned, reference));
+        Ok(Self { weights: aligned, permutations, before, after })
+    }
 }
 
 /// Two networks, and what of them can be compared.

@@ -11,7 +11,7 @@ const PARTS: f64 = (1_u64 << 40) as f64;
 ///
 /// # Panics
 /// If there are not `size · size` gains.
-pub(super) fn assign(gains: &[f32], size: usize) -> Vec<usize> {
+pub(crate) fn assign(gains: &[f32], size: usize) -> Vec<usize> {
     assert_eq!(gains.len(), size * size);
     if size == 0 {
         return Vec::new();

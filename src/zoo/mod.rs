@@ -30,6 +30,7 @@ mod verify;
 mod wire;
 
 pub use align::{Aligned, align};
+pub(crate) use assignment::assign;
 pub use config::{GrowConfig, Optimiser, ParentConfig, Schedule, Training};
 pub use error::ZooError;
 pub use foreign::{Foreign, Wanted};

@@ -16,10 +16,8 @@ import torchvision
 from peft import PeftModel
 from safetensors.torch import load_file
 
-program = sys.argv[1]
-
+program, data, classes = sys.argv[1], sys.argv[2], int(sys.argv[3])
 work = Path(tempfile.mkdtemp())
-classes = int(sys.argv[3]) if len(sys.argv) > 3 else 6
 
 
 def run(*arguments):

@@ -29,6 +29,7 @@ mod kept_results;
 mod kernels;
 mod known_operators;
 mod layouts;
+mod merging;
 mod mutated_files;
 mod named;
 mod names;

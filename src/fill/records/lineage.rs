@@ -2,7 +2,7 @@
 
 use crate::predictor::{Card, Predictor};
 
-use super::super::Provenance;
+use super::super::{MergeRecord, Provenance};
 
 /// The ancestors of weights, and what these learned from.
 #[derive(Clone, Debug)]
@@ -55,5 +55,15 @@ impl Lineage {
         };
         let (name, sha256) = (predictor.clone(), predictor_hash.clone());
         Self { ancestors: vec![Ancestor { name, relation, sha256 }], card: Card::default() }
+    }
+
+    /// Of weights that were merged.
+    pub fn of_merge(merged: &MergeRecord) -> Self {
+        let ancestors = merged.parents.iter().chain(&merged.base).map(|parent| Ancestor {
+            name: parent.file.clone(),
+            relation: "a network that was merged",
+            sha256: parent.sha256.clone(),
+        });
+        Self { ancestors: ancestors.collect(), card: Card::default() }
     }
 }

@@ -47,6 +47,19 @@ impl RecordedReport {
             .map_err(|problem| FillError::Report { path: path.to_owned(), problem })
     }
 
+    /// Refuses weights that something else than a predictor wrote: they cannot be made again.
+    ///
+    /// # Errors
+    ///
+    /// [`FillError::FineTuned`], [`FillError::Merged`].
+    pub fn check_predicted(&self) -> Result<(), FillError> {
+        match (&self.provenance.finetuned, &self.provenance.merged) {
+            (Some(_), _) => Err(FillError::FineTuned),
+            (_, Some(_)) => Err(FillError::Merged),
+            _ => Ok(()),
+        }
+    }
+
     /// The file whose name ends so, if one was written.
     pub(super) fn file(&self, ending: &str) -> Option<&FileHash> {
         self.files.iter().find(|file| file.name.ends_with(ending))

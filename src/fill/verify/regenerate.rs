@@ -38,6 +38,7 @@ pub fn regenerate(
     predictor: &Predictor,
     options: &RegenerateOptions,
 ) -> Result<Verification, FillError> {
+    report.check_predicted()?;
     let provenance = &report.provenance;
     let device = device_name(options.device.as_deref(), predictor);
     let mut checks = vec![
@@ -47,9 +48,6 @@ pub fn regenerate(
     ];
     if options.calibration == Calibration::Usual && report.calibration == "data" {
         return Err(FillError::NeedsCalibrationData);
-    }
-    if provenance.finetuned.is_some() {
-        return Err(FillError::FineTuned);
     }
     let labelled = match (&options.support, &provenance.support) {
         (None, Some(_)) => return Err(FillError::NeedsSupportSet),

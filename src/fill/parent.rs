@@ -1,0 +1,96 @@
+//! Networks that another one is made from.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    FileError,
+    graph::{Architecture, ParameterId, Weights},
+    merge::MergeError,
+    onnx::{Model, sha256},
+};
+
+use super::{FillError, Network, file_name, metadata::metadata_name};
+
+/// Names under which files keep the licence of their weights.
+const LICENCE: [&str; 4] = ["licence", "license", "Licence", "License"];
+
+/// A network with weights, to be merged with others of its graph.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of it.
+    pub sha256: String,
+    /// Licence of the weights, where the file names one.
+    pub licence: Option<String>,
+    /// Its weights, by the parameters of the graph that it was read for.
+    pub weights: Weights,
+}
+
+impl Parent {
+    /// Reads an ONNX file or a state dict for a graph. Parameters of another file of the same graph are found
+    /// by their names if these are the same, or else by their order.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is of another graph or other shapes, or has values that are missing or no
+    /// numbers.
+    pub fn read(path: &Path, graph: &Network) -> Result<Self, FillError> {
+        let file = file_name(path);
+        let onnx = path.extension().is_some_and(|extension| extension == "onnx");
+        let (sha256, licence, weights) = if onnx {
+            let own = Network::open(path)?;
+            let weights = in_order_of(&file, &own, graph)?;
+            (sha256(own.model.bytes()), licence(&own.model), weights)
+        } else {
+            let bytes = std::fs::read(path).map_err(FileError::at(path))?;
+            (sha256(&bytes), None, graph.state_dict_weights(path)?)
+        };
+        for (id, values) in weights.tensors() {
+            if values.iter().any(|value| !value.is_finite()) {
+                let tensor = graph.names[id.0].clone();
+                return Err(MergeError::NotFinite { file, tensor }.into());
+            }
+        }
+        Ok(Self { path: path.to_owned(), sha256, licence, weights })
+    }
+}
+
+fn licence(model: &Model) -> Option<String> {
+    let own = model.metadata(&metadata_name(LICENCE[0]));
+    let other = || LICENCE.iter().find_map(|name| model.metadata(name));
+    own.or_else(other).map(str::to_owned)
+}
+
+/// The weights of a file by the parameters of another file's graph.
+fn in_order_of(file: &str, own: &Network, graph: &Network) -> Result<Weights, FillError> {
+    let [theirs, ours] = [own, graph].map(|it| &it.architecture);
+    let same_names = own.names.len() == graph.names.len()
+        && graph.names.iter().all(|name| own.names.contains(name));
+    let place = |index: usize| match same_names {
+        true => own.names.iter().position(|name| *name == graph.names[index]).unwrap_or(index),
+        false => index,
+    };
+    let first = || file_name(Path::new(graph.model.name()));
+    let shape = |architecture: &Architecture, index: usize| {
+        architecture.parameters.get(index).and_then(|it| it.shape.clone()).unwrap_or_default()
+    };
+    if theirs.parameters.len() == ours.parameters.len() {
+        for index in 0..ours.parameters.len() {
+            let [found, wanted] = [shape(theirs, place(index)), shape(ours, index)];
+            if found != wanted {
+                let (file, tensor) = (file.to_owned(), graph.names[index].clone());
+                let first = first();
+                return Err(MergeError::OtherShape { file, tensor, found, first, wanted }.into());
+            }
+        }
+    }
+    let [found, wanted] = [theirs, ours].map(Architecture::fingerprint);
+    if found != wanted {
+        let (file, first) = (file.to_owned(), first());
+        return Err(MergeError::OtherGraph { file, found, first, wanted }.into());
+    }
+    let stored = own.stored_weights()?;
+    let values = |index| stored.get(ParameterId(place(index))).map(<[f32]>::to_vec);
+    Ok((0..ours.parameters.len()).map(values).collect())
+}

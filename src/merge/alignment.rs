@@ -1,0 +1,73 @@
+//! Putting the channels of a network in the order of another.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    condition::Fitting,
+    graph::Weights,
+    zoo::{Aligned, Groups, align},
+};
+
+use super::{MergeError, choice::chosen, correlation::matched};
+
+/// What tells which channels correspond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Alignment {
+    /// Their weights (Ainsworth et al. 2023, arXiv:2209.04836).
+    #[default]
+    Weights,
+    /// How their activations on images correlate (Li et al. 2016, arXiv:1511.07543).
+    Activations,
+    /// Nothing: channels stay as they are.
+    None,
+}
+
+const NAMES: [(&str, Alignment); 3] = [
+    ("weights", Alignment::Weights),
+    ("activations", Alignment::Activations),
+    ("none", Alignment::None),
+];
+
+impl Alignment {
+    /// A network with its channels in the order of a reference.
+    ///
+    /// # Errors
+    ///
+    /// Weights do not fit the graph, or the network does not run on the images.
+    pub fn align(
+        self,
+        fitting: &Fitting,
+        weights: &Weights,
+        reference: &Weights,
+    ) -> Result<Aligned, MergeError> {
+        let Fitting { architecture, registry, .. } = *fitting;
+        if self == Self::Weights {
+            return Ok(align(architecture, registry, weights, reference)?);
+        }
+        let groups = Groups::of(architecture, registry);
+        let permutations = match self {
+            Self::Activations => matched(fitting, &groups, weights, reference)?,
+            _ => groups.identity(),
+        };
+        Ok(Aligned::of(&groups, weights, reference, permutations)?)
+    }
+}
+
+impl FromStr for Alignment {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        chosen(&NAMES, name)
+    }
+}
+
+impl fmt::Display for Alignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = NAMES.iter().find(|(_, alignment)| alignment == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
