@@ -148,8 +148,19 @@ def test_predictors_are_folders_as_on_the_hub(tmp_path):
     assert copy.config == json.loads((folder / "config.json").read_text())
     one, other = (weightsmith.predict(PLAIN, predictor=it).onnx_bytes() for it in (predictor, copy))
     assert one == other
-    with pytest.raises(FileNotFoundError, match="neither a folder"):
-        weightsmith.Predictor("nobody")
+    for nobody in ["nobody", "../nobody", tmp_path / "nobody"]:
+        with pytest.raises(FileNotFoundError, match="neither a folder"):
+            weightsmith.Predictor.from_pretrained(nobody)
+
+
+def test_bundled_predictors_are_saved_as_their_folders(tmp_path):
+    for name in weightsmith.BUNDLED:
+        bundled = weightsmith.Predictor.from_pretrained(name)
+        bundled.save_pretrained(tmp_path / name)
+        folder = ROOT / "predictors" / name
+        assert bundled.config == json.loads((folder / "config.json").read_text())
+        for file in sorted((tmp_path / name).iterdir()):
+            assert file.read_bytes() == (folder / file.name).read_bytes(), file
 
 
 def test_it_imports_at_once_and_without_torch():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from ._native import BUNDLED
+from ._native import BUNDLED, bundled_files
 
 #: What the folder of a predictor holds.
 FILES = ("config.json", "model.safetensors", "README.md", "outlook.json", "*.sketch", "*.toml")
+
+
+#: How the Hub names a repository.
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class Predictor:
@@ -32,7 +37,8 @@ class Predictor:
         """A bundled predictor by name, a folder, or a repository of the Hub, which is downloaded
         (``pip install weightsmith[hub]``) at a revision."""
         name = os.fspath(source)
-        if name in BUNDLED or Path(name).is_dir():
+        # Only `owner/name` can be a repository; anything else is a folder that is not there.
+        if name in BUNDLED or Path(name).exists() or not REPOSITORY.fullmatch(name):
             return cls(name)
         try:
             from huggingface_hub import snapshot_download
@@ -46,19 +52,20 @@ class Predictor:
     def config(self) -> dict[str, Any]:
         """``config.json``: classes, images, sizes, training."""
         if self.source in BUNDLED:
-            raise ValueError(f"'{self.source}' is inside the package; only folders show their config")
-        loaded: dict[str, Any] = json.loads(Path(self.source, "config.json").read_text())
+            text = bundled_files(self.source)["config.json"].decode()
+        else:
+            text = Path(self.source, "config.json").read_text()
+        loaded: dict[str, Any] = json.loads(text)
         return loaded
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Copies the predictor into a folder that can be uploaded to the Hub as it is."""
-        if self.source in BUNDLED:
-            raise ValueError(
-                f"'{self.source}' is inside the package; its folder is predictors/{self.source} of "
-                "the repository"
-            )
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
+        if self.source in BUNDLED:
+            for name, content in bundled_files(self.source).items():
+                (target / name).write_bytes(content)
+            return
         for pattern in FILES:
             for file in sorted(Path(self.source).glob(pattern)):
                 shutil.copy2(file, target / file.name)

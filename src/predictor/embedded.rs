@@ -1,5 +1,7 @@
 //! The files that travel inside the binary.
 
+use super::outlook::FILE as OUTLOOK;
+
 /// A predictor's folder inside the binary.
 pub(super) struct Embedded {
     pub name: &'static str,
@@ -41,3 +43,18 @@ pub const BUNDLED: [&str; 3] = [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].
 
 pub(super) const EMBEDDED: [Embedded; 3] =
     [embedded!("diffusion"), embedded!("cifar10" with outlook), embedded!("mnist")];
+
+/// The files of a bundled predictor's folder, with their names; `None` for any other name.
+pub fn bundled_files(name: &str) -> Option<Vec<(&'static str, &'static [u8])>> {
+    let embedded = EMBEDDED.into_iter().find(|embedded| embedded.name == name)?;
+    let [graphs, images] = embedded.sketches;
+    let mut files = vec![
+        ("config.json", embedded.config),
+        ("model.safetensors", embedded.model),
+        ("graphs.sketch", graphs),
+        ("images.sketch", images),
+        ("README.md", embedded.card),
+    ];
+    files.extend(embedded.outlook.map(|outlook| (OUTLOOK, outlook)));
+    Some(files)
+}

@@ -40,7 +40,7 @@ pub use config::{
     Base, FORMAT_VERSION, InputConfig, NetworkConfig, PredictorConfig, Start, TrainingRecord,
 };
 pub use diffusion::{Condition, Conditioner, DiffusionConfig, Noisy, Process, Reading, Told};
-pub use embedded::BUNDLED;
+pub use embedded::{BUNDLED, bundled_files};
 pub use error::PredictorError;
 pub use fill::{Prediction, ValueSource, expected};
 pub use forward::Estimate;
