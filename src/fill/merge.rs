@@ -236,7 +236,7 @@ impl<'a> Merger<'a, '_> {
             Alignment::None => None,
             _ => self.difference(&parent.weights, &aligned.weights),
         };
-        if let Some(off) = off.filter(|off| !(*off <= ROUNDING)) {
+        if let Some(off) = off.filter(|off| off.is_nan() || *off > ROUNDING) {
             let file = file_name(&parent.path);
             return Err(MergeError::NotTheSame { file, alignment: align, off }.into());
         }

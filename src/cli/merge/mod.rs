@@ -3,7 +3,7 @@
 mod config;
 mod result;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
@@ -149,6 +149,6 @@ impl Merge {
     }
 }
 
-fn is_onnx(path: &PathBuf) -> bool {
+fn is_onnx(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "onnx")
 }
