@@ -90,3 +90,28 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let bytes = pairs.iter().map(|&[high, low]| Some(16 * digit(high)? + digit(low)?));
     bytes.collect::<Option<_>>().filter(|_| rest.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_pieces_are_whole_numbers_however_they_are_written() {
+        let read = |size: &str| {
+            let text = format!(
+                r#"{{"method":"shards","hash_type":"sha256","allow_symlinks":false,"shard_size":{size}}}"#
+            );
+            serde_json::from_str::<Serialization>(&text).map(|it| it.shard_size)
+        };
+        assert_eq!(read("150").unwrap(), Some(150));
+        assert_eq!(read("150.0").unwrap(), Some(150));
+        assert_eq!(read("null").unwrap(), None);
+        assert!(read("1.5").is_err() && read("-1").is_err());
+    }
+
+    #[test]
+    fn only_lower_case_hexadecimal_is_a_hash() {
+        assert_eq!(from_hex("0aff"), Some(vec![10, 255]));
+        assert_eq!([from_hex("0AFF"), from_hex("0af"), from_hex("zz")], [None, None, None]);
+    }
+}
