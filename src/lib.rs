@@ -17,7 +17,7 @@
 //! ```
 //!
 //! This leaves `model.onnx` with its weights, the same weights as a PyTorch state dict
-//! (`model.safetensors`) and `report.json` in the folder `out`. The modules:
+//! (`model.safetensors`), `report.json`, a bill of materials and a model card in the folder `out`. The modules:
 //!
 //! - files and graphs: [`onnx`], [`signing`], [`graph`], [`ops`], [`execute`];
 //! - weights: [`predictor`], [`fill`], [`merge`], [`trace`], [`audit`], and inside of predictors [`encoder`],

@@ -19,7 +19,8 @@ use super::{
 
 /// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
 /// DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json with the epoch that classifies most of the
-/// validation images right. A run that was interrupted goes on where it stood.
+/// validation images right, and what they descend from in DIR/bom.json and DIR/README.md. A run that was
+/// interrupted goes on where it stood.
 #[derive(Debug, Args)]
 pub struct FineTune {
     #[command(flatten)]

@@ -38,7 +38,8 @@ Exit codes:
      dead. Messages, --json and report.json say why and what to do";
 
 /// Write the weights of a graph: DIR/<stem>.onnx, DIR/<stem>.safetensors, DIR/report.json; of further
-/// samples DIR/<stem>.1.onnx and so on.
+/// samples DIR/<stem>.1.onnx and so on. DIR/bom.json (CycloneDX) and DIR/README.md (a model card) say what they
+/// descend from.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_CODES)]
 pub struct Predict {

@@ -1,6 +1,6 @@
 //! One file in a signature, and how files are listed and hashed.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// The only hash of files that is known here.
 pub(super) const SHA256: &str = "sha256";
@@ -15,7 +15,7 @@ pub struct Serialization {
     /// Hash of files: `sha256`.
     pub hash_type: String,
     /// Bytes of a piece.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole_number")]
     pub shard_size: Option<u64>,
     /// Whether the files behind symbolic links count as files of the folder.
     pub allow_symlinks: bool,
@@ -33,6 +33,15 @@ pub struct Resource {
     pub digest: String,
     /// Which hash: `sha256`.
     pub algorithm: String,
+}
+
+/// A number without a fraction, which some programs write as `150.0`.
+fn whole_number<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(source)? else { return Ok(None) };
+    match number.fract() == 0.0 && (0.0..=u64::MAX as f64).contains(&number) {
+        true => Ok(Some(number as u64)),
+        false => Err(D::Error::custom(format!("{number} is no number of bytes"))),
+    }
 }
 
 impl Serialization {
@@ -80,4 +89,29 @@ pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let bytes = pairs.iter().map(|&[high, low]| Some(16 * digit(high)? + digit(low)?));
     bytes.collect::<Option<_>>().filter(|_| rest.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_pieces_are_whole_numbers_however_they_are_written() {
+        let read = |size: &str| {
+            let text = format!(
+                r#"{{"method":"shards","hash_type":"sha256","allow_symlinks":false,"shard_size":{size}}}"#
+            );
+            serde_json::from_str::<Serialization>(&text).map(|it| it.shard_size)
+        };
+        assert_eq!(read("150").unwrap(), Some(150));
+        assert_eq!(read("150.0").unwrap(), Some(150));
+        assert_eq!(read("null").unwrap(), None);
+        assert!(read("1.5").is_err() && read("-1").is_err());
+    }
+
+    #[test]
+    fn only_lower_case_hexadecimal_is_a_hash() {
+        assert_eq!(from_hex("0aff"), Some(vec![10, 255]));
+        assert_eq!([from_hex("0AFF"), from_hex("0af"), from_hex("zz")], [None, None, None]);
+    }
 }

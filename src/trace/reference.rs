@@ -4,9 +4,13 @@ use crate::{
     fill::Network,
     graph::{ParameterId, Role, Weights},
     predictor::{Predictor, PredictorError, Sampling, ValueSource},
+    weights::distance,
 };
 
 use super::balance::balanced;
+
+/// Relative distance of weights that differ by rounding.
+const SAME: f64 = 1e-3;
 
 /// The weights that predictors write for a graph, in their gauge.
 pub(super) struct Reference {
@@ -39,7 +43,7 @@ pub(super) fn references(
             }
             let weights = comparable(network, &weights);
             let name = predictor.config.name.clone();
-            match references.iter_mut().find(|known| known.weights == weights) {
+            match references.iter_mut().find(|known| distance(&weights, &known.weights) < SAME) {
                 Some(known) => known.predictors.push(name),
                 None => references.push(Reference { predictors: vec![name], sample, weights }),
             }

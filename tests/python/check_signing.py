@@ -1,6 +1,6 @@
 """Signatures against the reference implementation of OpenSSF Model Signing, both ways.
 
-    pip install model-signing cryptography
+    pip install model-signing pyopenssl cryptography
     python tests/python/check_signing.py target/release/weightsmith
 
 For keys of P-256 and P-384, and for a folder and a single file: what `weightsmith sign` signs, the reference
@@ -122,8 +122,9 @@ def main():
                     named = f"{curve.name}: {who} sign a {'folder' if what.is_dir() else 'file'}"
                     signature = place / f"{who[:3]}-{what.name}.sig"
                     sign(what, key, signature)
-                    # The specification names a single file, the reference implementation does not.
-                    if what.is_dir() or who != "we":
+                    # The specification names a single file, the reference implementation does not; and it
+                    # does not read the size of pieces that it writes.
+                    if "pieces" not in who and (what.is_dir() or who != "we"):
                         check(they_verify(what, public, signature), f"{named}, they verify")
                     check(we_verify(what, public, signature), f"{named}, we verify")
                     check(not we_verify(what, other, signature), f"{named}, another key")
@@ -131,7 +132,7 @@ def main():
                 sign(model, key, signature)
                 for change in changes(model):
                     verified = we_verify(model, public, signature), they_verify(model, public, signature)
-                    check(verified == (False, False), f"{curve.name}: {who} sign, {change}")
+                    check(not any(verified), f"{curve.name}: {who} sign, {change}")
                 check(we_verify(model, public, signature), f"{curve.name}: {who} sign, all undone")
                 signature.unlink()
     return 1 if failed else 0

@@ -48,6 +48,7 @@ mod signing;
 mod spaces;
 mod spellings;
 mod support;
+mod trace;
 mod training;
 mod transfer;
 mod whole_files;

@@ -1,6 +1,9 @@
 //! What is known of the accuracy of weights.
 
-use crate::{condition::FineTuned, predictor::Expected};
+use crate::{
+    condition::{FineTuned, HeldOut},
+    predictor::Expected,
+};
 
 use super::super::Report;
 
@@ -39,9 +42,11 @@ pub(super) fn accuracies(report: &Report) -> Vec<Accuracy> {
         let of = "images of the support set, each left out of the head that classifies it (95 % interval)";
         all.push(measured(value, head.images, of));
     }
-    if let Some(held_out) = fitted.and_then(|fitted| fitted.held_out) {
+    if let Some(fitted) = fitted
+        && let Some(HeldOut { images, before, after }) = fitted.held_out
+    {
         let of = "images of the support set that no gradient step saw (95 % interval)";
-        all.push(measured(held_out.after, held_out.images, of));
+        all.push(measured(if fitted.steps > 0 { after } else { before }, images, of));
     }
     if let Some(FineTuned { epochs, best, .. }) =
         report.provenance.finetuned.as_ref().map(|tuned| &tuned.run)

@@ -169,8 +169,12 @@ fn of_file(file: &FileHash, what: &str) -> Value {
     })
 }
 
+/// A hash as the bill has it; none where a file claims something else to be one.
 fn hashes(sha256: &str) -> Value {
-    json!([{ "alg": "SHA-256", "content": sha256 }])
+    match sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => json!([{ "alg": "SHA-256", "content": sha256 }]),
+        false => json!([]),
+    }
 }
 
 fn rounded(share: f64) -> String {
