@@ -10,7 +10,7 @@ use crate::{
     zoo::{Aligned, Groups, align},
 };
 
-use super::{MergeError, choice::chosen, correlation::matched};
+use super::{MergeError, Method, choice::chosen, correlation::matched};
 
 /// What tells which channels correspond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,15 @@ const NAMES: [(&str, Alignment); 3] = [
 ];
 
 impl Alignment {
+    /// The one that is best where nothing is said: by activations between networks that were trained apart,
+    /// by weights where there are no images, or networks come from one start.
+    pub fn usual(method: Method, data: bool) -> Self {
+        match method {
+            Method::Mean | Method::Slerp if data => Self::Activations,
+            _ => Self::Weights,
+        }
+    }
+
     /// A network with its channels in the order of a reference.
     ///
     /// # Errors

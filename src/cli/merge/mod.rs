@@ -61,9 +61,10 @@ pub struct Merge {
     /// How far from the first network to the second, for slerp
     #[arg(long, value_name = "T", default_value_t = 0.5)]
     t: f64,
-    /// What tells which channels correspond: weights, activations or none
-    #[arg(long, value_name = "HOW", default_value_t = Alignment::default())]
-    align: Alignment,
+    /// What tells which channels correspond: weights, activations or none. If not given: activations for mean and
+    /// slerp with --data, weights otherwise
+    #[arg(long, value_name = "HOW")]
+    align: Option<Alignment>,
     /// How activations are brought back: statistics, rescale, closed-form or none. If not given: rescale with
     /// --data, closed-form without; where changes are added to a base, statistics with --data, none without
     #[arg(long, value_name = "HOW")]
@@ -115,7 +116,9 @@ impl Merge {
         let base = base.map(|path| Parent::read(&path, &graph)).transpose()?;
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let options = MergeOptions {
-            align: self.align,
+            align: self
+                .align
+                .unwrap_or_else(|| Alignment::usual(recipe.method, self.data.is_some())),
             repair: self.repair,
             data: self.data.clone(),
             limit: self.limit.unwrap_or(usize::MAX),
