@@ -238,7 +238,7 @@ impl<'a> Merger<'a, '_> {
         };
         if let Some(off) = off.filter(|off| off.is_nan() || *off > ROUNDING) {
             let file = file_name(&parent.path);
-            return Err(MergeError::NotTheSame { file, alignment: align, off }.into());
+            return Err(MergeError::NotTheSame { file, alignment: align.to_string(), off }.into());
         }
         let record = self.record(parent, [aligned.before, aligned.after], off)?;
         Ok((aligned.weights, record))

@@ -2,7 +2,7 @@
 
 use crate::{execute::ExecuteError, predictor::PredictorError, zoo::ZooError};
 
-use super::{Alignment, Method, Repair};
+use super::Method;
 
 /// Why networks cannot be merged.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub enum MergeError {
     )]
     NothingBetween {
         /// The repair.
-        repair: Repair,
+        repair: String,
         /// The method.
         method: Method,
     },
@@ -142,7 +142,7 @@ pub enum MergeError {
         /// The file.
         file: String,
         /// How it was aligned.
-        alignment: Alignment,
+        alignment: String,
         /// Largest difference of outputs, beside the largest output.
         off: f64,
     },

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    MergeError, Method,
+    MergeError, Method, Parents,
     choice::chosen,
     closed_form::{correct, norms},
     rescale::rescale,
@@ -40,15 +40,6 @@ const NAMES: [(&str, Repair); 4] = [
     ("closed-form", Repair::ClosedForm),
     ("none", Repair::None),
 ];
-
-/// The networks that were merged, in one order of channels, and what each contributed.
-#[derive(Clone, Copy, Debug)]
-pub struct Parents<'a> {
-    /// Their weights.
-    pub networks: &'a [Weights],
-    /// By network; they sum to 1.
-    pub shares: &'a [f64],
-}
 
 impl Repair {
     /// The one that does most with what there is.
@@ -84,7 +75,7 @@ impl Repair {
         }
         match self {
             Self::Rescale | Self::ClosedForm if method.adds_to_base() => {
-                Err(MergeError::NothingBetween { repair: self, method })
+                Err(MergeError::NothingBetween { repair: self.to_string(), method })
             }
             _ => Ok(()),
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use petgraph::Direction;
+
 use crate::graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot, Weights};
 
 use super::{
@@ -10,6 +12,9 @@ use super::{
     scale::{Scale, pooled_scale},
     source::{Source, Sources},
 };
+
+/// Of batch normalisations in the networks that predictors are trained on.
+const TRAINED_EPSILON: f32 = 1e-5;
 
 /// A patch and where it goes.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +93,7 @@ impl PatchPlan {
                 None => (seen, places),
             };
             let scale = pooled_scale(family, slot.fan_in, places.map_or(1, positions));
+            let scale = scale.times(above_epsilon(architecture, slot.node));
             patches_of(seen, slot.layout, family, token, places, |address, patches| {
                 for &patch in patches {
                     plan.spans[family as usize][patch.position].push(Span {
@@ -190,6 +196,20 @@ fn places(
     Some(sources.into_iter().map(place).collect())
 }
 
+/// What the weights of a layer are multiplied by so that the batch normalisation that alone reads it does as it
+/// would with the epsilon that predictors are trained with: what deviates less than the root of a larger one,
+/// as Keras and MobileNetV3 have it, would shrink from layer to layer.
+fn above_epsilon(architecture: &Architecture, layer: NodeIndex) -> f32 {
+    let mut readers = architecture.dag.neighbors_directed(layer, Direction::Outgoing);
+    let (Some(reader), None) = (readers.next(), readers.next()) else { return 1.0 };
+    let reader = &architecture.dag[reader];
+    let epsilon = match reader.op_type.as_str() {
+        "BatchNormalization" => reader.attributes.float("epsilon", TRAINED_EPSILON),
+        _ => return 1.0,
+    };
+    (epsilon.unwrap_or(TRAINED_EPSILON) / TRAINED_EPSILON).max(1.0).sqrt()
+}
+
 /// The shape of a linear map that reads a flattened image as the convolution that it is, with a window of
 /// the whole image, and the places of its channels. `None` for maps from inputs to outputs, and where
 /// channels do not stand side by side.
@@ -240,11 +260,14 @@ fn classifier(architecture: &Architecture) -> Option<NodeIndex> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use approx::assert_relative_eq;
+
     use crate::{
+        graph::Attribute,
         onnx::Model,
         ops::{Registry, resolve},
         patches::TAPS,
-        spaces::{Conv, GraphBuilder},
+        spaces::{Conv, GraphBuilder, Named},
     };
 
     use super::*;
@@ -281,5 +304,37 @@ mod tests {
         let (first, second) = (&tensor[..15], &tensor[15..30]);
         assert_eq!(first, second);
         assert!(first.iter().enumerate().all(|(at, tap)| first[..at].iter().all(|it| it != tap)));
+    }
+
+    #[test]
+    fn layers_in_front_of_a_large_epsilon_are_larger() {
+        let onnx = Named::find("resnet-20").unwrap().onnx();
+        let model = Model::from_bytes("resnet-20", onnx.into()).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let scales = |architecture: &Architecture| {
+            PatchPlan::new(architecture, &architecture.order, None).scales()
+        };
+        let usual = scales(&architecture);
+        let norms = architecture.dag.node_weights_mut();
+        for norm in norms.filter(|it| it.op_type == "BatchNormalization") {
+            norm.attributes.0.insert("epsilon".to_owned(), Attribute::Float(1e-3));
+        }
+        let (mut kernels, mut others) = (0, 0);
+        for ((own, usual), parameter) in
+            scales(&architecture).iter().zip(&usual).zip(&architecture.parameters)
+        {
+            match (own, usual, parameter.shape.as_ref().map(Vec::len)) {
+                (Some(Scale::Linear(own)), Some(Scale::Linear(usual)), Some(4)) => {
+                    assert_relative_eq!(*own, 10.0 * usual, max_relative = 1e-5);
+                    kernels += 1;
+                }
+                _ => {
+                    assert_eq!(own, usual);
+                    others += 1;
+                }
+            }
+        }
+        assert!(kernels > 18 && others > 40, "{kernels} {others}");
     }
 }

@@ -32,13 +32,18 @@ pub fn scale_of(family: Family, fan_in: usize) -> Scale {
 /// for all: that of the layer behind a pool over the positions, shared out among them.
 pub fn pooled_scale(family: Family, fan_in: usize, positions: usize) -> Scale {
     let positions = positions.max(1);
-    match scale_of(family, fan_in / positions) {
-        Scale::Linear(factor) => Scale::Linear(factor / positions as f32),
-        scale => scale,
-    }
+    scale_of(family, fan_in / positions).times(1.0 / positions as f32)
 }
 
 impl Scale {
+    /// The same scale of weights that are so many times as large; bounded ones stay.
+    pub fn times(self, factor: f32) -> Self {
+        match self {
+            Self::Linear(own) => Self::Linear(factor * own),
+            bounded => bounded,
+        }
+    }
+
     /// The weight a predicted value stands for.
     pub fn apply(self, z: f32) -> f32 {
         match self {

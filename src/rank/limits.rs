@@ -85,14 +85,15 @@ mod tests {
 
     use super::*;
 
-    /// A convolution, an activation and their sum, over 4 x 4 pixels.
+    /// A convolution, an activation and their sum, over 4 × 4 pixels.
     fn residual() -> Architecture {
         let (mut builder, x) = GraphBuilder::new("residual", [2, 4, 4]);
         let conv = Conv { out: 2, kernel: 3, stride: 1, groups: 1, bias: false };
         let made = builder.conv("conv", &x, conv);
         let active = builder.activation("relu", &made, Activation::Relu);
         let sum = builder.add("add", &made, &active);
-        let model = Model::from_bytes("residual", builder.finish(&sum).into()).unwrap();
+        let flat = builder.flatten("flatten", &sum);
+        let model = Model::from_bytes("residual", builder.finish(&flat).into()).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
         resolve(&mut architecture, &Registry::standard()).unwrap();
         architecture

@@ -45,7 +45,7 @@ fn noisy_copies_are_found_in_any_order_of_channels_and_strangers_are_cleared() {
     fs::write(path("graph.onnx"), &graph.onnx).unwrap();
     let network = Network::open(path("graph.onnx")).unwrap();
     let of = |seed| he_initialisation(&network.architecture, seed);
-    for seed in 1..4 {
+    for seed in 101..104 {
         write(&network, &of(seed), &path(&format!("references/{seed}.onnx")));
     }
     let other = Space::load("corpus").unwrap().sample(8).unwrap();
@@ -59,11 +59,11 @@ fn noisy_copies_are_found_in_any_order_of_channels_and_strangers_are_cleared() {
         (code, json(&output)["copies"].clone())
     };
     for noise in [0.02, 0.1] {
-        let copy = permuted(&network, &with_noise(&of(2), noise, 11));
+        let copy = permuted(&network, &with_noise(&of(102), noise, 11));
         let (code, report) = audit(&copy);
         assert_eq!((code, report["copy"].as_bool()), (Some(1), Some(true)), "{report}");
         let nearest = &report["nearest"];
-        assert!(nearest["file"].as_str().unwrap().ends_with("2.onnx"));
+        assert!(nearest["file"].as_str().unwrap().ends_with("102.onnx"));
         let [before, after] = ["before", "after"].map(|key| nearest[key].as_f64().unwrap());
         assert!(before > 0.9 && after < 1.5 * f64::from(noise), "{before} {after}");
     }

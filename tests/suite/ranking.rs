@@ -292,7 +292,7 @@ fn shards_share_a_cache_and_limits_leave_graphs_out() {
     write_cells(folder.path());
     let text = folder.path().display().to_string();
     let cache = folder.path().join("cache").display().to_string();
-    let base = ["rank", &text, "--json", "--by", "flops,params", "--cache", &cache];
+    let base = ["rank", &text, "--json", "--by", "flops,parameters", "--cache", &cache];
     let run = |further: &[&str]| json_of(&weightsmith(&[&base[..], further].concat()));
     let of = |shard: &str| run(&["--shard", shard])["graphs"].as_u64().unwrap();
     assert_eq!([of("1/2"), of("2/2")], [3, 2]);

@@ -169,7 +169,7 @@ fn fitted_networks_say_so_and_verify() {
     let output = weightsmith(&[&predict[..], &steered].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(json(&output)["parameters"]["skipped"], 0);
-    assert_eq!(json(&output)["files"].as_array().unwrap().len(), 3);
+    assert_eq!(json(&output)["files"].as_array().unwrap().len(), 5);
     let report = std::fs::read_to_string(folder.path().join("out/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let steering = &report["provenance"]["support"]["steering"];
