@@ -74,7 +74,11 @@ fn noisy_copies_are_found_in_any_order_of_channels_and_strangers_are_cleared() {
     // Three pairs of references, and eight initialisations.
     assert_eq!(report["independent"].as_array().unwrap().len(), 11);
 
-    let alone = path("references/other.onnx").display().to_string();
+    fs::write(path("other.onnx"), &other.onnx).unwrap();
+    let stranger = Network::open(path("other.onnx")).unwrap();
+    let weights = he_initialisation(&stranger.architecture, 1);
+    write(&stranger, &weights, &path("alone.onnx"));
+    let alone = path("alone.onnx").display().to_string();
     let references = path("references").display().to_string();
     let lonely = weightsmith(&["audit", &alone, "--references", &references]);
     let said = String::from_utf8_lossy(&lonely.stderr).into_owned();

@@ -46,7 +46,7 @@ fn an_operator_of_another_crate_is_filled_trained_on_steered_and_ranked() {
 
 #[test]
 fn a_node_encoder_of_another_crate_trains_along() {
-    let text = run("node_encoder", &["--seconds", "2"]);
+    let text = run("node_encoder", &["--seconds", "5"]);
     assert!(text.contains("networks in"));
     assert!(text.contains("without the node encoder: the predictor reads"));
     let moved = text.split("values by ").nth(1).unwrap().split(' ').next().unwrap();
