@@ -203,7 +203,7 @@ mod tests {
     fn gradients_are_those_of_finite_differences() {
         let (architecture, weights) = network();
         let mut adapter = Adapter::new(&architecture, &weights, 2, 1.5, &BTreeSet::new(), 1);
-        assert!(adapter.len() > 0);
+        assert!(!adapter.is_empty());
         let part = &mut adapter.parts[0];
         part.b.iter_mut().enumerate().for_each(|(at, value)| *value = (at as f32).sin());
         let id = part.parameter;
