@@ -16,7 +16,7 @@ FILES = ("config.json", "model.safetensors", "README.md", "outlook.json", "*.ske
 
 
 #: How the Hub names a repository.
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Predictor:
