@@ -148,7 +148,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
     let moved: Vec<f32> = usual.iter().zip(&slow).map(|(a, b)| a - b).collect();
     println!(
-        "nodes ten times as slow move the {} predicted values by {:.1} % of their norm",
+        "nodes ten times as slow move the {} predicted values by {:.3} % of their norm",
         usual.len(),
         100.0 * size(&moved) / size(&usual)
     );
@@ -166,7 +166,7 @@ fn recipe(folder: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
          batch = 32\ngraphs = 256\nvalidate_every = 1000000\naugmentation = \"none\"\n\
          [network]\ntrunk = 64\nhidden = 64\ncalibration = 16\n\
          [network.encoder]\nwidth = 32\nheads = 4\nlayers = 2\nfurther = [\"latency\"]\n\
-         [optimiser]\nlearning_rate = 4e-3\nwarmup = 20\nema = 0.98\n\
+         [optimiser]\nlearning_rate = 2e-3\nwarmup = 20\nema = 0.98\n\
          [[stages]]\nsteps = 1000000\nsize = 16\nstatistics = \"calibration\"\n",
         folder.join("run")
     );
