@@ -29,6 +29,11 @@ pub fn he_initialisation(architecture: &Architecture, seed: u64) -> Weights {
         .collect()
 }
 
+/// The scalar product of two tensors.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
 /// ‖a − b‖ / ‖b‖ over the parameters that both have.
 pub fn distance(a: &Weights, b: &Weights) -> f64 {
     let (mut apart, mut norm) = (0.0, 0.0);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     data::Dataset,
-    evaluate::{NOISES, NoisyReference, Novelty, error_overlap, tally, with_noise},
+    evaluate::{Novelty, blurred, tally, wilson},
     fill::Network,
     graph::{Role, Weights},
     onnx::folder,
@@ -62,11 +62,9 @@ pub struct Rate {
 impl Rate {
     /// Of so many cases.
     pub fn new(hits: usize, of: usize) -> Self {
-        let (n, z) = (of.max(1) as f64, 1.96f64);
-        let rate = hits as f64 / n;
-        let middle = rate + z * z / (2.0 * n);
-        let reach = z * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
-        Self { hits, of, rate, high: ((middle + reach) / (1.0 + z * z / n)).min(1.0) }
+        let rate = hits as f64 / of.max(1) as f64;
+        let high = wilson(rate, of).map_or(1.0, |[_, high]| high);
+        Self { hits, of, rate, high }
     }
 }
 
@@ -170,24 +168,12 @@ impl CopyAudit<'_> {
     ) -> Result<Option<Novelty>, AuditError> {
         let Some((data, input, limit)) = self.images else { return Ok(None) };
         let Network { architecture, registry, .. } = self.network;
-        let tally = |weights: &Weights| tally(architecture, registry, weights, data, input, limit);
-        let (network, original) = (tally(own)?, tally(reference)?);
-        let top1 = original.scores().top1;
-        let mut curve = vec![NoisyReference { noise: 0.0, top1, overlap: 1.0 }];
-        for noise in NOISES {
-            let mut noisy = with_noise(reference, noise, self.seed);
-            // A variance with noise may be none.
-            for (id, values) in reference.tensors() {
-                if architecture.parameters[id.0].role().is_some_and(Role::is_statistic) {
-                    noisy.set(id, values.to_vec());
-                }
-            }
-            let blurred = tally(&noisy)?;
-            let overlap = error_overlap(blurred.wrong(), original.wrong());
-            curve.push(NoisyReference { noise, top1: blurred.scores().top1, overlap });
-        }
-        let overlap = error_overlap(network.wrong(), original.wrong());
-        Ok(Some(Novelty::new(network.scores().top1, overlap, Some(distance), curve)))
+        let wrong = |weights: &Weights| -> Result<Vec<bool>, AuditError> {
+            let tally = tally(architecture, registry, weights, data, input, limit)?;
+            Ok(tally.wrong().to_vec())
+        };
+        let noisy = |noise| wrong(&blurred(architecture, reference, noise, self.seed));
+        Novelty::beside(&wrong(own)?, &wrong(reference)?, Some(distance), noisy).map(Some)
     }
 }
 

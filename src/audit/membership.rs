@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::{
     data::Dataset,
-    evaluate::{batches, logits},
+    evaluate::{batches, tally},
     fill::Network,
     graph::Weights,
     observer::Observer,
-    predictor::{CalibrationImages, InputConfig, Predictor, calibrate},
+    predictor::{CalibrationImages, Predictor, calibrate},
 };
 
 use super::{Auc, AuditError};
@@ -93,11 +93,10 @@ impl MembershipAudit<'_> {
         for network in &networks {
             let weights = self.predicted(network)?;
             for (which, data) in [self.members, self.others].into_iter().enumerate() {
-                let losses = losses(network, &weights, data, input, count)?;
-                for (sum, (loss, is_right)) in sums[which].iter_mut().zip(losses) {
-                    *sum -= loss;
-                    right[which] += usize::from(is_right);
-                }
+                let Network { architecture, registry, .. } = network;
+                let tally = tally(architecture, registry, &weights, data, input, count)?;
+                sums[which].iter_mut().zip(tally.losses()).for_each(|(sum, loss)| *sum -= loss);
+                right[which] += tally.wrong().iter().filter(|wrong| !**wrong).count();
             }
             self.observer.advance(1);
         }
@@ -142,26 +141,6 @@ impl MembershipAudit<'_> {
             with_others: most(&others),
         })
     }
-}
-
-/// Cross-entropy of the first images, and whether they are classified right.
-fn losses(
-    network: &Network,
-    weights: &Weights,
-    data: &Dataset,
-    input: &InputConfig,
-    count: usize,
-) -> Result<Vec<(f64, bool)>, AuditError> {
-    let Network { architecture, registry, .. } = network;
-    let (rows, labels) = logits(architecture, registry, weights, data, input, count)?;
-    let classes = rows.len() / labels.len().max(1);
-    let loss = |(row, label): (&[f32], &u16)| {
-        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
-        let own = row.get(usize::from(*label)).copied().unwrap_or(f32::NEG_INFINITY);
-        (sum.ln() - f64::from(own - most), own == most)
-    };
-    Ok(rows.chunks_exact(classes.max(1)).zip(&labels).map(loss).collect())
 }
 
 /// The largest Pearson correlation of each carried image with any image of some.

@@ -1,19 +1,19 @@
 //! `weightsmith adapt`
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::{
-    fill::{AdaptOptions, Adaptation, SCHEMA, WriteOptions, adapt},
+    fill::{AdaptOptions, Adaptation, Outputs, SCHEMA, WriteOptions, adapt},
     predictor::{BUNDLED, bundled},
 };
 
 use super::{
     Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
-    progress::watch, tuning::TuningArgs,
+    progress::watch, tuning::TuningArgs, written,
 };
 
 /// Adapt a trained network to other images of as many classes, by changing little of it. Writes what `finetune`
@@ -65,8 +65,7 @@ enum Method {
 impl Adapt {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let network = self.network.read()?;
-        fs::create_dir_all(&self.out)
-            .map_err(|error| format!("{}: {error}", self.out.display()))?;
+        Outputs::new(&network, &self.out, 1, false).check(self.force).map_err(with_flags)?;
         let usual = bundled(&self.predictor, &Device::flex())?.config.input;
         let rank = usize::from(self.rank);
         let alpha = self.alpha.unwrap_or(2.0 * f32::from(self.rank));
@@ -115,16 +114,7 @@ impl Adapt {
                 adapted.trained,
                 adapted.parameters,
             ))?;
-            for line in &report.notices {
-                print(&format!("note: {line}"))?;
-            }
-            for path in files {
-                print(&format!("wrote {}", path.display()))?;
-            }
         }
-        for finding in &report.sanity_check.findings {
-            tracing::error!("{finding}");
-        }
-        Ok(if report.is_complete() { Exit::Success } else { Exit::Partial })
+        written::tell(report, &files, common)
     }
 }

@@ -1,6 +1,6 @@
 //! `weightsmith audit`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
@@ -62,7 +62,7 @@ impl Audit {
     fn copies(
         &self,
         network: &Network,
-        references: &std::path::Path,
+        references: &Path,
         common: &Common,
     ) -> Result<Exit, Failure> {
         let data = match &self.data {
@@ -82,7 +82,7 @@ impl Audit {
         Ok(if report.copy { Exit::Negative } else { Exit::Success })
     }
 
-    fn membership(&self, data: &std::path::Path, common: &Common) -> Result<Exit, Failure> {
+    fn membership(&self, data: &Path, common: &Common) -> Result<Exit, Failure> {
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let channels = predictor.config.input.channels();
         let open = |split| Dataset::open(data, split)?.with_channels(channels);

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
-    progress::watch, tuning::TuningArgs,
+    progress::watch, tuning::TuningArgs, written,
 };
 
 /// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
@@ -84,16 +84,7 @@ impl FineTune {
                     100.0 * top1.unwrap_or(f64::NAN)
                 ))?;
             }
-            for line in &report.notices {
-                print(&format!("note: {line}"))?;
-            }
-            for path in files {
-                print(&format!("wrote {}", path.display()))?;
-            }
         }
-        for finding in &report.sanity_check.findings {
-            tracing::error!("{finding}");
-        }
-        Ok(if report.is_complete() { Exit::Success } else { Exit::Partial })
+        written::tell(report, &files, common)
     }
 }

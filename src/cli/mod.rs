@@ -28,6 +28,7 @@ mod tuning;
 mod verify;
 #[cfg(feature = "remote")]
 mod worker;
+mod written;
 mod zoo;
 
 use std::{

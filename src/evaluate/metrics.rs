@@ -80,10 +80,10 @@ pub struct Tally {
     images: usize,
     correct: usize,
     non_finite: usize,
-    cross_entropy: f64,
     brier: f64,
     bins: [Reliability; BINS],
     wrong: Vec<bool>,
+    losses: Vec<f64>,
 }
 
 impl Tally {
@@ -94,10 +94,10 @@ impl Tally {
             images: 0,
             correct: 0,
             non_finite: 0,
-            cross_entropy: 0.0,
             brier: 0.0,
             bins: Default::default(),
             wrong: Vec::new(),
+            losses: Vec::new(),
         }
     }
 
@@ -122,6 +122,7 @@ impl Tally {
         if !row.iter().all(|logit| logit.is_finite()) {
             self.non_finite += 1;
             self.wrong.push(true);
+            self.losses.push(f64::NAN);
             return;
         }
         let mut best = 0;
@@ -137,7 +138,7 @@ impl Tally {
         let correct = usize::from(best == label);
         self.correct += correct;
         self.wrong.push(correct == 0);
-        self.cross_entropy += sum.ln() + largest - f64::from(row[label]);
+        self.losses.push(sum.ln() + largest - f64::from(row[label]));
         let of_label = (f64::from(row[label]) - largest).exp() / sum;
         // Σ (p − y)² over the classes = Σ p² − 2 p[label] + 1.
         self.brier += squares / (sum * sum) - 2.0 * of_label + 1.0;
@@ -157,7 +158,7 @@ impl Tally {
         Scores {
             images: self.images,
             top1: self.correct as f64 / self.images.max(1) as f64,
-            cross_entropy: self.cross_entropy / finite,
+            cross_entropy: self.losses.iter().filter(|loss| !loss.is_nan()).sum::<f64>() / finite,
             ece: gaps.sum::<f64>() / finite,
             brier: self.brier / finite,
             non_finite: self.non_finite,
@@ -167,6 +168,11 @@ impl Tally {
     /// Which images were judged wrong, in their order.
     pub fn wrong(&self) -> &[bool] {
         &self.wrong
+    }
+
+    /// Cross-entropy of each image in nats, in their order; NaN where logits are not finite.
+    pub fn losses(&self) -> &[f64] {
+        &self.losses
     }
 
     /// The calibration curve so far: bins of equal width from confidence 0 to 1.

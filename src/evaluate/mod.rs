@@ -26,8 +26,9 @@ pub use network::{
     EvaluateError, batches, calibration_images, judge, logits, run_reference, tally,
 };
 pub use novelty::{
-    NOISES, NoisyReference, Novelty, disagreement, error_overlap, relative_distance, with_noise,
+    NOISES, NoisyReference, Novelty, blurred, disagreement, error_overlap, relative_distance,
+    with_noise,
 };
-pub use resampling::{Comparison, Interval};
+pub use resampling::{Comparison, Interval, wilson};
 pub use summary::Summary;
 pub use worth::epochs_worth;

@@ -7,7 +7,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{graph::Weights, neural::normal, weights::distance};
+use crate::{
+    graph::{Architecture, Role, Weights},
+    neural::normal,
+    weights::distance,
+};
 
 /// Noise added to a reference, as parts of each tensor's root mean square.
 pub const NOISES: [f32; 6] = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8];
@@ -46,6 +50,22 @@ pub fn with_noise(reference: &Weights, noise: f32, seed: u64) -> Weights {
     })
 }
 
+/// A reference with noise in what it learned: statistics stay, since a variance with noise may be none.
+pub fn blurred(architecture: &Architecture, reference: &Weights, noise: f32, seed: u64) -> Weights {
+    let mut blurred = with_noise(reference, noise, seed);
+    for (id, values) in reference.tensors() {
+        if architecture.parameters[id.0].role().is_some_and(Role::is_statistic) {
+            blurred.set(id, values.to_vec());
+        }
+    }
+    blurred
+}
+
+/// Share of images that are right.
+fn top1(wrong: &[bool]) -> f64 {
+    wrong.iter().filter(|wrong| !**wrong).count() as f64 / wrong.len().max(1) as f64
+}
+
 /// A reference at one level of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoisyReference {
@@ -77,6 +97,27 @@ pub struct Novelty {
 }
 
 impl Novelty {
+    /// A network at a distance from a reference, by which images the two get wrong. `blurred` says it of the
+    /// reference at a level of noise, as [`blurred()`] makes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `blurred`.
+    pub fn beside<E>(
+        wrong: &[bool],
+        reference: &[bool],
+        distance: Option<f64>,
+        mut blurred: impl FnMut(f32) -> Result<Vec<bool>, E>,
+    ) -> Result<Self, E> {
+        let mut curve = vec![NoisyReference { noise: 0.0, top1: top1(reference), overlap: 1.0 }];
+        for noise in NOISES {
+            let wrong = blurred(noise)?;
+            let overlap = error_overlap(&wrong, reference);
+            curve.push(NoisyReference { noise, top1: top1(&wrong), overlap });
+        }
+        Ok(Self::new(top1(wrong), error_overlap(wrong, reference), distance, curve))
+    }
+
     /// `curve` begins with the reference and goes on in ascending noise.
     pub fn new(top1: f64, overlap: f64, distance: Option<f64>, curve: Vec<NoisyReference>) -> Self {
         let least = curve.iter().find(|point| point.noise > 0.0);

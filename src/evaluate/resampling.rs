@@ -8,6 +8,8 @@ use crate::bootstrap;
 
 /// Resamples of an interval and of a test that is not exact.
 const RESAMPLES: usize = 10_000;
+/// 97.5th percentile of the standard normal distribution.
+const NORMAL: f64 = 1.96;
 /// Up to this many differences all sign patterns are tried.
 const EXACT: usize = 13;
 
@@ -20,6 +22,15 @@ pub struct Interval {
     pub low: f64,
     /// 97.5th percentile.
     pub high: f64,
+}
+
+/// Wilson's 95 % interval of a share of so many cases (Wilson 1927); `None` of none.
+pub fn wilson(share: f64, cases: usize) -> Option<[f64; 2]> {
+    let (n, square) = (cases as f64, NORMAL * NORMAL);
+    let middle = share + square / (2.0 * n);
+    let reach = NORMAL * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + square / n;
+    (cases > 0).then(|| [((middle - reach) / scale).max(0.0), ((middle + reach) / scale).min(1.0)])
 }
 
 impl Interval {
@@ -138,5 +149,17 @@ mod tests {
         };
         assert!(Comparison::of(&pairs(1.0), 0).p < 0.001);
         assert!(Comparison::of(&pairs(0.0), 0).p > 0.05);
+    }
+
+    #[test]
+    fn intervals_are_those_of_wilson() {
+        // Brown, Cai & DasGupta (2001): none of ten.
+        let [low, high] = wilson(0.0, 10).unwrap();
+        assert_relative_eq!(low, 0.0, epsilon = 1e-12);
+        assert_relative_eq!(high, 0.2775, epsilon = 1e-3);
+        let [low, high] = wilson(0.5, 100).unwrap();
+        assert_relative_eq!(low, 0.4038, epsilon = 1e-3);
+        assert_relative_eq!(high, 0.5962, epsilon = 1e-3);
+        assert_eq!(wilson(0.5, 0), None);
     }
 }

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use safetensors::Dtype;
 use serde::Serialize;
 use serde_json::json;
 
@@ -21,15 +20,12 @@ use crate::{
     graph::{ParameterId, Role},
     observer::{Observer, Silent},
     onnx::{atomic, safetensors as st},
-    predictor::{CalibrationSource, InputConfig, Prediction, ValueSource, calibrate},
+    predictor::{InputConfig, Prediction, ValueSource, calibrate},
 };
 
 use super::{
-    FillError, Filled, FilledNetwork, Network, NetworkImages, ReportedNetwork, TuningRecord,
-    WriteOptions,
-    filled::once_each,
-    finetune::{provenance, stored},
-    records::Lineage,
+    FillError, Filled, Network, NetworkImages, WriteOptions,
+    finetune::{stored, trained},
 };
 
 /// What of a network is adapted.
@@ -86,8 +82,8 @@ pub struct Adapted<'a> {
     pub filled: Filled<'a>,
     /// The low-rank differences, if that is the method.
     pub adapter: Option<Adapter>,
-    /// How the head was solved at the start; `None` where it could not be.
-    pub head: Option<SolvedHead>,
+    /// How the head was solved at the start.
+    pub head: SolvedHead,
     /// Numbers that differ from those of the parent, statistics aside.
     pub trained: usize,
     /// Numbers that the network learns.
@@ -166,26 +162,19 @@ pub fn adapt<'a>(
     };
     let labels = prediction.labels.iter().enumerate();
     let moved = labels.filter(|(_, label)| **label == ValueSource::Trained);
-    let trained = moved.map(|(index, _)| learned(index)).sum::<usize>();
+    let changed = moved.map(|(index, _)| learned(index)).sum::<usize>();
     let whole = whole(network, &prediction);
     // What a prediction keeps is not written.
     for part in adapter.iter().flat_map(Adapter::parts) {
         prediction.labels[part.parameter.0] = ValueSource::Trained;
     }
-    let classes = train.data.classes.clone();
     let weights = "adapted from the weights of the input";
-    let record = TuningRecord { data_hash: train.data.hash.clone(), run };
-    let provenance = provenance(network, &input, record, options.seed, weights);
-    let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
-    filled.notices.extend(once_each(train.notices.into_iter()));
-    let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
-    let lineage = Lineage::of_parent(&reported.report().provenance);
     Ok(Adapted {
-        filled: Filled { network, networks: vec![reported], ensemble: false, lineage },
-        trained: trained + adapter.as_ref().map_or(0, Adapter::len),
+        filled: trained(network, prediction, &fitting, train, run, options.seed, weights)?,
+        trained: changed + adapter.as_ref().map_or(0, Adapter::len),
         parameters: (0..architecture.parameters.len()).map(learned).sum(),
         adapter,
-        head: Some(solved),
+        head: solved,
         start: start.top1,
         network,
         whole,
@@ -225,9 +214,7 @@ impl Adapted<'_> {
             let entries = self.entries(adapter);
             atomic::write(tensors, |out| st::write(out, &entries))
                 .map_err(FileError::at(tensors))?;
-            let text = format!("{:#}\n", self.config(adapter));
-            atomic::write(config, |out| out.write_all(text.as_bytes()))
-                .map_err(FileError::at(config))?;
+            atomic::write_json(config, &self.config(adapter)).map_err(FileError::at(config))?;
             files.extend(own);
         }
         Ok(files)
@@ -249,7 +236,6 @@ impl Adapted<'_> {
     /// Tensors by PEFT's names.
     fn entries(&self, adapter: &Adapter) -> Vec<st::Entry<'_>> {
         let (mut entries, rank) = (Vec::new(), adapter.rank());
-        let bytes = |values: &[f32]| values.iter().flat_map(|it| it.to_le_bytes()).collect();
         for (module, place) in self.modules(adapter) {
             let part = &adapter.parts()[place];
             let shape = self.network.architecture.parameters[part.parameter.0].shape.as_deref();
@@ -262,7 +248,7 @@ impl Adapted<'_> {
             ];
             for (which, shape, values) in thin {
                 let name = format!("base_model.model.{module}.{which}.weight");
-                entries.push(st::Entry::new(name, Dtype::F32, shape, bytes(values)));
+                entries.push(st::Entry::floats(name, shape, values));
             }
         }
         for entry in self.filled.state_dict() {

@@ -7,6 +7,7 @@ use crate::{
     graph::{Form, Parameter, ParameterId, Weights},
     onnx::{
         atomic,
+        folder::is_onnx,
         splice::{self, Changes},
     },
     zoo::{Foreign, Record, Wanted, Zoo},
@@ -61,7 +62,7 @@ fn metadata(record: &Record) -> Vec<(String, String)> {
 impl Network {
     /// Weights that others trained, from a safetensors or ONNX file; see [`Foreign::read`].
     pub fn foreign_weights(&self, path: &Path) -> Result<Foreign, FillError> {
-        let onnx = path.extension().is_some_and(|extension| extension == "onnx");
+        let onnx = is_onnx(path);
         let form = if onnx { Form::Tensors } else { Form::Parameters };
         let entries = self.entries(form);
         let wanted: Vec<Wanted> = entries

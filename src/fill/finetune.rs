@@ -6,19 +6,17 @@ use std::{
 };
 
 use crate::{
-    condition::{FineTuning, Fitting, TuningRun, check_classes},
+    condition::{FineTuned, FineTuning, Fitting, TuningRun, check_classes},
     data::Split,
     evaluate::calibration_images,
     graph::{Architecture, ParameterId},
     observer::{Observer, Silent},
-    onnx::sha256,
     predictor::{CalibrationSource, InputConfig, Prediction, ValueSource},
 };
 
 use super::{
-    FillError, Filled, FilledNetwork, InputNormalisation, Network, NetworkImages, Provenance,
-    ReportedNetwork, TOOL, TuningRecord, filled::once_each, metadata::metadata_name,
-    records::Lineage,
+    FillError, Filled, FilledNetwork, Network, NetworkImages, Provenance, ReportedNetwork,
+    TuningRecord, filled::once_each, records::Lineage,
 };
 
 /// How a network is fine-tuned.
@@ -60,7 +58,6 @@ pub fn finetune<'a>(
     let open = |split| NetworkImages::open(&options.data, split, network);
     let train = open(Split::Train)?;
     let validation = open(Split::Val)?.data;
-    let classes = train.data.classes.clone();
     let Network { architecture, registry, .. } = network;
     check_classes(architecture, &train.data)?;
     let mut prediction = stored(network)?;
@@ -74,38 +71,30 @@ pub fn finetune<'a>(
     };
     let run = run.finetune(&fitting, &mut prediction, &train.data, Some(&validation))?;
     let weights = "trained from the weights of the input";
-    let record = TuningRecord { data_hash: train.data.hash.clone(), run };
-    let provenance = provenance(network, &input, record, options.seed, weights);
-    let mut filled = FilledNetwork::of(network, prediction, &images, CalibrationSource::Support)?;
-    filled.notices.extend(once_each(train.notices.into_iter()));
-    let reported = ReportedNetwork::new(filled, provenance, Some(classes), None)?;
-    let lineage = Lineage::of_parent(&reported.report().provenance);
-    Ok(Filled { network, networks: vec![reported], ensemble: false, lineage })
+    trained(network, prediction, &fitting, train, run, options.seed, weights)
 }
 
-/// Where weights come from that were trained on from those of a file.
-pub(super) fn provenance(
-    network: &Network,
-    input: &InputConfig,
-    record: TuningRecord,
+/// A network whose weights were trained from those of its file, as `weights` says.
+pub(super) fn trained<'a>(
+    network: &'a Network,
+    prediction: Prediction,
+    fitting: &Fitting,
+    train: NetworkImages,
+    run: FineTuned,
     seed: u64,
     weights: &str,
-) -> Provenance {
-    let metadata = |name| network.model.metadata(&metadata_name(name)).map(str::to_owned);
-    Provenance {
-        tool: TOOL.to_owned(),
-        predictor: metadata("predictor").unwrap_or_else(|| "none".to_owned()),
-        predictor_hash: metadata("predictor_hash").unwrap_or_else(|| sha256(network.model.bytes())),
-        seed,
-        drawn: None,
-        support: None,
-        finetuned: Some(record),
-        merged: None,
-        normalisation: InputNormalisation::of(network, input),
-        baked: None,
-        device: "CPU".to_owned(),
-        weights: weights.to_owned(),
-    }
+) -> Result<Filled<'a>, FillError> {
+    let NetworkImages { data, notices } = train;
+    let provenance = Provenance {
+        finetuned: Some(TuningRecord { data_hash: data.hash, run }),
+        ..Provenance::of_file(network, fitting.input, seed, weights)
+    };
+    let lineage = Lineage::of_parent(&provenance);
+    let source = CalibrationSource::Support;
+    let mut filled = FilledNetwork::of(network, prediction, fitting.images, source)?;
+    filled.notices.extend(once_each(notices.into_iter()));
+    let reported = ReportedNetwork::new(filled, provenance, Some(data.classes), None)?;
+    Ok(Filled { network, networks: vec![reported], ensemble: false, lineage })
 }
 
 /// The values of a file, of which all are trained that are known to be weights.

@@ -16,9 +16,9 @@ use crate::{
 };
 
 use super::{
-    FillError, Filled, FilledNetwork, InputNormalisation, Judged, MergeRecord, Network,
-    NetworkImages, Parent, ParentRecord, Provenance, ReportedNetwork, TOOL, file_name,
-    filled::once_each, records::Lineage, sanity::SANITY_IMAGES,
+    FillError, Filled, FilledNetwork, Judged, MergeRecord, Network, NetworkImages, Parent,
+    ParentRecord, Provenance, ReportedNetwork, file_name, filled::once_each, records::Lineage,
+    sanity::SANITY_IMAGES,
 };
 
 /// Largest difference of outputs that alignment may make, beside the largest output.
@@ -372,19 +372,13 @@ impl<'a> Merger<'a, '_> {
         let measured = prediction.labels.contains(&ValueSource::Calibrated);
         let source = if measured { CalibrationSource::Data } else { CalibrationSource::None };
         let lineage = Lineage::of_merge(&record);
+        let (seed, weights) = (record.recipe.seed, "merged from the weights of other networks");
         let provenance = Provenance {
-            tool: TOOL.to_owned(),
+            // The graph's file is one of them at most.
             predictor: "none".to_owned(),
             predictor_hash: sha256(graph.model.bytes()),
-            seed: record.recipe.seed,
-            drawn: None,
-            support: None,
-            finetuned: None,
-            normalisation: InputNormalisation::of(graph, input),
             merged: Some(record),
-            baked: None,
-            device: "CPU".to_owned(),
-            weights: "merged from the weights of other networks".to_owned(),
+            ..Provenance::of_file(graph, input, seed, weights)
         };
         let mut filled = FilledNetwork::checked(graph, prediction, images, source, None);
         filled.notices.extend(notices);

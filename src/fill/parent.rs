@@ -6,7 +6,7 @@ use crate::{
     FileError,
     graph::{Architecture, ParameterId, Weights},
     merge::MergeError,
-    onnx::{Model, sha256},
+    onnx::{Model, folder::is_onnx, sha256},
 };
 
 use super::{FillError, Network, file_name, metadata::metadata_name};
@@ -37,7 +37,7 @@ impl Parent {
     /// numbers.
     pub fn read(path: &Path, graph: &Network) -> Result<Self, FillError> {
         let file = file_name(path);
-        let onnx = path.extension().is_some_and(|extension| extension == "onnx");
+        let onnx = is_onnx(path);
         let (sha256, licence, weights) = if onnx {
             let own = Network::open(path)?;
             let weights = in_order_of(&file, &own, graph)?;

@@ -122,19 +122,24 @@ impl Report {
             0 => counts,
             merged => format!("{counts}, merged {merged}"),
         };
-        let entries = self.provenance.always_in_metadata().into_iter();
-        let entries = entries.chain([("parameters", counts)]);
-        let entries = entries.chain(self.provenance.sometimes_in_metadata());
         let classes = self.classes.as_ref().map(|names| (CLASSES, spelled(names)));
-        let entries = entries.chain(classes);
+        let entries = self.origin_beside(Some(("parameters", counts))).chain(classes);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
     }
 
     /// What stands in a safetensors file: where the weights come from.
     pub fn origin(&self) -> Vec<(String, String)> {
-        let entries = self.provenance.always_in_metadata().into_iter();
-        let entries = entries.chain(self.provenance.sometimes_in_metadata());
+        let entries = self.origin_beside(None);
         entries.map(|(name, value)| (metadata_name(name), value)).collect()
+    }
+
+    /// Where the weights come from; a further entry stands behind what every file says.
+    fn origin_beside(
+        &self,
+        further: Option<(&'static str, String)>,
+    ) -> impl Iterator<Item = (&'static str, String)> {
+        let always = self.provenance.always_in_metadata().into_iter();
+        always.chain(further).chain(self.provenance.sometimes_in_metadata())
     }
 }
 

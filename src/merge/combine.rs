@@ -3,7 +3,10 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::graph::{Architecture, Role, Weights};
+use crate::{
+    graph::{Architecture, Role, Weights},
+    weights::dot,
+};
 
 use super::{
     MergeError, Method, Recipe,
@@ -113,9 +116,6 @@ fn weighted(given: &[&[f32]], factors: &[f64]) -> Vec<f32> {
 
 /// The point at `t` on the way from `a` to `b` by angle; on the straight line where they are parallel.
 fn slerp(a: &[f32], b: &[f32], t: f64) -> Vec<f32> {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-    };
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     let cosine = if norms > 0.0 { dot(a, b) / norms } else { 1.0 };
     if cosine.abs() > PARALLEL {

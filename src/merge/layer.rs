@@ -1,6 +1,6 @@
 //! Linear layers of a graph: where the channels of activations are made.
 
-use petgraph::{Direction, visit::EdgeRef};
+use petgraph::Direction;
 
 use crate::{
     graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot, Weights},
@@ -99,6 +99,5 @@ impl Layer {
 
 /// Who reads a node, once for each time.
 pub(super) fn readers(architecture: &Architecture, node: NodeIndex) -> Vec<NodeIndex> {
-    let edges = architecture.dag.edges_directed(node, Direction::Outgoing);
-    edges.map(|edge| edge.target()).collect()
+    architecture.dag.neighbors_directed(node, Direction::Outgoing).collect()
 }

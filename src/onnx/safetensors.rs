@@ -33,8 +33,13 @@ impl<'a> Entry<'a> {
 
     /// A vector.
     pub fn vector(name: String, values: &[f32]) -> Self {
+        Self::floats(name, vec![values.len()], values)
+    }
+
+    /// A tensor of single precision, row-major.
+    pub fn floats(name: String, shape: Vec<usize>, values: &[f32]) -> Self {
         let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self::new(name, Dtype::F32, vec![values.len()], data)
+        Self::new(name, Dtype::F32, shape, data)
     }
 
     /// A tensor whose values are made when its turn to be written comes.

@@ -33,9 +33,18 @@ impl Judge {
         architecture: &Architecture,
         registry: &Arc<Registry>,
     ) -> Result<Record, FileError> {
+        self.judge_live(architecture, registry, &Live::of(architecture, registry))
+    }
+
+    /// The same of an architecture whose live part is known.
+    pub fn judge_live(
+        &self,
+        architecture: &Architecture,
+        registry: &Arc<Registry>,
+        live: &Live,
+    ) -> Result<Record, FileError> {
         let start = Instant::now();
-        let live = Live::of(architecture, registry);
-        let prints = fingerprint(architecture, &live);
+        let prints = fingerprint(architecture, live);
         let known = self.cache.as_ref().and_then(|cache| cache.get(&prints.exact)).cloned();
         let mut record = known.unwrap_or_else(|| Record {
             exact: prints.exact,

@@ -194,11 +194,14 @@ impl Cache {
         let digest: [u8; 32] = Sha256::digest(setting).into();
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let part = part.map(|part| format!(".{part}")).unwrap_or_default();
-        let mut cache = Self::open(&folder.join(format!("{name}{part}.jsonl")))?;
+        let own = folder.join(format!("{name}{part}.jsonl"));
+        let mut cache = Self::open(&own)?;
         for entry in fs::read_dir(folder).map_err(FileError::at(folder))? {
             let path = entry.map_err(FileError::at(folder))?.path();
             let file = path.file_name().map(|file| file.to_string_lossy());
-            if file.is_some_and(|file| file.starts_with(&name) && file.ends_with(".jsonl")) {
+            if path != own
+                && file.is_some_and(|file| file.starts_with(&name) && file.ends_with(".jsonl"))
+            {
                 cache.read(&path)?;
             }
         }

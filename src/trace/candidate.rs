@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     fill::Network,
     graph::Weights,
+    weights::dot,
     zoo::{Groups, ZooError, align},
 };
 
@@ -70,6 +71,7 @@ impl<'a> Suspect<'a> {
         reference: Reference,
         references: usize,
     ) -> Result<Candidate, TraceError> {
+        let least = 1.0 / (self.values(&reference).max(1) as f64).sqrt();
         let Reference { predictors, sample, weights: reference } = reference;
         let Network { architecture, registry, .. } = self.network;
         let similarity = |weights: &Weights| -> Result<(f64, bool), ZooError> {
@@ -84,8 +86,6 @@ impl<'a> Suspect<'a> {
             Ok(similarity(&weights)?.0)
         });
         let by_chance: Vec<f64> = by_chance.collect::<Result<_, ZooError>>()?;
-        let values: usize = self.weights.pairs(&reference).map(|(_, [own, _])| own.len()).sum();
-        let least = 1.0 / (values.max(1) as f64).sqrt();
         let probability = probability_of_more(own, &by_chance, least) * references as f64;
         Ok(Candidate {
             predictors,
@@ -102,9 +102,6 @@ impl<'a> Suspect<'a> {
 fn similarity(weights: &Weights, reference: &Weights) -> f64 {
     let (mut sum, mut total) = (0.0, 0.0);
     for (_, [own, other]) in weights.pairs(reference) {
-        let dot = |a: &[f32], b: &[f32]| -> f64 {
-            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-        };
         let norms = (dot(own, own) * dot(other, other)).sqrt();
         if norms > 0.0 {
             let share = (own.len() as f64).sqrt();

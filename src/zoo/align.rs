@@ -8,7 +8,7 @@ use crate::{
     graph::{Architecture, ParameterId, Weights},
     kernels::gemm::{View, multiply},
     ops::Registry,
-    weights::distance,
+    weights::{distance, dot},
 };
 
 use super::{Groups, ZooError, assignment::assign, groups::Moving};
@@ -235,8 +235,4 @@ fn rows(values: &[f32], shape: &[usize], along: &Moving, group: usize, size: usi
 /// One permutation after another.
 fn compose(first: &[usize], second: &[usize]) -> Vec<usize> {
     second.iter().map(|&channel| first[channel]).collect()
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }

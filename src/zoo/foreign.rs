@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::{
     FileError,
     graph::{Architecture, ParameterId, Tensor, Weights},
-    onnx::Model,
+    onnx::{Model, folder::is_onnx},
 };
 
 use super::ZooError;
@@ -44,7 +44,7 @@ impl Foreign {
     /// are stored, or, if all are square, as PyTorch (safetensors) or the graph (ONNX) would.
     pub fn read(path: &Path, wanted: &[Wanted]) -> Result<Self, ZooError> {
         let damaged = |problem: String| ZooError::Damaged { path: path.to_owned(), problem };
-        let onnx = path.extension().is_some_and(|extension| extension == "onnx");
+        let onnx = is_onnx(path);
         let mut tensors = if onnx { of_onnx(path)? } else { of_safetensors(path)? };
         let reversed = stored_reversed(&tensors, wanted).unwrap_or(!onnx);
         let mut used = BTreeSet::new();

@@ -3,7 +3,7 @@
 mod config;
 mod result;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
@@ -11,6 +11,7 @@ use clap::Args;
 use crate::{
     fill::{MergeOptions, Network, Outputs, Parent, merge},
     merge::{Alignment, MergeError, Method, Recipe, Repair},
+    onnx::folder::is_onnx,
     predictor::{BUNDLED, bundled},
 };
 
@@ -150,8 +151,4 @@ impl Merge {
         };
         Plan { models, base: self.base.clone(), recipe }
     }
-}
-
-fn is_onnx(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "onnx")
 }

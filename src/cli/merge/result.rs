@@ -9,7 +9,7 @@ use crate::{
     merge::diagram,
 };
 
-use super::super::{Common, Exit, Failure, flags::with_flags, output, print, print_json};
+use super::super::{Common, Exit, Failure, flags::with_flags, output, print, print_json, written};
 
 /// Writes a merged network and says how it did.
 pub(in crate::cli) fn tell(
@@ -44,17 +44,8 @@ pub(in crate::cli) fn tell(
         for line in lineage.map(lines).unwrap_or_default() {
             print(&line)?;
         }
-        for line in &report.notices {
-            print(&format!("note: {line}"))?;
-        }
-        for path in files {
-            print(&format!("wrote {}", path.display()))?;
-        }
     }
-    for finding in &report.sanity_check.findings {
-        tracing::error!("{finding}");
-    }
-    Ok(if report.is_complete() { Exit::Success } else { Exit::Partial })
+    written::tell(report, &files, common)
 }
 
 fn lines(lineage: &MergeRecord) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::cli::Failure;
+use crate::{cli::Failure, onnx::folder::is_onnx};
 
 /// Paths of all graphs, each once, in the order of their names.
 pub(super) fn files(graphs: &[String]) -> Result<Vec<String>, Failure> {
@@ -58,7 +58,7 @@ fn folder(path: &Path, found: &mut BTreeSet<String>) -> Result<(), Failure> {
     for entry in entries(path)? {
         if entry.is_dir() && !entry.is_symlink() {
             folder(&entry, found)?;
-        } else if entry.extension().is_some_and(|extension| extension == "onnx") {
+        } else if is_onnx(&entry) {
             found.insert(entry.display().to_string());
         }
     }

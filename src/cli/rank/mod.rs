@@ -192,16 +192,15 @@ impl Rank {
         if let Some(why) = network.unsupported().first() {
             return Err(why.clone().into());
         }
-        if *limits != Limits::default() {
-            let live = Live::of(&network.architecture, &network.registry);
-            if let Some(why) = limits.exceeded(&network.architecture, &live) {
-                return Ok(Judged::LeftOut(why));
-            }
+        let Network { architecture, registry, .. } = &network;
+        let live = Live::of(architecture, registry);
+        if let Some(why) = limits.exceeded(architecture, &live) {
+            return Ok(Judged::LeftOut(why));
         }
         if let Some(folder) = &self.evidence {
             self.write_evidence(folder, &network, &judge.probe)?;
         }
-        let record = judge.judge(&network.architecture, &network.registry)?;
+        let record = judge.judge_live(architecture, registry, &live)?;
         Ok(Judged::Within(Box::new(record)))
     }
 

@@ -2,13 +2,11 @@
 
 use crate::{
     condition::{FineTuned, HeldOut},
+    evaluate::wilson,
     predictor::Expected,
 };
 
 use super::super::Report;
-
-/// Quantile of the normal distribution for intervals of 95 %.
-const NORMAL: f64 = 1.96;
 
 /// A share of images that are classified right.
 pub(super) struct Accuracy {
@@ -60,33 +58,4 @@ pub(super) fn accuracies(report: &Report) -> Vec<Accuracy> {
 
 fn measured(value: f64, images: usize, of: &str) -> Accuracy {
     Accuracy { value, range: wilson(value, images), of: format!("{images} {of}") }
-}
-
-/// Wilson's interval for a share of so many images; `None` of none.
-fn wilson(share: f64, images: usize) -> Option<[f64; 2]> {
-    let count = images as f64;
-    let square = NORMAL * NORMAL;
-    let centre = (share + square / (2.0 * count)) / (1.0 + square / count);
-    let spread = (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
-    let half = NORMAL * spread / (1.0 + square / count);
-    (images > 0).then_some([(centre - half).max(0.0), (centre + half).min(1.0)])
-}
-
-#[cfg(test)]
-mod tests {
-    use approx::assert_relative_eq;
-
-    use super::wilson;
-
-    #[test]
-    fn intervals_are_those_of_wilson() {
-        // Brown, Cai & DasGupta (2001): none of ten.
-        let [low, high] = wilson(0.0, 10).unwrap();
-        assert_relative_eq!(low, 0.0, epsilon = 1e-12);
-        assert_relative_eq!(high, 0.2775, epsilon = 1e-3);
-        let [low, high] = wilson(0.5, 100).unwrap();
-        assert_relative_eq!(low, 0.4038, epsilon = 1e-3);
-        assert_relative_eq!(high, 0.5962, epsilon = 1e-3);
-        assert_eq!(wilson(0.5, 0), None);
-    }
 }
