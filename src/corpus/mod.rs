@@ -45,7 +45,7 @@ struct Split {
 macro_rules! splits {
     ($($name:literal)*) => {
         const NAMES: &[&str] = &[$($name),*];
-        const SPLITS: &[Split] = &[$(Split {
+        static SPLITS: &[Split] = &[$(Split {
             name: $name,
             recipe: include_str!(concat!("../../architectures/corpus/", $name, ".toml")),
             archs: include_bytes!(concat!("../../architectures/corpus/", $name, ".archs.xz")),

@@ -41,12 +41,13 @@ macro_rules! embedded {
 /// Names of the predictors embedded in the binary; the first is the default.
 pub const BUNDLED: [&str; 3] = [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].name];
 
-pub(super) const EMBEDDED: [Embedded; 3] =
+// A `static`: the bytes of a constant are written anew into each unit of code that reads it.
+pub(super) static EMBEDDED: [Embedded; 3] =
     [embedded!("diffusion"), embedded!("cifar10" with outlook), embedded!("mnist")];
 
 /// The files of a bundled predictor's folder, with their names; `None` for any other name.
 pub fn bundled_files(name: &str) -> Option<Vec<(&'static str, &'static [u8])>> {
-    let embedded = EMBEDDED.into_iter().find(|embedded| embedded.name == name)?;
+    let embedded = EMBEDDED.iter().find(|embedded| embedded.name == name)?;
     let [graphs, images] = embedded.sketches;
     let mut files = vec![
         ("config.json", embedded.config),

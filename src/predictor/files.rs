@@ -58,7 +58,7 @@ impl Files {
 
     /// Those of a predictor inside the binary.
     pub fn embedded(name: &str) -> Result<Self, PredictorError> {
-        let Some(embedded) = EMBEDDED.into_iter().find(|embedded| embedded.name == name) else {
+        let Some(embedded) = EMBEDDED.iter().find(|embedded| embedded.name == name) else {
             let (name, bundled) = (name.to_owned(), BUNDLED.join(", "));
             return Err(PredictorError::Unknown { name, bundled });
         };
