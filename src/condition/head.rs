@@ -107,6 +107,11 @@ impl Head {
         Ok(other)
     }
 
+    /// Whether a head that is solved for so many classes takes its place.
+    pub fn takes(&self, classes: usize) -> bool {
+        self.classes == classes && !self.rectified
+    }
+
     /// Places of an input of so many values that it maps one by one.
     pub(super) fn places(&self, values: usize) -> Option<usize> {
         (self.features > 0 && values.is_multiple_of(self.features) && values > 0)

@@ -6,6 +6,8 @@
 mod adapter;
 mod checkpoint;
 mod cholesky;
+mod distil;
+mod distilled_head;
 mod error;
 mod finetune;
 mod head;
@@ -18,6 +20,8 @@ mod support;
 mod tuning;
 
 pub use adapter::{Adapter, LowRank};
+pub use distil::distil_head;
+pub use distilled_head::{DistilledGradient, DistilledHead};
 pub use error::{ConditionError, HeadError};
 pub use finetune::{FineTuned, TuningRun};
 pub use head::Head;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    condition::{ConditionError, Fitted, Fitting, Support},
+    condition::{ConditionError, Fitted, Fitting, Support, distil_head},
     graph::{Origin, ParameterId, Weights, Wiring},
     onnx::{
         OnnxError,
@@ -55,13 +55,31 @@ impl<'a> FilledNetwork<'a> {
         for sample in &mut samples {
             keep_values(network, sample).map_err(PredictorError::from)?;
         }
+        let distilled = |prediction: &mut Prediction| -> Result<Option<String>, PredictorError> {
+            let unmeasured = calibrate(architecture, registry, prediction, images)?;
+            if unmeasured.is_none() {
+                distil_head(architecture, registry, prediction, predictor)?;
+            }
+            Ok(unmeasured)
+        };
+        let Some(support) = support else {
+            let finish = |mut prediction| {
+                let unmeasured = distilled(&mut prediction)?;
+                Ok(Self::measured(network, prediction, images, source, unmeasured.as_deref()))
+            };
+            let filled: Result<_, PredictorError> = samples.into_par_iter().map(finish).collect();
+            return Ok(filled?);
+        };
+        if support.own_classes {
+            samples.par_iter_mut().try_for_each(|sample| distilled(sample).map(drop))?;
+        }
         let fitting = Fitting { architecture, registry, input: &predictor.config.input, images };
         let stream = [sampling.seed, sampling.first as u64];
-        let fitted = support.map(|support| support.fit(&fitting, &mut samples, stream));
+        let fitted = support.fit(&fitting, &mut samples, stream)?;
         let finish = |prediction| Self::of(network, prediction, images, source);
         let mut filled: Vec<Self> =
             samples.into_par_iter().map(finish).collect::<Result<_, PredictorError>>()?;
-        for (filled, fitted) in filled.iter_mut().zip(fitted.transpose()?.into_iter().flatten()) {
+        for (filled, fitted) in filled.iter_mut().zip(fitted) {
             filled.notices.extend_from_slice(&fitted.notices);
             filled.fitted = Some(fitted);
         }
@@ -77,9 +95,19 @@ impl<'a> FilledNetwork<'a> {
     ) -> Result<Self, PredictorError> {
         let Network { architecture, registry, .. } = network;
         let unmeasured = calibrate(architecture, registry, &mut prediction, images)?;
+        Ok(Self::measured(network, prediction, images, source, unmeasured.as_deref()))
+    }
+
+    fn measured(
+        network: &'a Network,
+        prediction: Prediction,
+        images: &CalibrationImages,
+        source: CalibrationSource,
+        unmeasured: Option<&str>,
+    ) -> Self {
         let measured = prediction.labels.contains(&ValueSource::Calibrated);
         let calibration = if measured { source } else { CalibrationSource::None };
-        Ok(Self::checked(network, prediction, images, calibration, unmeasured.as_deref()))
+        Self::checked(network, prediction, images, calibration, unmeasured)
     }
 
     /// Sees whether a network is alive whose statistics were measured, or why not.

@@ -9,11 +9,12 @@ use serde::Serialize;
 use crate::{
     execute::{MeasuredStatistics, Runner, Scratch},
     graph::{Architecture, NodeIndex, Operand, Parameter, ParameterId, Role},
+    kernels::elementwise::accumulate_scaled,
     neural::{Entry, download, normal},
     ops::Registry,
 };
 
-use super::{CalibrationImages, Prediction, Predictor, PredictorError, ValueSource};
+use super::{CalibrationImages, Network, Prediction, Predictor, PredictorError, ValueSource};
 
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +29,59 @@ pub enum CalibrationSource {
     Support,
     /// Nothing was measured: no batch normalisation, or none that could be run.
     None,
+}
+
+/// The labels that a predictor learned for its calibration batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnedLabels {
+    /// What scores are to be, `[images, classes]`.
+    pub targets: Vec<f32>,
+    /// Number of classes.
+    pub classes: usize,
+    /// Logarithm of the penalty of heads that are solved on the batch, beside the mean square of its
+    /// standardised features.
+    pub penalty: f32,
+}
+
+impl LearnedLabels {
+    /// Those of a network, if it learned any.
+    pub fn of(network: &Network) -> Option<Self> {
+        let (targets, penalty) = network.calibration_labels()?;
+        let classes = targets.dims()[1];
+        Some(Self { targets: download(targets), classes, penalty: download(penalty)[0] })
+    }
+
+    /// What training starts from, tensor by tensor: each image has the next class, and a penalty as large as
+    /// the mean square of the features.
+    pub(super) fn start(entry: &Entry) -> Vec<f32> {
+        match entry.shape[..] {
+            [images, classes] => (0..images * classes)
+                .map(|at| f32::from(u8::from(at % classes == at / classes % classes)))
+                .collect(),
+            _ => vec![0.0; entry.len()],
+        }
+    }
+
+    /// Those of the first images.
+    pub fn first(&self, images: usize) -> Self {
+        Self { targets: self.targets[..images * self.classes].to_vec(), ..*self }
+    }
+
+    /// Of so many images of so many classes, nothing but zeros: to add gradients to.
+    pub(crate) fn zeros(&self) -> Self {
+        Self { targets: vec![0.0; self.targets.len()], classes: self.classes, penalty: 0.0 }
+    }
+
+    /// Targets and penalty.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        self.targets.iter_mut().chain([&mut self.penalty])
+    }
+
+    /// Adds a multiple of another.
+    pub(crate) fn add_scaled(&mut self, factor: f32, other: &Self) {
+        accumulate_scaled(factor, &other.targets, &mut self.targets);
+        self.penalty += factor * other.penalty;
+    }
 }
 
 impl Predictor {
@@ -109,13 +163,17 @@ fn trunk(architecture: &Architecture) -> Architecture {
 }
 
 /// Overwrites the starting values of the calibration batch with smooth noise of unit variance,
-/// whose spectrum falls like that of photographs, correlated between channels.
+/// whose spectrum falls like that of photographs, correlated between channels, and those of its labels.
 pub fn calibration_noise(entries: &[Entry], values: &mut [f32], seed: u64) {
     let mut start = 0;
     for entry in entries {
         let range = start..start + entry.len();
         start = range.end;
-        if entry.name != "calibration" {
+        if entry.name.starts_with(Network::CALIBRATION_LABELS) {
+            values[range].copy_from_slice(&LearnedLabels::start(entry));
+            continue;
+        }
+        if entry.name != Network::CALIBRATION {
             continue;
         }
         let [_, channels, height, width] = entry.shape[..] else { continue };

@@ -1,5 +1,7 @@
 //! The images that a filled network is run on before it is written, made to fit what it reads.
 
+use std::ops::Range;
+
 use crate::{data::LUMA, execute::Images, graph::Architecture};
 
 /// Most channels of an image whose channels come last.
@@ -36,31 +38,32 @@ impl CalibrationImages {
         Self { shape: [count, channels, height, width], data }
     }
 
+    /// Some of the images, by number.
+    pub fn range(&self, images: Range<usize>) -> Self {
+        let [_, channels, height, width] = self.shape;
+        let values = channels * height * width;
+        let data = self.data[images.start * values..images.end * values].to_vec();
+        Self { shape: [images.len(), channels, height, width], data }
+    }
+
     /// At most so many of the first images as the first input of an architecture takes them: at its
     /// size and with its channels. Of large images there are fewer, in bounded memory: they have more
     /// pixels each. Refuses with a sentence where the input takes no images.
     pub fn fitted(&self, architecture: &Architecture, most: usize) -> Result<FittedImages, String> {
-        let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
-        let Some(&[_, first, second, third]) = shape else {
-            return Err(match shape {
-                Some(shape) => format!("the network reads a tensor of shape {shape:?}, not images"),
-                None => "the network reads a tensor of unknown shape, not images".to_owned(),
-            });
-        };
-        if [first, second, third].contains(&0) {
-            return Err(format!("the network reads images of {first} × {second} × {third}"));
-        }
-        let channels_last =
-            first > MOST_LAST_CHANNELS && third <= MOST_LAST_CHANNELS && third < second;
-        let (channels, size) = match channels_last {
-            true => (third, [first, second]),
-            false => (first, [second, third]),
-        };
-        let [_, own, rows, columns] = self.shape;
+        let (_, [height, width], _) = layout(architecture)?;
+        let [_, _, rows, columns] = self.shape;
         let carried = self.shape[0].min(most);
-        let count = (carried * 4 * rows * columns / (size[0] * size[1]))
-            .clamp(carried.min(4), carried.max(1));
-        let images = self.resized(count, size).with_channels(channels);
+        let count =
+            (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried.max(1));
+        self.range(0..count.min(self.shape[0])).at(architecture)
+    }
+
+    /// All images as the first input of an architecture takes them. Refuses with a sentence where the input
+    /// takes no images.
+    pub fn at(&self, architecture: &Architecture) -> Result<FittedImages, String> {
+        let (channels, size, channels_last) = layout(architecture)?;
+        let own = self.shape[1];
+        let images = self.resized(self.shape[0], size).with_channels(channels);
         let notice = (channels != own && channels != 1 && own != 1).then(|| {
             format!(
                 "the network reads {channels} channels: the {own} of the calibration images are taken in turn"
@@ -107,6 +110,26 @@ impl CalibrationImages {
         }
         Self { shape: [count, rows, columns, channels], data }
     }
+}
+
+/// Channels, height and width of what the first input of an architecture takes, and whether its channels come
+/// last.
+fn layout(architecture: &Architecture) -> Result<(usize, [usize; 2], bool), String> {
+    let shape = architecture.inputs.first().and_then(|input| input.shape.as_deref());
+    let Some(&[_, first, second, third]) = shape else {
+        return Err(match shape {
+            Some(shape) => format!("the network reads a tensor of shape {shape:?}, not images"),
+            None => "the network reads a tensor of unknown shape, not images".to_owned(),
+        });
+    };
+    if [first, second, third].contains(&0) {
+        return Err(format!("the network reads images of {first} × {second} × {third}"));
+    }
+    let channels_last = first > MOST_LAST_CHANNELS && third <= MOST_LAST_CHANNELS && third < second;
+    Ok(match channels_last {
+        true => (third, [first, second], true),
+        false => (first, [second, third], false),
+    })
 }
 
 /// Planes at another size, by bilinear interpolation (half-pixel centres).

@@ -68,6 +68,10 @@ pub struct NetworkConfig {
     pub hidden: usize,
     /// Images in the learned calibration batch.
     pub calibration: usize,
+    /// Classes of the labels that the calibration batch learns, one to ten for each class: heads of so many
+    /// classes are solved on it. 0 for a batch without labels.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub labels: usize,
     /// Whether the patches of a weight follow the nodes that made the channels it reads; otherwise
     /// they follow the channels' numbers alone.
     pub sources: bool,
@@ -79,8 +83,20 @@ pub struct NetworkConfig {
 impl Default for NetworkConfig {
     fn default() -> Self {
         let encoder = EncoderConfig::default();
-        Self { encoder, trunk: 384, hidden: 256, calibration: 64, sources: false, diffusion: None }
+        Self {
+            encoder,
+            trunk: 384,
+            hidden: 256,
+            calibration: 64,
+            labels: 0,
+            sources: false,
+            diffusion: None,
+        }
     }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The predictor that another one started from.

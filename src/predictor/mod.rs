@@ -31,7 +31,7 @@ mod start;
 mod storage;
 
 pub use bundled::bundled;
-pub use calibration::{CalibrationSource, calibrate, calibration_noise};
+pub use calibration::{CalibrationSource, LearnedLabels, calibrate, calibration_noise};
 pub(crate) use calibration_images::interpolation;
 pub use calibration_images::{CalibrationImages, FittedImages};
 pub use card::Card;

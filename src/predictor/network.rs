@@ -33,11 +33,25 @@ pub struct Network {
     outputs: Vec<Vec<Linear>>,
     /// The learned calibration batch, normalised images `[images, channels, height, width]`.
     calibration: Param<Tensor<4>>,
+    calibration_labels: Option<CalibrationLabels>,
+}
+
+/// The learned labels of the calibration batch.
+#[derive(Module, Debug)]
+struct CalibrationLabels {
+    /// `[images, classes]`
+    targets: Param<Tensor<2>>,
+    /// `[1]`
+    penalty: Param<Tensor<1>>,
 }
 
 impl Network {
     /// Name of the table of operator embeddings, whose rows follow a vocabulary.
     pub const OPERATORS: &str = "encoder.operators";
+    /// Name of the learned calibration batch.
+    pub(super) const CALIBRATION: &str = "calibration";
+    /// Prefix of the tensors that only predictors with labels for that batch have.
+    pub(super) const CALIBRATION_LABELS: &str = "calibration_labels.";
     /// Prefix of the tensors that only predictors whose nodes hear of each other have.
     pub(super) const MESSAGES: &str = "encoder.blocks.";
     /// Prefix of the tensors that only predictors with further node features have.
@@ -78,6 +92,10 @@ impl Network {
             amplitude: linear(width, 1, device),
             outputs,
             calibration: Initializer::Zeros.init(calibration, device),
+            calibration_labels: (config.labels > 0).then(|| CalibrationLabels {
+                targets: Initializer::Zeros.init([config.calibration, config.labels], device),
+                penalty: Initializer::Zeros.init([1], device),
+            }),
         }
     }
 
@@ -152,6 +170,13 @@ impl Network {
     /// The learned calibration batch.
     pub fn calibration(&self) -> Tensor<4> {
         self.calibration.val()
+    }
+
+    /// The labels of the calibration batch `[images, classes]`, if it learns some, and the logarithm of the
+    /// penalty `[1]` of heads that are solved on it.
+    pub fn calibration_labels(&self) -> Option<(Tensor<2>, Tensor<1>)> {
+        let labels = self.calibration_labels.as_ref()?;
+        Some((labels.targets.val(), labels.penalty.val()))
     }
 }
 

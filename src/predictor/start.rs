@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    Network, Predictor, PredictorError,
+    LearnedLabels, Network, Predictor, PredictorError,
     known::{Known, mean_row},
 };
 
@@ -15,8 +15,9 @@ impl Predictor {
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
     /// not know start as their nearest relatives. Any other tensor must be here under the same name
     /// and in the same shape, and none may be left over; only the matrices of further node features and of
-    /// the makers of channels may be missing, and start at zero, and the conditioner, which starts as
-    /// `seed` has it and adds nothing at first.
+    /// the makers of channels may be missing, and start at zero, the conditioner, which starts as
+    /// `seed` has it and adds nothing at first, and the labels of the calibration batch, see
+    /// [`LearnedLabels`]. A calibration batch of another size starts with the images in turn.
     pub fn starting_values(
         &self,
         entries: &[Entry],
@@ -55,6 +56,10 @@ impl Predictor {
                     out.extend(std::iter::repeat_n(0.0, wanted.len()));
                     continue;
                 }
+                if name.starts_with(Network::CALIBRATION_LABELS) {
+                    out.extend(LearnedLabels::start(wanted));
+                    continue;
+                }
                 return Err(misfit(name, "is missing".to_owned()));
             };
             let (entry, values) = own.swap_remove(position);
@@ -63,6 +68,12 @@ impl Predictor {
                     out.extend(self.operator_rows(values, width, vocabulary, registry));
                 }
                 (_, shape, wanted) if shape == wanted => out.extend_from_slice(values),
+                (Network::CALIBRATION, &[_, ref image @ ..], &[images, ref wanted @ ..])
+                    if image == wanted =>
+                {
+                    let count = images * image.iter().product::<usize>();
+                    out.extend(values.iter().cycle().take(count));
+                }
                 (_, shape, wanted) => {
                     return Err(misfit(name, format!("has shape {shape:?} instead of {wanted:?}")));
                 }

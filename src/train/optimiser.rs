@@ -70,9 +70,9 @@ impl AdamW {
             if !is_trained(entry) {
                 continue;
             }
-            let images = entry.name == "calibration";
-            let rate = if images { rate * config.calibration_rate } else { rate };
-            let matrix = entry.shape.len() == 2;
+            let learned = entry.name.starts_with("calibration");
+            let rate = if learned { rate * config.calibration_rate } else { rate };
+            let matrix = entry.shape.len() == 2 && !learned;
             let keep = if matrix { 1.0 - rate * config.weight_decay } else { 1.0 };
             let adam = Adam::at(self.updates, rate, scale).keeping(keep);
             self.values[range.clone()]

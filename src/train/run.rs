@@ -127,6 +127,12 @@ impl<'a> Run<'a> {
         let data = Dataset::open(&config.data, Split::Train)?.with_channels(channels)?;
         let held_out_images = Dataset::open(&config.data, Split::Val)?.with_channels(channels)?;
         source.check_classes(data.classes.len(), &config.data).map_err(TrainError::Mismatch)?;
+        let labels = config.network.labels;
+        if labels != 0 && labels != data.classes.len() {
+            let classes = data.classes.len();
+            let problem = format!("has {classes} classes, but network.labels is {labels}");
+            return Err(TrainError::mismatch(&config.data, &problem));
+        }
         let normalisation = data.normalisation();
         let size = config.stages.iter().map(|stage| stage.size).max().unwrap_or(data.height);
         let input =
@@ -191,7 +197,7 @@ impl<'a> Run<'a> {
             node_encoder,
             sources: config.network.sources,
             mirror: mirrors(config),
-            trunk: config.episodes.is_some(),
+            trunk: config.episodes.is_some() || config.network.labels > 0,
         };
         let wants_grey = config.episodes.as_ref().is_some_and(|it| it.grey > 0.0);
         let graphs = Mixture::open(config, source, wants_grey, &reader)?;

@@ -6,13 +6,16 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    condition::LeftOut,
+    condition::{DistilledHead, LeftOut},
     data::{Augmentation, Batcher, Dataset},
     execute::{Images, NormStatistics, Scratch},
     graph::Weights,
     kernels::likeliest,
     neural::{download, normal},
-    predictor::{CalibrationImages, Condition, Conditioner, Estimate, InputConfig, Job, Network},
+    predictor::{
+        CalibrationImages, Condition, Conditioner, Estimate, InputConfig, Job, LearnedLabels,
+        Network,
+    },
 };
 
 use super::{
@@ -87,6 +90,7 @@ impl Validation {
     /// Judges a network that lives on a plain device.
     pub fn run(&self, network: &Network, device: &Device) -> Result<Validated, TrainError> {
         let [channels, size] = self.shape;
+        let learned_labels = LearnedLabels::of(network);
         let calibration = network.calibration();
         let (shape, data) = (calibration.dims(), download(calibration));
         let calibration = CalibrationImages { shape, data }.resized(shape[0], [size, size]).data;
@@ -123,6 +127,14 @@ impl Validation {
                     weights.set(measured.variance, measured.variances);
                 }
                 let running = NormStatistics::Running;
+                if let (Some(labels), Some(Trunk { head, runner })) =
+                    (&learned_labels, &graph.trunk)
+                {
+                    let read = runner.logits(&weights, view(&calibration), &running, scratch)?;
+                    if let Some(solved) = DistilledHead::of(head, &weights.clone(), &read, labels) {
+                        solved.write(&mut weights);
+                    }
+                }
                 let logits =
                     graph.runner.logits(&weights, view(&self.images), &running, scratch)?;
                 Ok([self.accuracy(&logits), batch])

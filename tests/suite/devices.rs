@@ -31,6 +31,7 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
         trunk: 48,
         hidden: 32,
         calibration: 2,
+        labels: 0,
         sources: true,
         diffusion: None,
     };

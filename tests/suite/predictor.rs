@@ -33,6 +33,7 @@ pub fn config() -> PredictorConfig {
             trunk: 24,
             hidden: 16,
             calibration: 2,
+            labels: 0,
             sources: true,
             diffusion: None,
         },

@@ -14,6 +14,7 @@ use weightsmith::{
     device::{DeviceChoice, choose},
     observer::Silent,
     ops::Registry,
+    predictor::{LearnedLabels, Predictor},
     spaces::{Named, Space},
     train::{GraphFolder, RunOptions, TrainConfig, train},
 };
@@ -171,6 +172,33 @@ fn episodes_train_trunks_in_colour_and_grey() {
     let all: Vec<String> = (0..9).map(|class| class.to_string()).collect();
     let one = refusal("one", &episodes(&format!("without = {all:?}\n")));
     assert!(one.contains("two classes of two images"), "{one}");
+}
+
+#[test]
+fn labels_of_the_calibration_batch_are_learned_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, labels: &str, further: &str| {
+        let (config, out) = config(folder.path(), name, 8);
+        let recipe = fs::read_to_string(&config).unwrap();
+        fs::write(&config, further.to_owned() + &recipe.replace("calibration = 4", labels))
+            .unwrap();
+        let outcome = train(&TrainConfig::load(&config).unwrap(), &options(vec![Device::flex()]));
+        outcome.map(|_| out.join("predictor")).map_err(|error| error.to_string())
+    };
+    let learned = |folder: &Path| {
+        let predictor = Predictor::load(folder, &Device::flex()).unwrap();
+        LearnedLabels::of(&predictor.network)
+    };
+    let without = run("without", "calibration = 4", "").unwrap();
+    assert_eq!(learned(&without), None);
+    let started = format!("initial = {without:?}\n");
+    let labelled = run("labelled", "calibration = 20\nlabels = 10", &started).unwrap();
+    let labels = learned(&labelled).unwrap();
+    assert_eq!((labels.targets.len(), labels.classes), (200, 10));
+    assert!(labels.targets.iter().any(|target| target.fract() != 0.0), "{labels:?}");
+    assert!(labels.penalty.abs() > 0.0);
+    let refused = run("refused", "calibration = 20\nlabels = 3", "").unwrap_err();
+    assert!(refused.contains("has 10 classes, but network.labels is 3"), "{refused}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What a task's weights are worth, and the gradient with respect to them.
 
 use crate::{
-    condition::LeftOut,
+    condition::{DistilledHead, LeftOut},
     execute::{ExecuteError, Images, NormStatistics, Scratch},
     graph::{ParameterId, Weights},
     kernels::{cross_entropy, elementwise::dot},
     patches::Scale,
+    predictor::LearnedLabels,
 };
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) struct Judged {
     pub(super) correct: [usize; 2],
     pub(super) gradients: Weights,
     pub(super) calibration: Option<Vec<f32>>,
+    /// The gradient by the labels of the calibration batch.
+    pub(super) labels: Option<LearnedLabels>,
 }
 
 /// How far an estimate is from the checkpoint that it should recover: mean squared error of
@@ -45,7 +48,13 @@ pub(super) fn recover(&Predicted { task, weights, .. }: &Predicted) -> Option<Ju
             gradients.set(id, gradient.collect());
         }
     }
-    loss.is_finite().then_some(Judged { loss, correct: [0; 2], gradients, calibration: None })
+    loss.is_finite().then_some(Judged {
+        loss,
+        correct: [0; 2],
+        gradients,
+        calibration: None,
+        labels: None,
+    })
 }
 
 /// Judges the members of a group one after the other. Each is told how well those before it did on
@@ -82,7 +91,7 @@ fn judge(
 
 /// By the logits of its head.
 fn classify(
-    &Predicted { task, weights, appended }: &Predicted,
+    &Predicted { task, weights, appended, appended_labels }: &Predicted,
     images: &[f32],
     labels: &[u16],
     objective: &Objective,
@@ -96,24 +105,55 @@ fn classify(
     let images: Vec<f32> = [images, appended].concat();
     let batch = Images { batch: count + extra, channels, height: size, width: size, data: &images };
     let rows = if extra == 0 { 0..count } else { count..count + extra };
+    let statistics = NormStatistics::Measured { rows };
     let mut correct = [0; 2];
-    let (loss, gradients) = task.graph.runner.gradients(
-        weights,
-        batch,
-        &NormStatistics::Measured { rows },
-        &mut |logits, gradient| {
-            let classes = logits.len() / batch.batch;
-            let outcome = cross_entropy(logits, labels, label_smoothing, gradient, classes);
-            let right = together.join(logits, labels, gradient, classes, objective.together);
-            correct = [outcome.correct, right];
-            outcome.loss
-        },
-        extra > 0,
-        scratch,
-    )?;
+    let mut score = |logits: &[f32], gradient: &mut [f32], all: usize| {
+        let classes = logits.len() / all;
+        let outcome = cross_entropy(logits, labels, label_smoothing, gradient, classes);
+        let right = together.join(logits, labels, gradient, classes, objective.together);
+        correct = [outcome.correct, right];
+        outcome.loss
+    };
+    let trunk = task.graph.trunk.as_ref().filter(|_| extra > 0);
+    let solved = trunk.zip(appended_labels).filter(|(trunk, own)| trunk.head.takes(own.classes));
+    let mut by_head = None;
+    let (loss, mut gradients) = match solved {
+        None => task.graph.runner.gradients(
+            weights,
+            batch,
+            &statistics,
+            &mut |logits, gradient| score(logits, gradient, batch.batch),
+            extra > 0,
+            scratch,
+        )?,
+        Some((Trunk { head, runner }, own)) => {
+            let mut loss = |read: &[f32], gradient: &mut [f32]| {
+                let (scored, learned) = read.split_at(read.len() / batch.batch * count);
+                let Some(solved) = DistilledHead::of(head, weights, learned, own) else {
+                    return f32::NAN;
+                };
+                let scores = solved.scores(scored);
+                let mut slopes = vec![0.0; scores.len()];
+                let loss = score(&scores, &mut slopes, count);
+                let by = solved.gradient(scored, &slopes);
+                let (of_scored, of_learned) = gradient.split_at_mut(scored.len());
+                of_scored.copy_from_slice(&by.scored);
+                of_learned.copy_from_slice(&by.learned);
+                by_head = Some((by.weights, by.labels));
+                loss
+            };
+            runner.gradients(weights, batch, &statistics, &mut loss, true, scratch)?
+        }
+    };
+    let mut by_labels = None;
+    if let (Some((by_weights, labels)), Some((trunk, _))) = (by_head, solved) {
+        gradients.parameters.set(trunk.head.weight, by_weights);
+        by_labels = Some(labels);
+    }
     let calibration =
         gradients.images.map(|images| images[count * channels * size * size..].to_vec());
-    Ok(Some(Judged { loss, correct, gradients: gradients.parameters, calibration }))
+    let gradients = gradients.parameters;
+    Ok(Some(Judged { loss, correct, gradients, calibration, labels: by_labels }))
 }
 
 /// By what heads that are solved on the features of its trunk say of the images that they leave out. Batch
@@ -142,12 +182,18 @@ fn tell(
         scratch,
     )?;
     let gradients = gradients.parameters;
-    Ok(correct.map(|correct| Judged { loss, correct: [correct; 2], gradients, calibration: None }))
+    Ok(correct.map(|correct| Judged {
+        loss,
+        correct: [correct; 2],
+        gradients,
+        calibration: None,
+        labels: None,
+    }))
 }
 
 /// With the penalty on weights, and a gradient of bounded length; `None` if anything is not finite.
 fn bounded(mut judged: Judged, weights: &Weights, objective: &Objective) -> Option<Judged> {
-    let Judged { loss, gradients, calibration, .. } = &mut judged;
+    let Judged { loss, gradients, calibration, labels, .. } = &mut judged;
     for (id, gradient) in gradients.tensors_mut() {
         for (gradient, weight) in gradient.iter_mut().zip(weights.get(id).unwrap_or_default()) {
             *gradient += 2.0 * objective.weight_penalty * weight;
@@ -156,7 +202,8 @@ fn bounded(mut judged: Judged, weights: &Weights, objective: &Objective) -> Opti
     let squares = gradients.tensors().map(|(_, gradient)| dot(gradient, gradient));
     let norm = squares.sum::<f32>().sqrt();
     let shrink = if norm > objective.network_clip { objective.network_clip / norm } else { 1.0 };
-    let all = gradients.values_mut().chain(calibration.iter_mut().flatten());
+    let learned = labels.iter_mut().flat_map(LearnedLabels::values_mut);
+    let all = gradients.values_mut().chain(calibration.iter_mut().flatten()).chain(learned);
     all.for_each(|gradient| *gradient *= shrink);
     let finite = loss.is_finite()
         && norm.is_finite()

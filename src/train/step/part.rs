@@ -10,7 +10,9 @@ use crate::{
     graph::Weights,
     kernels::elementwise::accumulate_scaled,
     neural::{self, download, upload},
-    predictor::{Condition, DiffusionConfig, Estimate, Job, Network, Noisy, interpolation},
+    predictor::{
+        Condition, DiffusionConfig, Estimate, Job, LearnedLabels, Network, Noisy, interpolation,
+    },
 };
 
 use super::{Goal, Judged, Objective, Replica, Statistics, Task};
@@ -32,6 +34,8 @@ pub(super) struct Part<'a> {
     slopes: Vec<f32>,
     /// The learned calibration batch at every size of images that are classified, if it is trained along.
     calibration: BTreeMap<usize, Calibration>,
+    /// Its labels, if it is trained along and has some.
+    labels: Option<LearnedLabels>,
 }
 
 /// The learned calibration batch at one size.
@@ -54,6 +58,8 @@ pub(super) struct Predicted<'a> {
     pub(super) weights: &'a Weights,
     /// Calibration images that batch normalisations are measured on.
     pub(super) appended: &'a [f32],
+    /// Their labels, if heads are solved on them.
+    pub(super) appended_labels: Option<&'a LearnedLabels>,
 }
 
 impl<'a> Part<'a> {
@@ -99,14 +105,19 @@ impl<'a> Part<'a> {
         };
         let calibration =
             sizes.into_iter().map(|size| (size, Calibration::at(size, &network))).collect();
-        Self { tasks, network, device, estimate, written, weights, slopes, calibration }
+        let labels = match objective.statistics {
+            Statistics::Batch => None,
+            Statistics::Calibration => LearnedLabels::of(&replica.network),
+        };
+        Self { tasks, network, device, estimate, written, weights, slopes, calibration, labels }
     }
 
     /// What there is to judge.
     pub(super) fn predicted(&self) -> impl Iterator<Item = Predicted<'_>> {
         self.tasks.iter().zip(&self.weights).map(|(task, weights)| {
             let calibration = self.calibration.get(&task.graph.size);
-            Predicted { task, weights, appended: calibration.map_or(&[], |it| &it.values) }
+            let appended = calibration.map_or(&[][..], |it| &it.values);
+            Predicted { task, weights, appended, appended_labels: self.labels.as_ref() }
         })
     }
 
@@ -121,6 +132,7 @@ impl<'a> Part<'a> {
         let zeros = |(&size, it): (&usize, &Calibration)| (size, vec![0.0; it.values.len()]);
         let mut image_gradients: BTreeMap<usize, Vec<f32>> =
             self.calibration.iter().map(zeros).collect();
+        let mut label_gradient = self.labels.as_ref().map(LearnedLabels::zeros);
         let mut gradients = Vec::with_capacity(self.tasks.len());
         for ((task, judged), slope) in self.tasks.iter().zip(judged).zip(&self.slopes) {
             let Some(mut judged) = judged else {
@@ -138,6 +150,9 @@ impl<'a> Part<'a> {
             if let (Some(calibration), Some(gradient)) = (&judged.calibration, gradient) {
                 accumulate_scaled(share, calibration, gradient);
             }
+            if let (Some(labels), Some(gradient)) = (&judged.labels, &mut label_gradient) {
+                gradient.add_scaled(share, labels);
+            }
             gradients.push(judged.gradients);
         }
         let surrogate = self.estimate.surrogate(&self.written, &gradients, &self.device);
@@ -147,6 +162,12 @@ impl<'a> Part<'a> {
         {
             let gradient: Tensor<4> = upload(gradient, images.dims(), &self.device);
             total = total + (images * gradient).sum();
+        }
+        if let (Some(by), Some((targets, penalty))) =
+            (label_gradient, self.network.calibration_labels())
+        {
+            let slopes: Tensor<2> = upload(by.targets, targets.dims(), &self.device);
+            total = total + (targets * slopes).sum() + penalty.sum() * by.penalty;
         }
         Some(neural::gradients(&self.network, &total.backward()))
     }
