@@ -6,7 +6,7 @@ use crate::{
     execute::{NormStatistics, Runner, Scratch},
     graph::Architecture,
     ops::{Registry, Summary},
-    predictor::{LearnedLabels, Prediction, Predictor, PredictorError, ValueSource},
+    predictor::{LearnedLabels, Prediction, Predictor, ValueSource},
 };
 
 use super::{DistilledHead, Head};
@@ -16,46 +16,46 @@ const MOST_WORK: u64 = 1 << 36;
 
 /// Solves the head of a predicted network, whose normalisation statistics are measured, on the images and
 /// labels that its predictor learned. Returns whether it did: the predicted head stays where the predictor
-/// learned no labels or those of other classes, where there is no head that could be solved, and where one image
-/// for each class would be too costly.
-///
-/// # Errors
-///
-/// The network cannot be run.
+/// learned no labels or those of other classes, where there is no head that could be solved, where the network
+/// cannot be run, and where one image for each class would be too costly.
 pub fn distil_head(
     architecture: &Architecture,
     registry: &Arc<Registry>,
     prediction: &mut Prediction,
     predictor: &Predictor,
-) -> Result<bool, PredictorError> {
-    let Some(labels) = LearnedLabels::of(&predictor.network) else { return Ok(false) };
-    let Ok(head) = Head::of(architecture, registry) else { return Ok(false) };
+) -> bool {
+    let Some(labels) = LearnedLabels::of(&predictor.network) else { return false };
+    let Ok(head) = Head::of(architecture, registry) else { return false };
     let mut tensors = [Some(head.weight), head.bias].into_iter().flatten();
     let free = tensors.all(|id| prediction.labels[id.0] == ValueSource::Predicted);
     let learned = predictor.calibration_images();
     let images = affordable(architecture, registry, learned.shape[0]);
     if !free || !head.takes(labels.classes) || images < labels.classes {
-        return Ok(false);
+        return false;
     }
     let trunk = architecture.returning(&[head.input]);
-    let Ok(whole) = learned.fitted(architecture, images) else { return Ok(false) };
+    let Ok(whole) = learned.fitted(architecture, images) else { return false };
     let most = whole.images.shape[0];
     let mut read = Vec::new();
     for start in (0..images).step_by(most) {
         let part = learned.range(start..images.min(start + most));
-        let Ok(part) = part.at(architecture) else { return Ok(false) };
+        let Ok(part) = part.at(architecture) else { return false };
         let Ok(runner) = Runner::of_batch(&trunk, part.images.shape, registry) else {
-            return Ok(false);
+            return false;
         };
         let (view, scratch) = (part.images.view(), &mut Scratch::default());
-        read.extend(runner.logits(&prediction.weights, view, &NormStatistics::Running, scratch)?);
+        let running = NormStatistics::Running;
+        let Ok(rows) = runner.logits(&prediction.weights, view, &running, scratch) else {
+            return false;
+        };
+        read.extend(rows);
     }
     let labels = labels.first(images);
     let solved = DistilledHead::of(&head, &prediction.weights, &read, &labels);
     if let Some(solved) = &solved {
         solved.write(&mut prediction.weights);
     }
-    Ok(solved.is_some())
+    solved.is_some()
 }
 
 /// How many of some images a network may be run on.

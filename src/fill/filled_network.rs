@@ -58,7 +58,7 @@ impl<'a> FilledNetwork<'a> {
         let distilled = |prediction: &mut Prediction| -> Result<Option<String>, PredictorError> {
             let unmeasured = calibrate(architecture, registry, prediction, images)?;
             if unmeasured.is_none() {
-                distil_head(architecture, registry, prediction, predictor)?;
+                distil_head(architecture, registry, prediction, predictor);
             }
             Ok(unmeasured)
         };

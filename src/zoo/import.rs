@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    condition::distil_head,
     graph::{Architecture, Weights},
     ops::Registry,
     predictor::{Predictor, calibrate},
@@ -53,6 +54,7 @@ pub fn import(
     let mut gauge = predictor.predict(architecture, registry, |_| false)?;
     // Statistics that cannot be measured keep their defaults, and say nothing of the order.
     calibrate(architecture, registry, &mut gauge, &predictor.calibration_images())?;
+    distil_head(architecture, registry, &mut gauge, predictor);
     let aligned = align(architecture, registry, weights, &gauge.weights)?;
     let tensors = Tensors::new(architecture, &aligned.weights, zoo.header().precision)
         .map_err(ZooError::Mismatch)?;

@@ -16,8 +16,8 @@ use super::{
 /// Beginning of the names of the layers that read noisy patches; sampling in one step does without.
 const READERS: &str = "conditioner.patches.";
 /// Beginnings of the names of the output layers of convolutions with a window and of 1 × 1 convolutions and linear
-/// layers, which are more than half of a predictor.
-const MANY: [&str; 2] = ["outputs.1.", "outputs.2."];
+/// layers, which are more than half of a predictor, and that of the images that it learned.
+const MANY: [&str; 3] = ["outputs.1.", "outputs.2.", "calibration"];
 /// Columns below which a scale costs too much.
 const FEWEST_COLUMNS: usize = 32;
 
