@@ -67,12 +67,12 @@ pub mod encoder;
 pub mod patches;
 // Predictors of weights, their checkpoints and baselines.
 pub mod predictor;
-// Checkpoints of many graphs, grown from the weights of predictors.
-pub mod zoo;
 // Judging weights: accuracy, cross-entropy, calibration.
 pub mod evaluate;
 // What labelled images say of a network's weights: heads in closed form, and a few gradient steps.
 pub mod condition;
+// Checkpoints of many graphs, grown from the weights of predictors.
+pub mod zoo;
 // Several networks of one graph as one: alignment, merging, repair.
 pub mod merge;
 // Training a predictor through the task loss of the networks it predicts.

@@ -59,7 +59,8 @@ fn a_published_predictor_is_close_and_smaller_and_builds_on_another() {
     let values = |name: &str| neural::values(&load(&place(name)).network);
     for name in ["base", "derived"] {
         for (small, whole) in values(&format!("small/{name}")).iter().zip(values(name)) {
-            assert!((small - whole).abs() < 0.1, "{small} {whole}");
+            // Pixels of learned images, here of up to twelve, take six bits.
+            assert!((small - whole).abs() < 0.2, "{small} {whole}");
         }
     }
     let shared = values("base").len() - entries().last().unwrap().len();
