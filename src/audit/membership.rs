@@ -5,13 +5,13 @@
 use serde::Serialize;
 
 use crate::{
-    condition::distil_head,
+    condition::complete,
     data::Dataset,
     evaluate::{batches, tally},
     fill::Network,
     graph::Weights,
     observer::Observer,
-    predictor::{CalibrationImages, Predictor, calibrate},
+    predictor::{CalibrationImages, Predictor},
 };
 
 use super::{Auc, AuditError};
@@ -118,8 +118,7 @@ impl MembershipAudit<'_> {
         let Network { architecture, registry, .. } = network;
         let mut prediction = self.predictor.predict(architecture, registry, |_| false)?;
         let images = self.predictor.calibration_images();
-        calibrate(architecture, registry, &mut prediction, &images)?;
-        distil_head(architecture, registry, &mut prediction, self.predictor);
+        complete(architecture, registry, &mut prediction, self.predictor, &images)?;
         Ok(prediction.weights)
     }
 

@@ -6,7 +6,10 @@ use crate::{
     execute::{NormStatistics, Runner, Scratch},
     graph::Architecture,
     ops::{Registry, Summary},
-    predictor::{LearnedLabels, Prediction, Predictor, ValueSource},
+    predictor::{
+        CalibrationImages, LearnedLabels, Prediction, Predictor, PredictorError, ValueSource,
+        calibrate,
+    },
 };
 
 use super::{DistilledHead, Head};
@@ -14,11 +17,28 @@ use super::{DistilledHead, Head};
 /// Most multiply-accumulates that are spent on it, a second or two: costly networks see fewer of the images.
 const MOST_WORK: u64 = 1 << 36;
 
+/// Makes a predicted network fit for use: measures its normalisation statistics on images, and then solves its
+/// head on what the predictor learned, where it can. Returns why statistics cannot be measured, if so; see
+/// [`calibrate`].
+pub fn complete(
+    architecture: &Architecture,
+    registry: &Arc<Registry>,
+    prediction: &mut Prediction,
+    predictor: &Predictor,
+    images: &CalibrationImages,
+) -> Result<Option<String>, PredictorError> {
+    let unmeasured = calibrate(architecture, registry, prediction, images)?;
+    if unmeasured.is_none() {
+        distil_head(architecture, registry, prediction, predictor);
+    }
+    Ok(unmeasured)
+}
+
 /// Solves the head of a predicted network, whose normalisation statistics are measured, on the images and
 /// labels that its predictor learned. Returns whether it did: the predicted head stays where the predictor
 /// learned no labels or those of other classes, where there is no head that could be solved, where the network
 /// cannot be run, and where one image for each class would be too costly.
-pub fn distil_head(
+fn distil_head(
     architecture: &Architecture,
     registry: &Arc<Registry>,
     prediction: &mut Prediction,
@@ -28,14 +48,16 @@ pub fn distil_head(
     let Ok(head) = Head::of(architecture, registry) else { return false };
     let mut tensors = [Some(head.weight), head.bias].into_iter().flatten();
     let free = tensors.all(|id| prediction.labels[id.0] == ValueSource::Predicted);
+    if !free || !head.takes(labels.classes) {
+        return false;
+    }
     let learned = predictor.calibration_images();
     let images = affordable(architecture, registry, learned.shape[0]);
-    if !free || !head.takes(labels.classes) || images < labels.classes {
+    if images < labels.classes {
         return false;
     }
     let trunk = architecture.returning(&[head.input]);
-    let Ok(whole) = learned.fitted(architecture, images) else { return false };
-    let most = whole.images.shape[0];
+    let Ok(most) = learned.at_once(architecture, images) else { return false };
     let mut read = Vec::new();
     for start in (0..images).step_by(most) {
         let part = learned.range(start..images.min(start + most));

@@ -10,10 +10,11 @@ use crate::{
     predictor::LearnedLabels,
 };
 
-use super::{Head, cholesky::Cholesky};
-
-/// Features of a smaller standard deviation than this share of the mean one are left out.
-const LEAST_DEVIATION: f64 = 1e-3;
+use super::{
+    Head,
+    cholesky::Cholesky,
+    standard::{Standard, doubles, floats},
+};
 
 /// What is added to a predicted head: in terms of features that are standardised on the learned images.
 #[derive(Clone, Debug)]
@@ -25,11 +26,15 @@ pub struct DistilledHead<'a> {
     /// Features of the learned images, `[images, features]`.
     rows: DMatrix<f64>,
     standard: Standard,
+    /// The same standardised: Z.
+    scaled: DMatrix<f64>,
     /// λ
     penalty: f64,
     factor: Cholesky,
     /// α = (Z Zᵀ + λ)⁻¹ (residuals, centred), `[images, classes]`.
     coefficients: DMatrix<f64>,
+    /// What is added for standardised features, Zᵀ α: `[features, classes]`.
+    added: DMatrix<f64>,
     /// Mean residual, with the predicted bias.
     biases: RowDVector<f64>,
 }
@@ -69,8 +74,7 @@ impl<'a> DistilledHead<'a> {
         let rows = head.matrix(input, places);
         let standard = Standard::of(&rows)?;
         let scaled = standard.apply(&rows);
-        let live = standard.factors.iter().filter(|&&factor| factor > 0.0).count();
-        let penalty = f64::from(labels.penalty).exp() * live as f64;
+        let penalty = f64::from(labels.penalty).exp() * standard.live() as f64;
         let mut gram = &scaled * scaled.transpose();
         (0..images).for_each(|image| gram[(image, image)] += penalty);
         let factor = Cholesky::of(gram)?;
@@ -79,6 +83,7 @@ impl<'a> DistilledHead<'a> {
         let biases = residuals.row_mean();
         residuals.row_iter_mut().for_each(|mut row| row -= &biases);
         let coefficients = factor.solve(&residuals);
+        let added = scaled.transpose() * &coefficients;
         let finite = coefficients.iter().chain(biases.iter()).all(|value| value.is_finite());
         finite.then_some(Self {
             head,
@@ -86,9 +91,11 @@ impl<'a> DistilledHead<'a> {
             weights,
             rows,
             standard,
+            scaled,
             penalty,
             factor,
             coefficients,
+            added,
             biases,
         })
     }
@@ -96,7 +103,7 @@ impl<'a> DistilledHead<'a> {
     /// Scores of images, `[images, classes]`, by what the head reads of them.
     pub fn scores(&self, input: &[f32]) -> Vec<f32> {
         let rows = self.head.matrix(input, self.places);
-        let added = self.standard.apply(&rows) * (self.scaled().transpose() * &self.coefficients);
+        let added = self.standard.apply(&rows) * &self.added;
         let mut scores = rows * self.weights.transpose() + added;
         scores.row_iter_mut().for_each(|mut row| row += &self.biases);
         floats(&scores)
@@ -104,23 +111,23 @@ impl<'a> DistilledHead<'a> {
 
     /// By the gradient of scores.
     pub fn gradient(&self, input: &[f32], slopes: &[f32]) -> DistilledGradient {
-        let Self { head, places, weights, rows, standard, coefficients, .. } = self;
+        let Self { head, places, weights, rows, standard, scaled: own, coefficients, .. } = self;
         let images = rows.nrows() as f64;
         let scored = head.matrix(input, *places);
         let slopes = DMatrix::from_row_slice(scored.nrows(), head.classes, &doubles(slopes));
-        let (own, other) = (self.scaled(), standard.apply(&scored));
+        let other = standard.apply(&scored);
         let other_slopes = other.transpose() * &slopes;
-        let by_residuals = self.factor.solve(&(&own * &other_slopes));
+        let by_residuals = self.factor.solve(&(own * &other_slopes));
         let by_penalty = -by_residuals.dot(coefficients) * self.penalty;
         let by_gram = &by_residuals * coefficients.transpose();
         let by_own =
-            coefficients * other_slopes.transpose() - (&by_gram + by_gram.transpose()) * &own;
-        let by_other = &slopes * (coefficients.transpose() * &own);
+            coefficients * other_slopes.transpose() - (&by_gram + by_gram.transpose()) * own;
+        let by_other = &slopes * self.added.transpose();
         let mut by_targets = by_residuals;
         let share = slopes.row_sum() / images;
         by_targets.row_iter_mut().for_each(|mut row| row += &share);
         let by_weights = slopes.transpose() * &scored - by_targets.transpose() * rows;
-        let [mut by_rows, mut by_scored] = standard.undone(&own, &by_own, &other, &by_other);
+        let [mut by_rows, mut by_scored] = standard.undone([own, &by_own], [&other, &by_other]);
         by_rows -= &by_targets * weights;
         by_scored += &slopes * weights;
         let by_weights = match head.transposed {
@@ -141,12 +148,9 @@ impl<'a> DistilledHead<'a> {
 
     /// Replaces the predicted head.
     pub fn write(&self, weights: &mut Weights) {
-        let scaled = self.scaled().transpose() * &self.coefficients;
-        let added = DMatrix::from_fn(self.head.classes, self.head.features, |class, feature| {
-            scaled[(feature, class)] * self.standard.factors[feature]
-        });
-        let mut biases = self.biases.clone();
-        biases -= &self.standard.means * added.transpose();
+        let mut added = self.added.transpose();
+        self.standard.fold(&mut added);
+        let biases = &self.biases - self.standard.means() * added.transpose();
         let whole = floats(&(&self.weights + &added));
         let shape = [self.head.classes, self.head.features];
         let stored = if self.head.transposed { transpose(&whole, shape) } else { whole };
@@ -154,66 +158,6 @@ impl<'a> DistilledHead<'a> {
         if let Some(bias) = self.head.bias {
             weights.set(bias, biases.iter().map(|&value| value as f32).collect());
         }
-    }
-
-    fn scaled(&self) -> DMatrix<f64> {
-        self.standard.apply(&self.rows)
-    }
-}
-
-/// What makes features standard ones.
-#[derive(Clone, Debug)]
-struct Standard {
-    means: RowDVector<f64>,
-    /// Reciprocals of standard deviations; zero for features that say nothing.
-    factors: RowDVector<f64>,
-}
-
-impl Standard {
-    fn of(rows: &DMatrix<f64>) -> Option<Self> {
-        let (images, width) = rows.shape();
-        let means = rows.row_mean();
-        let deviation = |(column, &mean): (nalgebra::DVectorView<f64>, &f64)| {
-            (column.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / images as f64).sqrt()
-        };
-        let deviations: Vec<f64> = rows.column_iter().zip(means.iter()).map(deviation).collect();
-        let least = LEAST_DEVIATION * deviations.iter().sum::<f64>() / width.max(1) as f64;
-        let factor = |&it: &f64| if it > least { 1.0 / it } else { 0.0 };
-        let factors = RowDVector::from_iterator(width, deviations.iter().map(factor));
-        let told =
-            factors.iter().any(|&factor| factor > 0.0) && means.iter().all(|it| it.is_finite());
-        told.then_some(Self { means, factors })
-    }
-
-    fn apply(&self, rows: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut scaled = rows.clone();
-        let columns = scaled.column_iter_mut().zip(self.means.iter()).zip(self.factors.iter());
-        for ((mut column, mean), factor) in columns {
-            column.apply(|value| *value = (*value - mean) * factor);
-        }
-        scaled
-    }
-
-    /// Gradients by rows that these were measured on and by others, from those by standardised ones.
-    fn undone(
-        &self,
-        own: &DMatrix<f64>,
-        by_own: &DMatrix<f64>,
-        other: &DMatrix<f64>,
-        by_other: &DMatrix<f64>,
-    ) -> [DMatrix<f64>; 2] {
-        let images = own.nrows() as f64;
-        let [mut out, mut out_other] = [by_own.clone(), by_other.clone()];
-        for (feature, &factor) in self.factors.iter().enumerate() {
-            let [own, by_own] = [own, by_own].map(|it| it.column(feature));
-            let [other, by_other] = [other, by_other].map(|it| it.column(feature));
-            let along = (by_own.dot(&own) + by_other.dot(&other)) / images;
-            let mean = (by_own.sum() + by_other.sum()) / images;
-            let mut column = out.column_mut(feature);
-            column.zip_apply(&own, |slope, own| *slope = factor * (*slope - mean - along * own));
-            out_other.column_mut(feature).scale_mut(factor);
-        }
-        [out, out_other]
     }
 }
 
@@ -223,15 +167,6 @@ impl Head {
         let images = input.len() / (self.features * places);
         DMatrix::from_row_slice(images, self.features, &doubles(&self.pooled(input, places)))
     }
-}
-
-fn doubles(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&value| f64::from(value)).collect()
-}
-
-/// Row-major.
-fn floats(matrix: &DMatrix<f64>) -> Vec<f32> {
-    matrix.transpose().iter().map(|&value| value as f32).collect()
 }
 
 #[cfg(test)]

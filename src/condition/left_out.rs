@@ -3,16 +3,18 @@
 //! *Meta-learning with differentiable closed-form solvers*; leave-one-out by Hastie, Tibshirani and Friedman
 //! 2009, section 7.10).
 
-use nalgebra::{DMatrix, RowDVector};
+use nalgebra::DMatrix;
 
-use super::{Head, cholesky::Cholesky};
+use super::{
+    Head,
+    cholesky::Cholesky,
+    standard::{Standard, doubles, floats},
+};
 
 /// Penalties that are tried, beside the mean variance of the features.
 const PENALTIES: [f64; 3] = [1e-2, 1e-1, 1.0];
 /// Factors that turn what is regressed into logits.
 const SHARPNESSES: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 11.0];
-/// Features of a smaller standard deviation than this share of the mean one are left out.
-const LEAST_DEVIATION: f64 = 1e-3;
 
 /// The images of a task, each judged by the head of all others.
 #[derive(Clone, Debug)]
@@ -38,9 +40,8 @@ impl LeftOut {
     /// tell nothing apart.
     fn of(features: &[f32], labels: &[u16], classes: usize) -> Option<Self> {
         let images = labels.len();
-        let scaled = Scaled::of(features, images)?;
-        let rows = &scaled.rows;
-        let gram = rows * rows.transpose();
+        let (standard, rows) = scaled(features, images)?;
+        let gram = &rows * rows.transpose();
         let targets = DMatrix::from_fn(images, classes, |image, class| {
             f64::from(u8::from(usize::from(labels[image]) == class)) - 1.0 / classes as f64
         });
@@ -50,8 +51,9 @@ impl LeftOut {
             Solved::of(with_bias(factor.inverse()), &targets, labels)
         });
         let best = solved.min_by(|one, other| one.loss.total_cmp(&other.loss))?;
-        let gradient = scaled.undone(&best.gradient(&scaled.rows));
-        Some(Self { loss: best.loss as f32, correct: best.correct, gradient })
+        let none = DMatrix::zeros(0, rows.ncols());
+        let [gradient, _] = standard.undone([&rows, &best.gradient(&rows)], [&none, &none]);
+        Some(Self { loss: best.loss as f32, correct: best.correct, gradient: floats(&gradient) })
     }
 }
 
@@ -65,45 +67,16 @@ fn with_bias(inverse: DMatrix<f64>) -> DMatrix<f64> {
     inverse - &sums * sums.transpose() / total
 }
 
-/// Standardised features.
-struct Scaled {
-    /// `[images, features]`
-    rows: DMatrix<f64>,
-    /// Reciprocals of standard deviations; zero for features that say nothing.
-    factors: RowDVector<f64>,
-}
-
-impl Scaled {
-    fn of(features: &[f32], images: usize) -> Option<Self> {
-        let width = features.len() / images.max(1);
-        if width == 0 || features.iter().any(|value| !value.is_finite()) {
-            return None;
-        }
-        let values = features.iter().map(|&value| f64::from(value));
-        let mut rows = DMatrix::from_row_iterator(images, width, values);
-        let means = rows.row_mean();
-        rows.row_iter_mut().for_each(|mut row| row -= &means);
-        let deviations: Vec<f64> =
-            rows.column_iter().map(|it| (it.norm_squared() / images as f64).sqrt()).collect();
-        let least = LEAST_DEVIATION * deviations.iter().sum::<f64>() / width as f64;
-        let factor = |&it: &f64| if it > least { 1.0 / it } else { 0.0 };
-        let factors = RowDVector::from_iterator(width, deviations.iter().map(factor));
-        rows.column_iter_mut().zip(factors.iter()).for_each(|(mut column, by)| column *= *by);
-        factors.iter().any(|&factor| factor > 0.0).then_some(Self { rows, factors })
+/// Features standardised, `[images, features]`, and by what.
+fn scaled(features: &[f32], images: usize) -> Option<(Standard, DMatrix<f64>)> {
+    let width = features.len() / images.max(1);
+    if width == 0 || features.iter().any(|value| !value.is_finite()) {
+        return None;
     }
-
-    /// The gradient by the features as they were, by that of the standardised ones.
-    fn undone(&self, gradient: &DMatrix<f64>) -> Vec<f32> {
-        let images = self.rows.nrows() as f64;
-        let mut out = gradient.clone();
-        let columns = out.column_iter_mut().zip(self.rows.column_iter()).zip(self.factors.iter());
-        for ((mut column, row), factor) in columns {
-            let along = column.dot(&row) / images;
-            let mean = column.mean();
-            column.zip_apply(&row, |own, row| *own = factor * (*own - mean - along * row));
-        }
-        out.transpose().iter().map(|&value| value as f32).collect()
-    }
+    let rows = DMatrix::from_row_slice(images, width, &doubles(features));
+    let standard = Standard::of(&rows)?;
+    let rows = standard.apply(&rows);
+    Some((standard, rows))
 }
 
 /// A head for one penalty, in dual form: A = X Xᵀ + λ.
@@ -225,7 +198,7 @@ mod tests {
     #[test]
     fn an_image_is_judged_by_the_head_of_all_others() {
         let (features, labels) = task(12, 6);
-        let scaled = Scaled::of(&features, 12).unwrap().rows;
+        let (_, scaled) = scaled(&features, 12).unwrap();
         let gram = &scaled * scaled.transpose();
         let targets = DMatrix::from_fn(12, 3, |image, class| {
             f64::from(u8::from(usize::from(labels[image]) == class)) - 1.0 / 3.0

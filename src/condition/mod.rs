@@ -15,12 +15,13 @@ mod left_out;
 mod logistic;
 mod loss;
 mod solve;
+mod standard;
 mod steps;
 mod support;
 mod tuning;
 
 pub use adapter::{Adapter, LowRank};
-pub use distil::distil_head;
+pub use distil::complete;
 pub use distilled_head::{DistilledGradient, DistilledHead};
 pub use error::{ConditionError, HeadError};
 pub use finetune::{FineTuned, TuningRun};

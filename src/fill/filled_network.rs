@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    condition::{ConditionError, Fitted, Fitting, Support, distil_head},
+    condition::{ConditionError, Fitted, Fitting, Support, complete},
     graph::{Origin, ParameterId, Weights, Wiring},
     onnx::{
         OnnxError,
@@ -55,23 +55,19 @@ impl<'a> FilledNetwork<'a> {
         for sample in &mut samples {
             keep_values(network, sample).map_err(PredictorError::from)?;
         }
-        let distilled = |prediction: &mut Prediction| -> Result<Option<String>, PredictorError> {
-            let unmeasured = calibrate(architecture, registry, prediction, images)?;
-            if unmeasured.is_none() {
-                distil_head(architecture, registry, prediction, predictor);
-            }
-            Ok(unmeasured)
+        let complete = |prediction: &mut Prediction| {
+            complete(architecture, registry, prediction, predictor, images)
         };
         let Some(support) = support else {
             let finish = |mut prediction| {
-                let unmeasured = distilled(&mut prediction)?;
+                let unmeasured = complete(&mut prediction)?;
                 Ok(Self::measured(network, prediction, images, source, unmeasured.as_deref()))
             };
             let filled: Result<_, PredictorError> = samples.into_par_iter().map(finish).collect();
             return Ok(filled?);
         };
         if support.own_classes {
-            samples.par_iter_mut().try_for_each(|sample| distilled(sample).map(drop))?;
+            samples.par_iter_mut().try_for_each(|sample| complete(sample).map(drop))?;
         }
         let fitting = Fitting { architecture, registry, input: &predictor.config.input, images };
         let stream = [sampling.seed, sampling.first as u64];

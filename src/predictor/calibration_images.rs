@@ -50,12 +50,17 @@ impl CalibrationImages {
     /// size and with its channels. Of large images there are fewer, in bounded memory: they have more
     /// pixels each. Refuses with a sentence where the input takes no images.
     pub fn fitted(&self, architecture: &Architecture, most: usize) -> Result<FittedImages, String> {
+        self.range(0..self.at_once(architecture, most)?).at(architecture)
+    }
+
+    /// How many of at most so many of the first images [`Self::fitted`] takes.
+    pub fn at_once(&self, architecture: &Architecture, most: usize) -> Result<usize, String> {
         let (_, [height, width], _) = layout(architecture)?;
-        let [_, _, rows, columns] = self.shape;
-        let carried = self.shape[0].min(most);
+        let [own, _, rows, columns] = self.shape;
+        let carried = own.min(most);
         let count =
             (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried.max(1));
-        self.range(0..count.min(self.shape[0])).at(architecture)
+        Ok(count.min(own))
     }
 
     /// All images as the first input of an architecture takes them. Refuses with a sentence where the input

@@ -131,7 +131,7 @@ impl Validation {
                     (&learned_labels, &graph.trunk)
                 {
                     let read = runner.logits(&weights, view(&calibration), &running, scratch)?;
-                    if let Some(solved) = DistilledHead::of(head, &weights.clone(), &read, labels) {
+                    if let Some(solved) = DistilledHead::of(head, &weights, &read, labels) {
                         solved.write(&mut weights);
                     }
                 }

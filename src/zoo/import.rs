@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    condition::distil_head,
+    condition::complete,
     graph::{Architecture, Weights},
     ops::Registry,
-    predictor::{Predictor, calibrate},
+    predictor::Predictor,
 };
 
 use super::{Origin, Record, Tensors, Zoo, ZooError, align};
@@ -53,8 +53,8 @@ pub fn import(
     }
     let mut gauge = predictor.predict(architecture, registry, |_| false)?;
     // Statistics that cannot be measured keep their defaults, and say nothing of the order.
-    calibrate(architecture, registry, &mut gauge, &predictor.calibration_images())?;
-    distil_head(architecture, registry, &mut gauge, predictor);
+    let images = predictor.calibration_images();
+    complete(architecture, registry, &mut gauge, predictor, &images)?;
     let aligned = align(architecture, registry, weights, &gauge.weights)?;
     let tensors = Tensors::new(architecture, &aligned.weights, zoo.header().precision)
         .map_err(ZooError::Mismatch)?;
