@@ -1,8 +1,12 @@
 //! How well `trace` tells networks of the bundled predictors from others, on small held-out graphs, after changes that
-//! people make: `cargo run --release --example measure_trace -- DATA [GRAPHS]`. DATA is what networks are trained
-//! on: 200 steps from predicted weights, and as many from He initialisation for networks of others.
+//! people make, and marks of two keys from each other: `cargo run --release --example measure_trace -- DATA [GRAPHS]`.
+//! DATA is what networks are trained on: 200 steps from predicted weights (50 of marked ones), and as many from He
+//! initialisation for networks of others.
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -14,7 +18,7 @@ use weightsmith::{
     graph::{DimBindings, ParameterId, Role, Weights},
     onnx::{Model, splice},
     ops::Registry,
-    predictor::{BUNDLED, Predictor, Sampling, bundled},
+    predictor::{BUNDLED, Predictor, Sampling, Watermark, bundled},
     trace::{Trace, Verdict, trace},
     weights::he_initialisation,
     zoo::Groups,
@@ -25,6 +29,8 @@ const SPLITS: [&str; 4] = ["id", "deep", "norm-free", "dense"];
 /// Steps of training, and images of each.
 const STEPS: usize = 200;
 const BATCH: usize = 32;
+/// Steps of networks that carry a mark.
+const MARKED_STEPS: usize = 50;
 
 /// What was seen of networks that were changed in one way.
 #[derive(Default)]
@@ -52,12 +58,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         "trained from He initialisation",
     ];
     let mut rows: Vec<Row> = changes.iter().map(|_| Row::default()).collect();
+    let mut marks = Vec::new();
     for graph in smallest(count)? {
         let network = &graph;
         let networks = variants(network, &predictors, &data)?;
         for (row, network) in rows.iter_mut().zip(networks) {
-            let Some(network) = network else { continue };
-            let found = trace(&network, &predictors)?;
+            let found = trace(&network, &predictors, &[])?;
             row.excess.push(excess(&found));
             row.found += usize::from(found.verdict() == Verdict::Descends);
         }
@@ -66,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|row| row.excess.last().map_or("-".into(), |it| format!("{it:.3}")))
             .collect();
         eprintln!("{} {}", network.model.name(), line.join(" "));
+        marks.push(marked(network, &predictors[0], &data)?);
     }
     let (ours, others) = rows.split_at(8);
     let others: Vec<f64> = others.iter().flat_map(|row| &row.excess).copied().collect();
@@ -84,7 +91,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let all: Vec<f64> = ours.iter().flat_map(|row| &row.excess).copied().collect();
     println!("| all of ours | {} | | | {:.4} |", all.len(), auc(&all, &others));
+    let found = |key: usize| marks.iter().flatten().filter(|found| found[key]).count();
+    println!(
+        "marked, {MARKED_STEPS} steps: of {} networks {} carry the mark of their key, {} that of another",
+        2 * marks.len(),
+        found(0),
+        found(1)
+    );
     Ok(())
+}
+
+/// Whether the keys of two networks are found after some steps, and whether those of the other are.
+fn marked(
+    network: &Network,
+    predictor: &Predictor,
+    data: &Path,
+) -> Result<[[bool; 2]; 2], Box<dyn Error>> {
+    let keys = [1, 2].map(|key| Watermark::new([key; 32]));
+    let mut found = [[false; 2]; 2];
+    for (own, found) in found.iter_mut().enumerate() {
+        let Network { architecture, registry, .. } = network;
+        let mut prediction = predictor.predict(architecture, registry, |_| false)?;
+        keys[own].mark(architecture, &mut prediction);
+        let network = train(&with(network, &prediction.weights)?, predictor, data, MARKED_STEPS)?;
+        let trace = trace(&network, std::slice::from_ref(predictor), &keys)?;
+        let mark = |key: usize| trace.candidates.first().is_some_and(|it| it.marks[key].is_there());
+        *found = [mark(own), mark(1 - own)];
+    }
+    Ok(found)
 }
 
 /// The smallest graphs of the splits, in turn.
@@ -107,12 +141,12 @@ fn smallest(count: usize) -> Result<Vec<Network>, Box<dyn Error>> {
     Ok(all.into_iter().map(|(_, network)| network).collect())
 }
 
-/// The networks of one graph, in the order of the rows; `None` where training cannot be done.
+/// The networks of one graph, in the order of the rows.
 fn variants(
     network: &Network,
     predictors: &[Predictor],
-    data: &std::path::Path,
-) -> Result<Vec<Option<Network>>, Box<dyn Error>> {
+    data: &Path,
+) -> Result<Vec<Network>, Box<dyn Error>> {
     let Network { architecture, registry, .. } = network;
     let mut random = ChaCha8Rng::seed_from_u64(architecture.fingerprint());
     let sampling = Sampling { samples: 4, seed: 5, ..predictors[0].sampling() };
@@ -135,18 +169,18 @@ fn variants(
         rescale(values, shape, &mut random);
     });
     let he = he_initialisation(architecture, random.random());
-    let filled = |weights: &Weights| with(network, weights).map(Some);
+    let filled = |weights: &Weights| with(network, weights);
     Ok(vec![
         filled(&first)?,
         filled(&other)?,
-        train(&with(network, &first)?, &predictors[0], data)?,
+        train(&with(network, &first)?, &predictors[0], data, STEPS)?,
         filled(&rounded)?,
         filled(&pruned)?,
         filled(&reordered)?,
         filled(&rescaled)?,
         filled(&all)?,
         filled(&he)?,
-        train(&with(network, &he)?, &predictors[0], data)?,
+        train(&with(network, &he)?, &predictors[0], data, STEPS)?,
     ])
 }
 
@@ -157,18 +191,19 @@ fn with(network: &Network, weights: &Weights) -> Result<Network, Box<dyn Error>>
     Ok(Network::of(Model::from_bytes(network.model.name(), bytes.into())?, DimBindings::default())?)
 }
 
-/// The network after 200 steps.
+/// The network after some steps.
 fn train(
     network: &Network,
     predictor: &Predictor,
-    data: &std::path::Path,
-) -> Result<Option<Network>, Box<dyn Error>> {
+    data: &Path,
+    steps: usize,
+) -> Result<Network, Box<dyn Error>> {
     let images = weightsmith::data::Dataset::open(data, weightsmith::data::Split::Train)?.len();
-    let epochs = (STEPS * BATCH).div_ceil(images).max(1);
+    let epochs = (steps * BATCH).div_ceil(images).max(1);
     let tuning = FineTuning { epochs, batch: BATCH, ..FineTuning::default() };
     let options = FineTuneOptions { tuning, ..FineTuneOptions::new(data.to_owned()) };
     let tuned = finetune(network, &predictor.config.input, &options)?;
-    Ok(Some(with(network, tuned.networks()[0].weights())?))
+    with(network, tuned.networks()[0].weights())
 }
 
 /// Weights with those of layers changed.

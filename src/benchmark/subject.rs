@@ -299,8 +299,9 @@ impl Subject {
             None => (predictor.calibration_images(), CalibrationSource::Learned),
         };
         let Source::Baseline(baseline) = &self.source else {
-            let samples =
-                FilledNetwork::sample(network, predictor, &images, source, sampling, support)?;
+            let samples = FilledNetwork::sample(
+                network, predictor, &images, source, sampling, support, None,
+            )?;
             return Ok(samples);
         };
         let start = baseline.fill(architecture, sampling.seed);

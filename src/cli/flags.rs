@@ -19,6 +19,9 @@ pub(super) fn with_flags(error: FillError) -> Failure {
         FillError::NeedsSupportSet => {
             "weights were fitted to a data set; give it with --support".into()
         }
+        FillError::NeedsWatermark => {
+            "the weights carry a watermark; give its key with --watermark".into()
+        }
         other => other.into(),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         fill,
     },
     memory,
-    predictor::{BUNDLED, bundled},
+    predictor::{BUNDLED, Watermark, bundled},
 };
 
 use super::{
@@ -60,6 +60,9 @@ pub struct Predict {
     /// Put the normalisation of images into the graph, which then takes pixels from 0 to 1
     #[arg(long)]
     bake_normalization: bool,
+    /// Mark the weights for the holder of a key, a secret file of at least 16 random bytes: see trace --watermark
+    #[arg(long, value_name = "KEY")]
+    watermark: Option<PathBuf>,
     #[command(flatten)]
     drawing: DrawingArgs,
     /// Where the predictor computes
@@ -81,7 +84,7 @@ impl Predict {
         tracing::info!("seed {}, device {device_name}", common.seed);
         let signing = self.signing.prepare(&self.out, self.force)?;
         let predictor = bundled(&self.predictor, &device)?;
-        let options = self.options(&device_name, common);
+        let options = self.options(&device_name, common)?;
         let sampling = options.sampling(&predictor);
         let writing = WriteOptions { overwrite: self.force };
         let kept = options.selection.keeps(sampling.samples);
@@ -163,8 +166,8 @@ impl Predict {
     }
 
     /// How the network is filled.
-    fn options(&self, device: &str, common: &Common) -> FillOptions {
-        FillOptions {
+    fn options(&self, device: &str, common: &Common) -> Result<FillOptions, Failure> {
+        Ok(FillOptions {
             seed: common.seed,
             sampling: self.drawing.sampling(),
             selection: self.drawing.selection(),
@@ -172,9 +175,10 @@ impl Predict {
             calibration: self.calibrate.clone().map_or(Calibration::Usual, Calibration::Data),
             support: self.support.set(),
             bake_normalisation: self.bake_normalization,
+            watermark: self.watermark.as_deref().map(Watermark::open).transpose()?,
             device: Some(device.to_owned()),
             observer: watch("steps", common),
-        }
+        })
     }
 }
 

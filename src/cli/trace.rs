@@ -1,12 +1,14 @@
 //! `weightsmith trace`
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    predictor::{BUNDLED, Predictor, PredictorError, bundled},
-    trace::{self, Candidate, Verdict, trace},
+    predictor::{BUNDLED, Predictor, PredictorError, Watermark, bundled},
+    trace::{self, Candidate, Mark, Verdict, trace},
 };
 
 use super::{Common, Exit, Failure, network::NetworkArgs, print, print_json};
@@ -29,12 +31,17 @@ pub struct Trace {
     /// A predictor to compare with, bundled or a folder; all bundled ones if none is named
     #[arg(long = "predictor", value_name = "PREDICTOR")]
     predictors: Vec<String>,
+    /// A key that the weights may have been marked with; may be given more than once
+    #[arg(long = "watermark", value_name = "KEY")]
+    watermarks: Vec<PathBuf>,
 }
 
 impl Trace {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let network = self.network.read()?;
-        let trace = trace(&network, &self.predictors()?)?;
+        let watermarks = self.watermarks.iter().map(|key| Watermark::open(key));
+        let watermarks: Vec<Watermark> = watermarks.collect::<Result<_, _>>()?;
+        let trace = trace(&network, &self.predictors()?, &watermarks)?;
         let verdict = trace.verdict();
         let claim = network.claimed_predictor();
         if common.json {
@@ -85,6 +92,15 @@ impl Trace {
             print(&format!(
                 "{:<22} sample {sample}  similarity {similarity:.3} ({by_chance:.3} by chance)  p {probability:.1e}",
                 predictors.join(", ")
+            ))?;
+        }
+        let marks = trace.candidates.iter().take(1).flat_map(|first| &first.marks);
+        for (key, mark) in self.watermarks.iter().zip(marks) {
+            let Mark { deviations, probability, .. } = mark;
+            let verdict = if mark.is_there() { "carries the mark" } else { "no mark" };
+            print(&format!(
+                "{verdict} of {}  {deviations:.1} deviations  p {probability:.1e}",
+                key.display()
             ))?;
         }
         match claim {

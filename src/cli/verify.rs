@@ -11,7 +11,7 @@ use crate::{
         Calibration, Check, Network, Provenance, RecordedReport, RegenerateOptions, Verification,
         file_name, regenerate, verify,
     },
-    predictor::bundled,
+    predictor::{Watermark, bundled},
     signing::{Bundle, PublicKey, SIGNATURE, SigningError},
 };
 
@@ -49,6 +49,9 @@ pub struct Verify {
     /// The data set that weights were moved towards, if they were
     #[arg(long, value_name = "DATA", requires = "regenerate")]
     support: Option<PathBuf>,
+    /// The key that the weights were marked with, if they were
+    #[arg(long, value_name = "KEY", requires = "regenerate")]
+    watermark: Option<PathBuf>,
     /// Where to predict again
     #[arg(long, default_value = "auto", value_parser = device_parser())]
     device: DeviceChoice,
@@ -161,6 +164,7 @@ impl Verify {
         let options = RegenerateOptions {
             calibration: self.calibrate.clone().map_or(Calibration::Usual, Calibration::Data),
             support: self.support.clone(),
+            watermark: self.watermark.as_deref().map(Watermark::open).transpose()?,
             device: Some(device_name),
         };
         regenerate(&self.file, report, &network, &predictor, &options).map_err(with_flags)

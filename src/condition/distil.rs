@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     execute::{NormStatistics, Runner, Scratch},
-    graph::Architecture,
+    graph::{Architecture, ParameterId},
     ops::{Registry, Summary},
     predictor::{
         CalibrationImages, LearnedLabels, Prediction, Predictor, PredictorError, ValueSource,
-        calibrate,
+        calibrate_reading,
     },
 };
 
@@ -19,7 +19,11 @@ const MOST_WORK: u64 = 1 << 36;
 
 /// Makes a predicted network fit for use: measures its normalisation statistics on images, and then solves its
 /// head on what the predictor learned, where it can. Returns why statistics cannot be measured, if so; see
-/// [`calibrate`].
+/// [`calibrate`](crate::predictor::calibrate).
+///
+/// The predicted head stays where the predictor learned no labels or those of other classes, where there is no
+/// head that could be solved, where the network cannot be run, and where one image for each class would be too
+/// costly.
 pub fn complete(
     architecture: &Architecture,
     registry: &Arc<Registry>,
@@ -27,61 +31,99 @@ pub fn complete(
     predictor: &Predictor,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {
-    let unmeasured = calibrate(architecture, registry, prediction, images)?;
-    if unmeasured.is_none() {
-        distil_head(architecture, registry, prediction, predictor);
+    let distillation = Distillation::of(architecture, registry, prediction, predictor);
+    let place = distillation.as_ref().map(|it| it.head.input);
+    let read = calibrate_reading(architecture, registry, prediction, images, place)?;
+    if let (Some(distillation), Ok(read)) = (distillation, &read) {
+        distillation.solve(architecture, registry, prediction, images, read);
     }
-    Ok(unmeasured)
+    Ok(read.err())
 }
 
-/// Solves the head of a predicted network, whose normalisation statistics are measured, on the images and
-/// labels that its predictor learned. Returns whether it did: the predicted head stays where the predictor
-/// learned no labels or those of other classes, where there is no head that could be solved, where the network
-/// cannot be run, and where one image for each class would be too costly.
-fn distil_head(
-    architecture: &Architecture,
-    registry: &Arc<Registry>,
-    prediction: &mut Prediction,
-    predictor: &Predictor,
-) -> bool {
-    let Some(labels) = LearnedLabels::of(&predictor.network) else { return false };
-    let Ok(head) = Head::of(architecture, registry) else { return false };
-    let mut tensors = [Some(head.weight), head.bias].into_iter().flatten();
-    let free = tensors.all(|id| prediction.labels[id.0] == ValueSource::Predicted);
-    if !free || !head.takes(labels.classes) {
-        return false;
+/// A head, and what it can be solved on.
+struct Distillation {
+    head: Head,
+    images: CalibrationImages,
+    labels: LearnedLabels,
+}
+
+impl Distillation {
+    fn of(
+        architecture: &Architecture,
+        registry: &Registry,
+        prediction: &Prediction,
+        predictor: &Predictor,
+    ) -> Option<Self> {
+        let labels = LearnedLabels::of(&predictor.network)?;
+        let head = Head::of(architecture, registry).ok()?;
+        let is_predicted = |id: ParameterId| prediction.labels[id.0] == ValueSource::Predicted;
+        let images = predictor.calibration_images();
+        let count = affordable(architecture, registry, images.shape[0]);
+        let solvable = head.takes(labels.classes)
+            && head.parameters().all(is_predicted)
+            && count >= labels.classes;
+        let (images, labels) = (images.range(0..count), labels.first(count));
+        solvable.then_some(Self { head, images, labels })
     }
-    let learned = predictor.calibration_images();
-    let images = affordable(architecture, registry, learned.shape[0]);
-    if images < labels.classes {
-        return false;
-    }
-    let trunk = architecture.returning(&[head.input]);
-    let Ok(most) = learned.at_once(architecture, images) else { return false };
-    let mut read = Vec::new();
-    for start in (0..images).step_by(most) {
-        let part = learned.range(start..images.min(start + most));
-        let Ok(part) = part.at(architecture) else { return false };
-        let Ok(runner) = Runner::of_batch(&trunk, part.images.shape, registry) else {
-            return false;
+
+    /// Solves the head of a network whose statistics were measured on images, for which its input may have been
+    /// read.
+    fn solve(
+        &self,
+        architecture: &Architecture,
+        registry: &Arc<Registry>,
+        prediction: &mut Prediction,
+        measured: &CalibrationImages,
+        read: &[f32],
+    ) {
+        let own = self.part(architecture, measured, read).map(<[f32]>::to_vec);
+        let read = own.or_else(|| self.read(architecture, registry, prediction));
+        let solve = |read: Vec<f32>| {
+            DistilledHead::of(&self.head, &prediction.weights, &read, &self.labels)
         };
-        let (view, scratch) = (part.images.view(), &mut Scratch::default());
-        let running = NormStatistics::Running;
-        let Ok(rows) = runner.logits(&prediction.weights, view, &running, scratch) else {
-            return false;
-        };
-        read.extend(rows);
+        if let Some(solved) = read.and_then(solve) {
+            solved.write(&mut prediction.weights);
+        }
     }
-    let labels = labels.first(images);
-    let solved = DistilledHead::of(&head, &prediction.weights, &read, &labels);
-    if let Some(solved) = &solved {
-        solved.write(&mut prediction.weights);
+
+    /// The part that belongs to its images of what was read for those that statistics were measured on.
+    fn part<'a>(
+        &self,
+        architecture: &Architecture,
+        measured: &CalibrationImages,
+        read: &'a [f32],
+    ) -> Option<&'a [f32]> {
+        let all = measured.at_once(architecture, measured.shape[0]).ok()?;
+        let wanted = self.images.shape[0];
+        let held = wanted <= all && measured.data.starts_with(&self.images.data);
+        (held && !read.is_empty()).then(|| &read[..read.len() / all * wanted])
     }
-    solved.is_some()
+
+    /// What the head reads of its images.
+    fn read(
+        &self,
+        architecture: &Architecture,
+        registry: &Arc<Registry>,
+        prediction: &Prediction,
+    ) -> Option<Vec<f32>> {
+        let count = self.images.shape[0];
+        let trunk = architecture.returning(&[self.head.input]);
+        let most = self.images.at_once(architecture, count).ok()?;
+        let scratch = &mut Scratch::default();
+        let mut read = Vec::new();
+        for start in (0..count).step_by(most) {
+            let part = self.images.range(start..count.min(start + most)).at(architecture).ok()?;
+            let runner = Runner::of_batch(&trunk, part.images.shape, registry).ok()?;
+            let running = NormStatistics::Running;
+            let rows = runner.logits(&prediction.weights, part.images.view(), &running, scratch);
+            read.extend(rows.ok()?);
+        }
+        Some(read)
+    }
 }
 
 /// How many of some images a network may be run on.
-fn affordable(architecture: &Architecture, registry: &Arc<Registry>, images: usize) -> usize {
+fn affordable(architecture: &Architecture, registry: &Registry, images: usize) -> usize {
     let batch = architecture.inputs.first().and_then(|it| it.shape.as_ref()?.first().copied());
     let total = Summary::of(architecture, registry).total.multiply_accumulates;
     let each = (total / batch.unwrap_or(1).max(1) as u64).max(1);

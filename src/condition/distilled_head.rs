@@ -152,6 +152,7 @@ impl<'a> DistilledHead<'a> {
         self.standard.fold(&mut added);
         let biases = &self.biases - self.standard.means() * added.transpose();
         let whole = floats(&(&self.weights + &added));
+        self.head.silence_others(weights);
         let shape = [self.head.classes, self.head.features];
         let stored = if self.head.transposed { transpose(&whole, shape) } else { whole };
         weights.set(self.head.weight, stored);
@@ -205,6 +206,7 @@ mod tests {
                 features: FEATURES,
                 features_last: false,
                 rectified: false,
+                others: Vec::new(),
             };
             Self {
                 head,

@@ -54,8 +54,7 @@ pub fn solve_head(
 ) -> Result<SolvedHead, ConditionError> {
     let head = Head::of(architecture, registry)?;
     let name = &architecture.parameters[head.weight.0].name;
-    let tensors = || [Some(head.weight), head.bias].into_iter().flatten();
-    for id in tensors() {
+    for id in head.parameters() {
         if !matches!(prediction.labels[id.0], ValueSource::Predicted | ValueSource::Solved) {
             let why = "it keeps its values".to_owned();
             return Err(HeadError::NotFree { name: name.clone(), why }.into());
@@ -79,8 +78,10 @@ pub fn solve_head(
     if head.rectified {
         head.raise(&mut solved, &rows, places);
     }
-    let before = tensors().filter_map(|id| Some((id, prediction.weights.get(id)?.to_vec())));
+    let before =
+        head.parameters().filter_map(|id| Some((id, prediction.weights.get(id)?.to_vec())));
     let before: Vec<(ParameterId, Vec<f32>)> = before.collect();
+    head.silence_others(&mut prediction.weights);
     let classes_last = || transpose(&solved.weights, [head.classes, head.features]);
     let stored = if head.transposed { classes_last() } else { solved.weights.clone() };
     prediction.weights.set(head.weight, stored);
@@ -93,7 +94,7 @@ pub fn solve_head(
         before.into_iter().for_each(|(id, values)| prediction.weights.set(id, values));
         return Err(HeadError::Changed(name.clone()).into());
     }
-    for id in tensors() {
+    for id in head.parameters() {
         prediction.labels[id.0] = ValueSource::Solved;
     }
     Ok(SolvedHead {

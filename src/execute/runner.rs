@@ -107,13 +107,25 @@ impl Runner {
         images: Images,
         scratch: &mut Scratch,
     ) -> Result<Vec<MeasuredStatistics>, ExecuteError> {
+        Ok(self.measure(weights, images, scratch)?.1)
+    }
+
+    /// The same, and what the network returns with them, `[batch, …]` row-major.
+    pub fn measure(
+        &self,
+        weights: &Weights,
+        images: Images,
+        scratch: &mut Scratch,
+    ) -> Result<(Vec<f32>, Vec<MeasuredStatistics>), ExecuteError> {
         match self {
-            Self::Kernels(program) => Ok(program.statistics(weights, images, scratch)),
+            Self::Kernels(program) => Ok(program.measure(weights, images, scratch)),
             Self::Reference { architecture, registry } => {
                 let device = Device::flex();
                 let weights = upload_weights(architecture, weights, &device);
                 let (input, rows) = ([array(images, &device)], 0..images.batch);
-                Ok(measure(architecture, registry, &weights, &input, &rows, &device)?.1)
+                let (outputs, statistics) =
+                    measure(architecture, registry, &weights, &input, &rows, &device)?;
+                Ok((outputs.first().map(Array::download).unwrap_or_default(), statistics))
             }
         }
     }

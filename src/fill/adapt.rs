@@ -115,8 +115,7 @@ pub fn adapt<'a>(
     let images = calibration_images(architecture, &train.data, &input)?;
     calibrate(architecture, registry, &mut prediction, &images)?;
     let head = Head::of(architecture, registry).map_err(ConditionError::from)?;
-    let of_head: BTreeSet<ParameterId> =
-        [Some(head.weight), head.bias].into_iter().flatten().collect();
+    let of_head: BTreeSet<ParameterId> = head.parameters().collect();
     of_head.iter().for_each(|id| prediction.labels[id.0] = ValueSource::Predicted);
     let solved = solve_head(architecture, registry, &mut prediction, &train.data, &input)?;
     of_head.iter().for_each(|id| prediction.labels[id.0] = ValueSource::Trained);

@@ -184,6 +184,9 @@ pub enum FillError {
     /// Weights cannot be fitted again without the images.
     #[error("weights were fitted to a data set; name it")]
     NeedsSupportSet,
+    /// Weights that are marked, where the key is not given.
+    #[error("the weights carry a watermark, whose key is needed to make them again")]
+    NeedsWatermark,
     /// Networks that cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),

@@ -6,7 +6,7 @@ use crate::{
     condition::Support,
     data::Split,
     onnx::{ensemble, safetensors::Entry, splice::Changes},
-    predictor::Predictor,
+    predictor::{Predictor, Watermark},
 };
 
 use super::{
@@ -28,7 +28,7 @@ pub struct Filled<'a> {
 }
 
 /// Writes the weights of a network: predicts them, fits them to labelled images if there are any, measures
-/// the the statistics of batch normalisations, and chooses among samples.
+/// the statistics of batch normalisations, and chooses among samples.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -79,11 +79,21 @@ pub fn fill<'a>(
         ..Support::of(predictor, data, support.steering)
     });
     let support = support.as_ref();
-    let samples = FilledNetwork::sample(network, predictor, &images, source, &sampling, support)?;
+    let samples = FilledNetwork::sample(
+        network,
+        predictor,
+        &images,
+        source,
+        &sampling,
+        support,
+        options.watermark.as_ref(),
+    )?;
     let data = options.agreement_data();
     let chosen = options.selection.choose(samples, predictor, &images, data)?;
     let device = options.device_name(predictor);
+    let watermark = options.watermark.as_ref().map(Watermark::id);
     let provenance = Provenance::of(network, predictor, options.seed, device, support);
+    let provenance = Provenance { watermark, ..provenance };
     let provenance = if options.bake_normalisation { provenance.baked() } else { provenance };
     let outlook = predictor.outlook(&network.architecture, &network.registry)?;
     let denoises = predictor.config.network.diffusion.is_some();

@@ -11,7 +11,7 @@ use crate::{
     },
     predictor::{
         CalibrationImages, CalibrationSource, Prediction, Predictor, PredictorError, Sampling,
-        ValueSource, calibrate,
+        ValueSource, Watermark, calibrate,
     },
 };
 
@@ -36,7 +36,8 @@ pub struct FilledNetwork<'a> {
 }
 
 impl<'a> FilledNetwork<'a> {
-    /// Predicts, fits to a support set if there is one, and calibrates, once for every sample.
+    /// Predicts, marks if there is a key, fits to a support set if there is one, and calibrates, once for every
+    /// sample.
     pub fn sample(
         network: &'a Network,
         predictor: &Predictor,
@@ -44,6 +45,7 @@ impl<'a> FilledNetwork<'a> {
         source: CalibrationSource,
         sampling: &Sampling,
         support: Option<&Support>,
+        watermark: Option<&Watermark>,
     ) -> Result<Vec<Self>, ConditionError> {
         let Network { architecture, registry, .. } = network;
         let mut samples = predictor.sample(
@@ -54,6 +56,9 @@ impl<'a> FilledNetwork<'a> {
         )?;
         for sample in &mut samples {
             keep_values(network, sample).map_err(PredictorError::from)?;
+            if let Some(watermark) = watermark {
+                watermark.mark(architecture, sample);
+            }
         }
         let complete = |prediction: &mut Prediction| {
             complete(architecture, registry, prediction, predictor, images)

@@ -10,7 +10,7 @@ use crate::{
     data::Split,
     evaluate::calibration_images,
     observer::{Observer, Silent},
-    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver},
+    predictor::{CalibrationImages, CalibrationSource, Predictor, Sampling, Solver, Watermark},
 };
 
 use super::{FillError, Network, NetworkImages, Selection};
@@ -33,6 +33,8 @@ pub struct FillOptions {
     pub support: Option<SupportSet>,
     /// Whether the network is to normalise its images itself: then it takes pixels from 0 to 1.
     pub bake_normalisation: bool,
+    /// What marks the weights for whoever holds its key, if anything does.
+    pub watermark: Option<Watermark>,
     /// What the report calls the device that the predictor computes on; `None` for what
     /// burn calls it, and `flex (CPU)` for the device that needs nothing but a processor.
     pub device: Option<String>,
@@ -51,6 +53,7 @@ impl Default for FillOptions {
             calibration: Calibration::default(),
             support: None,
             bake_normalisation: false,
+            watermark: None,
             device: None,
             observer: Arc::new(Silent),
         }

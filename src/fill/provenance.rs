@@ -29,6 +29,9 @@ pub struct Provenance {
     /// How the weights were drawn, and which of the samples they are, where there could be several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawn: Option<Drawn>,
+    /// [`Watermark::id`](crate::predictor::Watermark::id) of the mark in the weights, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
     /// What the weights were fitted to, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<SupportRecord>,
@@ -65,6 +68,7 @@ impl Provenance {
             predictor_hash: predictor.hash.clone(),
             seed,
             drawn: None,
+            watermark: None,
             support: support.map(SupportRecord::of),
             finetuned: None,
             merged: None,
@@ -94,6 +98,7 @@ impl Provenance {
             predictor_hash: hash.unwrap_or_else(|| sha256(network.model.bytes())),
             seed,
             drawn: None,
+            watermark: None,
             support: None,
             finetuned: None,
             merged: None,

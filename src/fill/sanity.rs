@@ -14,7 +14,7 @@ use crate::{
 use super::Network;
 
 /// Most images that a network is run on.
-pub(super) const SANITY_IMAGES: usize = 64;
+pub(super) const SANITY_IMAGES: usize = 32;
 /// Least standard deviation of outputs over images, beside their size.
 const LEAST_DEVIATION: f64 = 1e-3;
 /// Most names in a sentence.

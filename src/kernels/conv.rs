@@ -1,10 +1,13 @@
 //! Convolutions, dense, grouped and depthwise, on packed copies of their input.
 
+use rayon::prelude::*;
+
 use super::{
+    cores::shared_among,
     elementwise::sum,
-    pixel::{Pixel, flat, flat_mut},
+    pixel::{IMAGES, Pixel, flat, flat_mut},
     scratch::Scratch,
-    tile::{Correlate, Reduce, correlate, interleaved, reduce},
+    tile::{Correlate, MOST_INTERLEAVED, Reduce, correlate, interleaved, reduce},
     window::{Packing, Window, channels_at_once, pixels_for},
 };
 
@@ -45,6 +48,12 @@ impl ConvShape {
 
     fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
+    }
+
+    /// Of all images.
+    fn multiply_accumulates(&self) -> usize {
+        let sums = self.output[0] * self.output_plane() * IMAGES;
+        sums.saturating_mul(self.channels()[0] * self.taps())
     }
 
     /// Position of a tap relative to `stride · output position`.
@@ -139,38 +148,71 @@ pub fn forward(
     out: &mut [Pixel],
     scratch: &mut Scratch,
 ) {
-    let [inputs, outputs] = shape.channels();
-    let taps = shape.taps();
     let window = shape.window();
+    let [inputs, outputs] = shape.channels();
     let packing = Packing::new(&window, inputs);
-    let offsets = packing.offsets(inputs);
-    let mut packed = packing.buffer(inputs, scratch);
-    let mut weights = scratch.take(pixels_for(inputs * outputs * taps));
-    let mut places = Vec::new();
-    for group in 0..shape.groups {
-        let weight = &weight[group * outputs * inputs * taps..];
-        let own = |o: usize, i: usize, tap: usize| weight[(o * inputs + i) * taps + tap];
-        interleave([inputs, outputs, taps], own, flat_mut(&mut weights));
-        let x = &x[group * inputs * shape.input_plane()..];
-        let out = &mut out[group * outputs * shape.output_plane()..];
-        for chunk in packing.chunks() {
-            packing.places(&chunk, &mut places);
-            packing.pack(&chunk, x, inputs, &mut packed);
-            let job = Correlate {
-                input: &packed,
-                offsets: &offsets,
-                weights: flat(&weights),
-                bias: bias.map(|bias| &bias[group * outputs..]),
-                places: &places,
-                channels: outputs,
-                stride: shape.output_plane(),
-                accumulate: false,
-            };
-            correlate(&job, out);
+    let run =
+        Forward { shape, packing: &packing, offsets: &packing.offsets(inputs), x, weight, bias };
+    // A group stays whole, and so do output channels that are computed together.
+    let unit = if shape.groups == 1 { MOST_INTERLEAVED } else { outputs };
+    let units = shape.output[0] / unit.max(1);
+    match shared_among(units, shape.multiply_accumulates()) {
+        1 => run.channels(0, out, scratch),
+        cores => {
+            let channels = units.div_ceil(cores) * unit;
+            let parts = out.par_chunks_mut(channels * shape.output_plane()).enumerate();
+            parts.for_each(|(part, out)| {
+                run.channels(part * channels, out, &mut Scratch::default());
+            });
         }
     }
-    scratch.give(weights);
-    scratch.give(packed);
+}
+
+/// A convolution, and what all its output channels have in common.
+struct Forward<'a> {
+    shape: &'a ConvShape,
+    packing: &'a Packing<'a>,
+    offsets: &'a [usize],
+    x: &'a [Pixel],
+    weight: &'a [f32],
+    bias: Option<&'a [f32]>,
+}
+
+impl Forward<'_> {
+    /// As many output channels as `out` holds, from the first of them on.
+    fn channels(&self, mut first: usize, out: &mut [Pixel], scratch: &mut Scratch) {
+        let &Self { shape, packing, offsets, x, weight, bias } = self;
+        let [inputs, outputs] = shape.channels();
+        let (taps, plane) = (shape.taps(), shape.output_plane());
+        let mut packed = packing.buffer(inputs, scratch);
+        let mut weights = scratch.take(pixels_for(inputs * outputs * taps));
+        let mut places = Vec::new();
+        for out in out.chunks_mut((outputs * plane).max(1)) {
+            let channels = out.len() / plane;
+            let weight = &weight[first * inputs * taps..];
+            let own = |o: usize, i: usize, tap: usize| weight[(o * inputs + i) * taps + tap];
+            interleave([inputs, channels, taps], own, flat_mut(&mut weights));
+            let x = &x[first / outputs * inputs * shape.input_plane()..];
+            for chunk in packing.chunks() {
+                packing.places(&chunk, &mut places);
+                packing.pack(&chunk, x, inputs, &mut packed);
+                let job = Correlate {
+                    input: &packed,
+                    offsets,
+                    weights: flat(&weights),
+                    bias: bias.map(|bias| &bias[first..]),
+                    places: &places,
+                    channels,
+                    stride: plane,
+                    accumulate: false,
+                };
+                correlate(&job, out);
+            }
+            first += channels;
+        }
+        scratch.give(weights);
+        scratch.give(packed);
+    }
 }
 
 /// The gradient of `x`, written over or added to `out`.

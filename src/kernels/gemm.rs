@@ -1,9 +1,11 @@
-//! Single-threaded matrix products on strided views.
+//! Matrix products on strided views.
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 use super::{
     bounds::inside,
+    cores::shared_among,
     elementwise::accumulate_scaled,
     simd::{Level, level},
 };
@@ -86,6 +88,23 @@ pub fn multiply(
             false,
             Parallelism::None,
         );
+    }
+}
+
+/// Rows that a core multiplies at a time.
+const ROWS: usize = 256;
+
+/// [`multiply`], without accumulation and between dense rows, shared among cores where that pays. The result does not
+/// depend on their number.
+pub fn multiply_shared([m, n, k]: [usize; 3], a: View, b: View, out: &mut [f32]) {
+    let parts = out.chunks_mut((ROWS * n).max(1)).enumerate();
+    let part = |(index, out): (usize, &mut [f32])| {
+        let a = View { data: &a.data[index * ROWS * a.row_stride..], ..a };
+        multiply([out.len() / n, n, k], a, b, out, n, false);
+    };
+    match shared_among(m.div_ceil(ROWS), m * n * k) {
+        1 => parts.for_each(part),
+        _ => parts.collect::<Vec<_>>().into_par_iter().for_each(part),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod activation;
 mod bounds;
 pub mod broadcast;
 pub mod conv;
+mod cores;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;

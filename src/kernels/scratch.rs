@@ -11,6 +11,9 @@ use super::Pixel;
 #[derive(Debug, Default)]
 pub struct Scratch {
     free: Vec<Vec<Pixel>>,
+    /// Pixels of the buffers that are not free, and the most there ever were.
+    taken: usize,
+    most_taken: usize,
 }
 
 /// Some pixels at the start of a buffer that may be longer.
@@ -37,18 +40,31 @@ impl DerefMut for Buffer {
 impl Scratch {
     /// A buffer of a length, its values arbitrary.
     pub fn take(&mut self, length: usize) -> Buffer {
-        // Never a larger one, which may be needed later.
-        let capacity = length.next_power_of_two();
-        let pixels = match self.free.iter().rposition(|free| free.len() == capacity) {
+        // Never one that is much larger, which may be needed later.
+        let fits = |free: &Vec<Pixel>| (length..=2 * length).contains(&free.len());
+        let fitting = (0..self.free.len()).filter(|&index| fits(&self.free[index]));
+        let pixels = match fitting.min_by_key(|&index| self.free[index].len()) {
             Some(index) => self.free.swap_remove(index),
             None => {
-                // The largest one is replaced, so that the pool does not grow from network to network.
-                let largest = (0..self.free.len()).max_by_key(|&index| self.free[index].len());
-                largest.map(|index| self.free.swap_remove(index));
-                vec![Pixel::ZERO; capacity]
+                let step = (length.next_power_of_two() / 8).max(1);
+                vec![Pixel::ZERO; length.next_multiple_of(step)]
             }
         };
+        self.taken += pixels.len();
+        self.most_taken = self.most_taken.max(self.taken);
+        self.shrink();
         Buffer { pixels, length }
+    }
+
+    /// Lets the largest free buffers go until there are no more than half of what was ever needed at a time, so that the
+    /// pool does not grow from network to network.
+    fn shrink(&mut self) {
+        let mut held: usize = self.free.iter().map(Vec::len).sum();
+        while self.taken + held > self.most_taken + self.most_taken / 2 {
+            let largest = (0..self.free.len()).max_by_key(|&index| self.free[index].len());
+            let Some(largest) = largest else { return };
+            held -= self.free.swap_remove(largest).len();
+        }
     }
 
     /// A buffer of zeros.
@@ -60,6 +76,7 @@ impl Scratch {
 
     /// Takes a buffer back.
     pub fn give(&mut self, buffer: Buffer) {
+        self.taken = self.taken.saturating_sub(buffer.pixels.len());
         self.free.push(buffer.pixels);
     }
 }

@@ -3,6 +3,8 @@
 //! [`correlate`] gives sums over channels and kernel taps, [`reduce`] sums over pixels and images.
 //! Both read the input through offsets, so that they know nothing of strides, pads or dilations.
 
+use std::ops::Range;
+
 use super::{
     bounds::inside,
     pixel::{IMAGES, Pixel},
@@ -18,12 +20,19 @@ pub(super) struct Place {
     pub output: usize,
 }
 
+/// Channels and taps that are summed over at a time: the pixels that they read at one place fill half of a first-level
+/// cache, where they stay for all output channels.
+const MOST_OFFSETS: usize = 256;
+
+/// Most output channels that are computed together on any processor.
+pub(super) const MOST_INTERLEAVED: usize = 8;
+
 /// How many of the remaining output channels are computed together, their weights interleaved: as many
 /// as registers allow, or else the largest power of two.
 pub(super) fn interleaved(remaining: usize) -> usize {
     let most = match level() {
         #[cfg(target_arch = "x86_64")]
-        super::simd::Level::Avx512 => 8,
+        super::simd::Level::Avx512 => MOST_INTERLEAVED,
         _ => 4,
     };
     if remaining >= most { most } else { 1 << remaining.ilog2() }
@@ -105,19 +114,30 @@ unsafe fn column<V: Vector, const P: usize, const MANY: bool>(
     places: &[Place; P],
     out: *mut f32,
 ) {
-    let mut channel = 0;
-    while channel < job.channels {
-        let run = interleaved_in::<MANY>(job.channels - channel);
-        // SAFETY: the caller checked all operands.
-        unsafe {
-            match run {
-                8 if MANY => tile::<V, 8, P>(job, channel, places, out),
-                4 if MANY => tile::<V, 4, P>(job, channel, places, out),
-                2 => tile::<V, 2, P>(job, channel, places, out),
-                _ => tile::<V, 1, P>(job, channel, places, out),
+    let count = job.offsets.len();
+    let block = count.div_ceil(count.div_ceil(MOST_OFFSETS).max(1));
+    let mut first = 0;
+    loop {
+        let offsets = first..count.min(first + block);
+        let mut channel = 0;
+        while channel < job.channels {
+            let run = interleaved_in::<MANY>(job.channels - channel);
+            let offsets = offsets.clone();
+            // SAFETY: the caller checked all operands.
+            unsafe {
+                match run {
+                    8 if MANY => tile::<V, 8, P>(job, channel, offsets, places, out),
+                    4 if MANY => tile::<V, 4, P>(job, channel, offsets, places, out),
+                    2 => tile::<V, 2, P>(job, channel, offsets, places, out),
+                    _ => tile::<V, 1, P>(job, channel, offsets, places, out),
+                }
             }
+            channel += run;
         }
-        channel += run;
+        first = offsets.end;
+        if first >= count {
+            return;
+        }
     }
 }
 
@@ -126,12 +146,13 @@ fn interleaved_in<const MANY: bool>(remaining: usize) -> usize {
     if MANY { interleaved(remaining) } else { remaining.min(2) }
 }
 
-/// `M` output channels at `P` places.
+/// What `M` output channels at `P` places sum over some of the channels and taps.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "indices of register tiles, unrolled")]
 unsafe fn tile<V: Vector, const M: usize, const P: usize>(
     job: &Correlate,
     channel: usize,
+    offsets: Range<usize>,
     places: &[Place; P],
     out: *mut f32,
 ) {
@@ -144,13 +165,19 @@ unsafe fn tile<V: Vector, const M: usize, const P: usize>(
             outputs[p] = out.add((channel * job.stride + places[p].output) * IMAGES);
         }
         let mut sums = [[V::splat(0.0); P]; M];
-        if let Some(bias) = job.bias {
-            for m in 0..M {
-                sums[m] = [V::splat(*bias.get_unchecked(channel + m)); P];
+        let goes_on = offsets.start > 0;
+        for m in 0..M {
+            for p in 0..P {
+                sums[m][p] = match job.bias {
+                    _ if goes_on => V::load(outputs[p].add(m * job.stride * IMAGES)),
+                    Some(bias) => V::splat(*bias.get_unchecked(channel + m)),
+                    None => V::splat(0.0),
+                };
             }
         }
-        let mut weights = job.weights.as_ptr().add(channel * job.offsets.len());
-        for &offset in job.offsets {
+        let start = channel * job.offsets.len() + offsets.start * M;
+        let mut weights = job.weights.as_ptr().add(start);
+        for &offset in job.offsets.get_unchecked(offsets) {
             let mut x = [V::splat(0.0); P];
             for p in 0..P {
                 x[p] = V::load(inputs[p].add(offset * IMAGES));
@@ -166,7 +193,11 @@ unsafe fn tile<V: Vector, const M: usize, const P: usize>(
         for m in 0..M {
             for p in 0..P {
                 let to = outputs[p].add(m * job.stride * IMAGES);
-                let sum = if job.accumulate { sums[m][p].add(V::load(to)) } else { sums[m][p] };
+                let sum = if job.accumulate && !goes_on {
+                    sums[m][p].add(V::load(to))
+                } else {
+                    sums[m][p]
+                };
                 sum.store(to);
             }
         }

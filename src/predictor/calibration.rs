@@ -101,30 +101,49 @@ pub fn calibrate(
     prediction: &mut Prediction,
     images: &CalibrationImages,
 ) -> Result<Option<String>, PredictorError> {
+    Ok(calibrate_reading(architecture, registry, prediction, images, None)?.err())
+}
+
+/// The same; also returns what the network has computed at some place for the images, image by image: nothing where
+/// that takes a pass of its own.
+pub fn calibrate_reading(
+    architecture: &Architecture,
+    registry: &Arc<Registry>,
+    prediction: &mut Prediction,
+    images: &CalibrationImages,
+    place: Option<Operand>,
+) -> Result<Result<Vec<f32>, String>, PredictorError> {
     let mut roles = architecture.parameters.iter().filter_map(Parameter::role);
     if !roles.any(Role::is_statistic) {
-        return Ok(None);
+        return Ok(Ok(Vec::new()));
     }
     let images = match images.fitted(architecture, images.shape[0]) {
         Ok(fitted) => fitted.images,
-        Err(problem) => return Ok(Some(problem)),
+        Err(problem) => return Ok(Err(problem)),
     };
-    let runner = match Runner::of_batch(&trunk(architecture), images.shape, registry) {
+    let trunk = trunk(architecture, place);
+    let runner = match Runner::of_batch(&trunk, images.shape, registry) {
         Ok(runner) => runner,
-        Err(problem) => return Ok(Some(problem)),
+        Err(problem) => return Ok(Err(problem)),
     };
-    let view = images.view();
-    let statistics = match runner.statistics(&prediction.weights, view, &mut Scratch::default()) {
-        Ok(statistics) => statistics,
-        Err(error) => return Ok(Some(error.to_string())),
+    let measured = runner.measure(&prediction.weights, images.view(), &mut Scratch::default());
+    let (mut read, statistics) = match measured {
+        Ok(measured) => measured,
+        Err(error) => return Ok(Err(error.to_string())),
     };
-    for (id, values) in pooled(statistics) {
+    let uses = statistics.len();
+    let pooled = pooled(statistics);
+    // A normalisation in several places has other statistics from now on.
+    if place.is_none() || pooled.len() < 2 * uses {
+        read.clear();
+    }
+    for (id, values) in pooled {
         if values.iter().all(|value| value.is_finite()) {
             prediction.weights.set(id, values);
             prediction.labels[id.0] = ValueSource::Calibrated;
         }
     }
-    Ok(None)
+    Ok(Ok(read))
 }
 
 /// Means and variances by parameter. A normalisation that is used in several places has those of all that
@@ -153,12 +172,13 @@ fn pooled(statistics: Vec<MeasuredStatistics>) -> Vec<(ParameterId, Vec<f32>)> {
     pooled
 }
 
-/// The part of a network that its batch normalisations see, with them as outputs. What follows
+/// The part of a network up to some place that its batch normalisations see, with both as outputs. What follows
 /// them, such as a classifier with its batch size written into a reshape, is left out.
-fn trunk(architecture: &Architecture) -> Architecture {
+fn trunk(architecture: &Architecture, place: Option<Operand>) -> Architecture {
     let normalises = |node: &&NodeIndex| architecture.dag[**node].op_type == "BatchNormalization";
     let norms = architecture.order.iter().rev().filter(normalises);
-    let values: Vec<_> = norms.map(|&node| Operand::Node { node, slot: 0 }).collect();
+    let norms = norms.map(|&node| Operand::Node { node, slot: 0 });
+    let values: Vec<Operand> = place.into_iter().chain(norms).collect();
     architecture.returning(&values)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{data::LUMA, execute::Images, graph::Architecture};
+use crate::{data::LUMA, execute::Images, graph::Architecture, kernels::pixel::IMAGES};
 
 /// Most channels of an image whose channels come last.
 const MOST_LAST_CHANNELS: usize = 4;
@@ -58,9 +58,12 @@ impl CalibrationImages {
         let (_, [height, width], _) = layout(architecture)?;
         let [own, _, rows, columns] = self.shape;
         let carried = own.min(most);
-        let count =
-            (carried * 4 * rows * columns / (height * width)).clamp(carried.min(4), carried.max(1));
-        Ok(count.min(own))
+        let count = carried * 4 * rows * columns / (height * width);
+        Ok(match count >= carried {
+            true => carried,
+            // Kernels take so many at a time, of which fewer cost as much.
+            false => (count / IMAGES * IMAGES).max(IMAGES).min(carried),
+        })
     }
 
     /// All images as the first input of an architecture takes them. Refuses with a sentence where the input

@@ -37,6 +37,16 @@ pub enum PredictorError {
         /// What is wrong.
         problem: String,
     },
+    /// A key of a watermark that could be guessed.
+    #[error("{}: a key of {bytes} bytes is too short; make one of at least {least} random bytes, such as by 'head -c 32 /dev/urandom'", path.display())]
+    ShortKey {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: usize,
+        /// The least size.
+        least: usize,
+    },
     /// A tensor that keeps another predictor from starting where this one ended.
     #[error("cannot start from predictor '{predictor}': its tensor '{tensor}' {problem}")]
     Start {

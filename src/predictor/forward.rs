@@ -2,6 +2,7 @@
 //! to the network.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
 
 use crate::{
     encoder::{NodeBatch, NodeFeatures},
@@ -32,24 +33,21 @@ struct Group {
 impl Estimate {
     /// Runs the network. Differentiable when the network lives on an autodiff device.
     pub fn new(network: &Network, jobs: &[Job], device: &Device) -> Self {
-        let mut estimates = Vec::with_capacity(1);
         let features: Vec<_> = jobs.iter().map(|job| job.features).collect();
-        Self::in_parts(network, &features, &[jobs.to_vec()], device, |estimate| {
-            estimates.push(estimate);
-        });
+        let mut estimates =
+            Self::in_parts(network, &features, &[jobs.to_vec()], device, |estimate| estimate);
         estimates.swap_remove(0)
     }
 
-    /// As [`Estimate::new`] for plans that cover parts of the architectures each: all parts are read
-    /// before any is written, and `visit` is given one estimate after the other. `features` are those
-    /// of the jobs, the same in every part.
-    pub fn in_parts(
+    /// What becomes of estimates for plans that cover parts of the architectures each. All parts are read before any
+    /// is written; each core writes one at a time. `features` are those of the jobs, the same in every part.
+    pub fn in_parts<T: Send>(
         network: &Network,
         features: &[&NodeFeatures],
         parts: &[Vec<Job>],
         device: &Device,
-        mut visit: impl FnMut(Self),
-    ) {
+        becomes: impl Fn(Self) -> T + Sync,
+    ) -> Vec<T> {
         let batch = NodeBatch::new(features, device);
         let placed: Vec<Placed> =
             parts.iter().map(|jobs| Placed::new(jobs, batch.nodes, device)).collect();
@@ -65,11 +63,16 @@ impl Estimate {
             conditioner.of_nodes(told, &readings, batch.nodes, device)
         });
         let tokens = network.tokens(&batch, of_nodes);
-        for (index, placed) in placed.into_iter().enumerate() {
+        let part = |(index, placed): (usize, Placed)| {
             let of_addresses = conditioned.as_ref().map(|(conditioner, told, readings)| {
                 conditioner.of_addresses(told, readings[index].as_ref(), &placed, device)
             });
-            visit(Self::written(network, tokens.clone(), placed, of_addresses, device));
+            becomes(Self::written(network, tokens.clone(), placed, of_addresses, device))
+        };
+        // A single one may be differentiated, and stays on its thread.
+        match placed.len() {
+            0 | 1 => placed.into_iter().enumerate().map(part).collect(),
+            _ => placed.into_par_iter().enumerate().with_max_len(1).map(part).collect(),
         }
     }
 

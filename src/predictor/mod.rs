@@ -29,9 +29,12 @@ mod sample;
 mod seen;
 mod start;
 mod storage;
+mod watermark;
 
 pub use bundled::bundled;
-pub use calibration::{CalibrationSource, LearnedLabels, calibrate, calibration_noise};
+pub use calibration::{
+    CalibrationSource, LearnedLabels, calibrate, calibrate_reading, calibration_noise,
+};
 pub(crate) use calibration_images::interpolation;
 pub use calibration_images::{CalibrationImages, FittedImages};
 pub use card::Card;
@@ -54,3 +57,4 @@ pub use paint::ByFilling;
 pub use placed::Job;
 pub use sample::{Sampling, Solver};
 pub use seen::Seen;
+pub use watermark::Watermark;

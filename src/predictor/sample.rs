@@ -112,11 +112,13 @@ pub(super) fn draw(
         };
         let parts: Vec<Vec<Job>> = parts.iter().map(jobs).collect();
         let mut weights = vec![Weights::absent(lengths.len()); samples.len()];
-        Estimate::in_parts(network, &features, &parts, device, |estimate| {
-            for (all, part) in weights.iter_mut().zip(estimate.weights()) {
+        let written =
+            Estimate::in_parts(network, &features, &parts, device, |estimate| estimate.weights());
+        for part in written {
+            for (all, part) in weights.iter_mut().zip(part) {
                 all.take_over(part);
             }
-        });
+        }
         weights
     };
     let mut weights = Vec::new();

@@ -8,12 +8,13 @@ use serde::Serialize;
 use crate::{
     fill::Network,
     graph::Weights,
+    predictor::Watermark,
     weights::dot,
     zoo::{Groups, ZooError, align},
 };
 
 use super::{
-    TraceError,
+    Mark, TraceError,
     reference::{Reference, comparable},
     shuffle::shuffled,
     student::{mean, probability_of_more},
@@ -37,6 +38,8 @@ pub struct Candidate {
     pub probability: f64,
     /// Whether the channels of the network are in another order than those of the predictor.
     pub reordered: bool,
+    /// What speaks for each of the marks that were looked for.
+    pub marks: Vec<Mark>,
 }
 
 impl Candidate {
@@ -70,20 +73,20 @@ impl<'a> Suspect<'a> {
         &self,
         reference: Reference,
         references: usize,
+        watermarks: &[Watermark],
     ) -> Result<Candidate, TraceError> {
         let least = 1.0 / (self.values(&reference).max(1) as f64).sqrt();
         let Reference { predictors, sample, weights: reference } = reference;
         let Network { architecture, registry, .. } = self.network;
-        let similarity = |weights: &Weights| -> Result<(f64, bool), ZooError> {
-            let aligned = align(architecture, registry, weights, &reference)?;
-            let reordered = aligned.permutations != self.groups.identity();
-            Ok((similarity(&aligned.weights, &reference), reordered))
-        };
-        let (own, reordered) = similarity(&self.weights)?;
+        let aligned = |weights: &Weights| align(architecture, registry, weights, &reference);
+        let own = aligned(&self.weights)?;
+        let marks = watermarks.iter().map(|it| Mark::of(it, &own.weights, &reference)).collect();
+        let reordered = own.permutations != self.groups.identity();
+        let own = similarity(&own.weights, &reference);
         let by_chance = (0..SHUFFLES as u64).into_par_iter().map(|draw| {
             let mut random = ChaCha8Rng::seed_from_u64(draw);
             let weights = shuffled(architecture, &self.groups, &self.weights, &mut random);
-            Ok(similarity(&weights)?.0)
+            Ok(similarity(&aligned(&weights)?.weights, &reference))
         });
         let by_chance: Vec<f64> = by_chance.collect::<Result<_, ZooError>>()?;
         let probability = probability_of_more(own, &by_chance, least) * references as f64;
@@ -94,6 +97,7 @@ impl<'a> Suspect<'a> {
             by_chance: mean(&by_chance),
             probability: probability.min(1.0),
             reordered,
+            marks,
         })
     }
 }

@@ -6,14 +6,19 @@
 mod balance;
 mod candidate;
 mod error;
+mod mark;
 mod reference;
 mod shuffle;
 mod student;
 
 pub use candidate::Candidate;
 pub use error::TraceError;
+pub use mark::Mark;
 
-use crate::{fill::Network, predictor::Predictor};
+use crate::{
+    fill::Network,
+    predictor::{Predictor, Watermark},
+};
 
 use self::{candidate::Suspect, reference::references};
 
@@ -57,18 +62,23 @@ impl Trace {
     }
 }
 
-/// Compares the weights of a network with those that predictors write for its graph. The same arguments always
-/// give the same result.
+/// Compares the weights of a network with those that predictors write for its graph, and looks for marks in what
+/// differs. The same arguments always give the same result.
 ///
 /// # Errors
 ///
 /// A parameter of the network has no value or one that is no number, or a predictor cannot write for its graph.
-pub fn trace(network: &Network, predictors: &[Predictor]) -> Result<Trace, TraceError> {
+pub fn trace(
+    network: &Network,
+    predictors: &[Predictor],
+    watermarks: &[Watermark],
+) -> Result<Trace, TraceError> {
     let suspect = Suspect::new(network)?;
     let references = references(network, predictors)?;
     let count = references.len();
     let values = references.iter().map(|reference| suspect.values(reference)).max();
-    let candidates = references.into_iter().map(|reference| suspect.compare(reference, count));
+    let candidates =
+        references.into_iter().map(|reference| suspect.compare(reference, count, watermarks));
     let mut candidates: Vec<Candidate> = candidates.collect::<Result<_, _>>()?;
     candidates.sort_by(|a, b| b.excess().total_cmp(&a.excess()));
     Ok(Trace { values: values.unwrap_or(0), candidates })

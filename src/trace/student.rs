@@ -1,5 +1,8 @@
 //! How likely a value is beside others that chance gave.
 
+/// Degrees of freedom from which on Student's distribution is a normal one.
+const MANY: usize = 100_000;
+
 /// Probability that one more draw from where some values come from is at least so large, if they are normally
 /// distributed: by Student's t, since their mean and deviation are estimated. `least` is the least deviation.
 pub(super) fn probability_of_more(value: f64, drawn: &[f64], least: f64) -> f64 {
@@ -8,6 +11,11 @@ pub(super) fn probability_of_more(value: f64, drawn: &[f64], least: f64) -> f64 
     let variance = drawn.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
     let deviation = variance.sqrt().max(least) * (1.0 + 1.0 / count).sqrt();
     upper_tail((value - mean) / deviation, drawn.len().saturating_sub(1).max(1))
+}
+
+/// P(Z ≥ z) of the standard normal distribution.
+pub(super) fn normal_tail(z: f64) -> f64 {
+    upper_tail(z, MANY)
 }
 
 /// Mean of some values.

@@ -40,6 +40,10 @@ pub struct TrainConfig {
     /// Images per graph.
     #[serde(default = "sixty_four")]
     pub batch: usize,
+    /// Share of the classifying tasks that keep their predicted heads where others are solved on the learned labels
+    /// of the calibration batch: costly networks and those with several heads will keep theirs, too.
+    #[serde(default)]
+    pub predicted_heads: f32,
     /// Distinct graphs drawn from the space; they recur in random order. Of a folder, all files or
     /// the first so many.
     #[serde(default = "sixteen_thousand")]
@@ -348,6 +352,10 @@ impl TrainConfig {
                     .iter()
                     .all(|it| !it.data.is_empty() && it.data.iter().all(|data| data.weight > 0.0)),
                 "episodes.data: at least one data set is needed, and weights must be positive",
+            ),
+            (
+                (0.0..=1.0).contains(&self.predicted_heads),
+                "predicted_heads must be a share, from 0 to 1",
             ),
             (denoising.members > 0, "denoising.members must be positive"),
             (

@@ -351,7 +351,8 @@ impl<'a> Run<'a> {
         )?;
         let count = self.graphs.images(&graph, self.config.batch, FEWEST_IMAGES);
         let (images, labels) = batcher.batch(count, random);
-        let goal = Goal::Classify { images: images.into(), labels: labels.into() };
+        let solved = random.random::<f32>() >= self.config.predicted_heads;
+        let goal = Goal::Classify { images: images.into(), labels: labels.into(), solved };
         Ok(self.group(graph, &goal, stream, random))
     }
 

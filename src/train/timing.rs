@@ -93,7 +93,11 @@ impl StepFixture {
                 condition: Condition::full_noise(None, Vec::new()),
                 mirrored: false,
                 noise: 0,
-                goal: Goal::Classify { images: images.clone(), labels: labels.clone() },
+                goal: Goal::Classify {
+                    images: images.clone(),
+                    labels: labels.clone(),
+                    solved: true,
+                },
             })
             .collect();
         let objective = Objective {

@@ -207,7 +207,7 @@ fn what_was_moved_towards_images_is_made_again_with_them() {
     let whole = RegenerateOptions {
         calibration: Calibration::Data(data.clone()),
         support: Some(data.clone()),
-        device: None,
+        ..RegenerateOptions::default()
     };
     let verification = again(&whole).unwrap();
     assert!(verification.holds(), "{verification:?}");

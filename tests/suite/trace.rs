@@ -41,7 +41,7 @@ fn bytes(network: &Network, weights: &Weights) -> Vec<u8> {
 
 fn traced(network: &Network, weights: &Weights, predictors: &[Predictor]) -> Trace {
     let model = Model::from_bytes("net.onnx", bytes(network, weights).into()).unwrap();
-    trace(&Network::of(model, DimBindings::default()).unwrap(), predictors).unwrap()
+    trace(&Network::of(model, DimBindings::default()).unwrap(), predictors, &[]).unwrap()
 }
 
 /// Each value times a factor of its row and one of its column.
@@ -140,4 +140,52 @@ fn the_program_says_so_and_ends_accordingly() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("has no value"));
     assert!(Path::new(&empty).exists());
+}
+
+#[test]
+fn only_the_key_that_marked_a_network_finds_its_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [first, second, short] = ["first.key", "second.key", "short.key"].map(path);
+    fs::write(&first, [7; 32]).unwrap();
+    fs::write(&second, [8; 32]).unwrap();
+    fs::write(&short, "guess me").unwrap();
+    let empty = repository("architectures/named/resnet-20.onnx").display().to_string();
+    let predict = |out: &str, further: &[&str]| {
+        let out = path(out);
+        let common = ["predict", &empty, "--out", &out, "--device", "flex"];
+        weightsmith(&[&common, further].concat())
+    };
+    assert!(predict("plain", &[]).status.success());
+    assert!(predict("marked", &["--watermark", &first]).status.success());
+    let refused = predict("refused", &["--watermark", &short]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("too short"));
+
+    let marks = |folder: &str| {
+        let file = path(folder) + "/resnet-20.onnx";
+        let keys = ["--watermark", &first, "--watermark", &second, "--json"];
+        let output =
+            weightsmith(&[&["trace", &file, "--predictor", "cifar10"], &keys[..]].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let said = json(&output);
+        let marks = said["candidates"][0]["marks"].as_array().unwrap().clone();
+        marks.iter().map(|mark| mark["probability"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let marked = marks("marked");
+    assert!(marked[0] < 1e-9 && marked[1] > 1e-3, "{marked:?}");
+    let plain = marks("plain");
+    assert!(plain.iter().all(|probability| *probability > 1e-3), "{plain:?}");
+
+    let file = path("marked") + "/resnet-20.onnx";
+    let again = |further: &[&str]| {
+        weightsmith(
+            &[&["verify", &file, "--regenerate", &empty, "--device", "flex"], further].concat(),
+        )
+    };
+    assert_eq!(again(&["--watermark", &first]).status.code(), Some(0));
+    assert_eq!(again(&["--watermark", &second]).status.code(), Some(1));
+    let without = again(&[]);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&without.stderr).contains("--watermark"));
 }

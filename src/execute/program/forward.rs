@@ -6,7 +6,7 @@ use crate::{
         Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
         elementwise::{add, affine, product},
         gather,
-        gemm::{View, multiply},
+        gemm::{View, multiply_shared},
         layer_norm,
         norm::{self, Moments},
         pixel::{self, IMAGES, blocks, flat, flat_mut},
@@ -182,7 +182,7 @@ impl Program {
                 let weight = linear_view(operands.vector(1), out_in, inputs, outputs);
                 let x = View::rows(flat(x), columns);
                 let out = flat_mut(out);
-                multiply([outputs, columns, inputs], weight, x, out, columns, false);
+                multiply_shared([outputs, columns, inputs], weight, x, out);
                 for (row, bias) in out.chunks_exact_mut(columns).zip(operands.vector(2)) {
                     row.iter_mut().for_each(|value| *value += bias);
                 }

@@ -165,6 +165,16 @@ impl Program {
         images: Images,
         scratch: &mut Scratch,
     ) -> Vec<MeasuredStatistics> {
+        self.measure(weights, images, scratch).1
+    }
+
+    /// The same, and the logits with them.
+    pub fn measure(
+        &self,
+        weights: &Weights,
+        images: Images,
+        scratch: &mut Scratch,
+    ) -> (Vec<f32>, Vec<MeasuredStatistics>) {
         let all = NormStatistics::Measured { rows: 0..images.batch };
         let trace = self.forward(&weights.as_slices(), images, &all, false, scratch);
         let measured = self.instructions.iter().zip(&trace.moments).filter_map(|(of, moments)| {
@@ -184,8 +194,9 @@ impl Program {
             })
         });
         let measured = measured.collect();
+        let logits = self.read(trace.value(self.result), self.result, images.batch);
         trace.free(scratch);
-        measured
+        (logits, measured)
     }
 
     /// Runs forward and hands over what every non-linearity returns, `[batch, …]` row-major.

@@ -2,7 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{FileError, condition::Support, data::Split, onnx::sha256, predictor::Predictor};
+use crate::{
+    FileError,
+    condition::Support,
+    data::Split,
+    onnx::sha256,
+    predictor::{Predictor, Watermark},
+};
 
 use super::{
     super::{
@@ -20,6 +26,8 @@ pub struct RegenerateOptions {
     pub calibration: Calibration,
     /// The data set that weights were moved towards, if they were.
     pub support: Option<PathBuf>,
+    /// What marks the weights, if anything does.
+    pub watermark: Option<Watermark>,
     /// What reports call the device that the predictor computes on, as in
     /// [`FillOptions`](crate::fill::FillOptions).
     pub device: Option<String>,
@@ -58,6 +66,15 @@ pub fn regenerate(
         }
         (_, None) => None,
     };
+    match (&options.watermark, &provenance.watermark) {
+        (None, Some(_)) => return Err(FillError::NeedsWatermark),
+        (None, None) => {}
+        (own, recorded) => {
+            let id = |id: Option<&str>| id.unwrap_or("none").to_owned();
+            let own = id(own.as_ref().map(Watermark::id).as_deref());
+            checks.push(Check::equal("the watermark", &own, &id(recorded.as_deref())));
+        }
+    }
     let images = labelled.as_ref().map(|(images, _)| images);
     let MeasuredOn { images, source, .. } =
         options.calibration.images(network, predictor, images)?;
@@ -66,7 +83,15 @@ pub fn regenerate(
     let support = support.as_ref();
     let drawn = provenance.drawn;
     let sampling = drawn.map_or_else(|| predictor.sampling(), |drawn| drawn.sampling);
-    let samples = FilledNetwork::sample(network, predictor, &images, source, &sampling, support)?;
+    let samples = FilledNetwork::sample(
+        network,
+        predictor,
+        &images,
+        source,
+        &sampling,
+        support,
+        options.watermark.as_ref(),
+    )?;
     let sample = drawn.map_or(0, |drawn| drawn.sample);
     let filled = samples.into_iter().nth(sample).ok_or(FillError::NoSuchSample)?;
     let provenance = Provenance {

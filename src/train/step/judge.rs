@@ -80,7 +80,9 @@ fn judge(
     scratch: &mut Scratch,
 ) -> Result<Option<Judged>, ExecuteError> {
     let judged = match &predicted.task.goal {
-        Goal::Classify { images, labels } => {
+        Goal::Classify { images, labels, solved } => {
+            let own = predicted.appended_labels.filter(|_| *solved);
+            let predicted = &Predicted { appended_labels: own, ..*predicted };
             classify(predicted, images, labels, objective, together, scratch)?
         }
         Goal::Tell(episode) => tell(predicted, episode, scratch)?,

@@ -45,6 +45,9 @@ pub enum Goal {
         images: Arc<Vec<f32>>,
         /// Labels.
         labels: Arc<Vec<u16>>,
+        /// Whether the head is solved on the learned labels of the calibration batch, where there are some;
+        /// the predicted one is judged without.
+        solved: bool,
     },
     /// The features of its trunk are to tell classes apart; the head is solved. It takes a graph that has
     /// a [`Trunk`](super::Trunk).
