@@ -148,7 +148,7 @@ impl ScoreTest<'_> {
                     let refined = refine(scores, columns, &labels);
                     refined.map_or_else(|| tau(scores), |refined| tau(&refined.mean))
                 };
-                refined += by(&scores, &pool.columns);
+                refined += by(&scores, &pool.counts);
                 by_parameters += by(&counted, std::slice::from_ref(&counted));
                 alone += tau(&scores);
             }

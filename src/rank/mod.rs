@@ -39,7 +39,7 @@ pub use place::Ranked;
 pub use ranking::{RankedGraph, Ranking, ranking, refined_ranking};
 pub use record::{Cache, Record};
 pub use score::Score;
-pub use scores::scores;
+pub use scores::{counts, scores};
 pub use setup::{ProbeOptions, ScoreSelection, SetupError};
 pub use structure::{Fingerprints, fingerprint};
 pub use subject::{Probe, Subject};

@@ -83,7 +83,7 @@ pub fn refined_ranking(
         .filter_map(|(graph, (file, _))| Some((graph, *trained.get(file)?)))
         .filter(|(graph, _)| scores[*graph].is_finite())
         .collect();
-    let Refined { mean, deviation } = refine(&scores, &pool.columns, &labels)?;
+    let Refined { mean, deviation } = refine(&scores, &pool.counts, &labels)?;
     let known = |graph: usize| scores[graph].is_finite();
     let expected: Vec<Option<f64>> =
         mean.iter().enumerate().map(|(graph, mean)| known(graph).then_some(*mean)).collect();

@@ -14,7 +14,7 @@ use crate::{
     predictor::{CalibrationImages, Predictor, PredictorError, bundled},
 };
 
-use super::{Aggregate, CRITERIA, Cache, Judge, Probe, learned::Ranker, scores};
+use super::{Aggregate, CRITERIA, Cache, Judge, Probe, counts, learned::Ranker, scores};
 
 /// Why scores cannot be got ready.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,14 @@ impl ScoreSelection {
             Aggregate::LogRanks(names.iter().map(|name| (name.clone(), 1.0)).collect())
         };
         Ok(Self { names, by, all: given().any(|name| name == "all") })
+    }
+
+    /// The same scores, and all that is counted beside them: what trained accuracies refine a ranking by.
+    pub fn counting(mut self) -> Self {
+        self.names.extend(counts().map(str::to_owned));
+        self.names.sort();
+        self.names.dedup();
+        self
     }
 
     /// Names of the scores, in order.

@@ -66,6 +66,7 @@ impl Rank {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         self.replace.check(self.out.as_deref())?;
         let selection = self.judging.selection()?;
+        let selection = if self.labels.is_empty() { selection } else { selection.counting() };
         let judge = self.judging.judge(&selection, common, None)?;
         let seen = judge.probe.predictor.as_ref().map(|predictor| &predictor.seen);
         let mut trained = match (&self.graphs, self.target.as_deref()) {

@@ -113,6 +113,7 @@ impl Rank {
             None => files,
         };
         let selection = self.judging.selection()?;
+        let selection = if self.labels.is_some() { selection.counting() } else { selection };
         let part = self.shard.map(|shard| shard.part());
         let judge = self.judging.judge(&selection, common, part.as_deref())?;
         let limits = self.limits.limits();

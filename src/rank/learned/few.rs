@@ -32,7 +32,7 @@ pub struct Refined {
 }
 
 /// Refines a ranking by a Gaussian process on standings: `learned` is the score of every graph, `columns` the
-/// standings that it is made of, by ingredient, `labels` graphs with their accuracies. The prior is the one
+/// standings by everything that is counted, `labels` graphs with their accuracies. The prior is the one
 /// under which the labels are likeliest. `None` of fewer than [`FEWEST_LABELS`], or of labels that are all
 /// the same.
 pub fn refine(learned: &[f64], columns: &[Vec<f64>], labels: &[(usize, f64)]) -> Option<Refined> {

@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::place::{Ranked, deviation, places},
+    super::{
+        place::{Ranked, deviation, places},
+        scores::counts,
+    },
     pool::standings,
 };
 
@@ -39,8 +42,8 @@ pub struct Ranker {
 pub struct RankedPool {
     /// The place of every graph.
     pub graphs: Vec<Ranked>,
-    /// Their standings, by ingredient and by graph.
-    pub columns: Vec<Vec<f64>>,
+    /// Their standings by everything that is counted, and by graph: in the middle by what was not.
+    pub counts: Vec<Vec<f64>>,
     /// How far the ingredients agree: 1 where all order the pool alike, near 0 where they cancel each other.
     pub agreement: f64,
 }
@@ -108,7 +111,8 @@ impl Ranker {
             listed: ranks[graph],
             spread: deviation(others.iter().map(|places| places[graph] as f64)),
         };
-        RankedPool { graphs: (0..graphs).map(ranked).collect(), columns, agreement }
+        let counts = counts().map(|name| standings(&column(name))).collect();
+        RankedPool { graphs: (0..graphs).map(ranked).collect(), counts, agreement }
     }
 
     /// The score of every graph of a pool whose standings are known, by ingredient and by graph.

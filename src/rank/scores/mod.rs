@@ -15,6 +15,11 @@ use crate::{
     rank::Score,
 };
 
+/// Names of the scores that count something of the live graph, which costs next to nothing.
+pub fn counts() -> impl Iterator<Item = &'static str> {
+    statics::scores().into_iter().map(|score| score.name())
+}
+
 /// Every score this crate knows.
 pub fn scores() -> Vec<Box<dyn Score>> {
     let families: [Vec<Box<dyn Score>>; 9] = [
