@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::{
     execute::{NormStatistics, Runner, Scratch},
     graph::{Architecture, ParameterId},
@@ -17,9 +19,28 @@ use super::{DistilledHead, Head};
 /// Most multiply-accumulates that are spent on it, a second or two: costly networks see fewer of the images.
 const MOST_WORK: u64 = 1 << 36;
 
+/// A head that was solved on what the predictor learned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Distilled {
+    /// Learned images that it was solved on.
+    pub images: usize,
+    /// Classes that it tells apart.
+    pub classes: usize,
+    /// Share of them that is classified right when it is left out.
+    pub left_out_accuracy: f64,
+}
+
+/// What was done to a predicted network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Completed {
+    /// Why its statistics cannot be measured, if so; see [`calibrate`](crate::predictor::calibrate).
+    pub unmeasured: Option<String>,
+    /// How its head was solved, if it was.
+    pub head: Option<Distilled>,
+}
+
 /// Makes a predicted network fit for use: measures its normalisation statistics on images, and then solves its
-/// head on what the predictor learned, where it can. Returns why statistics cannot be measured, if so; see
-/// [`calibrate`](crate::predictor::calibrate).
+/// head on what the predictor learned, where it can.
 ///
 /// The predicted head stays where the predictor learned no labels or those of other classes, where there is no
 /// head that could be solved, where the network cannot be run, and where one image for each class would be too
@@ -30,14 +51,17 @@ pub fn complete(
     prediction: &mut Prediction,
     predictor: &Predictor,
     images: &CalibrationImages,
-) -> Result<Option<String>, PredictorError> {
+) -> Result<Completed, PredictorError> {
     let distillation = Distillation::of(architecture, registry, prediction, predictor);
     let place = distillation.as_ref().map(|it| it.head.input);
     let read = calibrate_reading(architecture, registry, prediction, images, place)?;
-    if let (Some(distillation), Ok(read)) = (distillation, &read) {
-        distillation.solve(architecture, registry, prediction, images, read);
-    }
-    Ok(read.err())
+    let head = match (distillation, &read) {
+        (Some(distillation), Ok(read)) => {
+            distillation.solve(architecture, registry, prediction, images, read)
+        }
+        _ => None,
+    };
+    Ok(Completed { unmeasured: read.err(), head })
 }
 
 /// A head, and what it can be solved on.
@@ -75,15 +99,14 @@ impl Distillation {
         prediction: &mut Prediction,
         measured: &CalibrationImages,
         read: &[f32],
-    ) {
+    ) -> Option<Distilled> {
         let own = self.part(architecture, measured, read).map(<[f32]>::to_vec);
-        let read = own.or_else(|| self.read(architecture, registry, prediction));
-        let solve = |read: Vec<f32>| {
-            DistilledHead::of(&self.head, &prediction.weights, &read, &self.labels)
-        };
-        if let Some(solved) = read.and_then(solve) {
-            solved.write(&mut prediction.weights);
-        }
+        let read = own.or_else(|| self.read(architecture, registry, prediction))?;
+        let solved = DistilledHead::of(&self.head, &prediction.weights, &read, &self.labels)?;
+        solved.write(&mut prediction.weights);
+        let left_out_accuracy = solved.left_out_accuracy(&self.labels);
+        let (images, classes) = (self.images.shape[0], self.labels.classes);
+        Some(Distilled { images, classes, left_out_accuracy })
     }
 
     /// The part that belongs to its images of what was read for those that statistics were measured on.

@@ -7,6 +7,7 @@ use nalgebra::{DMatrix, RowDVector};
 
 use crate::{
     graph::{Weights, transpose},
+    kernels::likeliest,
     predictor::LearnedLabels,
 };
 
@@ -107,6 +108,19 @@ impl<'a> DistilledHead<'a> {
         let mut scores = rows * self.weights.transpose() + added;
         scores.row_iter_mut().for_each(|mut row| row += &self.biases);
         floats(&scores)
+    }
+
+    /// Share of the learned images whose likeliest class is the one that their labels name, by heads that are solved
+    /// on the others: the residual of the one that is left out is αᵢ / (Z Zᵀ + λ)⁻¹ᵢᵢ (Cook 1977).
+    pub fn left_out_accuracy(&self, labels: &LearnedLabels) -> f64 {
+        let inverse = self.factor.inverse();
+        let right = labels.targets.chunks(labels.classes).enumerate().filter(|(image, targets)| {
+            let residuals = self.coefficients.row(*image) / inverse[(*image, *image)];
+            let pairs = targets.iter().zip(residuals.iter());
+            let scores: Vec<f32> = pairs.map(|(target, it)| target - *it as f32).collect();
+            likeliest(&scores) == likeliest(targets)
+        });
+        right.count() as f64 / self.rows.nrows() as f64
     }
 
     /// By the gradient of scores.

@@ -21,7 +21,7 @@ mod support;
 mod tuning;
 
 pub use adapter::{Adapter, LowRank};
-pub use distil::complete;
+pub use distil::{Completed, Distilled, complete};
 pub use distilled_head::{DistilledGradient, DistilledHead};
 pub use error::{ConditionError, HeadError};
 pub use finetune::{FineTuned, TuningRun};

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::{
-    condition::{ConditionError, Fitted, Fitting, Support, complete},
+    condition::{Completed, ConditionError, Distilled, Fitted, Fitting, Support, complete},
     graph::{Origin, ParameterId, Weights, Wiring},
     onnx::{
         OnnxError,
@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Network,
-    sanity::{SANITY_IMAGES, SanityCheck},
+    sanity::{SANITY_IMAGES, SanityCheck, at_chance},
 };
 
 /// The weights of a network and how they came about.
@@ -27,6 +27,8 @@ pub struct FilledNetwork<'a> {
     pub(super) prediction: Prediction,
     /// Where statistics were measured, if they were.
     pub(super) calibration: CalibrationSource,
+    /// How the head was solved on what the predictor learned, if it was.
+    pub(super) distilled: Option<Distilled>,
     /// How the weights were fitted to labelled images, if they were.
     pub(super) fitted: Option<Fitted>,
     /// What the user should know.
@@ -65,8 +67,11 @@ impl<'a> FilledNetwork<'a> {
         };
         let Some(support) = support else {
             let finish = |mut prediction| {
-                let unmeasured = complete(&mut prediction)?;
-                Ok(Self::measured(network, prediction, images, source, unmeasured.as_deref()))
+                let Completed { unmeasured, head } = complete(&mut prediction)?;
+                let mut filled =
+                    Self::measured(network, prediction, images, source, unmeasured.as_deref());
+                filled.sanity_check.findings.extend(head.as_ref().and_then(at_chance));
+                Ok(Self { distilled: head, ..filled })
             };
             let filled: Result<_, PredictorError> = samples.into_par_iter().map(finish).collect();
             return Ok(filled?);
@@ -132,7 +137,15 @@ impl<'a> FilledNetwork<'a> {
             .map(|why| format!("the filled network was not run to see that it is alive: {why}"));
         let notices = fitted.ok().and_then(|fitted| fitted.notice).into_iter().chain(not_run);
         let notices = notices.collect();
-        Self { network, prediction, calibration, fitted: None, notices, sanity_check }
+        Self {
+            network,
+            prediction,
+            calibration,
+            distilled: None,
+            fitted: None,
+            notices,
+            sanity_check,
+        }
     }
 
     /// The weights; absent for parameters that keep what the file holds, and for those that have no

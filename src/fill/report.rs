@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use crate::{
+    condition::Distilled,
     graph::{Role, Scores},
     onnx::{self, OnnxError, sha256},
     predictor::{CalibrationSource, Outlook, Prediction, StandIn, ValueSource},
@@ -34,6 +35,9 @@ pub struct Report {
     pub files: Vec<FileHash>,
     /// Where batch-normalisation statistics were measured.
     pub calibration: CalibrationSource,
+    /// How the head was solved on what the predictor learned, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distilled_head: Option<Distilled>,
     /// Names of the classes in the order of the outputs; none where nobody knows them.
     pub classes: Option<Vec<String>>,
     /// What the file returns for each class.
@@ -63,7 +67,15 @@ impl Report {
         classes: Option<Vec<String>>,
         outlook: Option<Outlook>,
     ) -> Result<Self, OnnxError> {
-        let FilledNetwork { network, prediction, calibration, notices, sanity_check, .. } = filled;
+        let FilledNetwork {
+            network,
+            prediction,
+            calibration,
+            distilled,
+            notices,
+            sanity_check,
+            ..
+        } = filled;
         let tensor = |stored: &StoredTensor| -> Result<_, OnnxError> {
             let (tensor, id) = (stored.tensor, stored.parameter);
             let parameter = &network.architecture.parameters[id.0];
@@ -94,6 +106,7 @@ impl Report {
             },
             files: Vec::new(),
             calibration: *calibration,
+            distilled_head: *distilled,
             classes,
             scores: network.architecture.scores,
             notices: noticed.collect(),

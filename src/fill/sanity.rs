@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::Serialize;
 
 use crate::{
+    condition::Distilled,
     execute::{NormStatistics, Runner, Scratch},
     graph::{Architecture, NodeIndex, Operand, Origin, Parameter, ParameterId, Role, Weights},
     predictor::{CalibrationImages, Prediction, ValueSource},
@@ -17,6 +18,9 @@ use super::Network;
 pub(super) const SANITY_IMAGES: usize = 32;
 /// Least standard deviation of outputs over images, beside their size.
 const LEAST_DEVIATION: f64 = 1e-3;
+/// Least share of the learned images that chance gets wrong which a network of use classifies right: 30 % of ten
+/// classes are.
+const LEAST_BEYOND_CHANCE: f64 = 0.22;
 /// Most names in a sentence.
 const NAMED: usize = 3;
 
@@ -52,6 +56,8 @@ pub enum FindingKind {
     NonFiniteOutputs,
     /// Outputs that are the same for every image.
     ConstantOutputs,
+    /// Features that do not tell the classes apart.
+    ChanceAccuracy,
     /// Batch-normalisation statistics that nobody measured.
     DefaultStatistics,
     /// Weights that are computed from tensors which keep what the file held.
@@ -147,6 +153,23 @@ fn judged(outputs: &[f32], images: usize) -> Option<Finding> {
         ),
         next_step: "look for a layer that hides the image (such as a product with 0), move the weights towards \
                     labelled images (--support DATA), or train the network from an initialisation of your own"
+            .to_owned(),
+    })
+}
+
+/// Whether the features of a head say nothing of the classes that it was solved for.
+pub(super) fn at_chance(head: &Distilled) -> Option<Finding> {
+    let &Distilled { images, classes, left_out_accuracy } = head;
+    let chance = 1.0 / classes as f64;
+    let beyond = (left_out_accuracy - chance) / (1.0 - chance);
+    (beyond < LEAST_BEYOND_CHANCE).then(|| Finding {
+        kind: FindingKind::ChanceAccuracy,
+        reason: format!(
+            "of the {images} images that the predictor learned, {:.0} % are classified right when they are left out of \
+             the head's fit: the network tells its classes apart hardly better than chance",
+            100.0 * left_out_accuracy
+        ),
+        next_step: "fit the weights to labelled images (--support DATA), or train the network from here"
             .to_owned(),
     })
 }
