@@ -49,7 +49,8 @@ mod tests {
             };
             let outputs = shape.output[0];
             let mut x = vec![Pixel::ZERO; channels * 2 * 28 * 28];
-            flat_mut(&mut x).copy_from_slice(&values(x.len() * 16));
+            let pixels = flat_mut(&mut x);
+            pixels.copy_from_slice(&values(pixels.len()));
             let (weight, bias) = (values(outputs * channels / groups * 9), values(outputs));
             let run = || {
                 let mut out = vec![Pixel::ZERO; outputs * 2 * 28 * 28];
