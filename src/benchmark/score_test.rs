@@ -10,7 +10,7 @@ use crate::{
     observer::Observer,
     rank::{
         Aggregate, Judge, Record,
-        learned::{refine, standings},
+        learned::{refine, standings, standings_by_counts},
         metrics::{Agreement, kendall},
         spread,
     },
@@ -126,6 +126,7 @@ impl ScoreTest<'_> {
         let Aggregate::Learned(ranker) = self.by else { return BTreeMap::new() };
         let pool = ranker.rank(column);
         let scores = pool.scores();
+        let counts = standings_by_counts(column);
         let counted = standings(&column("parameters"));
         let known: Vec<usize> =
             (0..scores.len()).filter(|&graph| scores[graph].is_finite()).collect();
@@ -148,7 +149,7 @@ impl ScoreTest<'_> {
                     let refined = refine(scores, columns, &labels);
                     refined.map_or_else(|| tau(scores), |refined| tau(&refined.mean))
                 };
-                refined += by(&scores, &pool.counts);
+                refined += by(&scores, &counts);
                 by_parameters += by(&counted, std::slice::from_ref(&counted));
                 alone += tau(&scores);
             }

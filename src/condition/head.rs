@@ -161,7 +161,7 @@ struct Search<'a, F> {
 impl<F: Fn(&Operand) -> bool> Search<'_, F> {
     /// The head whose scores arrive there.
     fn from(&self, mut at: Operand) -> Result<Head, HeadError> {
-        let &Self { architecture, registry, classes, .. } = self;
+        let &Self { architecture, registry, .. } = self;
         let none = |why: String| HeadError::NoHead(why);
         let joins = |node| none(format!("{} joins several branches", architecture.describe(node)));
         let (mut bias, mut rectified) = (None, false);
@@ -171,10 +171,8 @@ impl<F: Fn(&Operand) -> bool> Search<'_, F> {
             };
             if let Some((weight, slot)) = slot_of(architecture, node, Role::Weight) {
                 let own = slot_of(architecture, node, Role::Bias).map(|(id, _)| id);
-                let bias = own.or(bias);
-                let input = architecture.dag[node].inputs[0];
-                let place = Place { node, input, classes, rectified };
-                return place.head(architecture, registry, weight, slot, bias);
+                let head = self.head(node, weight, slot, own.or(bias))?;
+                return Ok(Head { rectified, ..head });
             }
             let inputs = architecture.dag[node].inputs.iter();
             let inputs: Vec<Operand> =
@@ -208,6 +206,50 @@ impl<F: Fn(&Operand) -> bool> Search<'_, F> {
             at = input;
         }
     }
+
+    /// The linear map of a node.
+    fn head(
+        &self,
+        node: NodeIndex,
+        weight: ParameterId,
+        slot: &Slot,
+        bias: Option<ParameterId>,
+    ) -> Result<Head, HeadError> {
+        let &Self { architecture, registry, classes, .. } = self;
+        let parameter = &architecture.parameters[weight.0];
+        let refuse = |why: &str| {
+            let (name, why) = (parameter.name.clone(), why.to_owned());
+            Err(HeadError::NotFree { name, why })
+        };
+        let tied = |id: ParameterId| architecture.parameters[id.0].slots.len() != 1;
+        if tied(weight) || bias.is_some_and(tied) {
+            return refuse("it is used in several places");
+        }
+        if slot.groups != 1 || slot.view.is_some() {
+            return refuse("its classes do not see all features");
+        }
+        let outputs = |axis: usize| parameter.shape.as_ref().and_then(|shape| shape.get(axis));
+        let transposed = match slot.layout {
+            Layout::OutIn if outputs(0) == Some(&classes) => false,
+            Layout::InOut if outputs(1) == Some(&classes) => true,
+            _ => return refuse("it has not one output for each class"),
+        };
+        let Some(features) = parameter.len().map(|length| length / classes) else {
+            return refuse("its size is not known");
+        };
+        let family = registry.find(&architecture.dag[node]).map(|known| known.family());
+        Ok(Head {
+            input: architecture.dag[node].inputs[0],
+            weight,
+            transposed,
+            bias,
+            classes,
+            features,
+            features_last: family.is_ok_and(|family| family != OperatorFamily::Convolution),
+            rectified: false,
+            others: Vec::new(),
+        })
+    }
 }
 
 /// Whether a node returns the sum or mean of its inputs.
@@ -228,59 +270,6 @@ fn multiplies(architecture: &Architecture, node: NodeIndex) -> bool {
         ("", "Div", [_, by]) => is_positive(by),
         ("", "Mul", [one, other]) => is_positive(one) || is_positive(other),
         _ => false,
-    }
-}
-
-/// A linear map that was found.
-struct Place {
-    node: NodeIndex,
-    input: Operand,
-    classes: usize,
-    rectified: bool,
-}
-
-impl Place {
-    fn head(
-        &self,
-        architecture: &Architecture,
-        registry: &Registry,
-        weight: ParameterId,
-        slot: &Slot,
-        bias: Option<ParameterId>,
-    ) -> Result<Head, HeadError> {
-        let parameter = &architecture.parameters[weight.0];
-        let refuse = |why: &str| {
-            let (name, why) = (parameter.name.clone(), why.to_owned());
-            Err(HeadError::NotFree { name, why })
-        };
-        let tied = |id: ParameterId| architecture.parameters[id.0].slots.len() != 1;
-        if tied(weight) || bias.is_some_and(tied) {
-            return refuse("it is used in several places");
-        }
-        if slot.groups != 1 || slot.view.is_some() {
-            return refuse("its classes do not see all features");
-        }
-        let outputs = |axis: usize| parameter.shape.as_ref().and_then(|shape| shape.get(axis));
-        let transposed = match slot.layout {
-            Layout::OutIn if outputs(0) == Some(&self.classes) => false,
-            Layout::InOut if outputs(1) == Some(&self.classes) => true,
-            _ => return refuse("it has not one output for each class"),
-        };
-        let Some(features) = parameter.len().map(|length| length / self.classes) else {
-            return refuse("its size is not known");
-        };
-        let family = registry.find(&architecture.dag[self.node]).map(|known| known.family());
-        Ok(Head {
-            input: self.input,
-            weight,
-            transposed,
-            bias,
-            classes: self.classes,
-            features,
-            features_last: family.is_ok_and(|family| family != OperatorFamily::Convolution),
-            rectified: self.rectified,
-            others: Vec::new(),
-        })
     }
 }
 

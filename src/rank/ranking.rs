@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Aggregate, Ranked, Record, aggregate,
-    learned::{Ranker, Refined, refine},
+    learned::{Ranker, Refined, refine, standings_by_counts},
 };
 
 /// One graph in its place.
@@ -83,7 +83,8 @@ pub fn refined_ranking(
         .filter_map(|(graph, (file, _))| Some((graph, *trained.get(file)?)))
         .filter(|(graph, _)| scores[*graph].is_finite())
         .collect();
-    let Refined { mean, deviation } = refine(&scores, &pool.counts, &labels)?;
+    let counted = standings_by_counts(|name| column(&records, name));
+    let Refined { mean, deviation } = refine(&scores, &counted, &labels)?;
     let known = |graph: usize| scores[graph].is_finite();
     let expected: Vec<Option<f64>> =
         mean.iter().enumerate().map(|(graph, mean)| known(graph).then_some(*mean)).collect();

@@ -41,7 +41,7 @@ pub struct TrainConfig {
     #[serde(default = "sixty_four")]
     pub batch: usize,
     /// Share of the classifying tasks that keep their predicted heads where others are solved on the learned labels
-    /// of the calibration batch: costly networks and those with several heads will keep theirs, too.
+    /// of the calibration batch: a network that is too costly to run on it will keep its own, too.
     #[serde(default)]
     pub predicted_heads: f32,
     /// Distinct graphs drawn from the space; they recur in random order. Of a folder, all files or

@@ -14,5 +14,5 @@ mod ranker;
 pub use few::{FEWEST_LABELS, Refined, refine};
 pub use fit::{Fit, fit};
 pub use left_out::{LEARNED, LeftOut, Rival, Scoring, left_out};
-pub use pool::standings;
+pub use pool::{standings, standings_by_counts};
 pub use ranker::{Ingredient, RankedPool, Ranker};

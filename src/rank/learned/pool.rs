@@ -1,6 +1,6 @@
 //! Where graphs stand among their companions.
 
-use crate::rank::metrics::ranks;
+use crate::rank::{counts, metrics::ranks};
 
 /// Half the width of a uniform distribution of variance 1.
 const WORST: f64 = 1.732_050_8;
@@ -14,6 +14,11 @@ pub fn standings(column: &[Option<f64>]) -> Vec<f64> {
     let mut ranks = ranks(&known).into_iter();
     let standing = |rank: f64| WORST * ((2.0 * rank - 1.0) / count - 1.0);
     column.iter().map(|score| score.and_then(|_| ranks.next()).map_or(0.0, standing)).collect()
+}
+
+/// Standings by everything that is counted, and by graph; `column` gives a score of every graph.
+pub fn standings_by_counts(column: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Vec<f64>> {
+    counts().map(|name| standings(&column(name))).collect()
 }
 
 #[cfg(test)]

@@ -5,10 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{
-        place::{Ranked, deviation, places},
-        scores::counts,
-    },
+    super::place::{Ranked, deviation, places},
     pool::standings,
 };
 
@@ -42,8 +39,6 @@ pub struct Ranker {
 pub struct RankedPool {
     /// The place of every graph.
     pub graphs: Vec<Ranked>,
-    /// Their standings by everything that is counted, and by graph: in the middle by what was not.
-    pub counts: Vec<Vec<f64>>,
     /// How far the ingredients agree: 1 where all order the pool alike, near 0 where they cancel each other.
     pub agreement: f64,
 }
@@ -111,8 +106,7 @@ impl Ranker {
             listed: ranks[graph],
             spread: deviation(others.iter().map(|places| places[graph] as f64)),
         };
-        let counts = counts().map(|name| standings(&column(name))).collect();
-        RankedPool { graphs: (0..graphs).map(ranked).collect(), counts, agreement }
+        RankedPool { graphs: (0..graphs).map(ranked).collect(), agreement }
     }
 
     /// The score of every graph of a pool whose standings are known, by ingredient and by graph.
