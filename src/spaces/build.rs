@@ -254,6 +254,13 @@ impl GraphBuilder {
         Value { depth, ..self.map(path, "Add", left, inputs, vec![]) }
     }
 
+    /// `Sub` of equal shapes.
+    pub(super) fn sub(&mut self, path: &str, left: &Value, right: &Value) -> Value {
+        let depth = left.depth.max(right.depth);
+        let inputs = vec![left.name.clone(), right.name.clone()];
+        Value { depth, ..self.map(path, "Sub", left, inputs, vec![]) }
+    }
+
     /// `Mul` of `left` with a value of the same shape, or of one value per channel.
     pub fn mul(&mut self, path: &str, left: &Value, right: &Value) -> Value {
         let depth = left.depth.max(right.depth);

@@ -38,10 +38,23 @@ pub enum Family {
     Shuffle,
     /// Depthwise convolution, LayerNorm over the channels, two linear maps (Liu et al. 2022).
     Convnext,
+    /// Norm and a linear map to a gate and what it gates, part of which passes a depthwise convolution
+    /// (MambaOut, Yu and Wang 2025).
+    Gated,
+    /// What a pixel's surroundings have beyond the pixel, then 1×1 convolutions (PoolFormer, Yu et al.
+    /// 2022).
+    Poolformer,
+    /// Half of the channels by a convolution, the others by a depthwise one of these (GhostNet, Han et al.
+    /// 2020).
+    Ghost,
+    /// A 3×3 and a 1×1 convolution and the input, each normalised, added (RepVGG, Ding et al. 2021).
+    Repvgg,
     /// Patches, attention and two linear maps in turn (Dosovitskiy et al. 2021).
     Vit,
     /// Patches, linear maps over the tokens and over the channels in turn (Tolstikhin et al. 2021).
     Mixer,
+    /// The same with one linear map over the tokens, and affine maps for norms (Touvron et al. 2021).
+    Resmlp,
     /// Linear maps of the flattened image.
     Mlp,
     /// Cells of four nodes with an operator on every edge (NAS-Bench-201, Dong and Yang 2020).
@@ -69,18 +82,40 @@ impl Family {
 
     /// Whether a rule says the kernels of its blocks.
     pub(super) fn has_kernels(self) -> bool {
-        self.mixes() || matches!(self, Family::Preactivation | Family::Convnext | Family::Mixed)
+        use Family::{Convnext, Gated, Ghost, Mixed, Preactivation};
+        self.mixes() || matches!(self, Preactivation | Convnext | Gated | Ghost | Mixed)
     }
 
     /// Whether a rule may give its stages by the proportions of a design.
     pub(super) fn has_designs(self) -> bool {
-        use Family::{Darts, Macro, Mixed, Mixer, Mlp, Nb101, Nb201, Transnas, Vit};
-        !matches!(self, Darts | Macro | Mixed | Mixer | Mlp | Nb101 | Nb201 | Transnas | Vit)
+        use Family::{Darts, Macro, Mixed, Mlp, Nb101, Nb201, Transnas};
+        let stages = !matches!(self, Darts | Macro | Mixed | Mlp | Nb101 | Nb201 | Transnas);
+        stages && !self.has_tokens()
+    }
+
+    /// Whether its blocks stand over a sequence of patches.
+    pub(super) fn has_tokens(self) -> bool {
+        matches!(self, Family::Vit | Family::Mixer | Family::Resmlp)
+    }
+
+    /// Whether stem and stages begin with patches that do not overlap.
+    pub(super) fn has_patches(self) -> bool {
+        matches!(self, Family::Convnext | Family::Gated)
+    }
+
+    /// What stands between its stages, where the shape changes.
+    pub(super) fn between(self, width: usize) -> Option<Block> {
+        match self {
+            Family::Convnext | Family::Gated => Some(Block::Merge { width }),
+            Family::Nb201 => Some(Block::Reduce { width }),
+            Family::Poolformer => Some(Block::Conv { width, kernel: 3 }),
+            _ => None,
+        }
     }
 
     /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
     pub(super) fn is_tokenwise(self) -> bool {
-        matches!(self, Family::Convnext | Family::Vit | Family::Mixer)
+        self.has_patches() || self.has_tokens()
     }
 }
 
@@ -187,7 +222,10 @@ pub(super) enum Body {
 impl Body {
     /// Whether something is added to what it was made of.
     pub fn has_shortcuts(&self) -> bool {
-        use Block::{Basic, Bottleneck, Convnext, EdgeCell, Inverted, ShuffleGroups, StridedCell};
+        use Block::{
+            Basic, Bottleneck, Convnext, EdgeCell, Gated, Ghost, Inverted, Poolformer,
+            ShuffleGroups, StridedCell,
+        };
         match self {
             Self::Stages { stages, .. } => {
                 stages.iter().flat_map(|stage| &stage.blocks).any(|block| {
@@ -198,6 +236,9 @@ impl Body {
                             | Inverted { .. }
                             | ShuffleGroups { .. }
                             | Convnext { .. }
+                            | Gated { .. }
+                            | Ghost { .. }
+                            | Poolformer { .. }
                             | EdgeCell(_)
                             | StridedCell { .. }
                     )
@@ -265,6 +306,9 @@ pub(super) enum Mixing {
     Linear {
         hidden: usize,
     },
+    /// One linear map over the tokens, with affine maps in place of norms and a factor for every
+    /// channel of what is added.
+    Affine,
 }
 
 /// Multi-head attention, as the code that was exported spells it.
@@ -372,7 +416,29 @@ pub(super) enum Block {
         kernel: usize,
         expansion: usize,
     },
-    /// Norm and non-overlapping patches, between stages of ConvNeXt blocks.
+    /// `expansion` times as many channels of a gate, and of what it gates.
+    Gated {
+        kernel: usize,
+        expansion: usize,
+    },
+    Poolformer {
+        expansion: usize,
+    },
+    /// Ghost modules to `expansion` times the input's channels and back, beside a shortcut.
+    Ghost {
+        width: usize,
+        kernel: usize,
+        expansion: usize,
+    },
+    Repvgg {
+        width: usize,
+    },
+    /// A convolution alone.
+    Conv {
+        width: usize,
+        kernel: usize,
+    },
+    /// Norm and non-overlapping patches, between stages of ConvNeXt and gated blocks.
     Merge {
         width: usize,
     },

@@ -182,11 +182,32 @@ impl GraphBuilder {
         wide: usize,
         activation: Activation,
     ) -> Value {
-        let y = self.transpose(path, x, &[0, 2, 1]);
-        let turned = Value { channels: x.area(), extent: Some([x.channels, 1]), ..y };
-        let y = self.perceptron(path, &turned, wide, activation);
+        let y = self.over_tokens(path, x);
+        let y = self.perceptron(path, &y, wide, activation);
         let y = self.transpose(path, &y, &[0, 2, 1]);
         Value { depth: y.depth, name: y.name, ..x.clone() }
+    }
+
+    /// A single one.
+    pub(super) fn map_tokens(&mut self, path: &str, x: &Value) -> Value {
+        let y = self.over_tokens(path, x);
+        let y = self.token_linear(path, &y, x.area());
+        let y = self.transpose(path, &y, &[0, 2, 1]);
+        Value { depth: y.depth, name: y.name, ..x.clone() }
+    }
+
+    /// `[N, channels, tokens]`, so that a linear map goes over the tokens.
+    fn over_tokens(&mut self, path: &str, x: &Value) -> Value {
+        let y = self.transpose(path, x, &[0, 2, 1]);
+        Value { channels: x.area(), extent: Some([x.channels, 1]), ..y }
+    }
+
+    /// A factor and a summand for every channel, the last axis.
+    pub(super) fn affine(&mut self, path: &str, x: &Value) -> Value {
+        let shift = self.parameter(path, "beta", &[1, 1, x.channels]);
+        let scale = self.parameter(path, "alpha", &[1, 1, x.channels]);
+        let y = self.map(path, "Mul", x, vec![scale, x.name.clone()], vec![]);
+        self.map(path, "Add", x, vec![shift, y.name], vec![])
     }
 
     /// `Mul` of every channel, the last axis, with a learned factor.
@@ -237,6 +258,16 @@ impl GraphBuilder {
         let names = self.outputs(path, "Split", inputs, attributes, lengths.len());
         let part = |(name, &channels)| Value { name, channels, ..x.clone() };
         names.into_iter().zip(lengths).map(part).collect()
+    }
+
+    /// `Concat` along the last axis, where channels stand last.
+    pub(super) fn join_last(&mut self, path: &str, values: &[Value]) -> Value {
+        let inputs = values.iter().map(|value| value.name.clone()).collect();
+        let channels = values.iter().map(|value| value.channels).sum();
+        let depth = values.iter().map(|value| value.depth).max().unwrap_or(0);
+        let axis = vec![("axis", Attribute::Int(-1))];
+        let name = self.node(path, "Concat", inputs, axis);
+        Value { name, channels, depth, extent: values.first().and_then(|value| value.extent) }
     }
 
     /// The first `channels` of an image, by `Slice`.

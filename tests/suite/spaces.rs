@@ -18,7 +18,7 @@ use weightsmith::{
 
 use super::fingerprint::of_sample;
 
-const SPACES: [&str; 5] = ["cifar10", "corpus", "mnist", "real", "tiny"];
+const SPACES: [&str; 6] = ["cifar10", "corpus", "mnist", "modern", "real", "tiny"];
 
 fn space(name: &str) -> Space {
     Space::load(name).unwrap_or_else(|error| panic!("{error}"))
@@ -101,10 +101,9 @@ fn real_families_all_occur_and_their_costs_are_even_over_their_orders_of_magnitu
 
 #[test]
 fn real_graphs_can_be_planned_and_run_on_kernels() {
-    let space = space("real");
     let registry = Registry::standard();
     let vocabulary = Vocabulary::of(&registry);
-    let sound = |seed: u64| {
+    let sound = |space: &Space, seed: u64| {
         let graph = space.sample(seed).unwrap();
         let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
         let mut architecture = Architecture::from_model(&model).unwrap();
@@ -125,7 +124,9 @@ fn real_graphs_can_be_planned_and_run_on_kernels() {
         assert_eq!(logits.len(), 2 * space.classes);
         assert!(logits.iter().all(|logit| logit.is_finite()), "{}", graph.name);
     };
-    (0..200).into_par_iter().for_each(sound);
+    for space in ["real", "modern"].map(space) {
+        (0..200).into_par_iter().for_each(|seed| sound(&space, seed));
+    }
 }
 
 #[test]

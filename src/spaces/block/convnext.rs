@@ -45,7 +45,7 @@ impl Layers<'_> {
     }
 
     /// Two linear maps over the channels as 1×1 convolutions.
-    fn pointwise(&mut self, at: &str, x: &Value, hidden: usize) -> Value {
+    pub(super) fn pointwise(&mut self, at: &str, x: &Value, hidden: usize) -> Value {
         let point = |out| Conv { out, kernel: 1, stride: 1, groups: 1, bias: true };
         let y = self.builder.conv(&format!("{at}.mlp.fc1"), x, point(hidden));
         let y = self.builder.activation(&format!("{at}.mlp.act"), &y, self.theme.activation);

@@ -7,8 +7,11 @@ use super::{
 
 mod cells;
 mod convnext;
+mod ghost;
 mod head;
+mod metaformer;
 mod pairs;
+mod repvgg;
 mod shuffle;
 mod tokens;
 
@@ -86,7 +89,8 @@ impl<'a> Layers<'a> {
         }
         let conv = self.dense_conv(stem.width, stem.kernel, stem.stride);
         let early = self.theme.early && first.is_some_and(normalises_input);
-        let mut x = if early && !stem.pool {
+        let bare = matches!(first, Some(Block::Poolformer { .. } | Block::Conv { .. }));
+        let mut x = if bare || early && !stem.pool {
             self.builder.conv("stem.conv", image, conv)
         } else if first.is_some_and(activates_input) {
             let y = self.builder.conv("stem.conv", image, conv);
@@ -181,6 +185,16 @@ impl<'a> Layers<'a> {
                 self.shuffle_halves(at, x, width, (kernel, stride))
             }
             Block::Convnext { kernel, expansion } => self.convnext(at, x, kernel, expansion),
+            Block::Gated { kernel, expansion } => self.gated(at, x, kernel, expansion),
+            Block::Poolformer { expansion } => self.poolformer(at, x, expansion),
+            Block::Ghost { width, kernel, expansion } => {
+                self.ghost(at, x, width, expansion * x.channels, (kernel, stride))
+            }
+            Block::Repvgg { width } => self.repvgg(at, x, width, stride),
+            Block::Conv { width, kernel } => {
+                let conv = Conv { bias: true, ..self.dense_conv(width, kernel, stride) };
+                self.builder.conv(&format!("{at}.conv"), x, conv)
+            }
             Block::Merge { width } => self.merge(at, x, width, stride),
             Block::Linear { width, kernel } => {
                 let conv = self.dense_conv(width, kernel, stride);

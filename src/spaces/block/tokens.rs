@@ -27,7 +27,7 @@ impl Layers<'_> {
         let activation = self.theme.activation;
         for block in 0..blocks {
             let at = format!("blocks.{block}");
-            let y = self.token_norm(&format!("{at}.norm1"), &x);
+            let y = self.mixed_norm(&format!("{at}.norm1"), &x, mixing);
             let y = match mixing {
                 Mixing::Attention(attention) => {
                     self.builder.attend(&format!("{at}.attn"), &y, attention, tokens)
@@ -35,18 +35,33 @@ impl Layers<'_> {
                 Mixing::Linear { hidden } => {
                     self.builder.mix_tokens(&format!("{at}.mlp_tokens"), &y, hidden, activation)
                 }
+                Mixing::Affine => {
+                    let y = self.builder.map_tokens(&format!("{at}.linear_tokens"), &y);
+                    self.builder.layer_scale(&at, "ls1", &y)
+                }
             };
             x = self.builder.add(&at, &x, &y);
-            let y = self.token_norm(&format!("{at}.norm2"), &x);
-            let y = self.builder.perceptron(&format!("{at}.mlp"), &y, hidden, activation);
+            let y = self.mixed_norm(&format!("{at}.norm2"), &x, mixing);
+            let mut y = self.builder.perceptron(&format!("{at}.mlp"), &y, hidden, activation);
+            if mixing == Mixing::Affine {
+                y = self.builder.layer_scale(&at, "ls2", &y);
+            }
             x = self.builder.add(&at, &x, &y);
         }
-        let x = self.token_norm("norm", &x);
+        let x = self.mixed_norm("norm", &x, mixing);
         let x = match class_token {
             true => self.builder.first_token("", &x),
             false => self.builder.mean_token("", &x),
         };
         self.builder.linear("head", &x, classes)
+    }
+
+    /// What a way of mixing has in the place of norms.
+    fn mixed_norm(&mut self, path: &str, x: &Value, mixing: Mixing) -> Value {
+        match mixing {
+            Mixing::Affine => self.builder.affine(path, x),
+            Mixing::Attention(_) | Mixing::Linear { .. } => self.token_norm(path, x),
+        }
     }
 
     /// Average pooling, hidden layers, a linear map.

@@ -96,11 +96,16 @@ impl Sampler<'_> {
             }
             Family::Fire => Block::Fire { width, inner: round((width / (2 * part)) as f64).max(4) },
             Family::Convnext => Block::Convnext { kernel, expansion: part },
+            Family::Gated => Block::Gated { kernel, expansion: part },
+            Family::Poolformer => Block::Poolformer { expansion: part },
+            Family::Ghost => Block::Ghost { width, kernel, expansion: part },
+            Family::Repvgg => Block::Repvgg { width },
             Family::Macro => return self.chain(count, width),
             Family::Plain
             | Family::Mixed
             | Family::Vit
             | Family::Mixer
+            | Family::Resmlp
             | Family::Mlp
             | Family::Nb201
             | Family::Transnas

@@ -30,7 +30,7 @@ impl Sampler<'_> {
         let round = |width: f64| {
             ((width / multiple as f64 + 0.5) as usize).max(1).saturating_mul(multiple).min(last)
         };
-        let stem = self.stem(round(unit), family == Family::Convnext)?;
+        let stem = self.stem(round(unit), family.has_patches())?;
         let down = self.pick(self.rule.downs(self.space))?;
         let depths = self.depths(design)?;
         let activations = self.activations(depths.len());
@@ -56,8 +56,8 @@ impl Sampler<'_> {
                 Family::Bottleneck => vec![self.bottleneck(width, &round)?; depth],
                 _ => self.blocks(index, width, Some(depth), &round, theme)?,
             };
-            if family == Family::Convnext && (index > 0 || down.is_some()) {
-                blocks.insert(0, Block::Merge { width });
+            if index > 0 || down.is_some() {
+                blocks.splice(0..0, family.between(width));
             }
             let own = activations.get(index).copied().unwrap_or(theme.activation);
             let theme = self.staged(theme, own);

@@ -150,7 +150,7 @@ impl Sampler<'_> {
         }
         let body = match (&rule.stages, rule.family) {
             (Some(design), _) => self.design(design, &theme)?,
-            (None, Family::Vit | Family::Mixer) => self.tokens()?,
+            (None, family) if family.has_tokens() => self.tokens()?,
             (None, Family::Mlp) => self.layers()?,
             (None, Family::Darts) => self.pairs()?,
             (None, _) => self.stages(&theme)?,
@@ -164,7 +164,7 @@ impl Sampler<'_> {
         let multiple = self.pick(&space.widths.multiples)?;
         let kernel = self.pick(&space.stem.kernels)?;
         let mut stride = self.pick(&space.stem.strides)?;
-        let patches = family == Family::Convnext;
+        let patches = family.has_patches();
         if patches {
             stride = self.pick(&[(2, 0.7), (4, 0.3)])?;
         }
@@ -181,9 +181,10 @@ impl Sampler<'_> {
         let halved = stride.ilog2() as usize + usize::from(pool);
         let halvings = self.halvings().saturating_sub(halved);
         let down = match (self.pick(&space.downs)?, family) {
-            (_, Family::Convnext | Family::Nb201 | Family::Macro | Family::Transnas) => {
+            (_, Family::Nb201 | Family::Macro | Family::Transnas | Family::Poolformer) => {
                 Down::Stride
             }
+            (_, family) if family.has_patches() => Down::Stride,
             (_, Family::Nb101 | Family::Fire) => Down::MaxPool,
             (down, _) => down,
         };
@@ -207,12 +208,7 @@ impl Sampler<'_> {
                 None => self.blocks(index, width, None, &round, theme)?,
             };
             if index > 0 || down.is_some() {
-                let between = match family {
-                    Family::Convnext => Some(Block::Merge { width }),
-                    Family::Nb201 => Some(Block::Reduce { width }),
-                    _ => None,
-                };
-                blocks.splice(0..0, between);
+                blocks.splice(0..0, family.between(width));
             }
             stages.push(Stage { down, blocks, theme: None });
         }
@@ -263,6 +259,7 @@ impl Sampler<'_> {
                 | Family::Bottleneck
                 | Family::Inverted
                 | Family::Separable
+                | Family::Ghost
         );
         // Gates halve the signal at initialisation; without a norm nothing brings it back.
         let squeezable = squeezable && self.style.norm != Norm::None;
@@ -283,7 +280,8 @@ impl Sampler<'_> {
             squeeze: (squeezable
                 && self.draw.chance(self.rule.squeeze.unwrap_or(self.space.squeeze)))
             .then_some(Squeeze { divisor, activation: Activation::Relu, gate, inside: false }),
-            layer_scale: self.rule.family == Family::Convnext && self.draw.chance(0.6),
+            layer_scale: matches!(self.rule.family, Family::Convnext | Family::Poolformer)
+                && self.draw.chance(0.6),
             pointwise: self.rule.family == Family::Convnext && self.draw.chance(0.4),
             unpadded: self.rule.unpadded.is_some_and(|chance| self.draw.chance(chance)),
         }

@@ -39,6 +39,7 @@ impl Sampler<'_> {
                 let share = self.pick(&[(1, 0.4), (2, 0.4), (4, 0.2)])?;
                 Mixing::Linear { hidden: (tokens * share / 2).max(1) }
             }
+            Family::Resmlp => Mixing::Affine,
             _ => Mixing::Attention(self.attention(width, head)?),
         };
         let positions = self.rule.family == Family::Vit && self.draw.chance(0.75);
