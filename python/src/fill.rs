@@ -16,7 +16,7 @@ use weightsmith::{
     graph::DimBindings,
     observer::{Observer, Silent},
     onnx::Model,
-    predictor::bundled,
+    predictor::{Watermark, bundled},
 };
 
 use super::{progress::Bar, refusal, work::without_gil};
@@ -106,6 +106,7 @@ pub struct Settings {
     support_steps: Option<usize>,
     calibrate: Option<PathBuf>,
     bake_normalization: bool,
+    watermark: Option<PathBuf>,
     device: String,
     bar: Option<Py<PyAny>>,
 }
@@ -137,6 +138,7 @@ fn filled(source: Source, settings: Settings) -> Result<Owned, Failure> {
         support: support.map(|data| SupportSet { data, steering }),
         calibration: settings.calibrate.map_or(Calibration::Usual, Calibration::Data),
         bake_normalisation: settings.bake_normalization,
+        watermark: settings.watermark.as_deref().map(Watermark::open).transpose()?,
         device: Some(name),
         observer,
         ..FillOptions::default()

@@ -76,6 +76,18 @@ def test_commands_answer_with_dictionaries(tmp_path):
     assert len(ranking) == 2 and ranking[0]["parameters"] == ranking[1]["parameters"]
 
 
+def test_marks_are_seen_by_who_holds_their_key(tmp_path):
+    keys = [tmp_path / name for name in ("own.key", "other.key")]
+    for number, key in enumerate(keys):
+        key.write_bytes(bytes([number]) * 32)
+    graph = ROOT / "architectures" / "named" / "resnet-20.onnx"
+    marked = weightsmith.predict(graph, watermark=keys[0])
+    traced = weightsmith.trace(marked, predictors=["diffusion"], watermarks=keys)
+    assert traced["verdict"] == "descends"
+    own, other = traced["candidates"][0]["marks"]
+    assert own["probability"] < 1e-9 and other["probability"] > 1e-3
+
+
 def test_images_of_any_origin_are_the_same_data(images):
     from weightsmith._data import arrays
 

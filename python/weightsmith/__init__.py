@@ -1,11 +1,11 @@
 """Writes the weights of neural networks without training them.
 
 ``fill_(module, example_inputs)`` fills a PyTorch module in place, ``predict("model.onnx")`` an ONNX file;
-both fit it to labelled images if they are given ``data``. ``rank``, ``inspect``, ``evaluate`` and
-``verify`` are the commands of the same names.
+both fit it to labelled images if they are given ``data``. ``rank``, ``inspect``, ``evaluate``,
+``verify`` and ``trace`` are the commands of the same names.
 """
 
-from ._commands import evaluate, inspect, rank, verify
+from ._commands import evaluate, inspect, rank, trace, verify
 from ._filled import Filled, IncompleteWarning, Report, predict
 from ._modules import fill_
 from ._native import BUNDLED, WeightsmithError, __version__
@@ -24,5 +24,6 @@ __all__ = [
     "inspect",
     "predict",
     "rank",
+    "trace",
     "verify",
 ]

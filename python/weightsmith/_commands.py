@@ -17,14 +17,15 @@ from ._predictor import Predictor, source_of
 
 
 def _answer(command: str, *arguments: object, **flags: object) -> dict[str, Any]:
-    """Runs a command; flags that are None or False are left out."""
+    """Runs a command; flags that are None or False are left out, those with a list are repeated."""
     line = [command, *(str(argument) for argument in arguments)]
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if value is True:
             line.append(flag)
         elif value is not None and value is not False:
-            line += [flag, str(value)]
+            for each in value if isinstance(value, list) else [value]:
+                line += [flag, str(each)]
     _, printed = _native.answer(line)
     answer: dict[str, Any] = json.loads(printed)
     return answer
@@ -87,16 +88,37 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     regenerate: str | os.PathLike[str] | None = None,
     predictor: Predictor | str | os.PathLike[str] | None = None,
+    watermark: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Whether a filled network is what its report says (``holds``), and every check. With
-    ``regenerate``, the graph that was filled, its weights are predicted again and compared bit for bit."""
+    ``regenerate``, the graph that was filled, its weights are predicted again and compared bit for bit;
+    weights with a ``watermark`` need its key for that."""
     return _answer(
         "verify",
         file,
         report=report,
         regenerate=regenerate,
         predictor=None if predictor is None else source_of(predictor),
+        watermark=watermark,
     )
+
+
+def trace(
+    model: str | os.PathLike[str] | bytes | Filled,
+    *,
+    predictors: Iterable[Predictor | str | os.PathLike[str]] = (),
+    watermarks: Iterable[str | os.PathLike[str]] = (),
+) -> dict[str, Any]:
+    """Whether a network descends from a predictor by its weights (``verdict``), and how sure that is of
+    every candidate: all bundled ones if no ``predictors`` are named. Says of each of ``watermarks``, files
+    with keys, whether the weights carry its mark."""
+    with _path(model) as path:
+        return _answer(
+            "trace",
+            path,
+            predictor=[source_of(predictor) for predictor in predictors],
+            watermark=[os.fspath(key) for key in watermarks],
+        )
 
 
 def rank(

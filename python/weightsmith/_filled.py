@@ -122,6 +122,7 @@ def predict(
     support_steps: int | None = None,
     calibrate: Data | None = None,
     bake_normalization: bool = False,
+    watermark: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> Filled:
@@ -139,6 +140,7 @@ def predict(
         support_steps: Gradient steps on ``data``; 0 for none.
         calibrate: Unlabelled images for the statistics of batch normalisations.
         bake_normalization: Whether the network is to take pixels from 0 to 1.
+        watermark: A secret file of at least 16 random bytes, whose holder the weights are marked for.
         device: ``auto``, ``flex`` (the CPU) or ``wgpu``.
         progress: Whether a bar of tqdm shows gradient steps.
 
@@ -160,6 +162,7 @@ def predict(
             "support_steps": support_steps,
             "calibrate": path(calibrate),
             "bake_normalization": bake_normalization,
+            "watermark": None if watermark is None else os.fspath(watermark),
             "device": device,
             "bar": _progress.bar(progress and data is not None),
         }

@@ -72,8 +72,11 @@ fn write_network<'a>(
 ) -> Result<WrittenNetwork<'a>, FillError> {
     let mut recorded = network.report().clone();
     let origin = recorded.origin();
-    let onnx = hashed(onnx, |out| network.write_onnx(out))?;
-    let state_dict = hashed(state_dict, |out| st::write_with(out, &network.state_dict(), &origin))?;
+    let (onnx, state_dict) = rayon::join(
+        || hashed(onnx, |out| network.write_onnx(out)),
+        || hashed(state_dict, |out| st::write_with(out, &network.state_dict(), &origin)),
+    );
+    let (onnx, state_dict) = (onnx?, state_dict?);
     recorded.files = vec![onnx.clone(), state_dict.clone()];
     let report = hashed(report, |out| {
         serde_json::to_writer_pretty(&mut *out, &recorded)?;

@@ -21,12 +21,22 @@ mod tests {
     use super::super::{
         Pixel, Scratch,
         conv::{self, ConvShape},
+        gather::Position,
         gemm::{View, multiply_shared},
         pixel::flat_mut,
+        product::{Product, Stack},
+        softmax::{self, AxisShape},
     };
 
     fn on_cores<T: Send>(count: usize, work: impl Fn() -> T + Sync + Send) -> T {
         rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap().install(work)
+    }
+
+    fn pixels(count: usize) -> Vec<Pixel> {
+        let mut x = vec![Pixel::ZERO; count];
+        let pixels = flat_mut(&mut x);
+        pixels.copy_from_slice(&values(pixels.len()));
+        x
     }
 
     fn values(count: usize) -> Vec<f32> {
@@ -48,9 +58,7 @@ mod tests {
                 groups,
             };
             let outputs = shape.output[0];
-            let mut x = vec![Pixel::ZERO; channels * 2 * 28 * 28];
-            let pixels = flat_mut(&mut x);
-            pixels.copy_from_slice(&values(pixels.len()));
+            let x = pixels(channels * 2 * 28 * 28);
             let (weight, bias) = (values(outputs * channels / groups * 9), values(outputs));
             let run = || {
                 let mut out = vec![Pixel::ZERO; outputs * 2 * 28 * 28];
@@ -74,5 +82,35 @@ mod tests {
             out
         };
         assert_eq!(on_cores(1, run), on_cores(3, run));
+    }
+
+    #[test]
+    fn attention_does_not_depend_on_the_number_of_cores() {
+        let [heads, tokens, size] = [3, 90, 96];
+        let stack = |rows: usize, columns: usize| Stack {
+            starts: (0..heads).map(|head| minor(head * rows * columns)).collect(),
+            row: minor(columns),
+            column: minor(1),
+            minors: heads * rows * columns,
+        };
+        let (left, right, scores) =
+            (stack(tokens, size), stack(size, tokens), stack(tokens, tokens));
+        let product = Product { extents: [tokens, tokens, size], a: left, b: right, out: scores };
+        let (a, b) = (pixels(8 * heads * tokens * size), pixels(8 * heads * tokens * size));
+        let shape = AxisShape { outer: 8 * heads * tokens, length: tokens, inner: 1 };
+        let run = || {
+            let mut sums = vec![Pixel::ZERO; 8 * heads * tokens * tokens];
+            product.forward(8, &a, &b, &mut sums);
+            let mut shares = vec![Pixel::ZERO; sums.len()];
+            softmax::forward_shared(shape, &sums, &mut shares);
+            (sums, shares)
+        };
+        let alone = on_cores(1, run);
+        assert!(alone == on_cores(2, run));
+        assert!(alone == on_cores(5, run));
+    }
+
+    fn minor(minor: usize) -> Position {
+        Position { major: 0, minor }
     }
 }

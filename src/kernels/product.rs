@@ -1,8 +1,11 @@
 //! Products of matrices that every image has its own of, such as those of attention.
 
+use rayon::prelude::*;
+
 use super::{
     Pixel,
     bounds::inside,
+    cores::shared_among,
     gather::Position,
     pixel::IMAGES,
     vector::{Vector, on_registers},
@@ -25,6 +28,14 @@ impl Matrix {
         Self { row: self.column, column: self.row, ..self }
     }
 
+    /// Whether no two elements lie in the same place.
+    fn is_injective(self, rows: usize, columns: usize) -> bool {
+        let row = (rows - 1).saturating_mul(self.row);
+        let column = (columns - 1).saturating_mul(self.column);
+        self.row > column && (self.column > 0 || columns == 1)
+            || self.column > row && (self.row > 0 || rows == 1)
+    }
+
     /// Whether all elements lie inside of `length`; a matrix has at least one.
     fn lies_inside(self, rows: usize, columns: usize, length: usize) -> bool {
         inside(self.start, [[rows - 1, self.row], [columns - 1, self.column]], length)
@@ -36,6 +47,17 @@ impl Matrix {
 /// # Panics
 /// If a matrix does not lie inside its operand.
 pub fn accumulate(
+    extents: [usize; 3],
+    a: (&[Pixel], Matrix),
+    b: (&[Pixel], Matrix),
+    out: (&mut [Pixel], Matrix),
+) {
+    accumulate_among(1, extents, a, b, out);
+}
+
+/// The same, shared among so many cores. The result does not depend on their number.
+fn accumulate_among(
+    cores: usize,
     extents: [usize; 3],
     (a, a_at): (&[Pixel], Matrix),
     (b, b_at): (&[Pixel], Matrix),
@@ -57,9 +79,19 @@ pub fn accumulate(
         out: out[out_at.start..].as_mut_ptr().cast(),
         out_at,
     };
-    // SAFETY: all elements were checked to lie inside their operands.
-    on_registers!(unsafe sweep(job: &Job): avx512 [4, 4], avx2 [2, 2], plain [1, 1]);
+    let run = |job: &Job| {
+        // SAFETY: all elements were checked to lie inside their operands.
+        on_registers!(unsafe sweep(job: &Job): avx512 [4, 4], avx2 [2, 2], plain [1, 1]);
+    };
+    if cores == 1 || !out_at.is_injective(rows, columns) {
+        return run(job);
+    }
+    let part = rows.div_ceil(cores).next_multiple_of(ROWS);
+    (0..rows.div_ceil(part)).into_par_iter().for_each(|index| run(&job.rows(index * part, part)));
 }
+
+/// Rows that no core shares with another: those of the largest register tile.
+const ROWS: usize = 4;
 
 struct Job {
     extents: [usize; 3],
@@ -69,6 +101,23 @@ struct Job {
     b_at: Matrix,
     out: *mut f32,
     out_at: Matrix,
+}
+
+// SAFETY: `a` and `b` are only read; of a job that is shared among threads, each writes to rows of its own, of
+// which no two elements lie in the same place.
+unsafe impl Sync for Job {}
+
+impl Job {
+    /// At most `count` rows from one on that there is.
+    fn rows(&self, start: usize, count: usize) -> Self {
+        let [rows, columns, depth] = self.extents;
+        Self {
+            extents: [count.min(rows - start), columns, depth],
+            a: self.a.wrapping_add(start * self.a_at.row * IMAGES),
+            out: self.out.wrapping_add(start * self.out_at.row * IMAGES),
+            ..*self
+        }
+    }
 }
 
 /// All elements, `M` rows and `P` columns at a time.
@@ -166,8 +215,11 @@ pub struct Product {
 impl Product {
     /// Adds the products to `out`.
     pub fn forward(&self, blocks: usize, a: &[Pixel], b: &[Pixel], out: &mut [Pixel]) {
+        let matrices = blocks * self.out.starts.len();
+        let work = self.extents.iter().product::<usize>() * matrices * IMAGES;
+        let cores = shared_among(self.extents[0], work);
         self.each(blocks, |[a_at, b_at, out_at]| {
-            accumulate(self.extents, (a, a_at), (b, b_at), (out, out_at));
+            accumulate_among(cores, self.extents, (a, a_at), (b, b_at), (out, out_at));
         });
     }
 

@@ -1,6 +1,11 @@
 //! Softmax along one axis.
 
-use super::{Pixel, math::exp, simd::vectorised};
+use rayon::prelude::*;
+
+use super::{Pixel, cores::shared_among, math::exp, pixel::IMAGES, simd::vectorised};
+
+/// Multiply-accumulates that take as long as one value, which is read from memory three times.
+const VALUE: usize = 128;
 
 /// The axis: elements before it, along it and after it, images counted as they lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +16,19 @@ pub struct AxisShape {
     pub length: usize,
     /// Pixels from one element to the next.
     pub inner: usize,
+}
+
+/// [`forward`], shared among cores where that pays.
+pub fn forward_shared(shape: AxisShape, x: &[Pixel], out: &mut [Pixel]) {
+    let AxisShape { outer, length, inner } = shape;
+    let run = (length * inner).max(1);
+    let cores = shared_among(outer, x.len() * IMAGES * VALUE);
+    if cores == 1 {
+        return forward(shape, x, out);
+    }
+    let part = run * outer.div_ceil(cores);
+    let parts = x.par_chunks(part).zip(out.par_chunks_mut(part));
+    parts.for_each(|(x, out)| forward(AxisShape { outer: x.len() / run, ..shape }, x, out));
 }
 
 vectorised! {

@@ -173,7 +173,7 @@ impl Program {
             }
             Step::Softmax { .. } => {
                 if let Some(shape) = self.axis_shape(instruction, batch) {
-                    softmax::forward(shape, x, out);
+                    softmax::forward_shared(shape, x, out);
                 }
             }
             &Step::Linear { out_in } => {
