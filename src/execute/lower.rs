@@ -209,6 +209,9 @@ impl Lowering<'_> {
         if matches!(step, Step::Add | Step::Mul) {
             return self.binary(step, operands, shape);
         }
+        if step == Step::Sub {
+            return self.difference(operands, shape);
+        }
         if let Step::Concat { axis } = step {
             return self.concat(axis, operands, shape);
         }
@@ -437,6 +440,15 @@ impl Lowering<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The sum of the first operand and the negative of the second.
+    fn difference(&mut self, operands: &[Given], shape: &[usize]) -> Option<Held> {
+        let [first, Given::Value(second)] = operands else { return None };
+        let negation = Step::Scale { factor: -1.0, offset: 0.0 };
+        let form = second.form.clone();
+        let negated = self.plain(negation, second, &[], &form, form.clone())?;
+        self.binary(Step::Add, &[first.clone(), Given::Value(negated)], shape)
     }
 
     /// A value broadcast to a shape.

@@ -87,6 +87,8 @@ pub enum Step {
     Activation(Activation),
     /// Sum of two values, or of a value and a weight in either order, with broadcasting.
     Add,
+    /// Difference of two values, with broadcasting.
+    Sub,
     /// Product, operands as for [`Step::Add`].
     Mul,
     /// `factor · x + offset`: x.

@@ -198,7 +198,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
             |a, b| a - b,
             i64::checked_sub,
             None,
-            None,
+            Some(Step::Sub),
             |value, slot| { Some(if slot == 1 { [1.0, -value] } else { [-1.0, value] }) }
         ),
         arithmetic!(

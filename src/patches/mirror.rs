@@ -82,7 +82,7 @@ fn after(step: &Step, operands: &[Read], result: &[usize]) -> Option<Width> {
     let axis = match (first.width, step) {
         (Some(Width::Axis(axis)), _) => axis,
         // Of two operands the second may be the image.
-        (Some(Width::Gone) | None, Step::Add | Step::Mul | Step::Concat { .. }) => {
+        (Some(Width::Gone) | None, Step::Add | Step::Sub | Step::Mul | Step::Concat { .. }) => {
             let image = operands.iter().find_map(|read| match read.width {
                 Some(Width::Axis(axis)) => Some(axis),
                 _ => None,
@@ -107,8 +107,8 @@ fn after(step: &Step, operands: &[Read], result: &[usize]) -> Option<Width> {
         | Step::GroupNorm { .. } => stays(axis == 3 && from.len() == 4),
         Step::Linear { .. } | Step::LayerNorm { .. } => stays(axis + 1 < from.len()),
         Step::Softmax { axis: over } => stays(*over != axis),
-        // Whatever is added or multiplied must be the same along the width, unless it is an image too.
-        Step::Add | Step::Mul => stays(operands.iter().all(|Read { shape, width }| {
+        // Whatever is added, taken away or multiplied must be the same along the width, unless it is an image too.
+        Step::Add | Step::Sub | Step::Mul => stays(operands.iter().all(|Read { shape, width }| {
             let same = *width == Some(Width::Axis(axis));
             let from_the_end = result.len() - axis;
             let extent = shape.as_ref().map(|shape| match shape.len().checked_sub(from_the_end) {

@@ -148,6 +148,8 @@ impl<'a> Sources<'a> {
                 .filter(|operand| matches!(operand, Operand::Node { .. } | Operand::Input(_)))
                 .filter_map(|&operand| same(operand))
                 .max_by_key(|element| self.position(element.operand)),
+            // What is left of a value without its surroundings, or the reverse, is a value of its own.
+            Step::Sub => None,
             Step::Concat { axis } => {
                 let mut coordinates = at.to_vec();
                 for &operand in inputs {

@@ -1,6 +1,7 @@
 //! Layouts, branches and batch sizes as exporters write them, against the graphs that predictors know.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +19,7 @@ use weightsmith::{
     graph::{Architecture, ParameterId, Role, Weights},
     onnx::Model,
     ops::{Registry, resolve, resolve_with_input},
-    spaces::Space,
+    spaces::{Family, SampledGraph, Space},
 };
 
 use crate::{
@@ -139,6 +140,38 @@ fn exports_run_as_a_batch() {
     for path in files {
         runs_as_a_batch(&path.display().to_string(), &resolved(open_file(&path)));
     }
+}
+
+#[test]
+fn modern_families_run_as_a_batch() {
+    let space = Space::load("modern").unwrap();
+    let samples = (0..60).map(|seed| space.sample(seed).unwrap());
+    let mut small: BTreeMap<Family, SampledGraph> = BTreeMap::new();
+    for graph in samples.filter(|graph| graph.multiply_accumulates < 20_000_000) {
+        small.entry(graph.style.family).or_insert(graph);
+    }
+    assert_eq!(small.len(), space.families.len());
+    for graph in small.values() {
+        let model = Model::from_bytes(&graph.name, graph.onnx.clone()).unwrap();
+        runs_as_a_batch(&graph.name, &resolved(Architecture::from_model(&model).unwrap()));
+    }
+}
+
+#[test]
+fn differences_run_as_a_batch() {
+    let nodes = vec![
+        node("Conv", &["x", "kernel"], "a"),
+        node("Relu", &["a"], "b"),
+        node("Sub", &["a", "b"], "c"),
+        node("GlobalAveragePool", &["c"], "mean"),
+        node("Sub", &["c", "mean"], "d"),
+        node("Sub", &["mean", "d"], "e"),
+        node("Flatten", &["e"], "y"),
+    ];
+    let tensors = vec![weights("kernel", &[4, 3, 1, 1], 1)];
+    let differences = resolved(read(graph(&[1, 3, 6, 5], nodes, tensors)).1);
+    assert!(Runner::new(&differences, &Registry::standard()).is_lowered());
+    runs_as_a_batch("differences", &differences);
 }
 
 /// The same network twice, written with channels last and with channels first.

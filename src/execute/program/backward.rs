@@ -266,8 +266,8 @@ impl Backward<'_> {
             &Step::Linear { out_in } => {
                 self.linear(instruction, first, out_in, &gradient, pending, scratch);
             }
-            // Changes of form, which lowering leaves out.
-            Step::Identity | Step::View { .. } | Step::Split { .. } => {
+            // What lowering leaves out.
+            Step::Identity | Step::View { .. } | Step::Split { .. } | Step::Sub => {
                 return pending.add(first, gradient, scratch);
             }
         }

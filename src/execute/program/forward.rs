@@ -187,8 +187,10 @@ impl Program {
                     row.iter_mut().for_each(|value| *value += bias);
                 }
             }
-            // Changes of form, which lowering leaves out.
-            Step::Identity | Step::View { .. } | Step::Split { .. } => out.copy_from_slice(x),
+            // What lowering leaves out.
+            Step::Identity | Step::View { .. } | Step::Split { .. } | Step::Sub => {
+                out.copy_from_slice(x);
+            }
         }
         Vec::new()
     }

@@ -103,7 +103,7 @@ fn window(
         | Step::Mean { .. }
         | Step::Reshape
         | Step::Softmax { .. } => sources.len() == 1 && values == 1,
-        Step::Identity | Step::View { .. } | Step::Split { .. } => false,
+        Step::Identity | Step::View { .. } | Step::Split { .. } | Step::Sub => false,
     };
     fits.then_some([1, 1])
 }

@@ -98,7 +98,7 @@ impl Follower<'_> {
         let to = node.outputs.first()?.shape.as_deref()?;
         let result = match step {
             Step::Identity | Step::Activation(_) | Step::Softmax { .. } => x.clone(),
-            Step::Add | Step::Mul | Step::Scale { .. } => self.broadcast(&operands)?,
+            Step::Add | Step::Sub | Step::Mul | Step::Scale { .. } => self.broadcast(&operands)?,
             Step::Conv2d { groups, .. } => self.convolution(groups, &operands, to)?,
             Step::BatchNorm { .. } => self.normalised(&operands, 1)?,
             Step::LayerNorm { .. } => self.normalised(&operands, x.len().checked_sub(1)?)?,
