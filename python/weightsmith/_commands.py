@@ -117,7 +117,7 @@ def trace(
             "trace",
             path,
             predictor=[source_of(predictor) for predictor in predictors],
-            watermark=[os.fspath(key) for key in watermarks],
+            watermark=list(watermarks),
         )
 
 

@@ -30,7 +30,7 @@ impl Filled<'_> {
     /// # Errors
     ///
     /// One of them is there already, or is the input; nothing is written then. Or one cannot be
-    /// written; those before it are.
+    /// written; others may be.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<Vec<PathBuf>, FillError> {
         self.write_with(folder, &WriteOptions::default())
     }

@@ -249,30 +249,40 @@ impl GraphBuilder {
 
     /// `Add` of equal shapes.
     pub fn add(&mut self, path: &str, left: &Value, right: &Value) -> Value {
-        let depth = left.depth.max(right.depth);
-        let inputs = vec![left.name.clone(), right.name.clone()];
-        Value { depth, ..self.map(path, "Add", left, inputs, vec![]) }
+        self.binary(path, "Add", left, right)
     }
 
     /// `Sub` of equal shapes.
     pub(super) fn sub(&mut self, path: &str, left: &Value, right: &Value) -> Value {
-        let depth = left.depth.max(right.depth);
-        let inputs = vec![left.name.clone(), right.name.clone()];
-        Value { depth, ..self.map(path, "Sub", left, inputs, vec![]) }
+        self.binary(path, "Sub", left, right)
     }
 
     /// `Mul` of `left` with a value of the same shape, or of one value per channel.
     pub fn mul(&mut self, path: &str, left: &Value, right: &Value) -> Value {
+        self.binary(path, "Mul", left, right)
+    }
+
+    fn binary(&mut self, path: &str, op_type: &'static str, left: &Value, right: &Value) -> Value {
         let depth = left.depth.max(right.depth);
         let inputs = vec![left.name.clone(), right.name.clone()];
-        Value { depth, ..self.map(path, "Mul", left, inputs, vec![]) }
+        Value { depth, ..self.map(path, op_type, left, inputs, vec![]) }
     }
 
     /// `Concat` along the channels; `None` of nothing.
     pub fn concat(&mut self, path: &str, values: &[Value]) -> Option<Value> {
+        self.concat_along(path, values, 1)
+    }
+
+    /// The same where the channels are another axis.
+    pub(super) fn concat_along(
+        &mut self,
+        path: &str,
+        values: &[Value],
+        axis: i64,
+    ) -> Option<Value> {
         let first = values.first()?;
         let inputs = values.iter().map(|value| value.name.clone()).collect();
-        let y = self.map(path, "Concat", first, inputs, vec![("axis", Attribute::Int(1))]);
+        let y = self.map(path, "Concat", first, inputs, vec![("axis", Attribute::Int(axis))]);
         Some(Value {
             channels: values.iter().map(|value| value.channels).sum(),
             depth: values.iter().map(|value| value.depth).max().unwrap_or(0),

@@ -182,24 +182,26 @@ impl GraphBuilder {
         wide: usize,
         activation: Activation,
     ) -> Value {
-        let y = self.over_tokens(path, x);
-        let y = self.perceptron(path, &y, wide, activation);
-        let y = self.transpose(path, &y, &[0, 2, 1]);
-        Value { depth: y.depth, name: y.name, ..x.clone() }
+        self.over_tokens(path, x, |builder, y| builder.perceptron(path, y, wide, activation))
     }
 
     /// A single one.
     pub(super) fn map_tokens(&mut self, path: &str, x: &Value) -> Value {
-        let y = self.over_tokens(path, x);
-        let y = self.token_linear(path, &y, x.area());
-        let y = self.transpose(path, &y, &[0, 2, 1]);
-        Value { depth: y.depth, name: y.name, ..x.clone() }
+        self.over_tokens(path, x, |builder, y| builder.token_linear(path, y, y.channels))
     }
 
-    /// `[N, channels, tokens]`, so that a linear map goes over the tokens.
-    fn over_tokens(&mut self, path: &str, x: &Value) -> Value {
+    /// What `map` does to `[N, channels, tokens]`, so that linear maps go over the tokens, and back.
+    fn over_tokens(
+        &mut self,
+        path: &str,
+        x: &Value,
+        map: impl FnOnce(&mut Self, &Value) -> Value,
+    ) -> Value {
         let y = self.transpose(path, x, &[0, 2, 1]);
-        Value { channels: x.area(), extent: Some([x.channels, 1]), ..y }
+        let turned = Value { channels: x.area(), extent: Some([x.channels, 1]), ..y };
+        let y = map(self, &turned);
+        let y = self.transpose(path, &y, &[0, 2, 1]);
+        Value { depth: y.depth, name: y.name, ..x.clone() }
     }
 
     /// A factor and a summand for every channel, the last axis.
@@ -258,16 +260,6 @@ impl GraphBuilder {
         let names = self.outputs(path, "Split", inputs, attributes, lengths.len());
         let part = |(name, &channels)| Value { name, channels, ..x.clone() };
         names.into_iter().zip(lengths).map(part).collect()
-    }
-
-    /// `Concat` along the last axis, where channels stand last.
-    pub(super) fn join_last(&mut self, path: &str, values: &[Value]) -> Value {
-        let inputs = values.iter().map(|value| value.name.clone()).collect();
-        let channels = values.iter().map(|value| value.channels).sum();
-        let depth = values.iter().map(|value| value.depth).max().unwrap_or(0);
-        let axis = vec![("axis", Attribute::Int(-1))];
-        let name = self.node(path, "Concat", inputs, axis);
-        Value { name, channels, depth, extent: values.first().and_then(|value| value.extent) }
     }
 
     /// The first `channels` of an image, by `Slice`.

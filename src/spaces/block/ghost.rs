@@ -18,17 +18,18 @@ impl Layers<'_> {
     ) -> Value {
         let mut y = self.ghost_module(&format!("{at}.ghost1"), x, inner, true);
         if stride > 1 {
-            y = self.depthwise_norm(at, "_dw", &y, (kernel, stride));
+            let conv = self.depthwise_conv(inner, kernel, stride);
+            y = self.normed_conv(at, "_dw", &y, conv);
         }
         y = self.squeeze(at, y);
         y = self.ghost_module(&format!("{at}.ghost2"), &y, width, false);
         let mut shortcut = x.clone();
         if y.channels != x.channels || y.extent != x.extent {
             let at = format!("{at}.shortcut");
-            shortcut = self.depthwise_norm(&at, "1", x, (kernel, stride));
+            let conv = self.depthwise_conv(x.channels, kernel, stride);
+            shortcut = self.normed_conv(&at, "1", x, conv);
             let point = self.dense_conv(y.channels, 1, 1);
-            shortcut = self.builder.conv(&format!("{at}.conv2"), &shortcut, point);
-            shortcut = self.norm(&format!("{at}.norm2"), &shortcut);
+            shortcut = self.normed_conv(&at, "2", &shortcut, point);
         }
         self.builder.add(at, &y, &shortcut)
     }
@@ -37,7 +38,7 @@ impl Layers<'_> {
     fn ghost_module(&mut self, at: &str, x: &Value, width: usize, activated: bool) -> Value {
         let half = width.div_ceil(2);
         let primary = self.dense_conv(half, 1, 1);
-        let cheap = Conv { groups: half, ..self.dense_conv(half, 3, 1) };
+        let cheap = self.depthwise_conv(half, 3, 1);
         let primary = self.half(activated, &format!("{at}.primary_conv"), x, primary);
         let cheap = self.half(activated, &format!("{at}.cheap_operation"), &primary, cheap);
         let ends = [primary, cheap];
@@ -52,17 +53,5 @@ impl Layers<'_> {
         let y = self.builder.conv(&format!("{at}.0"), x, conv);
         let y = self.norm(&format!("{at}.1"), &y);
         if activated { self.activate(&format!("{at}.2"), &y) } else { y }
-    }
-
-    fn depthwise_norm(
-        &mut self,
-        at: &str,
-        number: &str,
-        x: &Value,
-        (kernel, stride): (usize, usize),
-    ) -> Value {
-        let conv = Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
-        let y = self.builder.conv(&format!("{at}.conv{number}"), x, conv);
-        self.norm(&format!("{at}.norm{number}"), &y)
     }
 }

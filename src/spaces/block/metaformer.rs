@@ -39,7 +39,7 @@ impl Layers<'_> {
         let y = self.builder.conv(&format!("{at}.conv"), &y, conv);
         let y = self.builder.channels_last(at, &y);
         parts.push(y);
-        let y = self.builder.join_last(at, &parts);
+        let y = self.builder.concat_along(at, &parts, -1).unwrap_or_else(|| x.clone());
         let gate = self.activate(&format!("{at}.act"), &gate);
         let y = self.builder.mul(at, &gate, &y);
         let y = self.builder.token_linear(&format!("{at}.fc2"), &y, channels);

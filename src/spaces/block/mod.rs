@@ -147,8 +147,7 @@ impl<'a> Layers<'a> {
                 self.inverted(at, x, width, kernel, expansion, stride)
             }
             Block::Separable { width, kernel } => {
-                let depthwise =
-                    Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
+                let depthwise = self.depthwise_conv(x.channels, kernel, stride);
                 let y = self.unit(at, "1", x, depthwise);
                 let y = self.squeeze(at, y);
                 let point = self.dense_conv(width, 1, 1);
@@ -198,8 +197,7 @@ impl<'a> Layers<'a> {
             Block::Merge { width } => self.merge(at, x, width, stride),
             Block::Linear { width, kernel } => {
                 let conv = self.dense_conv(width, kernel, stride);
-                let y = self.builder.conv(&format!("{at}.conv"), x, conv);
-                self.norm(&format!("{at}.norm"), &y)
+                self.normed_conv(at, "", x, conv)
             }
             Block::Project { width } => self.project(at, x, width, stride),
             Block::Reduce { width } => self.reduce(at, x, width, stride),
@@ -224,8 +222,7 @@ impl<'a> Layers<'a> {
             y = if early {
                 self.early_unit(at, &number, &y, conv)
             } else if last {
-                let y = self.builder.conv(&format!("{at}.conv{number}"), &y, conv);
-                self.norm(&format!("{at}.norm{number}"), &y)
+                self.normed_conv(at, &number, &y, conv)
             } else {
                 self.unit(at, &number, &y, conv)
             };
@@ -270,12 +267,11 @@ impl<'a> Layers<'a> {
             let expand = self.dense_conv(inner, 1, 1);
             y = self.unit(at, "1", &y, expand);
         }
-        let depthwise = Conv { groups: inner, ..self.dense_conv(inner, kernel, stride) };
+        let depthwise = self.depthwise_conv(inner, kernel, stride);
         y = self.unit(at, "2", &y, depthwise);
         y = self.squeeze(at, y);
         let project = self.dense_conv(width, 1, 1);
-        y = self.builder.conv(&format!("{at}.conv3"), &y, project);
-        y = self.norm(&format!("{at}.norm3"), &y);
+        y = self.normed_conv(at, "3", &y, project);
         if y.channels == x.channels && y.extent == x.extent {
             self.builder.add(at, x, &y)
         } else {
@@ -365,6 +361,17 @@ impl<'a> Layers<'a> {
     fn dense_conv(&self, out: usize, kernel: usize, stride: usize) -> Conv {
         let bias = self.theme.bias || self.theme.norm == Norm::None;
         Conv { out, kernel, stride, groups: 1, bias }
+    }
+
+    /// A convolution of every channel by itself.
+    fn depthwise_conv(&self, channels: usize, kernel: usize, stride: usize) -> Conv {
+        Conv { groups: channels, ..self.dense_conv(channels, kernel, stride) }
+    }
+
+    /// Convolution, norm.
+    fn normed_conv(&mut self, at: &str, number: &str, x: &Value, conv: Conv) -> Value {
+        let y = self.builder.conv(&format!("{at}.conv{number}"), x, conv);
+        self.norm(&format!("{at}.norm{number}"), &y)
     }
 
     /// Convolution, norm, activation.

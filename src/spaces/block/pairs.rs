@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        build::{Conv, Pool, Value},
+        build::{Pool, Value},
         pair_cell::{PairCell, PairOp},
         plan::PairPlan,
     },
@@ -79,7 +79,7 @@ impl Layers<'_> {
     /// Activation, depthwise and 1×1 convolution, norm.
     fn depthwise(&mut self, at: &str, x: &Value, [kernel, stride, dilation]: [usize; 3]) -> Value {
         let y = self.activate(&format!("{at}.relu"), x);
-        let conv = Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
+        let conv = self.depthwise_conv(x.channels, kernel, stride);
         let pad = dilation * (kernel / 2);
         let y = self.builder.dilated_conv(&format!("{at}.depthwise"), &y, conv, pad, dilation);
         let y =

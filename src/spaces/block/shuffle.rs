@@ -25,13 +25,11 @@ impl Layers<'_> {
         if groups > 1 {
             y = self.builder.shuffle(&format!("{at}.shuffle"), &y, groups);
         }
-        let depthwise = Conv { groups: inner, ..self.dense_conv(inner, kernel, stride) };
-        y = self.builder.conv(&format!("{at}.conv2"), &y, depthwise);
-        y = self.norm(&format!("{at}.norm2"), &y);
+        let depthwise = self.depthwise_conv(inner, kernel, stride);
+        y = self.normed_conv(at, "2", &y, depthwise);
         let last =
             Conv { groups: shared_divisor(inner, out, groups), ..self.dense_conv(out, 1, 1) };
-        y = self.builder.conv(&format!("{at}.conv3"), &y, last);
-        y = self.norm(&format!("{at}.norm3"), &y);
+        y = self.normed_conv(at, "3", &y, last);
         y = if joins {
             let mean = self.builder.pool(&format!("{at}.pool"), x, Pool::Average, [3, 2, 1]);
             self.builder.concat(at, &[mean, y]).unwrap_or_else(|| x.clone())
@@ -56,19 +54,16 @@ impl Layers<'_> {
             (halves.next().unwrap_or_else(|| x.clone()), halves.next().unwrap_or_else(|| x.clone()))
         } else {
             let at = format!("{at}.branch1");
-            let depthwise =
-                Conv { groups: x.channels, ..self.dense_conv(x.channels, kernel, stride) };
-            let y = self.builder.conv(&format!("{at}.conv1"), x, depthwise);
-            let y = self.norm(&format!("{at}.norm1"), &y);
+            let depthwise = self.depthwise_conv(x.channels, kernel, stride);
+            let y = self.normed_conv(&at, "1", x, depthwise);
             let point = self.dense_conv(width - half, 1, 1);
             (self.unit(&at, "2", &y, point), x.clone())
         };
         let branch = format!("{at}.branch2");
         let point = self.dense_conv(half, 1, 1);
         let y = self.unit(&branch, "1", &right, point);
-        let depthwise = Conv { groups: half, ..self.dense_conv(half, kernel, stride) };
-        let y = self.builder.conv(&format!("{branch}.conv2"), &y, depthwise);
-        let y = self.norm(&format!("{branch}.norm2"), &y);
+        let depthwise = self.depthwise_conv(half, kernel, stride);
+        let y = self.normed_conv(&branch, "2", &y, depthwise);
         let y = self.unit(&branch, "3", &y, point);
         let y = self.builder.concat(at, &[left, y]).unwrap_or_else(|| x.clone());
         if y.channels.is_multiple_of(2) { self.builder.shuffle(at, &y, 2) } else { y }
