@@ -143,13 +143,11 @@ impl<'a> Sources<'a> {
             | Step::LayerNorm { .. }
             | Step::Softmax { .. } => same(first),
             // Of what is added, what was made last: the branch and not the stream.
-            Step::Add | Step::Mul | Step::Scale { .. } => inputs
+            Step::Add | Step::Sub | Step::Mul | Step::Scale { .. } => inputs
                 .iter()
                 .filter(|operand| matches!(operand, Operand::Node { .. } | Operand::Input(_)))
                 .filter_map(|&operand| same(operand))
                 .max_by_key(|element| self.position(element.operand)),
-            // What is left of a value without its surroundings, or the reverse, is a value of its own.
-            Step::Sub => None,
             Step::Concat { axis } => {
                 let mut coordinates = at.to_vec();
                 for &operand in inputs {

@@ -20,6 +20,7 @@ mod space;
 mod split;
 mod tables;
 mod tokens;
+mod windows;
 
 pub use build::{Activation, Conv, GraphBuilder, Pool, Value};
 pub use cell::EdgeOp;

@@ -49,6 +49,13 @@ pub enum Family {
     Ghost,
     /// A 3×3 and a 1×1 convolution and the input, each normalised, added (RepVGG, Ding et al. 2021).
     Repvgg,
+    /// Attention within windows, two linear maps, and a quarter of the pixels after every stage (Swin, Liu et
+    /// al. 2021).
+    Swin,
+    /// Convolutions, then attention with batch norms over ever smaller maps (LeViT, Graham et al. 2021).
+    Levit,
+    /// Grouped convolutions, then attention between 1×1 ones (Visformer, Chen et al. 2021).
+    Visformer,
     /// Patches, attention and two linear maps in turn (Dosovitskiy et al. 2021).
     Vit,
     /// Patches, linear maps over the tokens and over the channels in turn (Tolstikhin et al. 2021).
@@ -100,13 +107,15 @@ impl Family {
 
     /// Whether stem and stages begin with patches that do not overlap.
     pub(super) fn has_patches(self) -> bool {
-        matches!(self, Family::Convnext | Family::Gated)
+        matches!(self, Family::Convnext | Family::Gated | Family::Swin)
     }
 
     /// What stands between its stages, where the shape changes.
     pub(super) fn between(self, width: usize) -> Option<Block> {
         match self {
             Family::Convnext | Family::Gated => Some(Block::Merge { width }),
+            Family::Swin => Some(Block::MergePixels { width }),
+            Family::Visformer => Some(Block::Embed { width }),
             Family::Nb201 => Some(Block::Reduce { width }),
             Family::Poolformer => Some(Block::Conv { width, kernel: 3 }),
             _ => None,
@@ -223,8 +232,8 @@ impl Body {
     /// Whether something is added to what it was made of.
     pub fn has_shortcuts(&self) -> bool {
         use Block::{
-            Basic, Bottleneck, Convnext, EdgeCell, Gated, Ghost, Inverted, Poolformer,
-            ShuffleGroups, StridedCell,
+            Basic, Bottleneck, Convnext, EdgeCell, Gated, Ghost, Inverted, Levit, Poolformer,
+            ShuffleGroups, StridedCell, Swin, Visformer,
         };
         match self {
             Self::Stages { stages, .. } => {
@@ -239,6 +248,9 @@ impl Body {
                             | Gated { .. }
                             | Ghost { .. }
                             | Poolformer { .. }
+                            | Swin { .. }
+                            | Levit { .. }
+                            | Visformer { .. }
                             | EdgeCell(_)
                             | StridedCell { .. }
                     )
@@ -431,6 +443,34 @@ pub(super) enum Block {
         expansion: usize,
     },
     Repvgg {
+        width: usize,
+    },
+    /// Attention in heads of `head` channels, within windows of `window` pixels a side.
+    Swin {
+        head: usize,
+        window: usize,
+        shifted: bool,
+        expansion: usize,
+    },
+    /// The channels of 2×2 pixels, a norm and a linear map, between stages of windows.
+    MergePixels {
+        width: usize,
+    },
+    Levit {
+        expansion: usize,
+    },
+    /// Attention whose queries are every second pixel, between stages of LeViT.
+    LevitDown {
+        width: usize,
+    },
+    Visformer {
+        head: usize,
+        expansion: usize,
+    },
+    /// Convolutions in the place of attention and linear maps, in Visformer's first stage.
+    VisformerLocal,
+    /// Non-overlapping patches and a norm, between stages of Visformer.
+    Embed {
         width: usize,
     },
     /// A convolution alone.

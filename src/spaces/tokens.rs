@@ -135,8 +135,9 @@ impl GraphBuilder {
         let axis = vec![("axis", Attribute::Int(-1))];
         let weights = self.map(path, "Softmax", x, vec![scores.name], axis);
         let mixed = self.matmul(path, &weights, &value);
+        let seen = usize::try_from(tokens).unwrap_or(x.area());
         for _ in 0..2 {
-            self.multiply_accumulate(x, x.area());
+            self.multiply_accumulate(x, seen);
         }
         let mixed = self.transpose(path, &mixed, &[0, 2, 1, 3]);
         let mixed = self.reshape(path, &mixed, &[0, tokens, x.channels as i64]);
@@ -151,7 +152,13 @@ impl GraphBuilder {
         self.transpose(path, &y, order)
     }
 
-    fn scaled(&mut self, path: &str, x: &Value, op_type: &'static str, factor: f32) -> Value {
+    pub(super) fn scaled(
+        &mut self,
+        path: &str,
+        x: &Value,
+        op_type: &'static str,
+        factor: f32,
+    ) -> Value {
         let factor = self.constant(path, "value_float", Attribute::Float(factor));
         self.map(path, op_type, x, vec![x.name.clone(), factor], vec![])
     }
@@ -305,7 +312,7 @@ impl GraphBuilder {
         self.map(path, "Transpose", x, vec![x.name.clone()], attributes)
     }
 
-    fn matmul(&mut self, path: &str, left: &Value, right: &Value) -> Value {
+    pub(super) fn matmul(&mut self, path: &str, left: &Value, right: &Value) -> Value {
         self.map(path, "MatMul", left, vec![left.name.clone(), right.name.clone()], vec![])
     }
 

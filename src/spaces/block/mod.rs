@@ -11,6 +11,7 @@ mod ghost;
 mod head;
 mod metaformer;
 mod pairs;
+mod pyramid;
 mod repvgg;
 mod shuffle;
 mod tokens;
@@ -189,6 +190,18 @@ impl<'a> Layers<'a> {
             Block::Ghost { width, kernel, expansion } => {
                 self.ghost(at, x, width, expansion * x.channels, (kernel, stride))
             }
+            Block::Swin { head, window, shifted, expansion } => {
+                let heads = (x.channels / head).max(1);
+                self.swin(at, x, [heads, window], shifted, expansion)
+            }
+            Block::MergePixels { width } => self.merge_pixels(at, x, width, stride),
+            Block::Levit { expansion } => self.levit(at, x, expansion),
+            Block::LevitDown { width } => self.levit_down(at, x, width, stride),
+            Block::Visformer { head, expansion } => {
+                self.visformer(at, x, (x.channels / head).max(1), expansion)
+            }
+            Block::VisformerLocal => self.visformer_local(at, x),
+            Block::Embed { width } => self.embed(at, x, width, stride),
             Block::Repvgg { width } => self.repvgg(at, x, width, stride),
             Block::Conv { width, kernel } => {
                 let conv = Conv { bias: true, ..self.dense_conv(width, kernel, stride) };

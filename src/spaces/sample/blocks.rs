@@ -12,6 +12,9 @@ use super::{
     Sampler,
 };
 
+/// Convolutional stages of LeViT, before the stages of attention.
+const STEM_OF_LEVIT: usize = 3;
+
 /// A cell of any kind.
 pub(super) enum Cell {
     Edges(EdgeCell),
@@ -100,6 +103,13 @@ impl Sampler<'_> {
             Family::Poolformer => Block::Poolformer { expansion: part },
             Family::Ghost => Block::Ghost { width, kernel, expansion: part },
             Family::Repvgg => Block::Repvgg { width },
+            Family::Swin => return self.windowed(count, width, part),
+            Family::Levit if stage < STEM_OF_LEVIT => Block::Plain { width, kernel: 3 },
+            Family::Levit => Block::Levit { expansion: part },
+            Family::Visformer if stage == 0 => Block::VisformerLocal,
+            Family::Visformer => {
+                Block::Visformer { head: self.head_width(width)?, expansion: part }
+            }
             Family::Macro => return self.chain(count, width),
             Family::Plain
             | Family::Mixed
@@ -116,7 +126,28 @@ impl Sampler<'_> {
         if rule.family == Family::Dense && stage > 0 {
             blocks.insert(0, Block::Transition { width });
         }
+        if rule.family == Family::Levit && stage >= STEM_OF_LEVIT {
+            blocks.insert(0, Block::LevitDown { width });
+        }
         Ok(blocks)
+    }
+
+    /// `count` blocks of attention, in every second of which windows are moved.
+    fn windowed(
+        &mut self,
+        count: usize,
+        width: usize,
+        expansion: usize,
+    ) -> Result<Vec<Block>, SpaceError> {
+        let (window, head) = (self.pick(&[(4, 0.5), (8, 0.5)])?, self.head_width(width)?);
+        let block = |index| Block::Swin { head, window, shifted: index % 2 == 1, expansion };
+        Ok((0..count).map(block).collect())
+    }
+
+    /// Channels of an attention head: as the rule has it, or all if that does not divide a width.
+    fn head_width(&mut self, width: usize) -> Result<usize, SpaceError> {
+        let head = self.pick(&self.rule.group_widths)?;
+        Ok(if width.is_multiple_of(head) { head } else { width })
     }
 
     /// `count` layers of NAS-Bench-Macro. An identity that keeps its shape is the same wherever it
