@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use weightsmith::{
-    condition::FineTuning,
+    condition::{FineTuning, Optimiser},
     corpus,
     fill::{FineTuneOptions, Network, fills, finetune},
     graph::{DimBindings, ParameterId, Role, Weights},
@@ -200,7 +200,7 @@ fn train(
 ) -> Result<Network, Box<dyn Error>> {
     let images = weightsmith::data::Dataset::open(data, weightsmith::data::Split::Train)?.len();
     let epochs = (steps * BATCH).div_ceil(images).max(1);
-    let tuning = FineTuning { epochs, batch: BATCH, ..FineTuning::default() };
+    let tuning = FineTuning { epochs, batch: BATCH, ..FineTuning::ordinary(Optimiser::AdamW) };
     let options = FineTuneOptions { tuning, ..FineTuneOptions::new(data.to_owned()) };
     let tuned = finetune(network, &predictor.config.input, &options)?;
     with(network, tuned.networks()[0].weights())

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::{
+    condition::{FineTuning, Optimiser},
     fill::{AdaptOptions, Adaptation, Outputs, SCHEMA, WriteOptions, adapt},
     predictor::{BUNDLED, bundled},
 };
@@ -80,10 +81,14 @@ impl Adapt {
                 Method::LowRank => Adaptation::LowRank { rank, alpha },
                 Method::Full => Adaptation::Full,
             },
-            tuning: self.tuning.tuning()?,
+            tuning: self.tuning.tuning(FineTuning::ordinary(Optimiser::AdamW))?,
             seed: common.seed,
             observer: watch("steps", common),
         };
+        let of_differences = matches!(options.adaptation, Adaptation::LowRank { .. });
+        if of_differences && options.tuning.optimiser != Optimiser::AdamW {
+            return Err("low-rank differences are trained by AdamW; leave --optimiser out, or choose another --method".into());
+        }
         let adapted = adapt(&network, &usual, &options)?;
         let writing = WriteOptions { overwrite: self.force };
         let files = adapted.write_with(&self.out, &writing).map_err(with_flags)?;

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    condition::Epoch,
+    condition::{Epoch, FineTuning},
     fill::{FineTuneOptions, Outputs, SCHEMA, WriteOptions, checkpoint_path, finetune},
     predictor::{BUNDLED, bundled},
 };
@@ -53,7 +53,7 @@ impl FineTune {
         let checkpoint = checkpoint_path(&network, &self.out);
         let options = FineTuneOptions {
             data: self.support.clone(),
-            tuning: self.tuning.tuning()?,
+            tuning: self.tuning.tuning(FineTuning::default())?,
             seed: common.seed,
             checkpoint: Some(checkpoint.clone()),
             observer: watch("steps", common),

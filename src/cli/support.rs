@@ -28,8 +28,11 @@ pub(super) struct SupportArgs {
     #[arg(long, value_name = "F", requires = "support", default_value_t = 1.0, value_parser = factor)]
     support_spread: f32,
     /// Random changes of the images of a step
-    #[arg(long, value_name = "HOW", requires = "support", default_value = "shift")]
+    #[arg(long, value_name = "HOW", requires = "support", default_value = "affine")]
     support_augmentation: AugmentationArg,
+    /// Share of the labels' probability that all classes have in equal parts
+    #[arg(long, value_name = "SHARE", requires = "support", default_value_t = Steering::default().label_smoothing, value_parser = share)]
+    support_label_smoothing: f32,
 }
 
 impl SupportArgs {
@@ -40,6 +43,7 @@ impl SupportArgs {
             rate: self.support_rate,
             spread: self.support_spread,
             augmentation: self.support_augmentation.into(),
+            label_smoothing: self.support_label_smoothing,
             ..Steering::of_steps(self.support_steps.map(usize::from))
         };
         self.support.clone().map(|data| SupportSet { data, steering })
@@ -57,6 +61,8 @@ pub(super) enum AugmentationArg {
     Shift,
     /// Shifts, and mirrors every other image: for photographs
     Standard,
+    /// Shifts, turns and stretches: for few images
+    Affine,
 }
 
 impl From<AugmentationArg> for Augmentation {
@@ -66,6 +72,7 @@ impl From<AugmentationArg> for Augmentation {
             AugmentationArg::Mirror => Self::Mirror,
             AugmentationArg::Shift => Self::Shift,
             AugmentationArg::Standard => Self::Standard,
+            AugmentationArg::Affine => Self::Affine,
         }
     }
 }
@@ -76,6 +83,10 @@ fn factor(text: &str) -> Result<f32, String> {
 
 pub(super) fn rate(text: &str) -> Result<f32, String> {
     number(text, |value| value > 0.0, "must be positive")
+}
+
+pub(super) fn share(text: &str) -> Result<f32, String> {
+    number(text, |value| (0.0..1.0).contains(&value), "must be from 0 to less than 1")
 }
 
 /// A finite number within a range.

@@ -11,7 +11,7 @@ use crate::{
     evaluate::judge,
     graph::{Architecture, Parameter, Role, Weights},
     observer::Observer,
-    optimise::{Adam, Sgd, clip, cosine},
+    optimise::{Adam, Muon, Sgd, clip, cosine},
     predictor::{Prediction, ValueSource, calibrate},
 };
 
@@ -19,6 +19,7 @@ use super::{
     Adapter, ConditionError, Epoch, FineTuning, Fitting, Optimiser,
     checkpoint::{Checkpoint, Identity},
     loss::SupportLoss,
+    steps::step_parameter,
 };
 
 /// Share of the run in which the learning rate rises.
@@ -87,7 +88,7 @@ impl TuningRun<'_> {
     ) -> Result<FineTuned, ConditionError> {
         let Fitting { architecture, registry, input, images } = *network;
         let tuning = self.tuning;
-        let loss = SupportLoss::new(network, train, tuning.augmentation)?;
+        let loss = SupportLoss::new(network, train, tuning.augmentation, tuning.label_smoothing)?;
         let judged = |prediction: &Prediction| -> Result<Option<f64>, ConditionError> {
             let Some(data) = validation else { return Ok(None) };
             let weights = &prediction.weights;
@@ -195,6 +196,7 @@ impl Checkpoint {
         let scale = clip(square.sqrt(), CLIP);
         for (id, gradient) in gradient.tensors() {
             let decay = if decays(&architecture.parameters[id.0]) { tuning.decay } else { 0.0 };
+            let parameter = &architecture.parameters[id.0];
             if prediction.labels[id.0] == ValueSource::Trained
                 && let Some(weights) = prediction.weights.get_mut(id)
                 && let Some(first) = self.first.get_mut(id)
@@ -207,6 +209,9 @@ impl Checkpoint {
                         .step(weights, first, second, gradient),
                     Optimiser::Sgd => Sgd { rate, scale, keep: 1.0 - rate * decay, penalty: None }
                         .step(weights, first, gradient),
+                    Optimiser::Muon => {
+                        step_parameter(Muon { rate }, parameter, weights, first, gradient);
+                    }
                 }
             }
         }

@@ -44,6 +44,7 @@ pub(super) struct SupportLoss<'a> {
     shape: [usize; 3],
     /// Images of a pass.
     pass: usize,
+    label_smoothing: f32,
     /// Of the network, for one image.
     multiply_accumulates: u64,
     scratches: Scratches,
@@ -55,6 +56,7 @@ impl<'a> SupportLoss<'a> {
         network: &Fitting,
         data: &'a Dataset,
         augmentation: Augmentation,
+        label_smoothing: f32,
     ) -> Result<Self, ConditionError> {
         let Fitting { architecture, registry, input, .. } = *network;
         let [channels, height, width] = architecture.image_shape()?;
@@ -70,6 +72,7 @@ impl<'a> SupportLoss<'a> {
             batcher: Batcher::of_size(data, &mean, &std, [height, width], augmentation)?,
             shape: [channels, height, width],
             pass,
+            label_smoothing,
             scratches: Scratches::default(),
         })
     }
@@ -102,7 +105,8 @@ impl<'a> SupportLoss<'a> {
                 &NormStatistics::Measured { rows: 0..batch },
                 &mut |logits, gradient| {
                     let classes = logits.len() / batch;
-                    let loss = cross_entropy(logits, own, 0.0, gradient, classes).loss;
+                    let smoothing = self.label_smoothing;
+                    let loss = cross_entropy(logits, own, smoothing, gradient, classes).loss;
                     gradient.iter_mut().for_each(|value| *value *= share);
                     share * loss
                 },

@@ -33,17 +33,30 @@ pub struct Steering {
     pub spread: f32,
     /// Random changes of the images.
     pub augmentation: Augmentation,
+    /// Share of the labels' probability that all classes have in equal parts (Szegedy et al. 2016); records
+    /// without it are of steps without.
+    #[serde(default)]
+    pub label_smoothing: f32,
     /// Whether costly networks take smaller and fewer steps; see [`Steering::affordable`].
     pub bounded: bool,
 }
 
 impl Default for Steering {
     fn default() -> Self {
-        let augmentation = Augmentation::Shift;
-        Self { steps: 144, batch: 128, rate: 0.03, spread: 1.0, augmentation, bounded: true }
+        Self {
+            steps: 144,
+            batch: 128,
+            rate: 0.03,
+            spread: 1.0,
+            augmentation: Augmentation::Affine,
+            label_smoothing: LABEL_SMOOTHING,
+            bounded: true,
+        }
     }
 }
 
+/// The usual label smoothing.
+pub(super) const LABEL_SMOOTHING: f32 = 0.1;
 /// Multiply-accumulates of forward passes that bounded steps may cost: about a minute on two cores.
 const AFFORDABLE: u64 = 5_000_000_000_000;
 /// Fewest images of a bounded step, and fewest bounded steps.
@@ -102,7 +115,8 @@ impl<'a> Course<'a> {
         steering: Steering,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, ConditionError> {
-        let loss = SupportLoss::new(network, data, steering.augmentation)?;
+        let Steering { augmentation, label_smoothing, .. } = steering;
+        let loss = SupportLoss::new(network, data, augmentation, label_smoothing)?;
         let steering = steering.affordable(loss.multiply_accumulates());
         Ok(Self { architecture: network.architecture, loss, steering, observer })
     }
@@ -165,15 +179,26 @@ impl<'a> Course<'a> {
                     && let Some(momentum) = momenta.get_mut(id)
                     && gradient.len() == weights.len()
                 {
-                    match matrix(parameter) {
-                        Some(size) => muon.step_matrices(weights, momentum, gradient, size),
-                        None => muon.step_vector(weights, momentum, gradient),
-                    }
+                    step_parameter(muon, parameter, weights, momentum, gradient);
                 }
             }
             self.architecture.constrain(&mut prediction.weights);
         }
         Ok(kept)
+    }
+}
+
+/// One step of Muon of a parameter, by what it is.
+pub(super) fn step_parameter(
+    muon: Muon,
+    parameter: &Parameter,
+    values: &mut [f32],
+    momentum: &mut [f32],
+    gradient: &[f32],
+) {
+    match matrix(parameter) {
+        Some(size) => muon.step_matrices(values, momentum, gradient, size),
+        None => muon.step_vector(values, momentum, gradient),
     }
 }
 

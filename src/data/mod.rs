@@ -3,6 +3,7 @@
 //! into a cache of raw pixels of one size, split into training, validation and test images, and
 //! handed out as normalised batches. Archives are streamed and never unpacked to disk.
 
+mod affine_map;
 mod batch;
 mod cache;
 mod cifar;

@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::{
     FileError,
     condition::{
-        Adapter, ConditionError, FineTuning, Fitting, Head, SolvedHead, TuningRun, check_classes,
-        solve_head,
+        Adapter, ConditionError, FineTuning, Fitting, Head, Optimiser, SolvedHead, TuningRun,
+        check_classes, solve_head,
     },
     data::Split,
     evaluate::{calibration_images, judge},
@@ -69,7 +69,7 @@ impl AdaptOptions {
         Self {
             data,
             adaptation: Adaptation::LowRank { rank: 4, alpha: 8.0 },
-            tuning: FineTuning::default(),
+            tuning: FineTuning::ordinary(Optimiser::AdamW),
             seed: 0,
             observer: Arc::new(Silent),
         }

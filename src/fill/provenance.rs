@@ -220,6 +220,7 @@ impl fmt::Display for TuningRecord {
         let optimiser = match optimiser {
             Optimiser::AdamW => "AdamW",
             Optimiser::Sgd => "SGD",
+            Optimiser::Muon => "Muon",
         };
         write!(f, "epoch {} of {optimiser} at rate {rate}, {batch} images a step", self.run.best)?;
         write!(f, ", data {}", self.data_hash)

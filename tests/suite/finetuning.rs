@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use weightsmith::{
-    condition::FineTuning,
+    condition::{FineTuning, Optimiser},
     fill::{FillOptions, FineTuneOptions, Network, fill, finetune},
     observer::Observer,
     predictor::{BUNDLED, bundled},
@@ -188,4 +188,30 @@ fn other_ways_to_adapt_change_what_they_say() {
     let [norms, _] = trained("norms");
     let [full, _] = trained("full");
     assert!(head <= norms && norms < full && full == all, "{head} {norms} {full} {all}");
+}
+
+#[test]
+fn low_rank_differences_are_for_adamw() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path());
+    let [file, data] = [&model, folder.path()].map(|path| path.display().to_string());
+    let to = folder.path().join("out").display().to_string();
+    let output =
+        weightsmith(&["adapt", &file, "--support", &data, "--out", &to, "--optimiser", "muon"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("leave --optimiser out"), "{error}");
+}
+
+#[test]
+fn every_optimiser_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Network::open(filled(folder.path())).unwrap();
+    let usual = bundled(BUNDLED[0], &Device::flex()).unwrap().config.input;
+    for optimiser in [Optimiser::AdamW, Optimiser::Sgd, Optimiser::Muon] {
+        let tuning = FineTuning { epochs: 3, batch: 16, ..FineTuning::ordinary(optimiser) };
+        let options = FineTuneOptions { tuning, ..FineTuneOptions::new(folder.path().to_owned()) };
+        let tuned = finetune(&network, &usual, &options).unwrap();
+        let run = &tuned.report().provenance.finetuned.as_ref().unwrap().run;
+        assert!(run.epochs[3].loss < run.epochs[1].loss, "{optimiser:?}: {:?}", run.epochs);
+    }
 }

@@ -24,6 +24,7 @@ const STEERING: Steering = Steering {
     rate: 0.005,
     spread: 1.0,
     augmentation: weightsmith::data::Augmentation::None,
+    label_smoothing: 0.0,
 };
 
 /// Noise under a bright bar, whose place is the class.

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     FileError,
-    condition::{FineTuning, Fitting, Head, Steering, Support, TuningRun},
+    condition::{FineTuning, Fitting, Head, Optimiser, Steering, Support, TuningRun},
     data::{Dataset, Split},
     evaluate::{calibration_images, judge},
     fill::{Network, TOOL},
@@ -33,8 +33,6 @@ use super::{
 const SCHEMA: u32 = 1;
 /// Learning rates of AdamW that ordinary training tries.
 const RATES: [f32; 3] = [1e-3, 3e-3, 1e-2];
-/// Learning rate of fine-tuning.
-const FINE_TUNING_RATE: f32 = 1e-3;
 
 /// An adaptation benchmark.
 #[derive(Clone, Copy)]
@@ -183,7 +181,8 @@ impl Trial<'_> {
         method: Method,
         seconds: Option<f64>,
     ) -> Result<AdaptationResult, BenchmarkError> {
-        let epochs = FineTuning { epochs: self.of.epochs, seconds: None, ..FineTuning::default() };
+        let epochs = self.of.epochs;
+        let ordinary = FineTuning { epochs, ..FineTuning::ordinary(Optimiser::AdamW) };
         match method {
             Method::RandomHead | Method::PredictedHead => self.fitted(method, 0),
             Method::RandomSteps | Method::PredictedSteps => {
@@ -198,14 +197,12 @@ impl Trial<'_> {
                     // Time ends it.
                     epochs: usize::from(u16::MAX),
                     seconds: Some(seconds),
-                    ..epochs
+                    ..ordinary
                 };
                 self.best(method, tuning)
             }
-            Method::TrainedLong => self.best(method, epochs),
-            Method::FineTuned => {
-                self.tuned(method, FineTuning { rate: FINE_TUNING_RATE, ..epochs })
-            }
+            Method::TrainedLong => self.best(method, ordinary),
+            Method::FineTuned => self.tuned(method, FineTuning { epochs, ..FineTuning::default() }),
         }
     }
 

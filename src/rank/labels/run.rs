@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use crate::{
     FileError,
-    condition::{FineTuning, Fitting, TuningRun},
+    condition::{FineTuning, Fitting, Optimiser, TuningRun},
     data::{Augmentation, Dataset},
     evaluate::calibration_images,
     observer::{Observer, Silent},
@@ -100,7 +100,7 @@ impl<'a> Labelling<'a> {
             epochs: self.setting.epochs,
             rate: RATE,
             augmentation: Augmentation::Standard,
-            ..FineTuning::default()
+            ..FineTuning::ordinary(Optimiser::AdamW)
         };
         let observer: Arc<dyn Observer> = Arc::new(Silent);
         let run =
