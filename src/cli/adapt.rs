@@ -13,8 +13,14 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
-    progress::watch, tuning::TuningArgs, written,
+    Common, Exit, Failure,
+    flags::with_flags,
+    network::NetworkArgs,
+    print, print_json,
+    progress::watch,
+    sign::{Signing, SigningArgs},
+    tuning::TuningArgs,
+    written,
 };
 
 /// Adapt a trained network to other images of as many classes, by changing little of it. Writes what `finetune`
@@ -45,6 +51,8 @@ pub struct Adapt {
     /// The predictor whose normalisation the images get where the file does not say
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
+    #[command(flatten)]
+    signing: SigningArgs,
     /// Replace results of an earlier run
     #[arg(long)]
     force: bool,
@@ -67,6 +75,7 @@ impl Adapt {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let network = self.network.read()?;
         Outputs::new(&network, &self.out, 1, false).check(self.force).map_err(with_flags)?;
+        let signing = self.signing.prepare(&self.out, self.force)?;
         let usual = bundled(&self.predictor, &Device::flex())?.config.input;
         let rank = usize::from(self.rank);
         let alpha = self.alpha.unwrap_or(2.0 * f32::from(self.rank));
@@ -91,7 +100,8 @@ impl Adapt {
         }
         let adapted = adapt(&network, &usual, &options)?;
         let writing = WriteOptions { overwrite: self.force };
-        let files = adapted.write_with(&self.out, &writing).map_err(with_flags)?;
+        let mut files = adapted.write_with(&self.out, &writing).map_err(with_flags)?;
+        files.extend(signing.map(Signing::sign).transpose()?);
         let report = adapted.filled.report();
         let run = report.provenance.finetuned.as_ref().map(|record| &record.run);
         let best = run.and_then(|run| run.epochs[run.best].top1).unwrap_or(f64::NAN);

@@ -11,7 +11,9 @@ use crate::{
     predictor::{BUNDLED, bundled},
 };
 
-use super::{Common, Exit, Failure, flags::with_flags, merge::tell, output::Replace};
+use super::{
+    Common, Exit, Failure, flags::with_flags, merge::tell, output::Replace, sign::SigningArgs,
+};
 
 /// Add to a network what others have learned beyond it, or take it away: task vectors (Ilharco et al. 2023). A
 /// network that was trained on adds a skill, one that was trained on a class alone takes it away. Writes
@@ -45,6 +47,8 @@ pub struct Edit {
     #[arg(long, value_name = "PREDICTOR", default_value = BUNDLED[0])]
     predictor: String,
     #[command(flatten)]
+    signing: SigningArgs,
+    #[command(flatten)]
     replace: Replace,
 }
 
@@ -69,6 +73,7 @@ impl Edit {
         let outputs = Outputs::new(&graph, &self.out, 1, false);
         let outputs = outputs.made_from(tasks.iter().map(|(path, _)| (*path).clone()));
         outputs.check(self.replace.force).map_err(with_flags)?;
+        let signing = self.signing.prepare(&self.out, self.replace.force)?;
         let base = Parent::read(&self.base, &graph)?;
         let tuned = tasks.iter().map(|(path, _)| Parent::read(path, &graph));
         let tuned: Vec<Parent> = tuned.collect::<Result<_, FillError>>()?;
@@ -87,7 +92,7 @@ impl Edit {
             ..MergeOptions::new(recipe)
         };
         let edited = merge(&graph, &tuned, Some(&base), &predictor, &options)?;
-        tell(&edited, &self.out, self.replace.force, common)
+        tell(&edited, &self.out, self.replace.force, signing, common)
     }
 }
 

@@ -13,8 +13,14 @@ use crate::{
 };
 
 use super::{
-    Common, Exit, Failure, flags::with_flags, network::NetworkArgs, print, print_json,
-    progress::watch, tuning::TuningArgs, written,
+    Common, Exit, Failure,
+    flags::with_flags,
+    network::NetworkArgs,
+    print, print_json,
+    progress::watch,
+    sign::{Signing, SigningArgs},
+    tuning::TuningArgs,
+    written,
 };
 
 /// Train a network on labelled images from the weights in its file, as `predict` leaves them. Writes
@@ -37,6 +43,8 @@ pub struct FineTune {
     /// The predictor whose normalisation the images get where the file does not say
     #[arg(long, default_value = BUNDLED[0])]
     predictor: String,
+    #[command(flatten)]
+    signing: SigningArgs,
     /// Replace results of an earlier run
     #[arg(long)]
     force: bool,
@@ -47,6 +55,7 @@ impl FineTune {
         let network = self.network.read()?;
         let outputs = Outputs::new(&network, &self.out, 1, false);
         outputs.check(self.force).map_err(with_flags)?;
+        let signing = self.signing.prepare(&self.out, self.force)?;
         fs::create_dir_all(&self.out)
             .map_err(|error| format!("{}: {error}", self.out.display()))?;
         let usual = bundled(&self.predictor, &Device::flex())?.config.input;
@@ -61,9 +70,10 @@ impl FineTune {
         let tuned = finetune(&network, &usual, &options)?;
         let report = tuned.report();
         let writing = WriteOptions { overwrite: self.force };
-        let files = tuned.write_with(&self.out, &writing).map_err(with_flags)?;
+        let mut files = tuned.write_with(&self.out, &writing).map_err(with_flags)?;
         // The run is over: what it would go on from is of no use any more.
         let _ = fs::remove_file(checkpoint);
+        files.extend(signing.map(Signing::sign).transpose()?);
         let run = report.provenance.finetuned.as_ref().map(|record| &record.run);
         if common.json {
             print_json(&json!({

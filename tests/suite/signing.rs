@@ -16,6 +16,7 @@ use weightsmith::signing::{
 use super::{
     beside::{repository, shared},
     cli::{json, weightsmith},
+    digits::write_idx,
 };
 
 /// A folder for a model, with a pair of keys beside it.
@@ -228,6 +229,40 @@ fn the_program_signs_what_it_predicts_and_verifies_it() {
     assert!(weightsmith(&["sign", &file, "--key", &key]).status.success());
     let output = verify(&file, &public);
     assert!(json(&output)["checks"].to_string().contains("1 signed files"), "{}", json(&output));
+}
+
+#[test]
+fn every_command_that_writes_a_network_signs_it() {
+    let place = Place::new(7);
+    let network = repository("architectures/named/plain-cnn.onnx").display().to_string();
+    let [key, public, data] = ["key.pem", "pub.pem", "data"].map(|name| place.text(name));
+    fs::create_dir(&data).unwrap();
+    write_idx(Path::new(&data));
+    let done = |arguments: &[&str]| {
+        let output = weightsmith(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{arguments:?}: {said}");
+    };
+    let predicted = |seed: &str| {
+        let out = place.text(&format!("seed-{seed}"));
+        done(&["predict", &network, "--out", &out, "--device", "flex", "--seed", seed]);
+        format!("{out}/plain-cnn.onnx")
+    };
+    let (first, second) = (predicted("0"), predicted("1"));
+    let few = ["--epochs", "1", "--support", &data];
+    let commands: [&[&str]; 4] = [
+        &["merge", &first, &second],
+        &["edit", &first, "--add", &second],
+        &[&["finetune", &first], &few[..]].concat(),
+        &[&["adapt", &first, "--method", "norms"], &few[..]].concat(),
+    ];
+    for command in commands {
+        let out = place.text(command[0]);
+        done(&[command, &["--out", &out, "--sign", &key]].concat());
+        let output = weightsmith(&["verify", &out, "--key", &public]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}: {said}", command[0]);
+    }
 }
 
 /// The bundles of a folder of published vectors.

@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) use result::tell;
 
-use super::{Common, Exit, Failure, flags::with_flags, output::Replace};
+use super::{Common, Exit, Failure, flags::with_flags, output::Replace, sign::SigningArgs};
 
 /// Merge networks of one graph into one: their channels are brought into one order, their tensors are merged,
 /// and activations are brought back. Writes DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json; with
@@ -84,6 +84,8 @@ pub struct Merge {
     #[arg(long, value_name = "PREDICTOR", default_value = BUNDLED[0])]
     predictor: String,
     #[command(flatten)]
+    signing: SigningArgs,
+    #[command(flatten)]
     replace: Replace,
 }
 
@@ -111,6 +113,7 @@ impl Merge {
         let outputs = Outputs::new(&graph, &self.out, 1, false);
         let inputs = models.iter().chain(&base).cloned();
         outputs.made_from(inputs).check(self.replace.force).map_err(with_flags)?;
+        let signing = self.signing.prepare(&self.out, self.replace.force)?;
         self.replace.vacant(&drawing.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let parents: Vec<Parent> =
             models.iter().map(|path| Parent::read(path, &graph)).collect::<Result<_, _>>()?;
@@ -127,7 +130,7 @@ impl Merge {
             ..MergeOptions::new(recipe)
         };
         let filled = merge(&graph, &parents, base.as_ref(), &predictor, &options)?;
-        tell(&filled, &self.out, self.replace.force, common)
+        tell(&filled, &self.out, self.replace.force, signing, common)
     }
 
     /// What the command line says.

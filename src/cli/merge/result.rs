@@ -9,13 +9,16 @@ use crate::{
     merge::diagram,
 };
 
-use super::super::{Common, Exit, Failure, flags::with_flags, output, print, print_json, written};
+use super::super::{
+    Common, Exit, Failure, flags::with_flags, output, print, print_json, sign::Signing, written,
+};
 
-/// Writes a merged network and says how it did.
+/// Writes a merged network, signs it if it is to be signed, and says how it did.
 pub(in crate::cli) fn tell(
     filled: &Filled,
     out: &Path,
     force: bool,
+    signing: Option<Signing>,
     common: &Common,
 ) -> Result<Exit, Failure> {
     let mut files =
@@ -30,6 +33,7 @@ pub(in crate::cli) fn tell(
         output::write(&file, &diagram(path, [&first.file, &second.file]))?;
         files.push(file);
     }
+    files.extend(signing.map(Signing::sign).transpose()?);
     if common.json {
         print_json(&json!({
             "schema": SCHEMA,
