@@ -141,9 +141,11 @@ impl PreparedGraph {
     }
 }
 
-/// Most parameters of the graphs of a pool that stay ready, one and all: plans take memory in proportion, and
-/// making a graph ready anew takes less time than a step.
-const KEPT: [usize; 2] = [1_000_000, 250_000_000];
+/// Most parameters of a graph that stays ready.
+const MOST_KEPT: usize = 1_000_000;
+/// Most parameters of all graphs of a run that stay ready: plans take memory in proportion, and making a graph
+/// ready anew takes less time than a step.
+const ALL_KEPT: usize = 100_000_000;
 
 /// A shared pool of graphs of one source, which are made ready when they are asked for.
 #[derive(Debug)]
@@ -151,6 +153,8 @@ pub struct GraphPool {
     source: GraphSource,
     reader: GraphReader,
     held_out: HashSet<u64>,
+    /// Most parameters of the graphs that stay ready.
+    kept: usize,
     ready: Mutex<Ready>,
 }
 
@@ -164,13 +168,12 @@ struct Ready {
 
 impl Ready {
     /// Keeps a graph, if it is small; where that would be too much, those from before are let go.
-    fn keep(&mut self, seed: u64, graph: Option<Arc<PreparedGraph>>) {
+    fn keep(&mut self, seed: u64, graph: Option<Arc<PreparedGraph>>, most: usize) {
         let parameters = graph.as_ref().map_or(0, |graph| graph.parameters);
-        let [one, all] = KEPT;
-        if parameters > one {
+        if parameters > MOST_KEPT {
             return;
         }
-        if self.parameters + parameters > all {
+        if self.parameters + parameters > most {
             *self = Self { size: self.size, ..Self::default() };
         }
         self.parameters += parameters;
@@ -179,9 +182,15 @@ impl Ready {
 }
 
 impl GraphPool {
-    /// A pool that never yields a graph whose fingerprint is held out.
-    pub fn new(source: GraphSource, reader: GraphReader, held_out: HashSet<u64>) -> Self {
-        Self { source, reader, held_out, ready: Mutex::default() }
+    /// A pool that never yields a graph whose fingerprint is held out, one of so many of a run: they share the
+    /// memory for graphs that stay ready.
+    pub fn new(
+        source: GraphSource,
+        reader: GraphReader,
+        held_out: HashSet<u64>,
+        pools: usize,
+    ) -> Self {
+        Self { source, reader, held_out, kept: ALL_KEPT / pools.max(1), ready: Mutex::default() }
     }
 
     /// See [`GraphSource::count`].
@@ -210,7 +219,7 @@ impl GraphPool {
             Err(TrainError::Resolve(_)) if native_size(&model) != Some(size) => None,
             Err(error) => return Err(error),
         };
-        lock().keep(seed, prepared.clone());
+        lock().keep(seed, prepared.clone(), self.kept);
         Ok(prepared)
     }
 }

@@ -43,10 +43,11 @@ impl Ingredient {
         size: Option<usize>,
         grey: bool,
         reader: &GraphReader,
+        pools: usize,
     ) -> Result<Self, TrainError> {
         let pool = |source: GraphSource| {
             let held_out = source.held_out(&reader.registry)?;
-            Ok::<_, TrainError>(GraphPool::new(source, reader.clone(), held_out))
+            Ok::<_, TrainError>(GraphPool::new(source, reader.clone(), held_out, pools))
         };
         let grey = (grey && source.channels() != 1)
             .then(|| source.with_channels(1).and_then(pool))
@@ -69,7 +70,10 @@ impl Mixture {
             std::iter::once(rest).chain(config.beside.iter().map(|it| it.share)),
         );
         let channels = own.channels();
-        let mut ingredients = vec![Ingredient::new(&config.space, own, None, grey, reader)?];
+        let pools = (1 + config.beside.len()) * (1 + usize::from(grey));
+        let new =
+            |name: &str, source, size| Ingredient::new(name, source, size, grey, reader, pools);
+        let mut ingredients = vec![new(&config.space, own, None)?];
         for beside in &config.beside {
             let source = GraphSource::open(&beside.space, &reader.registry)?;
             let source = match beside.size {
@@ -77,7 +81,7 @@ impl Mixture {
                 None => source,
             };
             let source = source.with_channels(channels)?;
-            ingredients.push(Ingredient::new(&beside.space, source, beside.size, grey, reader)?);
+            ingredients.push(new(&beside.space, source, beside.size)?);
         }
         Ok(Self {
             ingredients,
