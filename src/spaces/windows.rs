@@ -32,6 +32,9 @@ impl GraphBuilder {
         let [height, width] = x.extent.unwrap_or([1, 1]).map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
         let channels = x.channels as i64;
+        if [tall, wide] == [height, width] {
+            return self.reshape(path, x, &[0, tall * wide, channels]);
+        }
         let cut = [0, height / tall, tall, width / wide, wide, channels];
         let y = self.reshape(path, x, &cut);
         let y = self.transpose(path, &y, &[0, 1, 3, 2, 4, 5]);
@@ -49,6 +52,9 @@ impl GraphBuilder {
         let [height, width] = extent.map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
         let channels = x.channels as i64;
+        if window == extent {
+            return self.reshape(path, x, &[0, height, width, channels]);
+        }
         let y = self.reshape(path, x, &[-1, height / tall, width / wide, tall, wide, channels]);
         let y = self.transpose(path, &y, &[0, 1, 3, 2, 4, 5]);
         self.reshape(path, &y, &[-1, height, width, channels])
