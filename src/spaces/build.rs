@@ -377,6 +377,16 @@ impl GraphBuilder {
         Value { name: self.node(path, op_type, inputs, attributes), ..x.clone() }
     }
 
+    /// Takes back the last node, if it is of this operator and makes `x`, which nothing else may read; what it reads.
+    pub(super) fn undo(&mut self, op_type: &str, x: &Value) -> Option<Value> {
+        let last = self.graph.nodes.last()?;
+        if last.op_type != op_type || last.outputs[..] != [x.name.clone()] {
+            return None;
+        }
+        let name = self.graph.nodes.pop()?.inputs.into_iter().next()?;
+        Some(Value { name, ..x.clone() })
+    }
+
     pub(super) fn node(
         &mut self,
         path: &str,

@@ -237,6 +237,12 @@ impl GraphBuilder {
         self.transpose(path, x, &[0, 2, 3, 1])
     }
 
+    /// The same of an image that nothing else reads: where [its channels were just put
+    /// second](Self::channels_first), they stay last.
+    pub(super) fn channels_last_again(&mut self, path: &str, x: &Value) -> Value {
+        self.undo("Transpose", x).unwrap_or_else(|| self.channels_last(path, x))
+    }
+
     /// The way back.
     pub(super) fn channels_first(&mut self, path: &str, x: &Value) -> Value {
         self.transpose(path, x, &[0, 3, 1, 2])

@@ -6,23 +6,18 @@ use super::{
 };
 
 impl GraphBuilder {
-    /// `[N, height, width, channels]` moved by `shift` pixels towards the origin, around both edges, as
-    /// `torch.roll` is exported.
-    pub(super) fn rolled(&mut self, path: &str, x: &Value, shift: usize) -> Value {
+    /// `[N, height, width, channels]` moved by `shift` pixels towards the origin, around both edges
+    /// (`torch.roll`).
+    pub(super) fn rolled(&mut self, path: &str, x: &Value, shift: i64) -> Value {
         let mut x = x.clone();
         for (axis, side) in [1, 2].into_iter().zip(x.extent.unwrap_or([1, 1])) {
-            if shift % side == 0 {
+            let shift = shift.rem_euclid(side as i64) as usize;
+            if shift == 0 {
                 continue;
             }
-            let mut part = |bounds: [i64; 2]| {
-                let mut inputs = vec![x.name.clone()];
-                for bound in [bounds[0], bounds[1], axis] {
-                    inputs.push(self.constant(path, "value_ints", Attribute::Ints(vec![bound])));
-                }
-                self.map(path, "Slice", &x, inputs, vec![]).name
-            };
-            let parts = vec![part([shift as i64, i64::MAX]), part([0, shift as i64])];
-            x = self.map(path, "Concat", &x, parts, vec![("axis", Attribute::Int(axis))]);
+            let parts = self.split(path, &x, &[shift, side - shift], axis);
+            let turned = parts.into_iter().rev().map(|part| part.name).collect();
+            x = self.map(path, "Concat", &x, turned, vec![("axis", Attribute::Int(axis))]);
         }
         x
     }
@@ -42,7 +37,7 @@ impl GraphBuilder {
     }
 
     /// The way back to images of `extent`.
-    pub(super) fn from_windows(
+    pub(super) fn join_windows(
         &mut self,
         path: &str,
         x: &Value,

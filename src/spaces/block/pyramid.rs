@@ -28,9 +28,8 @@ impl Layers<'_> {
         let [height, width] = x.extent.unwrap_or([1, 1]);
         let fits = height.is_multiple_of(side) && width.is_multiple_of(side);
         let side = if fits { [side; 2] } else { [height, width] };
-        let shift = if shifted && side != [height, width] { side[0] / 2 } else { 0 };
-        let builder = &mut self.builder;
-        let x = builder.channels_last(at, x);
+        let shift = if shifted && side != [height, width] { side[0] as i64 / 2 } else { 0 };
+        let x = self.builder.channels_last_again(at, x);
         let y = self.token_norm(&format!("{at}.norm1"), &x);
         let builder = &mut self.builder;
         let y = builder.rolled(at, &y, shift);
@@ -38,8 +37,8 @@ impl Layers<'_> {
         let attention = Attention { heads, projection: Projection::Unbound, scale: Scale::Queries };
         let tokens = (side[0] * side[1]) as i64;
         let y = builder.attend(&format!("{at}.attn"), &y, attention, tokens);
-        let y = builder.from_windows(at, &y, [height, width], side);
-        let y = builder.rolled(at, &y, height - shift);
+        let y = builder.join_windows(at, &y, [height, width], side);
+        let y = builder.rolled(at, &y, -shift);
         let x = builder.add(at, &x, &y);
         let y = self.token_norm(&format!("{at}.norm2"), &x);
         let (hidden, activation) = (expansion * x.channels, self.theme.activation);
@@ -61,7 +60,7 @@ impl Layers<'_> {
         if !merges && width == x.channels {
             return x.clone();
         }
-        let mut y = self.builder.channels_last(at, x);
+        let mut y = self.builder.channels_last_again(at, x);
         if merges {
             y = self.builder.pixels_as_channels(at, &y);
         }
