@@ -12,9 +12,7 @@ use super::{
 impl Layers<'_> {
     /// Non-overlapping patches and a norm.
     pub(super) fn patch_stem(&mut self, stem: &StemPlan, image: &Value) -> Value {
-        let (out, kernel) = (stem.width, stem.stride);
-        let conv = Conv { out, kernel, stride: kernel, groups: 1, bias: true };
-        let y = self.builder.patches("stem.conv", image, conv);
+        let y = self.patches("stem.conv", image, stem.width, stem.stride);
         self.channel_norm("stem.norm", y)
     }
 
@@ -58,15 +56,15 @@ impl Layers<'_> {
 
     /// A norm and patches as large as the stride; nothing where the shape stays.
     pub(super) fn merge(&mut self, at: &str, x: &Value, width: usize, stride: usize) -> Value {
-        // Patches do not fit into a map of one pixel.
-        let single = x.extent.is_some_and(|extent| extent.contains(&1));
-        let stride = if single { 1 } else { stride };
-        if stride == 1 && width == x.channels {
-            return x.clone();
-        }
+        let Some(stride) = patch_stride(x, width, stride) else { return x.clone() };
         let y = self.channel_norm(&format!("{at}.norm"), x.clone());
-        let conv = Conv { out: width, kernel: stride, stride, groups: 1, bias: true };
-        self.builder.patches(&format!("{at}.conv"), &y, conv)
+        self.patches(&format!("{at}.conv"), &y, width, stride)
+    }
+
+    /// Non-overlapping patches of `side` × `side` pixels.
+    pub(super) fn patches(&mut self, path: &str, x: &Value, out: usize, side: usize) -> Value {
+        let conv = Conv { out, kernel: side, stride: side, groups: 1, bias: true };
+        self.builder.patches(path, x, conv)
     }
 
     /// `LayerNormalization` over the last axis, if the network has norms.
@@ -86,4 +84,11 @@ impl Layers<'_> {
         let y = self.builder.layer_norm(path, &y);
         self.builder.channels_first(path, &y)
     }
+}
+
+/// The stride of patches, which do not fit into a map of one pixel; `None` where the shape stays.
+pub(super) fn patch_stride(x: &Value, width: usize, stride: usize) -> Option<usize> {
+    let single = x.extent.is_some_and(|extent| extent.contains(&1));
+    let stride = if single { 1 } else { stride };
+    (stride > 1 || width != x.channels).then_some(stride)
 }

@@ -7,6 +7,7 @@ use super::{
         plan::{Attention, Projection, Scale},
     },
     Layers,
+    convnext::patch_stride,
 };
 
 /// Channels of a key in LeViT; its values have twice as many, four times where the resolution falls.
@@ -79,10 +80,7 @@ impl Layers<'_> {
             let y = self.attend_levit(&format!("{at}.attn"), &y, &x, x.channels);
             x = self.builder.add(at, &x, &y);
         }
-        let y = self.point_norm(&format!("{at}.mlp.ln1"), &x, expansion * x.channels);
-        let y = self.activate(&format!("{at}.mlp.act"), &y);
-        let y = self.point_norm(&format!("{at}.mlp.ln2"), &y, x.channels);
-        self.builder.add(at, &x, &y)
+        self.levit_perceptron(at, &x, expansion)
     }
 
     /// Attention whose queries are every second pixel, then two 1×1 convolutions; nothing where the shape
@@ -103,10 +101,15 @@ impl Layers<'_> {
         let mut parts = self.builder.head_parts(at, &queries, heads, &[KEY]);
         parts.extend(self.builder.head_parts(at, &seen, heads, &[KEY, 4 * KEY]));
         let x = self.attend_levit(&format!("{at}.attn"), &parts, &asking, width);
-        let y = self.point_norm(&format!("{at}.mlp.ln1"), &x, 2 * width);
+        self.levit_perceptron(at, &x, 2)
+    }
+
+    /// Two 1×1 convolutions and a shortcut.
+    fn levit_perceptron(&mut self, at: &str, x: &Value, expansion: usize) -> Value {
+        let y = self.point_norm(&format!("{at}.mlp.ln1"), x, expansion * x.channels);
         let y = self.activate(&format!("{at}.mlp.act"), &y);
-        let y = self.point_norm(&format!("{at}.mlp.ln2"), &y, width);
-        self.builder.add(at, &x, &y)
+        let y = self.point_norm(&format!("{at}.mlp.ln2"), &y, x.channels);
+        self.builder.add(at, x, &y)
     }
 
     /// From `[N, heads, size, pixels]` of queries, keys and values to a map as large as `asking`.
@@ -161,13 +164,8 @@ impl Layers<'_> {
 
     /// Patches as large as the stride and a norm; nothing where the shape stays.
     pub(super) fn embed(&mut self, at: &str, x: &Value, width: usize, stride: usize) -> Value {
-        let single = x.extent.is_some_and(|extent| extent.contains(&1));
-        let stride = if single { 1 } else { stride };
-        if stride == 1 && width == x.channels {
-            return x.clone();
-        }
-        let conv = Conv { out: width, kernel: stride, stride, groups: 1, bias: true };
-        let y = self.builder.patches(&format!("{at}.proj"), x, conv);
+        let Some(stride) = patch_stride(x, width, stride) else { return x.clone() };
+        let y = self.patches(&format!("{at}.proj"), x, width, stride);
         self.norm(&format!("{at}.norm"), &y)
     }
 
