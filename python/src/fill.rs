@@ -12,6 +12,7 @@ use weightsmith::{
     cli::Failure,
     condition::Steering,
     device,
+    encoder::NodeEncoder,
     fill::{self, Calibration, FillOptions, Network, OpenOptions, SupportSet, WriteOptions},
     graph::DimBindings,
     observer::{Observer, Silent},
@@ -19,7 +20,12 @@ use weightsmith::{
     predictor::{Watermark, bundled},
 };
 
-use super::{progress::Bar, refusal, work::without_gil};
+use super::{
+    encoder::{Features, PythonEncoder},
+    progress::Bar,
+    refusal,
+    work::without_gil,
+};
 
 type FilledOf<'a> = fill::Filled<'a>;
 
@@ -108,17 +114,26 @@ pub struct Settings {
     bake_normalization: bool,
     watermark: Option<PathBuf>,
     device: String,
+    encoder: Option<Features>,
     bar: Option<Py<PyAny>>,
 }
 
 /// Writes the weights of a network.
 #[pyfunction(name = "fill")]
-pub fn fill_network(py: Python<'_>, source: Source, settings: Settings) -> PyResult<Filled> {
-    let filled = without_gil(py, move || filled(source, settings))?;
+pub fn fill_network(py: Python<'_>, source: Source, mut settings: Settings) -> PyResult<Filled> {
+    let encoder = settings.encoder.take();
+    let encoder = encoder.map(|features| PythonEncoder::new(features, Arc::default()));
+    let further = encoder.clone();
+    let filled = without_gil(py, move || filled(source, settings, further))?;
+    encoder.map_or(Ok(()), |encoder| encoder.check())?;
     filled.map(|owned| Filled(Arc::new(owned))).map_err(|failure| refusal(failure.as_ref()))
 }
 
-fn filled(source: Source, settings: Settings) -> Result<Owned, Failure> {
+fn filled(
+    source: Source,
+    settings: Settings,
+    encoder: Option<Arc<PythonEncoder>>,
+) -> Result<Owned, Failure> {
     let model = match source {
         Source::Path(path) => Model::open(&path)?,
         Source::Bytes(bytes, name) => Model::from_bytes(&name, Bytes::from(bytes))?,
@@ -127,7 +142,8 @@ fn filled(source: Source, settings: Settings) -> Result<Owned, Failure> {
     let open = OpenOptions { dims: DimBindings::new(dims), keep, ..OpenOptions::default() };
     let network = Network::resolved(model, &open)?;
     let (device, name) = device::choose(settings.device.parse()?)?;
-    let predictor = bundled(&predictor, &device)?;
+    let mut predictor = bundled(&predictor, &device)?;
+    predictor.node_encoder = encoder.map(|encoder| encoder as Arc<dyn NodeEncoder>);
     let steering = Steering::of_steps(support_steps);
     let observer: Arc<dyn Observer> = match settings.bar {
         Some(bar) => Arc::new(Bar(bar)),

@@ -2,8 +2,10 @@
 //! around it makes dictionaries and arrays of them.
 
 mod command;
+mod encoder;
 mod fill;
 mod progress;
+mod train;
 mod work;
 
 use std::{borrow::Cow, collections::BTreeMap};
@@ -37,6 +39,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<fill::Filled>()?;
     module.add_function(wrap_pyfunction!(fill::fill_network, module)?)?;
+    module.add_function(wrap_pyfunction!(train::train_predictor, module)?)?;
     module.add_function(wrap_pyfunction!(bundled_files, module)?)?;
     module.add_function(wrap_pyfunction!(command::answer, module)?)?;
     module.add_function(wrap_pyfunction!(command::main, module)?)

@@ -175,6 +175,60 @@ def test_bundled_predictors_are_saved_as_their_folders(tmp_path):
             assert file.read_bytes() == (folder / file.name).read_bytes(), file
 
 
+def test_predictors_are_trained_on_features_of_ones_own(tmp_path):
+    random = np.random.default_rng(0)
+    data = tmp_path / "noise.npz"
+    images, labels = random.integers(0, 255, (100, 16, 16), dtype=np.uint8), np.arange(100) % 10
+    np.savez(data, x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"""
+name = "own"
+space = "tiny"
+data = "{data}"
+out = "{tmp_path / 'run'}"
+meta_batch = 1
+batch = 16
+graphs = 4
+augmentation = "none"
+[network]
+trunk = 16
+hidden = 16
+calibration = 8
+[network.encoder]
+width = 16
+heads = 2
+layers = 1
+further = ["is_convolution", "pixels"]
+[optimiser]
+learning_rate = 1e-3
+warmup = 1
+[[stages]]
+steps = 2
+size = 16
+statistics = "calibration"
+""")
+    seen = []
+
+    def features(node):
+        seen.append(node["operator"])
+        height = (node["outputs"][0] or [0])[-1]
+        return node["operator"] == "Conv", height / 16
+
+    encoder = weightsmith.NodeEncoder(["is_convolution", "pixels"], features)
+    predictor, reached = weightsmith.train(recipe, encoder=encoder, progress=False)
+    assert reached["step"] == 2 and "Conv" in seen
+    assert predictor.config["network"]["encoder"]["further"] == list(encoder.names)
+    grey = PLAIN.with_name("lenet-5.onnx")
+    assert weightsmith.predict(grey, predictor=predictor, encoder=encoder).state_dict()
+    with pytest.raises(weightsmith.WeightsmithError, match="further node features"):
+        weightsmith.predict(grey, predictor=predictor)
+    with pytest.raises(ValueError, match="returns 1 numbers for the 2 features"):
+        weightsmith.predict(grey, predictor=predictor, encoder=weightsmith.NodeEncoder(encoder.names, lambda node: [0.0]))
+    wrong = weightsmith.NodeEncoder(encoder.names, lambda node: node["colour"])
+    with pytest.raises(KeyError, match="colour"):
+        weightsmith.predict(grey, predictor=predictor, encoder=wrong)
+
+
 def test_it_imports_at_once_and_without_torch():
     script = (
         "import sys, time, numpy; start = time.perf_counter(); import weightsmith; "

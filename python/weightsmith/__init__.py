@@ -2,7 +2,7 @@
 
 ``fill_(module, example_inputs)`` fills a PyTorch module in place, ``predict("model.onnx")`` an ONNX file;
 both fit it to labelled images if they are given ``data``. ``rank``, ``inspect``, ``evaluate``,
-``verify`` and ``trace`` are the commands of the same names.
+``verify``, ``trace`` and ``train`` are the commands of the same names.
 """
 
 from ._commands import evaluate, inspect, rank, trace, verify
@@ -10,11 +10,13 @@ from ._filled import Filled, IncompleteWarning, Report, predict
 from ._modules import fill_
 from ._native import BUNDLED, WeightsmithError, __version__
 from ._predictor import Predictor
+from ._train import NodeEncoder, train
 
 __all__ = [
     "BUNDLED",
     "Filled",
     "IncompleteWarning",
+    "NodeEncoder",
     "Predictor",
     "Report",
     "WeightsmithError",
@@ -25,5 +27,6 @@ __all__ = [
     "predict",
     "rank",
     "trace",
+    "train",
     "verify",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from . import _native, _progress
 from ._data import Data, data_path
 from ._predictor import Predictor, source_of
+from ._train import NodeEncoder
 
 if TYPE_CHECKING:
     import torch
@@ -124,6 +125,7 @@ def predict(
     bake_normalization: bool = False,
     watermark: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    encoder: NodeEncoder | None = None,
     progress: bool = True,
 ) -> Filled:
     """Writes the weights of an ONNX file, as ``weightsmith predict`` does; nothing is stored.
@@ -142,6 +144,7 @@ def predict(
         bake_normalization: Whether the network is to take pixels from 0 to 1.
         watermark: A secret file of at least 16 random bytes, whose holder the weights are marked for.
         device: ``auto``, ``flex`` (the CPU) or ``wgpu``.
+        encoder: Further features of nodes, of a predictor that was trained with them.
         progress: Whether a bar of tqdm shows gradient steps.
 
     Raises:
@@ -164,6 +167,7 @@ def predict(
             "bake_normalization": bake_normalization,
             "watermark": None if watermark is None else os.fspath(watermark),
             "device": device,
+            "encoder": None if encoder is None else encoder.arguments(),
             "bar": _progress.bar(progress and data is not None),
         }
         filled = Filled(_native.fill(source, settings))

@@ -94,10 +94,6 @@ impl Adapt {
             seed: common.seed,
             observer: watch("steps", common),
         };
-        let of_differences = matches!(options.adaptation, Adaptation::LowRank { .. });
-        if of_differences && options.tuning.optimiser != Optimiser::AdamW {
-            return Err("low-rank differences are trained by AdamW; leave --optimiser out, or choose another --method".into());
-        }
         let adapted = adapt(&network, &usual, &options)?;
         let writing = WriteOptions { overwrite: self.force };
         let mut files = adapted.write_with(&self.out, &writing).map_err(with_flags)?;

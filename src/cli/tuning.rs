@@ -37,6 +37,10 @@ pub(super) struct TuningArgs {
     /// adapt]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     label_smoothing: Option<f32>,
+    /// Share of the run that weights are averaged over, exponentially; 0 for none [default: 0.07 to fine-tune, 0
+    /// to adapt]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    averaging: Option<f32>,
     /// Stop after so many epochs without a better one; 0 for never
     #[arg(long, value_name = "E", default_value_t = 0)]
     patience: u16,
@@ -74,6 +78,7 @@ impl TuningArgs {
             batch: self.batch.into(),
             augmentation: self.augmentation.map_or(usual.augmentation, Into::into),
             label_smoothing: self.label_smoothing.unwrap_or(usual.label_smoothing),
+            averaging: self.averaging.unwrap_or(usual.averaging),
             patience: self.patience.into(),
         })
     }

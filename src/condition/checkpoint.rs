@@ -29,6 +29,8 @@ pub(super) struct Checkpoint {
     pub seconds: f64,
     /// Current weights.
     pub weights: Weights,
+    /// Their average, which epochs are judged by.
+    pub average: Weights,
     /// Weights of the best epoch.
     pub best_weights: Weights,
     /// First moments or momentum.
@@ -70,15 +72,17 @@ impl Checkpoint {
             updates: 0,
             seconds: 0.0,
             weights: weights.clone(),
+            average: weights.clone(),
             best_weights: weights.clone(),
             first: zeros(),
             second: zeros(),
         }
     }
 
-    fn vectors(&self) -> [(&'static str, &Weights); 4] {
+    fn vectors(&self) -> [(&'static str, &Weights); 5] {
         [
             ("weights", &self.weights),
+            ("average", &self.average),
             ("best", &self.best_weights),
             ("first", &self.first),
             ("second", &self.second),
@@ -143,6 +147,7 @@ impl Checkpoint {
             updates: header.updates,
             seconds: header.seconds,
             weights: vector("weights"),
+            average: vector("average"),
             best_weights: vector("best"),
             first: vector("first"),
             second: vector("second"),

@@ -70,6 +70,11 @@ pub enum ConditionError {
     /// The images.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Differences that are trained in a way of their own.
+    #[error(
+        "low-rank differences are trained by AdamW, and not averaged; leave --optimiser and --averaging out, or choose another --method"
+    )]
+    AdapterTuning,
     /// What an earlier run of fine-tuning left.
     #[error("{}: {problem}; delete it to start anew", path.display())]
     Checkpoint {

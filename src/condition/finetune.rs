@@ -77,7 +77,7 @@ impl TuningRun<'_> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// See there; and an adapter is trained by another optimiser than AdamW, or averaged.
     pub fn finetune_with(
         &self,
         network: &Fitting,
@@ -88,6 +88,9 @@ impl TuningRun<'_> {
     ) -> Result<FineTuned, ConditionError> {
         let Fitting { architecture, registry, input, images } = *network;
         let tuning = self.tuning;
+        if adapter.is_some() && (tuning.optimiser != Optimiser::AdamW || tuning.averaging > 0.0) {
+            return Err(ConditionError::AdapterTuning);
+        }
         let loss = SupportLoss::new(network, train, tuning.augmentation, tuning.label_smoothing)?;
         let judged = |prediction: &Prediction| -> Result<Option<f64>, ConditionError> {
             let Some(data) = validation else { return Ok(None) };
@@ -114,6 +117,10 @@ impl TuningRun<'_> {
         self.observer.begin(steps, (state.epochs.len() - 1) as u64 * steps_of_epoch as u64);
         let started = Instant::now();
         prediction.weights.clone_from(&state.weights);
+        let progress = |spent: f64, done: usize| match tuning.seconds {
+            Some(seconds) => (spent + started.elapsed().as_secs_f64()) / seconds,
+            None => done as f64 / steps as f64,
+        };
         while state.epochs.len() <= tuning.epochs {
             let number = state.epochs.len();
             let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -125,24 +132,24 @@ impl TuningRun<'_> {
                 if picked.len() < LEAST_BATCH.min(train.len()) {
                     continue;
                 }
-                let done = ((number - 1) * steps_of_epoch + step) as f64 / steps as f64;
-                let progress = match tuning.seconds {
-                    Some(seconds) => (state.seconds + started.elapsed().as_secs_f64()) / seconds,
-                    None => done,
-                };
+                let done = (number - 1) * steps_of_epoch + step;
+                let before = progress(state.seconds, done);
                 let (images, labels) = loss.batcher.pick(picked, &mut random);
                 let (value, gradient) = loss.gradient(&prediction.weights, &images, &labels)?;
                 sum += f64::from(value) * picked.len() as f64;
                 seen += picked.len();
-                let rate =
-                    tuning.rate * (progress / WARM_UP).min(1.0) as f32 * cosine(progress as f32);
+                let rate = tuning.rate * (before / WARM_UP).min(1.0) as f32 * cosine(before as f32);
                 state.step(architecture, prediction, &gradient, &tuning, rate);
                 if let Some(adapter) = &mut adapter {
                     let keep = 1.0 - rate * tuning.decay;
                     adapter.step(&gradient, &mut prediction.weights, rate, keep);
                 }
+                let passed = progress(state.seconds, done + 1) - before;
+                state.average(&prediction.weights, passed, tuning.averaging.into());
                 self.observer.advance(1);
             }
+            state.weights.clone_from(&prediction.weights);
+            prediction.weights.clone_from(&state.average);
             calibrate(architecture, registry, prediction, images)?;
             let top1 = judged(prediction)?;
             let mean = (sum / seen.max(1) as f64) as f32;
@@ -150,7 +157,6 @@ impl TuningRun<'_> {
                 top1.map_or(String::new(), |top1| format!(", validation {:.1} %", 100.0 * top1));
             self.observer.say(&format!("loss {mean:.3}{validation}"));
             state.epochs.push(Epoch { number, loss: Some(mean), top1 });
-            state.weights.clone_from(&prediction.weights);
             if top1.is_none() || top1 > state.epochs[state.best].top1 {
                 state.best = number;
                 state.best_weights.clone_from(&prediction.weights);
@@ -158,6 +164,7 @@ impl TuningRun<'_> {
                     adapter.keep();
                 }
             }
+            prediction.weights.clone_from(&state.weights);
             if let Some(path) = self.checkpoint {
                 state.save(path, &identity, started.elapsed().as_secs_f64())?;
             }
@@ -179,6 +186,18 @@ impl TuningRun<'_> {
 }
 
 impl Checkpoint {
+    /// Brings the average nearer to weights, after a share of the run.
+    fn average(&mut self, weights: &Weights, passed: f64, memory: f64) {
+        let kept = if memory > 0.0 { (-passed / memory).exp() as f32 } else { 0.0 };
+        for (id, weights) in weights.tensors() {
+            if let Some(average) = self.average.get_mut(id) {
+                for (average, weight) in average.iter_mut().zip(weights) {
+                    *average = kept * *average + (1.0 - kept) * weight;
+                }
+            }
+        }
+    }
+
     /// Moves all parameters that are not kept.
     fn step(
         &mut self,
@@ -221,4 +240,32 @@ impl Checkpoint {
 
 fn decays(parameter: &Parameter) -> bool {
     parameter.role() == Some(Role::Weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use super::*;
+    use crate::graph::ParameterId;
+
+    #[test]
+    fn averages_forget_by_time_and_not_by_steps() {
+        let weights = |value: f32| {
+            let mut weights = Weights::absent(1);
+            weights.set(ParameterId(0), vec![value; 2]);
+            weights
+        };
+        let start = Epoch { number: 0, loss: None, top1: None };
+        let averaged = |steps: u32, memory| {
+            let mut state = Checkpoint::start(&weights(1.0), start);
+            for _ in 0..steps {
+                state.average(&weights(3.0), 0.14 / f64::from(steps), memory);
+            }
+            state.average.get(ParameterId(0)).unwrap()[1]
+        };
+        assert_relative_eq!(averaged(1, 0.07), 3.0 - 2.0 * (-2.0f32).exp(), max_relative = 1e-6);
+        assert_relative_eq!(averaged(10, 0.07), averaged(1, 0.07), max_relative = 1e-5);
+        assert_eq!(averaged(1, 0.0), 3.0);
+    }
 }

@@ -51,9 +51,16 @@ pub struct FineTuning {
     /// Share of the labels' probability that all classes have in equal parts (Szegedy et al. 2016).
     #[serde(default)]
     pub label_smoothing: f32,
+    /// Share of the run that weights are averaged over, exponentially (Polyak & Juditsky 1992): averages are judged and kept.
+    /// None if 0.
+    #[serde(default)]
+    pub averaging: f32,
     /// Epochs without a better one after which training stops; never if 0.
     pub patience: usize,
 }
+
+/// Two of thirty epochs.
+const AVERAGING: f32 = 0.07;
 
 impl Default for FineTuning {
     /// What brings predicted weights furthest in a few epochs.
@@ -61,13 +68,14 @@ impl Default for FineTuning {
         Self {
             augmentation: Augmentation::Affine,
             label_smoothing: LABEL_SMOOTHING,
+            averaging: AVERAGING,
             ..Self::ordinary(Optimiser::default())
         }
     }
 }
 
 impl FineTuning {
-    /// Ordinary training: shifted images, labels as they are.
+    /// Ordinary training: shifted images, labels and weights as they are.
     pub fn ordinary(optimiser: Optimiser) -> Self {
         Self {
             optimiser,
@@ -78,6 +86,7 @@ impl FineTuning {
             batch: 64,
             augmentation: Augmentation::Shift,
             label_smoothing: 0.0,
+            averaging: 0.0,
             patience: 0,
         }
     }

@@ -191,15 +191,18 @@ fn other_ways_to_adapt_change_what_they_say() {
 }
 
 #[test]
-fn low_rank_differences_are_for_adamw() {
+fn low_rank_differences_are_for_adamw_without_averages() {
     let folder = tempfile::tempdir().unwrap();
     let model = filled(folder.path());
     let [file, data] = [&model, folder.path()].map(|path| path.display().to_string());
     let to = folder.path().join("out").display().to_string();
-    let output =
-        weightsmith(&["adapt", &file, "--support", &data, "--out", &to, "--optimiser", "muon"]);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && error.contains("leave --optimiser out"), "{error}");
+    for further in [["--optimiser", "muon"], ["--averaging", "0.1"]] {
+        let arguments = ["adapt", &file, "--support", &data, "--out", &to];
+        let output = weightsmith(&[&arguments[..], &further].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains("--averaging out"), "{error}");
+        assert!(!Path::new(&to).exists());
+    }
 }
 
 #[test]
