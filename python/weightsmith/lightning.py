@@ -10,7 +10,7 @@ from ._data import Data
 from ._modules import fill_
 
 
-class InitFromPrediction(Callback):  # type: ignore[misc]
+class InitFromPrediction(Callback):  # type: ignore[misc, unused-ignore]
     """Fills a module before training begins.
 
     Args:

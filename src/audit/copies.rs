@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     data::Dataset,
     evaluate::{Novelty, blurred, tally, wilson},
-    fill::Network,
+    fill::{Network, OpenOptions},
     graph::{Role, Weights},
     onnx::folder,
     predictor::InputConfig,
@@ -99,12 +99,14 @@ impl CopyAudit<'_> {
     /// The network or the references cannot be read, none of them is of the same graph, or the images do not
     /// fit.
     pub fn run(&self) -> Result<CopyReport, AuditError> {
-        let network = self.network;
+        // Noise parts what is equal in a reference, which is no other graph for that.
+        let apart = OpenOptions { tie: false, ..OpenOptions::default() };
+        let network = &Network::resolved(self.network.model.clone(), &apart)?;
         let own = network.stored_weights()?;
         let fingerprint = network.architecture.fingerprint();
         let files = folder::files(self.references)?;
         let weights = |path: &PathBuf| -> Option<(PathBuf, Weights)> {
-            let other = Network::open(path).ok()?;
+            let other = Network::open_with(path, &apart).ok()?;
             let same = other.architecture.fingerprint() == fingerprint;
             let weights = same.then(|| other.stored_weights().ok())??;
             let fits = weights.pairs(&own).all(|(_, [a, b])| a.len() == b.len());
@@ -146,7 +148,7 @@ impl CopyAudit<'_> {
         let least = independent.iter().copied().fold(f64::INFINITY, f64::min);
         let threshold = FARTHEST.min(0.8 * least);
         let close = independent.iter().filter(|&&distance| distance <= FARTHEST).count();
-        let mistakes = self.mistakes(&own, reference, after)?;
+        let mistakes = self.mistakes(network, &own, reference, after)?;
         Ok(CopyReport {
             references: references.len(),
             passed_over: files.len() - references.len(),
@@ -162,12 +164,13 @@ impl CopyAudit<'_> {
     /// The mistakes of the network beside those of a reference and of its noisy copies.
     fn mistakes(
         &self,
+        network: &Network,
         own: &Weights,
         reference: &Weights,
         distance: f64,
     ) -> Result<Option<Novelty>, AuditError> {
         let Some((data, input, limit)) = self.images else { return Ok(None) };
-        let Network { architecture, registry, .. } = self.network;
+        let Network { architecture, registry, .. } = network;
         let wrong = |weights: &Weights| -> Result<Vec<bool>, AuditError> {
             let tally = tally(architecture, registry, weights, data, input, limit)?;
             Ok(tally.wrong().to_vec())

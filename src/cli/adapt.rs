@@ -24,8 +24,8 @@ use super::{
 };
 
 /// Adapt a trained network to other images of as many classes, by changing little of it. Writes what `finetune`
-/// writes and, of low-rank differences, adapter_model.safetensors and adapter_config.json as PEFT reads them.
-/// The head is solved at the start and trained along, statistics of norms are measured anew.
+/// writes and, of low-rank differences, adapter_model.safetensors and adapter_config.json as PEFT reads them, and
+/// NAME.adapter.onnx, in which they are tensors beside the weights of the input. The head is solved at the start and trained along, statistics of norms are measured anew.
 #[derive(Debug, Args)]
 pub struct Adapt {
     #[command(flatten)]

@@ -94,6 +94,11 @@ impl Adapter {
         &self.parts
     }
 
+    /// The weight that a difference is added to.
+    pub fn base(&self, part: &LowRank) -> &[f32] {
+        self.base.get(part.parameter).unwrap_or_default()
+    }
+
     /// Rows of each A.
     pub fn rank(&self) -> usize {
         self.rank

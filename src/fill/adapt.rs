@@ -19,13 +19,15 @@ use crate::{
     evaluate::{calibration_images, judge},
     graph::{ParameterId, Role},
     observer::{Observer, Silent},
-    onnx::{atomic, safetensors as st},
+    onnx::{atomic, safetensors as st, splice},
     predictor::{InputConfig, Prediction, ValueSource, calibrate},
 };
 
 use super::{
     FillError, Filled, Network, NetworkImages, WriteOptions,
+    adapter_nodes::AdapterNodes,
     finetune::{stored, trained},
+    outputs::stem,
 };
 
 /// What of a network is adapted.
@@ -190,7 +192,8 @@ fn whole(network: &Network, prediction: &Prediction) -> BTreeSet<String> {
 
 impl Adapted<'_> {
     /// Writes what [`Filled::write_with`] writes and, of a low-rank adapter, `adapter_model.safetensors` and
-    /// `adapter_config.json` as PEFT reads them. Returns the files.
+    /// `adapter_config.json` as PEFT reads them, and `<stem>.adapter.onnx`, whose nodes add the differences to the
+    /// weights of the parent. Returns the files.
     ///
     /// # Errors
     ///
@@ -200,7 +203,9 @@ impl Adapted<'_> {
         folder: &Path,
         options: &WriteOptions,
     ) -> Result<Vec<PathBuf>, FillError> {
-        let own = ["adapter_model.safetensors", "adapter_config.json"].map(|it| folder.join(it));
+        let beside = format!("{}.adapter.onnx", stem(Path::new(self.network.model.name())));
+        let own = ["adapter_model.safetensors", "adapter_config.json", &beside];
+        let own = own.map(|it| folder.join(it));
         let adapter = self.adapter.as_ref();
         if let Some(path) = own.iter().find(|path| adapter.is_some() && path.exists())
             && !options.overwrite
@@ -209,11 +214,16 @@ impl Adapted<'_> {
         }
         let mut files = self.filled.write_with(folder, options)?;
         if let Some(adapter) = adapter {
-            let [tensors, config] = &own;
+            let [tensors, config, beside] = &own;
             let entries = self.entries(adapter);
             atomic::write(tensors, |out| st::write(out, &entries))
                 .map_err(FileError::at(tensors))?;
             atomic::write_json(config, &self.config(adapter)).map_err(FileError::at(config))?;
+            let nodes = AdapterNodes::of(self.network, adapter);
+            let mut changes = self.filled.networks()[0].changes();
+            nodes.add_to(&mut changes);
+            atomic::write(beside, |out| splice::write(&self.network.model, &changes, out))
+                .map_err(FileError::at(beside))?;
             files.extend(own);
         }
         Ok(files)

@@ -75,8 +75,8 @@ impl BakedNormalisation {
             changes.fills.push(Fill { name, data_type: *data_type, shape, values });
         }
         let node = |op_type, inputs, output| FrontNode { op_type, inputs, output };
-        changes.front.push(node("Mul", [self.input.as_str(), FACTOR], SCALED));
-        changes.front.push(node("Add", [SCALED, SUMMAND], NORMALISED));
+        changes.front.push(node("Mul", vec![self.input.as_str(), FACTOR], SCALED));
+        changes.front.push(node("Add", vec![SCALED, SUMMAND], NORMALISED));
         changes.inputs.extend(self.readers.iter().map(|&reader| (reader, NORMALISED)));
     }
 }

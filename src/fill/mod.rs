@@ -4,6 +4,7 @@
 //! it came from, a bill of materials and a model card, and can be checked against its report and made again.
 
 mod adapt;
+mod adapter_nodes;
 mod baked;
 mod checkpoint;
 mod classes;

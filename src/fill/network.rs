@@ -37,6 +37,9 @@ pub struct OpenOptions {
     pub dims: DimBindings,
     /// Tensors that keep their values, by their names in the file or in PyTorch's state dict.
     pub keep: Vec<String>,
+    /// Whether tensors that the file stores twice with equal values are one parameter. Which ones are depends on values:
+    /// networks that are compared are read without.
+    pub tie: bool,
     /// The operators that are known.
     pub registry: Arc<Registry>,
 }
@@ -44,7 +47,12 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     /// Every symbolic dimension is 1, operators are those of this crate.
     fn default() -> Self {
-        Self { dims: DimBindings::default(), keep: Vec::new(), registry: Registry::standard() }
+        Self {
+            dims: DimBindings::default(),
+            keep: Vec::new(),
+            tie: true,
+            registry: Registry::standard(),
+        }
     }
 }
 
@@ -53,6 +61,7 @@ impl fmt::Debug for OpenOptions {
         f.debug_struct("OpenOptions")
             .field("dims", &self.dims)
             .field("keep", &self.keep)
+            .field("tie", &self.tie)
             .finish_non_exhaustive()
     }
 }
@@ -92,6 +101,9 @@ impl Network {
     pub fn resolved(model: Model, options: &OpenOptions) -> Result<Self, FillError> {
         let registry = Arc::clone(&options.registry);
         let mut architecture = Architecture::from_model_with(&model, options.dims.clone())?;
+        if !options.tie {
+            architecture.twins.clear();
+        }
         let resolution =
             resolve(&mut architecture, &registry).map_err(|problem| FillError::Resolve {
                 file: model.name().to_owned(),

@@ -32,13 +32,13 @@ pub struct Fill<'a> {
     pub values: Cow<'a, [f32]>,
 }
 
-/// A node of two inputs and one output.
-#[derive(Clone, Copy, Debug)]
+/// A node of one output and no attributes.
+#[derive(Clone, Debug)]
 pub struct FrontNode<'a> {
     /// Its operator, of the default domain.
     pub op_type: &'static str,
     /// What it reads.
-    pub inputs: [&'a str; 2],
+    pub inputs: Vec<&'a str>,
     /// What it makes, which is its name, too.
     pub output: &'a str,
 }

@@ -20,8 +20,11 @@ use super::{
     student::{mean, probability_of_more},
 };
 
-/// Shuffled networks that chance is judged by.
-const SHUFFLES: usize = 21;
+/// Shuffled networks that chance is judged by: where many weights are compared it hardly varies, and aligning wide layers
+/// takes long.
+fn shuffles(values: usize) -> u64 {
+    if values < 200_000 { 21 } else { 7 }
+}
 
 /// How much a network has in common with what a predictor writes for its graph.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,7 +78,8 @@ impl<'a> Suspect<'a> {
         references: usize,
         watermarks: &[Watermark],
     ) -> Result<Candidate, TraceError> {
-        let least = 1.0 / (self.values(&reference).max(1) as f64).sqrt();
+        let values = self.values(&reference);
+        let least = 1.0 / (values.max(1) as f64).sqrt();
         let Reference { predictors, sample, weights: reference } = reference;
         let Network { architecture, registry, .. } = self.network;
         let aligned = |weights: &Weights| align(architecture, registry, weights, &reference);
@@ -83,7 +87,7 @@ impl<'a> Suspect<'a> {
         let marks = watermarks.iter().map(|it| Mark::of(it, &own.weights, &reference)).collect();
         let reordered = own.permutations != self.groups.identity();
         let own = similarity(&own.weights, &reference);
-        let by_chance = (0..SHUFFLES as u64).into_par_iter().map(|draw| {
+        let by_chance = (0..shuffles(values)).into_par_iter().map(|draw| {
             let mut random = ChaCha8Rng::seed_from_u64(draw);
             let weights = shuffled(architecture, &self.groups, &self.weights, &mut random);
             Ok(similarity(&aligned(&weights)?.weights, &reference))

@@ -1,7 +1,8 @@
 """Loads an adapter in PEFT: check_adapter.py WEIGHTSMITH DATA CLASSES
 
 A torchvision ResNet-18 is filled for CIFAR-10, adapted at rank 4 by `weightsmith adapt`, and the adapter loaded
-by PEFT onto the filled module. Its outputs are those of the merged file in ONNX Runtime.
+by PEFT onto the filled module. Its outputs are those of the merged file in ONNX Runtime, and of the file in which the
+adapter is tensors of its own.
 """
 
 import subprocess
@@ -37,9 +38,10 @@ with torch.no_grad():
     own = adapted(images).numpy()
 options = onnxruntime.SessionOptions()
 options.log_severity_level = 3  # Weights that are listed as inputs, as the advised export has them.
-session = onnxruntime.InferenceSession(work / "adapted" / "resnet18.onnx", options)
-name = session.get_inputs()[0].name
-merged = np.concatenate([session.run(None, {name: image[None].numpy()})[0] for image in images])
-distance = np.abs(own - merged).max()
-print(f"largest distance {distance:.1e}, of outputs up to {np.abs(merged).max():.1f}")
-assert distance < 1e-3 * max(1, np.abs(merged).max())
+for file in ("resnet18.onnx", "resnet18.adapter.onnx"):
+    session = onnxruntime.InferenceSession(work / "adapted" / file, options)
+    name = session.get_inputs()[0].name
+    outputs = np.concatenate([session.run(None, {name: image[None].numpy()})[0] for image in images])
+    distance = np.abs(own - outputs).max()
+    print(f"{file}: largest distance {distance:.1e}, of outputs up to {np.abs(outputs).max():.1f}")
+    assert distance < 1e-3 * max(1, np.abs(outputs).max())

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use weightsmith::{
     evaluate::with_noise,
     fill::{Network, fills},
-    graph::Weights,
+    graph::{ParameterId, Weights},
     onnx::splice,
     spaces::Space,
     weights::he_initialisation,
@@ -73,6 +73,18 @@ fn noisy_copies_are_found_in_any_order_of_channels_and_strangers_are_cleared() {
     assert_eq!(report["false_positives"]["hits"], 0);
     // Three pairs of references, and eight initialisations.
     assert_eq!(report["independent"].as_array().unwrap().len(), 11);
+
+    // Tensors that are equal in a reference are one parameter of its graph, and two of the copy's.
+    let mut tied = of(102);
+    let shapes = network.architecture.parameters.iter().map(|it| it.shape.clone().unwrap());
+    let shapes: Vec<Vec<usize>> = shapes.collect();
+    let pairs = (0..shapes.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let mut alike = pairs.filter(|&(a, b)| shapes[a] == shapes[b] && shapes[a].len() == 4);
+    let (first, second) = alike.next().expect("two kernels of one shape");
+    tied.set(ParameterId(first), tied.get(ParameterId(second)).unwrap().to_vec());
+    write(&network, &tied, &path("references/102.onnx"));
+    let (code, report) = audit(&with_noise(&tied, 0.02, 11));
+    assert_eq!((code, report["references"].as_u64()), (Some(1), Some(3)), "{report}");
 
     fs::write(path("other.onnx"), &other.onnx).unwrap();
     let stranger = Network::open(path("other.onnx")).unwrap();

@@ -163,6 +163,17 @@ fn low_rank_differences_are_what_changes() {
     let state = out.join("plain-cnn.safetensors").display().to_string();
     let [stored, loaded] = [evaluated(&network, &[]), evaluated(&network, &["--weights", &state])];
     assert_eq!(stored["cross_entropy"], loaded["cross_entropy"]);
+    // So has the file in which they are tensors of their own, beside the weights of the parent.
+    let beside = out.join("plain-cnn.adapter.onnx");
+    let separate = evaluated(&beside, &[]);
+    let entropies = [&stored, &separate].map(|it| it["cross_entropy"].as_f64().unwrap());
+    assert_abs_diff_eq!(entropies[0], entropies[1], epsilon = 1e-4);
+    let bytes = read(beside);
+    let text = String::from_utf8_lossy(&bytes);
+    for module in modules.iter().map(|module| module.as_str().unwrap()) {
+        let named = |it: &&str| text.contains(&format!("{module}.weight.{it}"));
+        assert!(["lora_A", "lora_B", "lora_scaling"].iter().all(named), "{module}");
+    }
     for module in config["modules_to_save"].as_array().unwrap() {
         let weight = format!("{}.weight", module.as_str().unwrap());
         let saved = values(&adapter, &format!("base_model.model.{weight}"));
