@@ -9,10 +9,10 @@ use crate::{
     data::Dataset,
     evaluate::{Novelty, blurred, tally, wilson},
     fill::{Network, OpenOptions},
-    graph::{Role, Weights},
+    graph::{ParameterId, Role, Weights},
     onnx::folder,
     predictor::InputConfig,
-    weights::he_initialisation,
+    weights::{distance, he_initialisation},
     zoo::align,
 };
 
@@ -117,9 +117,17 @@ impl CopyAudit<'_> {
             let (folder, files) = (self.references.to_owned(), files.len());
             return Err(AuditError::NoReference { folder, files });
         }
+        // Statistics say how images are, not whose weights these are; and their norm may exceed that of all weights.
+        let learned = |weights: &Weights| {
+            weights.map(|ParameterId(index), values| {
+                let role = network.architecture.parameters[index].role();
+                if role.is_none_or(Role::is_statistic) { Vec::new() } else { values.to_vec() }
+            })
+        };
         let distances = |weights: &Weights, reference: &Weights| -> Result<[f64; 2], AuditError> {
             let aligned = align(&network.architecture, &network.registry, weights, reference)?;
-            Ok([aligned.before, aligned.after])
+            let of = |weights| distance(&learned(weights), &learned(reference));
+            Ok([of(weights), of(&aligned.weights)])
         };
         let mut nearest: Option<(usize, [f64; 2])> = None;
         let mut independent = Vec::new();
@@ -135,14 +143,7 @@ impl CopyAudit<'_> {
         let Some((place, [before, after])) = nearest else { unreachable!("there are references") };
         let (file, reference) = &references[place];
         for seed in 0..STRANGERS {
-            let mut stranger =
-                he_initialisation(&network.architecture, self.seed.wrapping_add(seed));
-            // Statistics say how images are, not whose weights these are.
-            for (id, values) in reference.tensors() {
-                if network.architecture.parameters[id.0].role().is_none_or(Role::is_statistic) {
-                    stranger.set(id, values.to_vec());
-                }
-            }
+            let stranger = he_initialisation(&network.architecture, self.seed.wrapping_add(seed));
             independent.push(distances(&stranger, reference)?[1]);
         }
         let least = independent.iter().copied().fold(f64::INFINITY, f64::min);
