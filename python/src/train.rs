@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyValueError, prelude::*};
 use weightsmith::{
     cli::Failure,
     device::{self, DeviceChoice},
@@ -55,7 +55,8 @@ pub fn train_predictor(
         node_encoder: encoder.clone().map(|encoder| encoder as Arc<dyn NodeEncoder>),
         observer,
     };
-    let seconds = seconds.and_then(|it| Duration::try_from_secs_f64(it).ok());
+    let seconds = seconds.map(Duration::try_from_secs_f64).transpose();
+    let seconds = seconds.map_err(|error| PyValueError::new_err(format!("seconds: {error}")))?;
     let ended = Arc::clone(&stop);
     let work = move || -> Result<(PathBuf, String), Failure> {
         let config = TrainConfig::load(&config)?;

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     condition::{Adapter, LowRank},
-    onnx::{
-        messages::{AttributeProto, NodeProto},
-        splice::{Changes, Fill, FrontNode},
-    },
+    onnx::splice::{Changes, Fill, FrontNode},
 };
 
 use super::Network;
@@ -68,20 +65,12 @@ impl<'a> AdapterNodes<'a> {
     /// Of all weights that the file stores as they are and that no graph inside of a node reads; differences of others
     /// stay merged.
     pub fn of(network: &'a Network, adapter: &'a Adapter) -> Self {
-        let nodes = &network.model.graph().node;
-        let inner =
-            |attribute: &AttributeProto| attribute.g.is_some() || !attribute.graphs.is_empty();
-        let nested = nodes.iter().flat_map(|node| &node.attribute).any(inner);
         let part = |difference: &'a LowRank| {
             let parameter = &network.architecture.parameters[difference.parameter.0];
             let own = network.architecture.storage_of(difference.parameter).is_none();
             let weight = parameter.name.as_str();
-            let reads = |(position, node): (usize, &NodeProto)| {
-                let slots = node.input.iter().enumerate().filter(|(_, name)| *name == weight);
-                slots.map(|(slot, _)| [position, slot]).collect::<Vec<_>>()
-            };
             let LowRank { rows, columns, .. } = *difference;
-            let readers: Vec<[usize; 2]> = nodes.iter().enumerate().flat_map(reads).collect();
+            let readers = network.model.readers(weight);
             (own && !readers.is_empty()).then(|| Part {
                 difference,
                 base: adapter.base(difference),
@@ -93,7 +82,7 @@ impl<'a> AdapterNodes<'a> {
                 names: Names::of(weight),
             })
         };
-        let parts = if nested { &[] } else { adapter.parts() };
+        let parts = if network.model.has_inner_graphs() { &[] } else { adapter.parts() };
         let parts = parts.iter().filter_map(part).collect();
         Self { parts, scaling: [adapter.scaling()] }
     }

@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::onnx::{
-    messages::{AttributeProto, NodeProto},
-    splice::{Changes, Fill, FrontNode},
-};
+use crate::onnx::splice::{Changes, Fill, FrontNode};
 
 use super::{FillError, InputNormalisation, Network};
 
@@ -40,22 +37,15 @@ impl BakedNormalisation {
             Err(FillError::NotBaked { file, why: why.to_owned() })
         };
         network.image_shape()?;
-        let graph = network.model.graph();
         let Some(input) = network.architecture.inputs.first() else {
             return refuse("it has no input");
         };
         let Some(dtype) = input.dtype.filter(|dtype| dtype.is_float()) else {
             return refuse("its input is not of floating point");
         };
-        let inner =
-            |attribute: &AttributeProto| attribute.g.is_some() || !attribute.graphs.is_empty();
-        if graph.node.iter().flat_map(|node| &node.attribute).any(inner) {
+        if network.model.has_inner_graphs() {
             return refuse("graphs inside of its nodes may read the images, too");
         }
-        let reads = |(position, node): (usize, &NodeProto)| {
-            let slots = node.input.iter().enumerate().filter(|(_, name)| **name == input.name);
-            slots.map(|(slot, _)| [position, slot]).collect::<Vec<_>>()
-        };
         let InputNormalisation { mean, std } = normalisation;
         Ok(Self {
             input: input.name.clone(),
@@ -63,7 +53,7 @@ impl BakedNormalisation {
             shape: [1, mean.len(), 1, 1],
             factor: std.iter().map(|std| 1.0 / std).collect(),
             summand: mean.iter().zip(std).map(|(mean, std)| -mean / std).collect(),
-            readers: graph.node.iter().enumerate().flat_map(reads).collect(),
+            readers: network.model.readers(&input.name),
         })
     }
 

@@ -16,7 +16,7 @@ use super::{
     check::check,
     external::{Located, locate},
     messages::{
-        AttributeProto, FunctionProto, GraphProto, ModelProto, OperatorSetIdProto,
+        AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
         StringStringEntryProto, TensorProto,
     },
     tensor::{Values, check_values, decode, is_uniform},
@@ -131,6 +131,22 @@ impl Model {
     /// A metadata entry of the model.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         find(&self.proto.metadata_props, key)
+    }
+
+    /// Inputs of nodes that read a value, by position and slot.
+    pub(crate) fn readers(&self, value: &str) -> Vec<[usize; 2]> {
+        let reads = |(position, node): (usize, &NodeProto)| {
+            let slots = node.input.iter().enumerate().filter(|(_, name)| *name == value);
+            slots.map(|(slot, _)| [position, slot]).collect::<Vec<_>>()
+        };
+        self.graph().node.iter().enumerate().flat_map(reads).collect()
+    }
+
+    /// Whether graphs inside of nodes may read values of the graph, too.
+    pub(crate) fn has_inner_graphs(&self) -> bool {
+        let inner =
+            |attribute: &AttributeProto| attribute.g.is_some() || !attribute.graphs.is_empty();
+        self.graph().node.iter().flat_map(|node| &node.attribute).any(inner)
     }
 
     pub(crate) fn graph(&self) -> &GraphProto {
