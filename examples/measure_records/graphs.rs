@@ -15,7 +15,7 @@ pub fn smallest(count: usize) -> Result<Vec<Network>, Box<dyn Error>> {
         for graph in corpus::load(split, &Registry::standard())? {
             let model = Model::from_bytes(&format!("{split}/{}", graph.name), graph.onnx)?;
             let network = Network::of(model, DimBindings::default())?;
-            graphs.push((parameters(&network), network));
+            graphs.push((network.architecture.parameter_count(), network));
         }
         graphs.sort_by_key(|(size, _)| *size);
         let smallest = graphs.into_iter().take(count.div_ceil(SPLITS.len()));
@@ -24,9 +24,4 @@ pub fn smallest(count: usize) -> Result<Vec<Network>, Box<dyn Error>> {
     // In turn, so that a run that is cut short has seen all splits.
     all.sort_by_key(|(place, _)| *place);
     Ok(all.into_iter().map(|(_, network)| network).collect())
-}
-
-/// How many parameters a network has.
-pub fn parameters(network: &Network) -> usize {
-    network.architecture.parameters.iter().filter_map(|it| it.len()).sum()
 }

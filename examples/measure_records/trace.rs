@@ -21,7 +21,7 @@ use weightsmith::{
 
 use super::{
     changes::{Change, Course, STEPS, with},
-    graphs::{parameters, smallest},
+    graphs::smallest,
 };
 
 /// Steps of networks that carry a mark.
@@ -158,7 +158,7 @@ fn graph(
 fn line(network: &Network, networks: Vec<Seen>) -> Line {
     Line {
         graph: network.model.name().to_owned(),
-        parameters: parameters(network),
+        parameters: network.architecture.parameter_count(),
         networks,
         marks: Vec::new(),
         found: Vec::new(),

@@ -117,8 +117,9 @@ impl TuningRun<'_> {
         self.observer.begin(steps, (state.epochs.len() - 1) as u64 * steps_of_epoch as u64);
         let started = Instant::now();
         prediction.weights.clone_from(&state.weights);
-        let progress = |spent: f64, done: usize| match tuning.seconds {
-            Some(seconds) => (spent + started.elapsed().as_secs_f64()) / seconds,
+        let earlier = state.seconds;
+        let progress = |done: usize| match tuning.seconds {
+            Some(seconds) => (earlier + started.elapsed().as_secs_f64()) / seconds,
             None => done as f64 / steps as f64,
         };
         while state.epochs.len() <= tuning.epochs {
@@ -133,7 +134,7 @@ impl TuningRun<'_> {
                     continue;
                 }
                 let done = (number - 1) * steps_of_epoch + step;
-                let before = progress(state.seconds, done);
+                let before = progress(done);
                 let (images, labels) = loss.batcher.pick(picked, &mut random);
                 let (value, gradient) = loss.gradient(&prediction.weights, &images, &labels)?;
                 sum += f64::from(value) * picked.len() as f64;
@@ -144,7 +145,7 @@ impl TuningRun<'_> {
                     let keep = 1.0 - rate * tuning.decay;
                     adapter.step(&gradient, &mut prediction.weights, rate, keep);
                 }
-                let passed = progress(state.seconds, done + 1) - before;
+                let passed = progress(done + 1) - before;
                 state.average(&prediction.weights, passed, tuning.averaging.into());
                 self.observer.advance(1);
             }

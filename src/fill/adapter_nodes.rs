@@ -82,7 +82,8 @@ impl<'a> AdapterNodes<'a> {
                 names: Names::of(weight),
             })
         };
-        let parts = if network.model.has_inner_graphs() { &[] } else { adapter.parts() };
+        let nested = network.model.holder_of_a_graph().is_some();
+        let parts = if nested { &[] } else { adapter.parts() };
         let parts = parts.iter().filter_map(part).collect();
         Self { parts, scaling: [adapter.scaling()] }
     }

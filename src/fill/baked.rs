@@ -43,7 +43,7 @@ impl BakedNormalisation {
         let Some(dtype) = input.dtype.filter(|dtype| dtype.is_float()) else {
             return refuse("its input is not of floating point");
         };
-        if network.model.has_inner_graphs() {
+        if network.model.holder_of_a_graph().is_some() {
             return refuse("graphs inside of its nodes may read the images, too");
         }
         let InputNormalisation { mean, std } = normalisation;

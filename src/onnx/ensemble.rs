@@ -96,15 +96,13 @@ impl<'a> Ensemble<'a> {
             let problem = "training graphs cannot be part of an ensemble; remove 'training_info'";
             return Err(refuse(model, problem));
         }
-        for (position, node) in graph.node.iter().enumerate() {
-            if node.attribute.iter().any(|it| it.g.is_some() || !it.graphs.is_empty()) {
-                let operator = node.op_type.as_deref().unwrap_or_default();
-                let name = node.name.as_deref().unwrap_or_default();
-                let problem = format!(
-                    "node #{position} '{name}' ({operator}) holds a graph of its own, which an ensemble does not support"
-                );
-                return Err(refuse(model, &problem));
-            }
+        if let Some((position, node)) = model.holder_of_a_graph() {
+            let operator = node.op_type.as_deref().unwrap_or_default();
+            let name = node.name.as_deref().unwrap_or_default();
+            let problem = format!(
+                "node #{position} '{name}' ({operator}) holds a graph of its own, which an ensemble does not support"
+            );
+            return Err(refuse(model, &problem));
         }
         let mut outputs = Vec::new();
         for output in &graph.output {

@@ -142,11 +142,11 @@ impl Model {
         self.graph().node.iter().enumerate().flat_map(reads).collect()
     }
 
-    /// Whether graphs inside of nodes may read values of the graph, too.
-    pub(crate) fn has_inner_graphs(&self) -> bool {
-        let inner =
+    /// The first node that holds a graph of its own, which may read values of this one, and its position.
+    pub(crate) fn holder_of_a_graph(&self) -> Option<(usize, &NodeProto)> {
+        let holds =
             |attribute: &AttributeProto| attribute.g.is_some() || !attribute.graphs.is_empty();
-        self.graph().node.iter().flat_map(|node| &node.attribute).any(inner)
+        self.graph().node.iter().enumerate().find(|(_, node)| node.attribute.iter().any(holds))
     }
 
     pub(crate) fn graph(&self) -> &GraphProto {
