@@ -34,6 +34,8 @@ mod bootstrap;
 mod csv;
 mod file_error;
 mod svg;
+// Pages of HTML around drawings.
+mod page;
 // ONNX files: wire bytes to messages, external data, splicing initializers back, state-dict names.
 pub mod onnx;
 // Signatures over the files of a model, by the OpenSSF Model Signing specification.

@@ -14,7 +14,7 @@ const ORIGINS: [(Origin, &str); 5] = [
     (Origin::AnotherSample, "another seed and sample"),
     (Origin::HeInitialisation, "He initialisation"),
     (Origin::TrainedFromHe, "trained from He initialisation"),
-    (Origin::AnotherTool, "trained by PyTorch"),
+    (Origin::AnotherTool, "trained by other tools"),
 ];
 
 pub fn print(files: &[PathBuf]) -> Result<(), Box<dyn Error>> {

@@ -245,6 +245,7 @@ def test_it_imports_at_once_and_without_torch():
         ("own_data", [], "after 20 steps: "),
         ("rank_space", [], "multiply-accumulates"),
         ("own_predictor", ["40"], "random weights"),
+        ("own_operator", [], "right: "),
     ],
 )
 def test_tutorials_run_as_they_stand(tutorial, arguments, says, tmp_path):

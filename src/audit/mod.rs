@@ -5,6 +5,7 @@ mod auc;
 mod copies;
 mod error;
 mod membership;
+mod page;
 
 pub use auc::Auc;
 pub use copies::{CopyAudit, CopyReport, Nearest, Rate};

@@ -15,7 +15,7 @@ use crate::{
     spaces::Space,
 };
 
-use super::{Common, Exit, Failure, print, print_json, progress::watch};
+use super::{Common, Exit, Failure, output::Replace, print, print_json, progress::watch};
 
 /// Find out whether a network is a copy of another one, by its weights and, with --data, by its mistakes. With
 /// --membership in place of a network: whether images that a predictor learned from can be told from others by
@@ -45,10 +45,16 @@ pub struct Audit {
     /// Held-out graphs that --membership predicts networks for
     #[arg(long, value_name = "N", default_value_t = 8)]
     graphs: u64,
+    /// Write what was found as a page that needs nothing else
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 impl Audit {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        self.replace.vacant(&self.html.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         match (&self.file, &self.references, &self.data) {
             (Some(file), Some(references), _) => {
                 let network = Network::open(file)?;
@@ -75,11 +81,17 @@ impl Audit {
         };
         let images = data.as_ref().map(|(data, input)| (data, input, self.limit));
         let report = CopyAudit { network, references, images, seed: common.seed }.run()?;
+        self.write_page(|| report.to_html(network.model.name()))?;
         match common.json {
             true => print_json(&json!({ "schema": 1, "seed": common.seed, "copies": report }))?,
             false => print(text(&report).trim_end())?,
         }
         Ok(if report.copy { Exit::Negative } else { Exit::Success })
+    }
+
+    fn write_page(&self, page: impl FnOnce() -> String) -> Result<(), Failure> {
+        let write = |path: &PathBuf| self.replace.write(path, page().as_bytes());
+        self.html.as_ref().map_or(Ok(()), write)
     }
 
     fn membership(&self, data: &Path, common: &Common) -> Result<Exit, Failure> {
@@ -102,6 +114,7 @@ impl Audit {
             observer: observer.as_ref(),
         };
         let report = audit.run()?;
+        self.write_page(|| report.to_html(&predictor.config.name))?;
         match common.json {
             true => print_json(&json!({
                 "schema": 1,

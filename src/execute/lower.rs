@@ -1,6 +1,9 @@
 //! From the nodes of an architecture to kernel instructions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     graph::{Architecture, NodeIndex, Operand, ParameterId},
@@ -78,6 +81,7 @@ pub(super) fn lower(
         instructions: Vec::new(),
         extents: vec![images.form.extent()],
         held: HashMap::new(),
+        maps: HashSet::new(),
     };
     for &index in &needed(architecture) {
         let node = &architecture.dag[index];
@@ -143,6 +147,8 @@ struct Lowering<'a> {
     extents: Vec<Extent>,
     /// By output of a node.
     held: HashMap<(NodeIndex, usize), Given>,
+    /// All that were made: blocks of a network rearrange alike.
+    maps: HashSet<Arc<GatherMap>>,
 }
 
 impl Lowering<'_> {
@@ -330,7 +336,9 @@ impl Lowering<'_> {
             from: form.elements().into_iter().map(place).collect(),
             minors: [form.sizes()[1], x.form.sizes()[1]],
         };
-        self.push(Step::Reshape, Places::Gather(Arc::new(map)), &[x], &[], form)
+        let map = self.maps.get(&map).cloned().unwrap_or_else(|| Arc::new(map));
+        self.maps.insert(Arc::clone(&map));
+        self.push(Step::Reshape, Places::Gather(map), &[x], &[], form)
     }
 
     fn reshape(&mut self, x: &Held, shape: &[usize]) -> Held {

@@ -20,7 +20,7 @@ impl Position {
 }
 
 /// Where every element of a result comes from, in the order in which the result lies in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GatherMap {
     /// One per element of one image: outside and inside of the blocks of the source.
     pub from: Vec<[u32; 2]>,

@@ -32,8 +32,10 @@ struct Read {
 
 impl Mirror {
     /// Of an architecture with known shapes that reads one batch of images, `[N, C, H, W]`; `None` where
-    /// something depends on where in the width of the image it is, as learned positions do.
+    /// it reads something else, or something depends on where in the width of the image it is, as
+    /// learned positions do.
     pub fn of(architecture: &Architecture, registry: &Registry) -> Option<Self> {
+        architecture.image_shape().ok()?;
         let mut widths: Vec<Option<Width>> = vec![None; architecture.dag.node_count()];
         let mut kernels = Vec::new();
         for &index in &architecture.order {
@@ -211,6 +213,15 @@ mod tests {
             }
         }
         assert!(tried > 3, "only {tried} graphs of odd kernels");
+    }
+
+    #[test]
+    fn what_reads_no_images_has_no_mirror_image() {
+        let mut architecture = architecture("plain-cnn", plain_cnn().into());
+        for shape in [vec![1, 784], vec![1, 784, 1], vec![1, 3, 8, 32, 32]] {
+            architecture.inputs[0].shape = Some(shape);
+            assert_eq!(Mirror::of(&architecture, &Registry::standard()), None);
+        }
     }
 
     #[test]

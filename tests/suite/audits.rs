@@ -74,6 +74,18 @@ fn noisy_copies_are_found_in_any_order_of_channels_and_strangers_are_cleared() {
     // Three pairs of references, and eight initialisations.
     assert_eq!(report["independent"].as_array().unwrap().len(), 11);
 
+    let [file, references, html] =
+        ["audited.onnx", "references", "audit.html"].map(|name| path(name).display().to_string());
+    let page = || weightsmith(&["audit", &file, "--references", &references, "--html", &html]);
+    assert!(page().status.success());
+    let written = fs::read_to_string(&html).unwrap();
+    assert!(written.contains("audited.onnx is no copy") && written.contains("102.onnx"));
+    let dots = written.matches("independent networks: ").count();
+    assert_eq!((dots, written.matches("<svg").count()), (11, 1));
+    assert!(!written.contains("NaN") && !written.contains("<script"));
+    let said = String::from_utf8_lossy(&page().stderr).into_owned();
+    assert!(said.contains("--force"), "{said}");
+
     // Tensors that are equal in a reference are one parameter of its graph, and two of the copy's.
     let mut tied = of(102);
     let shapes = network.architecture.parameters.iter().map(|it| it.shape.clone().unwrap());
@@ -106,11 +118,15 @@ fn members_are_told_from_others_by_an_area() {
     let data = data.display().to_string();
     let arguments =
         ["audit", "--membership", "--data", &data, "--graphs", "2", "--limit", "60", "--json"];
-    let output = weightsmith(&arguments);
+    let folder = tempfile::tempdir().unwrap();
+    let html = folder.path().join("audit.html").display().to_string();
+    let output = weightsmith(&[&arguments[..], &["--html", &html]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = json(&output);
     let [auc, low, high] =
         ["auc", "low", "high"].map(|key| report["membership"]["by_loss"][key].as_f64().unwrap());
     assert!(0.0 < low && low < auc && auc < high && high < 1.0);
     assert!(report["recovery"]["with_members"].as_f64().unwrap() < 0.999);
+    let written = fs::read_to_string(&html).unwrap();
+    assert!(written.contains(&format!("{auc:.3} ({low:.3} to {high:.3})")), "{written}");
 }

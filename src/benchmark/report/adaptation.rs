@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::svg::escape;
+use crate::{page, svg::escape};
 
 use super::{
     super::{AdaptationOutcome, Method},
-    diagram, page,
+    diagram,
 };
 
 impl AdaptationOutcome {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::{fill::Network, predictor::ByFilling, rank::RankedGraph, svg::escape};
+use crate::{fill::Network, page, predictor::ByFilling, rank::RankedGraph, svg::escape};
 
-use super::{Plot, Point, page};
+use super::{Plot, Point};
 
 /// Drawings on a page, the best graphs first.
 const DRAWN: usize = 12;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use crate::{
     evaluate::{Interval, Reliability},
     fill::Network,
+    page,
     predictor::ByFilling,
     svg::escape,
 };
@@ -19,38 +20,12 @@ use super::diagram;
 /// Graphs in the list of the worst.
 const WORST: usize = 6;
 
-const STYLE: &str = "\
-body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1rem;color:#222;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}\
-.wide{overflow-x:auto;width:max-content;max-width:min(100vw - 3rem,50vw + 20rem)}\
-table{border-collapse:collapse;font-size:.85rem;white-space:nowrap}\
-td,th{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd}\
-td:first-child,th:first-child{text-align:left}\
-code{background:#f3f3f3;padding:.1rem .3rem;overflow-wrap:anywhere}\
-svg{width:100%;height:auto}.plot{font:12px system-ui,sans-serif}.plot text{fill:#444}\
-summary{cursor:pointer}\
-.grid{stroke:#e4e4e4}.whisker{stroke:#777}.box{fill:#cfe0f5;stroke:#4a7ab5}\
-.median{stroke:#1f4e9e;stroke-width:2}.mean{fill:#c9510f;fill-opacity:.75}\
-.dot{fill:#1f4e9e;fill-opacity:.55}.diagonal{stroke:#999;stroke-dasharray:4 4}\
-.curve{fill:none;stroke:#c9510f}.small{color:#666;font-size:.85rem}";
-
-/// The start of a page: its head and its title.
-pub(super) fn open(title: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <link rel=\"icon\" href=\"data:,\">\
-         <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
-    )
-}
-
 impl Outcome {
     /// The result as an HTML page that needs nothing else. `sets` are the graphs that it is of, for
     /// drawings of the worst.
     pub fn to_html(&self, sets: &[HeldOutSet]) -> Result<String, BenchmarkError> {
         let drawings = drawings(self, sets)?;
-        let mut out = open(&format!("Transfer of {}", self.predictor.name));
+        let mut out = page::open(&format!("Transfer of {}", self.predictor.name));
         let _ = writeln!(
             out,
             "<p>Weights {}, evaluated as exported, in inference mode, on {} test images of {} \
