@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    graph::{Architecture, Role, Weights},
+    graph::{Architecture, Parameter, ParameterId, Role, Weights},
     neural::normal,
 };
 
@@ -34,10 +34,15 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-/// ‖a − b‖ / ‖b‖ over the parameters that both have.
-pub fn distance(a: &Weights, b: &Weights) -> f64 {
+/// ‖a − b‖ / ‖b‖ over the learned parameters that both have. Statistics do not count: they say how images are, not
+/// whose weights these are, and their norm may exceed that of all weights.
+pub fn distance(architecture: &Architecture, a: &Weights, b: &Weights) -> f64 {
     let (mut apart, mut norm) = (0.0, 0.0);
-    for (_, [a, b]) in a.pairs(b) {
+    let learned = |id: ParameterId| {
+        let role = architecture.parameters.get(id.0).and_then(Parameter::role);
+        role.is_some_and(|role| !role.is_statistic())
+    };
+    for (_, [a, b]) in a.pairs(b).filter(|(id, _)| learned(*id)) {
         for (&a, &b) in a.iter().zip(b) {
             apart += (f64::from(a) - f64::from(b)).powi(2);
             norm += f64::from(b).powi(2);

@@ -9,10 +9,10 @@ use crate::{
     data::Dataset,
     evaluate::{Novelty, blurred, tally, wilson},
     fill::{Network, OpenOptions},
-    graph::{ParameterId, Role, Weights},
+    graph::Weights,
     onnx::folder,
     predictor::InputConfig,
-    weights::{distance, he_initialisation},
+    weights::he_initialisation,
     zoo::align,
 };
 
@@ -117,17 +117,9 @@ impl CopyAudit<'_> {
             let (folder, files) = (self.references.to_owned(), files.len());
             return Err(AuditError::NoReference { folder, files });
         }
-        // Statistics say how images are, not whose weights these are; and their norm may exceed that of all weights.
-        let learned = |weights: &Weights| {
-            weights.map(|ParameterId(index), values| {
-                let role = network.architecture.parameters[index].role();
-                if role.is_none_or(Role::is_statistic) { Vec::new() } else { values.to_vec() }
-            })
-        };
-        let distances = |weights: &Weights, reference: &Weights| -> Result<[f64; 2], AuditError> {
+        let distances = |weights: &Weights, reference: &Weights| {
             let aligned = align(&network.architecture, &network.registry, weights, reference)?;
-            let of = |weights| distance(&learned(weights), &learned(reference));
-            Ok([of(weights), of(&aligned.weights)])
+            Ok::<_, AuditError>([aligned.before, aligned.after])
         };
         let mut nearest: Option<(usize, [f64; 2])> = None;
         let mut independent = Vec::new();

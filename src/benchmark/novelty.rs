@@ -22,6 +22,6 @@ pub(super) fn novelty(
         let weights = blurred(&network.architecture, weights, noise, seed);
         Ok(evaluator.on_clean(network, &weights)?.wrong)
     };
-    let distance = relative_distance(&candidate.weights, weights);
+    let distance = relative_distance(&network.architecture, &candidate.weights, weights);
     Novelty::beside(&evaluation.wrong, &own.wrong, distance, noisy).map(Some)
 }

@@ -32,12 +32,16 @@ pub fn disagreement(wrong: &[bool], other: &[bool]) -> f64 {
     differ as f64 / wrong.len().max(1) as f64
 }
 
-/// ‖weights − reference‖ / ‖reference‖ over all tensors that both have; `None` where they do not fit.
-pub fn relative_distance(weights: &Weights, reference: &Weights) -> Option<f64> {
+/// [`distance`] of weights from a reference; `None` where they do not fit.
+pub fn relative_distance(
+    architecture: &Architecture,
+    weights: &Weights,
+    reference: &Weights,
+) -> Option<f64> {
     let lengths =
         |of: &Weights| of.by_parameter().map(|it| it.map(<[f32]>::len)).collect::<Vec<_>>();
     let fit = lengths(weights) == lengths(reference);
-    fit.then(|| distance(weights, reference))
+    fit.then(|| distance(architecture, weights, reference))
 }
 
 /// A reference with normal noise of `noise` times the root mean square of every tensor.
@@ -141,8 +145,16 @@ impl Novelty {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use approx::assert_abs_diff_eq;
+
+    use crate::{
+        onnx::Model,
+        ops::{Registry, resolve},
+        spaces::plain_cnn,
+        weights::he_initialisation,
+    };
+
+    use super::*;
 
     #[test]
     fn overlap_is_the_jaccard_index_of_mistakes() {
@@ -155,13 +167,16 @@ mod tests {
 
     #[test]
     fn noise_is_as_far_as_it_says() {
-        let reference: Weights = [vec![0.5; 4000], vec![-2.0; 4000]].into_iter().collect();
+        let model = Model::from_bytes("plain-cnn", plain_cnn().into()).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        resolve(&mut architecture, &Registry::standard()).unwrap();
+        let reference = he_initialisation(&architecture, 1);
         for noise in NOISES {
             let noisy = with_noise(&reference, noise, 3);
-            let distance = relative_distance(&noisy, &reference).unwrap();
+            let distance = relative_distance(&architecture, &noisy, &reference).unwrap();
             assert_abs_diff_eq!(distance, f64::from(noise), epsilon = 0.05 * f64::from(noise));
         }
-        assert_eq!(relative_distance(&Weights::absent(2), &reference), None);
+        assert_eq!(relative_distance(&architecture, &Weights::absent(2), &reference), None);
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Alignment {
         }
     }
 
-    /// A network with its channels in the order of a reference.
+    /// A network with its channels in the order of a reference. Where activations would take weights farther from the
+    /// reference than they are, as those of two children of one network may, weights tell.
     ///
     /// # Errors
     ///
@@ -54,15 +55,17 @@ impl Alignment {
         reference: &Weights,
     ) -> Result<Aligned, MergeError> {
         let Fitting { architecture, registry, .. } = *fitting;
+        let by_weights = || Ok(align(architecture, registry, weights, reference)?);
         if self == Self::Weights {
-            return Ok(align(architecture, registry, weights, reference)?);
+            return by_weights();
         }
         let groups = Groups::of(architecture, registry);
         let permutations = match self {
             Self::Activations => matched(fitting, &groups, weights, reference)?,
             _ => groups.identity(),
         };
-        Ok(Aligned::of(&groups, weights, reference, permutations)?)
+        let aligned = Aligned::of(architecture, &groups, weights, reference, permutations)?;
+        if aligned.after > aligned.before { by_weights() } else { Ok(aligned) }
     }
 }
 

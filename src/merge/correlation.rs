@@ -11,7 +11,7 @@ use crate::{
         gemm::{View, multiply},
     },
     ops::{Array, Registry},
-    zoo::{Groups, assign},
+    zoo::{Groups, Place, assign},
 };
 
 use super::{
@@ -64,10 +64,12 @@ pub(super) fn matched(
         let moving = groups.moving(layer.weight).iter().find(|moving| moving.axis == layer.axis);
         let Some(moving) = moving else { continue };
         let placed = |(index, place): (usize, &Option<_>)| Some((index, (*place)?));
-        let places: Vec<(usize, crate::zoo::Place)> =
+        let places: Vec<(usize, Place)> =
             moving.places.iter().enumerate().filter_map(placed).collect();
         for &(row, to) in &places {
-            for &(column, from) in places.iter().filter(|(_, from)| from.group == to.group) {
+            // Channels that move together keep their order.
+            let alike = |from: &Place| (from.group, from.part) == (to.group, to.part);
+            for &(column, from) in places.iter().filter(|(_, from)| alike(from)) {
                 let size = sizes[to.group];
                 gains[to.group][to.channel * size + from.channel] +=
                     moments.correlation(row, column);

@@ -43,7 +43,9 @@ pub(super) fn references(
             }
             let weights = comparable(network, &weights);
             let name = predictor.config.name.clone();
-            match references.iter_mut().find(|known| distance(&weights, &known.weights) < SAME) {
+            let same =
+                |known: &&mut Reference| distance(architecture, &weights, &known.weights) < SAME;
+            match references.iter_mut().find(same) {
                 Some(known) => known.predictors.push(name),
                 None => references.push(Reference { predictors: vec![name], sample, weights }),
             }

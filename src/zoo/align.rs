@@ -25,7 +25,7 @@ pub struct Aligned {
     pub weights: Weights,
     /// By group of [`Groups`], see [`Groups::permute`].
     pub permutations: Vec<Vec<usize>>,
-    /// Distance of the given weights from the reference, relative to the norm of the reference.
+    /// [`distance`] of the given weights from the reference.
     pub before: f64,
     /// Distance of the aligned ones.
     pub after: f64,
@@ -56,19 +56,21 @@ pub fn align(
         permutations = given;
         matching.descend(&mut permutations);
     }
-    Aligned::of(&groups, weights, reference, permutations)
+    Aligned::of(architecture, &groups, weights, reference, permutations)
 }
 
 impl Aligned {
     /// A network with its channels in a given order, beside a reference.
     pub(crate) fn of(
+        architecture: &Architecture,
         groups: &Groups,
         weights: &Weights,
         reference: &Weights,
         permutations: Vec<Vec<usize>>,
     ) -> Result<Self, ZooError> {
         let aligned = groups.permute(weights, &permutations)?;
-        let (before, after) = (distance(weights, reference), distance(&aligned, reference));
+        let [before, after] =
+            [weights, &aligned].map(|weights| distance(architecture, weights, reference));
         Ok(Self { weights: aligned, permutations, before, after })
     }
 }

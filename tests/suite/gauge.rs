@@ -307,7 +307,7 @@ fn a_shuffled_checkpoint_is_imported_as_what_it_was() {
         println!(
             "{:.1} % of channels as before, {:.1e} off",
             100.0 * home,
-            distance(&second, &first)
+            distance(&architecture, &second, &first)
         );
         assert!(home >= 0.95, "{home}");
     }
