@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).parent.parent
-SETS = ["farsi_digits", "bangla_digits", "devanagari_digits", "telugu_digits", "sign_digits"]
+SETS = "farsi_digits,bangla_digits,devanagari_digits,telugu_digits,sign_digits"
 SAMPLED = [
     *["bottleneck-tanh", "dense-gelu", "grouped", "inverted-silu", "plain-cnn", "plain-norm-free", "residual"],
     *["residual-group-norm", "resnet-20", "separable", "vit-tiny"],
@@ -31,6 +31,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("domains", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--sets", default=SETS, help="of ten classes each")
     parser.add_argument("--weightsmith", default="weightsmith")
     arguments = parser.parse_args()
 
@@ -38,9 +39,10 @@ def main():
         command = [arguments.weightsmith, *map(str, words)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    above, at_least = 0, 0
+    sets = arguments.sets.split(",")
+    at_least = {"soup": 0, "mean": 0}
     for index, graph in enumerate(GRAPHS):
-        name, data = pathlib.Path(graph).name, arguments.domains / f"{SETS[index % len(SETS)]}.tar.xz"
+        name, data = pathlib.Path(graph).name, arguments.domains / f"{sets[index % len(sets)]}.tar.xz"
         out = arguments.out / name
         base = out / "base" / f"{name}.onnx"
         if not base.exists():
@@ -50,14 +52,18 @@ def main():
             if not child.exists():
                 tuned = ["--support", data, "--out", child.parent, "--epochs", EPOCHS, "--seed", seed]
                 run("finetune", base, *tuned)
-        ways = ["--method", "soup", "--data", data, "--out", out / "soup", "--force", "--json"]
-        merged = json.loads(run("merge", *children, *ways))["merged"]
-        parents = [parent["judged"]["top1"] for parent in merged["parents"]]
-        soup = merged["judged"]["top1"]
-        above, at_least = above + (soup > max(parents)), at_least + (soup >= max(parents))
+        line = []
+        for method in at_least:
+            ways = ["--method", method, "--align", "none", "--data", data, "--out", out / method]
+            merged = json.loads(run("merge", *children, *ways, "--force", "--json"))["merged"]
+            parents = [parent["judged"]["top1"] for parent in merged["parents"]]
+            top1 = merged["judged"]["top1"]
+            at_least[method] += top1 >= max(parents)
+            line.append(f"{method} {100 * top1:.1f}")
         figures = " ".join(f"{100 * top1:.1f}" for top1 in parents)
-        print(f"{name} ({data.name.split('.')[0]}): children {figures}, soup {100 * soup:.1f}", flush=True)
-    print(f"better than the best child: {above} of {len(GRAPHS)}, at least as good: {at_least}")
+        print(f"{name} ({data.name.split('.')[0]}): children {figures}, {', '.join(line)}", flush=True)
+    for method, count in at_least.items():
+        print(f"{method}: at least as good as the best child on {count} of {len(GRAPHS)}")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,26 @@ def test_a_module_is_filled_in_place_for_images_of_ones_own(images):
     assert all(torch.equal(one, other) for one, other in same)
 
 
+def test_a_layer_under_two_names_is_filled_once():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = network(torch)
+            self.stem = self.body[0]
+
+        def forward(self, x):
+            return self.body(x)
+
+    module = Named()
+    assert {"stem.weight", "body.0.weight"} <= set(module.state_dict())
+    before = module.stem.weight.clone()
+    weightsmith.fill_(module, torch.zeros(1, 3, 32, 32))
+    assert module.stem.weight is module.body[0].weight and not torch.equal(module.stem.weight, before)
+
+
 def test_a_module_that_is_refused_stays_as_it_was():
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")

@@ -62,7 +62,14 @@ def load_(module: torch.nn.Module, filled: Filled) -> None:
 
     own = module.state_dict()
     shapes = filled.shapes
-    problems = [f"{name} is missing" for name in own if name not in shapes]
+
+    def place(name: str) -> tuple[Any, ...]:
+        """Equal for the names of one tensor: of a shared layer the file knows one."""
+        tensor = own[name]
+        return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+    held = {place(name) for name in shapes if name in own}
+    problems = [f"{name} is missing" for name in own if name not in shapes and place(name) not in held]
     problems += [f"{name} is unexpected" for name in shapes if name not in own]
     problems += [
         f"{name} has the shape {shape}, not {tuple(own[name].shape)}"
