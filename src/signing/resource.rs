@@ -31,7 +31,7 @@ pub struct Resource {
     pub name: String,
     /// Hash of the content in hexadecimal.
     pub digest: String,
-    /// Which hash: `sha256`.
+    /// Which hash: `sha256`, of a piece also `sha256-sharded-SIZE`.
     pub algorithm: String,
 }
 

@@ -110,8 +110,10 @@ fn supported(manifest: &Manifest) -> Result<(), Refused> {
             return Err(Refused::Unsupported(problem));
         }
     }
+    let of_pieces = shard_size.map(|size| format!("{SHA256}-sharded-{size}"));
+    let unknown = |it: &&String| *it != SHA256 && Some(*it) != of_pieces.as_ref();
     let algorithms = manifest.resources.iter().map(|resource| &resource.algorithm);
-    match algorithms.chain([hash_type]).find(|algorithm| *algorithm != SHA256) {
+    match algorithms.chain([hash_type]).find(unknown) {
         Some(other) => Err(Refused::Unsupported(format!(
             "its files are hashed with '{other}'; known is {SHA256}: sign the model anew with it"
         ))),

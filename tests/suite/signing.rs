@@ -329,14 +329,44 @@ fn published_vectors_are_taken_and_refused_as_they_should_be() {
     }
 }
 
+/// A statement that the key of a place has signed, as it stands in its bundle.
+struct Signed {
+    place: Place,
+    bundle: Value,
+    statement: String,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let place = model(7);
+        place.sign();
+        let bundle: Value = serde_json::from_slice(&fs::read(place.signature()).unwrap()).unwrap();
+        let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+        let statement = String::from_utf8(Base64::decode_vec(payload).unwrap()).unwrap();
+        Self { place, bundle, statement }
+    }
+
+    /// What comes of another statement with a good signature.
+    fn verify(&self, statement: &str) -> Result<Vec<Difference>, SigningError> {
+        assert_ne!(statement, self.statement);
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let head =
+            format!("DSSEv1 28 application/vnd.in-toto+json {} {statement}", statement.len());
+        let signature: p256::ecdsa::DerSignature =
+            p256::ecdsa::signature::Signer::sign(&key, head.as_bytes());
+        let mut bundle = self.bundle.clone();
+        bundle["dsseEnvelope"]["payload"] = Base64::encode_string(statement.as_bytes()).into();
+        bundle["dsseEnvelope"]["signatures"][0]["sig"] =
+            Base64::encode_string(signature.as_bytes()).into();
+        fs::write(self.place.signature(), bundle.to_string()).unwrap();
+        self.place.verify()
+    }
+}
+
 #[test]
 fn a_statement_of_another_kind_is_refused_even_with_a_good_signature() {
-    let place = model(7);
-    place.sign();
-    let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
-    let bundle: Value = serde_json::from_slice(&fs::read(place.signature()).unwrap()).unwrap();
-    let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
-    let statement = String::from_utf8(Base64::decode_vec(payload).unwrap()).unwrap();
+    let signed = Signed::new();
+    let statement = &signed.statement;
     let first = statement.find("\"digest\":\"").unwrap() + 10;
     let digest = &statement[first..first + 64];
     for (from, to, problem) in [
@@ -353,17 +383,25 @@ fn a_statement_of_another_kind_is_refused_even_with_a_good_signature() {
         (digest, &digest.to_uppercase(), "is no SHA-256"),
         (digest, &"0".repeat(64), "the hash of the model is"),
     ] {
-        let changed = statement.replace(from, to);
-        assert_ne!(changed, statement, "{from}");
-        let head = format!("DSSEv1 28 application/vnd.in-toto+json {} {changed}", changed.len());
-        let signature: p256::ecdsa::DerSignature =
-            p256::ecdsa::signature::Signer::sign(&key, head.as_bytes());
-        let mut bundle = bundle.clone();
-        bundle["dsseEnvelope"]["payload"] = Base64::encode_string(changed.as_bytes()).into();
-        bundle["dsseEnvelope"]["signatures"][0]["sig"] =
-            Base64::encode_string(signature.as_bytes()).into();
-        fs::write(place.signature(), bundle.to_string()).unwrap();
-        let refused = place.verify().unwrap_err().to_string();
+        let refused = signed.verify(&statement.replace(from, to)).unwrap_err().to_string();
         assert!(refused.contains(problem), "{from}: {refused}");
     }
+}
+
+#[test]
+fn hashes_of_pieces_may_be_named_after_their_size() {
+    let signed = Signed::new();
+    let method = "\"method\":\"files\",\"hash_type\":\"sha256\"";
+    let pieces = "\"method\":\"shards\",\"hash_type\":\"sha256\",\"shard_size\":1000";
+    let mut statement = signed.statement.replace(method, pieces);
+    for (name, length) in [("config.json", 2), ("parts/a.bin", 100), ("weights.bin", 4)] {
+        statement = statement.replace(name, &format!("{name}:0:{length}"));
+    }
+    assert_eq!(signed.verify(&statement).unwrap(), []);
+    let named = |name: &str| {
+        statement.replace("\"algorithm\":\"sha256\"", &format!("\"algorithm\":\"{name}\""))
+    };
+    assert_eq!(signed.verify(&named("sha256-sharded-1000")).unwrap(), []);
+    let refused = signed.verify(&named("sha256-sharded-999")).unwrap_err().to_string();
+    assert!(refused.contains("hashed with 'sha256-sharded-999'"), "{refused}");
 }
