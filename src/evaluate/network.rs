@@ -15,8 +15,9 @@ use super::{MetricsError, Scores, Tally};
 
 /// Images per pass of a fast program.
 const BATCH: usize = 100;
-/// Images that statistics are measured on, where they are no larger than the predictor's.
-const CALIBRATION_IMAGES: usize = 256;
+/// Least and most images that statistics are measured on, where there are so many.
+const LEAST_IMAGES: usize = 256;
+const MOST_IMAGES: usize = 4096;
 
 /// A network that could not be judged.
 #[derive(Debug, thiserror::Error)]
@@ -89,16 +90,17 @@ pub fn batches<'a>(
     Ok(Batcher::of_size(data, &mean, &std, [height, width], Augmentation::None)?)
 }
 
-/// The first images of a data set without their labels, as [`batches`] gives them, for measuring statistics;
-/// fewer if they are larger than those of `input`.
+/// The first images of a data set without their labels, as [`batches`] gives them, for measuring statistics: an eighth of
+/// them, at least 256 if there are so many and at most 4,096; fewer if they are larger than those of `input`.
 pub fn calibration_images(
     architecture: &Architecture,
     data: &Dataset,
     input: &InputConfig,
 ) -> Result<CalibrationImages, EvaluateError> {
     let [channels, height, width] = architecture.image_shape()?;
-    let affordable = CALIBRATION_IMAGES * 4 * input.size * input.size / (height * width).max(1);
-    let count = affordable.clamp(4, CALIBRATION_IMAGES).min(data.len());
+    let wanted = (data.len() / 8).clamp(LEAST_IMAGES, MOST_IMAGES);
+    let affordable = wanted * 4 * input.size * input.size / (height * width).max(1);
+    let count = affordable.clamp(4, wanted).min(data.len());
     let (data, labels) = batches(architecture, data, input)?.range(0..count);
     Ok(CalibrationImages { shape: [labels.len(), channels, height, width], data })
 }

@@ -16,6 +16,11 @@ use crate::{
 
 use super::{CalibrationImages, Network, Prediction, Predictor, PredictorError, ValueSource};
 
+/// Most images that are measured in one pass.
+const MOST_IMAGES: usize = 256;
+/// Most values of all of them.
+const MOST_VALUES: usize = 3 << 20;
+
 /// What the statistics were measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,7 +98,7 @@ impl Predictor {
 }
 
 /// Measures the running statistics of every batch normalisation of a filled network on the given
-/// images, all in one pass. Returns a sentence for the user where that is not possible; the
+/// images, all norms in one pass; of many images, those of their parts are pooled. Returns a sentence for the user where that is not possible; the
 /// statistics then keep their defaults.
 pub fn calibrate(
     architecture: &Architecture,
@@ -122,18 +127,24 @@ pub fn calibrate_reading(
         Err(problem) => return Ok(Err(problem)),
     };
     let trunk = trunk(architecture, place);
-    let runner = match Runner::of_batch(&trunk, images.shape, registry) {
-        Ok(runner) => runner,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let measured = runner.measure(&prediction.weights, images.view(), &mut Scratch::default());
-    let (mut read, statistics) = match measured {
-        Ok(measured) => measured,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
+    let (mut read, mut statistics) = (Vec::new(), Vec::new());
+    let mut scratch = Scratch::default();
+    for part in parts(&images) {
+        let runner = match Runner::of_batch(&trunk, part.shape, registry) {
+            Ok(runner) => runner,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        match runner.measure(&prediction.weights, part.view(), &mut scratch) {
+            Ok((values, measured)) => {
+                read = values;
+                statistics.extend(measured);
+            }
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
     let uses = statistics.len();
     let pooled = pooled(statistics);
-    // A normalisation in several places has other statistics from now on.
+    // A normalisation in several places, or of several parts, has other statistics from now on.
     if place.is_none() || pooled.len() < 2 * uses {
         read.clear();
     }
@@ -146,8 +157,17 @@ pub fn calibrate_reading(
     Ok(Ok(read))
 }
 
-/// Means and variances by parameter. A normalisation that is used in several places has those of all that
-/// it sees there, each place counting the same.
+/// Images that are measured in one pass, in bounded memory; all parts are of one size.
+fn parts(images: &CalibrationImages) -> impl Iterator<Item = CalibrationImages> {
+    let [count, rest @ ..] = images.shape;
+    let at_once = (MOST_VALUES / rest.iter().product::<usize>().max(1)).clamp(1, MOST_IMAGES);
+    let each = count / count.div_ceil(at_once).max(1);
+    let starts = (0..count).step_by(each.max(1)).filter(move |start| start + each <= count);
+    starts.map(move |start| images.range(start..start + each))
+}
+
+/// Means and variances by parameter. A normalisation that is used in several places, or measured on several parts
+/// of the images, has those of all that it sees, each counting the same.
 fn pooled(statistics: Vec<MeasuredStatistics>) -> Vec<(ParameterId, Vec<f32>)> {
     let mut by_norm: BTreeMap<(ParameterId, ParameterId), Vec<MeasuredStatistics>> =
         BTreeMap::new();
@@ -225,4 +245,42 @@ fn smooth(random: &mut ChaCha8Rng, height: usize, width: usize) -> Vec<f32> {
         }
     }
     plane
+}
+
+#[cfg(test)]
+mod tests {
+    use approx::assert_relative_eq;
+
+    use crate::{onnx::Model, ops::resolve, spaces::Named, weights::he_initialisation};
+
+    use super::*;
+
+    #[test]
+    fn statistics_of_parts_are_those_of_all_images() {
+        let onnx = Named::find("resnet-20").unwrap().onnx();
+        let model = Model::from_bytes("resnet-20", onnx.into()).unwrap();
+        let mut architecture = Architecture::from_model(&model).unwrap();
+        let registry = Registry::standard();
+        resolve(&mut architecture, &registry).unwrap();
+        let weights = he_initialisation(&architecture, 1);
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let shape = [517, 3, 32, 32];
+        // Later images are brighter, so that parts differ.
+        let data = (0..shape.iter().product::<usize>())
+            .map(|at| normal(&mut random) + at as f32 / 1e6)
+            .collect();
+        let images = CalibrationImages { shape, data };
+        assert_eq!(parts(&images).map(|part| part.shape[0]).collect::<Vec<_>>(), [172; 3]);
+        let seen = images.range(0..516);
+        let trunk = trunk(&architecture, None);
+        let runner = Runner::of_batch(&trunk, seen.shape, &registry).unwrap();
+        let (_, whole) = runner.measure(&weights, seen.view(), &mut Scratch::default()).unwrap();
+        let mut prediction = Prediction::from_elsewhere(&architecture, weights);
+        calibrate(&architecture, &registry, &mut prediction, &images).unwrap();
+        let first = &whole[0];
+        for (id, expected) in [(first.mean, &first.means), (first.variance, &first.variances)] {
+            let measured = prediction.weights.get(id).unwrap();
+            assert_relative_eq!(measured[..], expected[..], epsilon = 1e-4, max_relative = 1e-3);
+        }
+    }
 }
