@@ -26,6 +26,9 @@ pub enum Alignment {
     None,
 }
 
+/// Distance of weights below which networks descend from one another; those of separate starts are about 1 apart.
+const RELATED: f64 = 0.5;
+
 const NAMES: [(&str, Alignment); 3] = [
     ("weights", Alignment::Weights),
     ("activations", Alignment::Activations),
@@ -42,8 +45,8 @@ impl Alignment {
         }
     }
 
-    /// A network with its channels in the order of a reference. Where activations would take weights farther from the
-    /// reference than they are, as those of two children of one network may, weights tell.
+    /// A network with its channels in the order of a reference. Where activations would take the weights of a relative
+    /// of the reference, such as another child of one network, farther from it than they are, weights tell.
     ///
     /// # Errors
     ///
@@ -65,7 +68,8 @@ impl Alignment {
             _ => groups.identity(),
         };
         let aligned = Aligned::of(architecture, &groups, weights, reference, permutations)?;
-        if aligned.after > aligned.before { by_weights() } else { Ok(aligned) }
+        let related = aligned.before < RELATED;
+        if related && aligned.after > aligned.before { by_weights() } else { Ok(aligned) }
     }
 }
 
