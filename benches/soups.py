@@ -1,10 +1,11 @@
 """Soups of five fine-tuned children of one prediction.
 
-    python benches/soups.py DOMAINS OUT [--weightsmith PROGRAM]
+    python benches/soups.py DOMAINS OUT [--sets NAME,..] [--weightsmith PROGRAM]
 
-Of each of twenty graphs weights are predicted for the training images of one of five data sets of DOMAINS, with a head that
-is solved on them, and fine-tuned for three epochs with five seeds. `weightsmith merge --method soup` chooses among the children on validation images.
-Prints top-1 on test images of the children and of the soup; networks are left in OUT.
+Of each of twenty graphs weights are predicted for the training images of one of some data sets of DOMAINS, with a head that
+is solved on them, and fine-tuned for three epochs with five seeds. `weightsmith merge --method soup` chooses among the
+children on validation images. Prints top-1 on test images of the children, of the soup, and of the mean of all; networks
+are left in OUT.
 """
 
 import argparse

@@ -17,6 +17,9 @@ summary{cursor:pointer}\
 .dot{fill:#1f4e9e;fill-opacity:.55}.diagonal{stroke:#999;stroke-dasharray:4 4}\
 .curve{fill:none;stroke:#c9510f}.small{color:#666;font-size:.85rem}";
 
+/// The end of a page.
+pub(crate) const CLOSE: &str = "</body></html>\n";
+
 /// The start of a page: its head and its title.
 pub(crate) fn open(title: &str) -> String {
     let title = escape(title);

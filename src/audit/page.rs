@@ -40,7 +40,7 @@ impl CopyReport {
         if let Some(mistakes) = &self.mistakes {
             write_mistakes(&mut out, mistakes);
         }
-        out + "</body></html>\n"
+        out + page::CLOSE
     }
 
     /// Distances on a line: independent pairs as dots, the network as the large one, the threshold as a line.
@@ -123,6 +123,6 @@ impl MembershipReport {
             recovery.with_members,
             recovery.with_others,
         );
-        out + "</body></html>\n"
+        out + page::CLOSE
     }
 }

@@ -336,8 +336,14 @@ impl Lowering<'_> {
             from: form.elements().into_iter().map(place).collect(),
             minors: [form.sizes()[1], x.form.sizes()[1]],
         };
-        let map = self.maps.get(&map).cloned().unwrap_or_else(|| Arc::new(map));
-        self.maps.insert(Arc::clone(&map));
+        let map = match self.maps.get(&map) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let map = Arc::new(map);
+                self.maps.insert(Arc::clone(&map));
+                map
+            }
+        };
         self.push(Step::Reshape, Places::Gather(map), &[x], &[], form)
     }
 

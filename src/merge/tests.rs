@@ -99,7 +99,8 @@ fn close(a: &[f32], b: &[f32], epsilon: f32) {
 #[test]
 fn children_of_one_network_stay_in_its_order() {
     let case = Case::named("lenet-5");
-    // Every other channel does what another one does, half as much: by activations the two are one.
+    // The second half of a layer's channels does what the first half does, half as much: activations cannot tell
+    // them apart.
     let parent = case.weights(1).map(|id, values| {
         let mut values = values.to_vec();
         let parameter = &case.architecture.parameters[id.0];

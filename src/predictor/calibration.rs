@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{
-    execute::{MeasuredStatistics, Runner, Scratch},
+    execute::{Images, MeasuredStatistics, Runner, Scratch},
     graph::{Architecture, NodeIndex, Operand, Parameter, ParameterId, Role},
     kernels::elementwise::accumulate_scaled,
     neural::{Entry, download, normal},
@@ -98,8 +98,8 @@ impl Predictor {
 }
 
 /// Measures the running statistics of every batch normalisation of a filled network on the given
-/// images, all norms in one pass; of many images, those of their parts are pooled. Returns a sentence for the user where that is not possible; the
-/// statistics then keep their defaults.
+/// images, all norms in one pass; of many images, those of their parts are pooled. Returns a sentence for
+/// the user where that is not possible; the statistics then keep their defaults.
 pub fn calibrate(
     architecture: &Architecture,
     registry: &Arc<Registry>,
@@ -127,14 +127,17 @@ pub fn calibrate_reading(
         Err(problem) => return Ok(Err(problem)),
     };
     let trunk = trunk(architecture, place);
+    let part = part_of(images.shape);
+    let runner = match Runner::of_batch(&trunk, part, registry) {
+        Ok(runner) => runner,
+        Err(problem) => return Ok(Err(problem)),
+    };
     let (mut read, mut statistics) = (Vec::new(), Vec::new());
     let mut scratch = Scratch::default();
-    for part in parts(&images) {
-        let runner = match Runner::of_batch(&trunk, part.shape, registry) {
-            Ok(runner) => runner,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        match runner.measure(&prediction.weights, part.view(), &mut scratch) {
+    let [batch, channels, height, width] = part;
+    for data in images.data.chunks_exact(part.iter().product::<usize>().max(1)) {
+        let view = Images { batch, channels, height, width, data };
+        match runner.measure(&prediction.weights, view, &mut scratch) {
             Ok((values, measured)) => {
                 read = values;
                 statistics.extend(measured);
@@ -157,13 +160,10 @@ pub fn calibrate_reading(
     Ok(Ok(read))
 }
 
-/// Images that are measured in one pass, in bounded memory; all parts are of one size.
-fn parts(images: &CalibrationImages) -> impl Iterator<Item = CalibrationImages> {
-    let [count, rest @ ..] = images.shape;
-    let at_once = (MOST_VALUES / rest.iter().product::<usize>().max(1)).clamp(1, MOST_IMAGES);
-    let each = count / count.div_ceil(at_once).max(1);
-    let starts = (0..count).step_by(each.max(1)).filter(move |start| start + each <= count);
-    starts.map(move |start| images.range(start..start + each))
+/// The shape of images that are measured in one pass, in bounded memory; all parts are of one size.
+fn part_of([count, channels, height, width]: [usize; 4]) -> [usize; 4] {
+    let at_once = (MOST_VALUES / (channels * height * width).max(1)).clamp(1, MOST_IMAGES);
+    [count / count.div_ceil(at_once).max(1), channels, height, width]
 }
 
 /// Means and variances by parameter. A normalisation that is used in several places, or measured on several parts
@@ -270,7 +270,7 @@ mod tests {
             .map(|at| normal(&mut random) + at as f32 / 1e6)
             .collect();
         let images = CalibrationImages { shape, data };
-        assert_eq!(parts(&images).map(|part| part.shape[0]).collect::<Vec<_>>(), [172; 3]);
+        assert_eq!(part_of(shape), [172, 3, 32, 32]);
         let seen = images.range(0..516);
         let trunk = trunk(&architecture, None);
         let runner = Runner::of_batch(&trunk, seen.shape, &registry).unwrap();

@@ -24,7 +24,7 @@ impl AdaptationOutcome {
         self.write_epochs(&mut out);
         self.write_data(&mut out);
         let _ = writeln!(out, "<p class=\"small\"><code>{}</code></p>", escape(&self.command));
-        out + "</body></html>\n"
+        out + page::CLOSE
     }
 
     /// Labelled images that stand for a number that was asked for.

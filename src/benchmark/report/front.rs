@@ -85,7 +85,7 @@ impl<'a> Front<'a> {
                 let _ = writeln!(out, "<details><summary>{file}</summary>{drawing}</details>");
             }
         }
-        out + "</body></html>\n"
+        out + page::CLOSE
     }
 }
 

@@ -48,7 +48,7 @@ impl Outcome {
             );
         }
         write_cost(&mut out, self);
-        Ok(out + "</body></html>\n")
+        Ok(out + page::CLOSE)
     }
 }
 
