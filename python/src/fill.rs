@@ -24,7 +24,7 @@ use super::{
     encoder::{Features, PythonEncoder},
     progress::Bar,
     refusal,
-    work::without_gil,
+    work::{Tidied, without_gil},
 };
 
 type FilledOf<'a> = fill::Filled<'a>;
@@ -39,7 +39,7 @@ self_cell!(
 
 /// A network with its weights.
 #[pyclass(frozen)]
-pub struct Filled(Arc<Owned>);
+pub struct Filled(Arc<Owned>, Tidied);
 
 impl Filled {
     fn filled(&self) -> &FilledOf<'_> {
@@ -126,7 +126,7 @@ pub fn fill_network(py: Python<'_>, source: Source, mut settings: Settings) -> P
     let further = encoder.clone();
     let filled = without_gil(py, move || filled(source, settings, further))?;
     encoder.map_or(Ok(()), |encoder| encoder.check())?;
-    filled.map(|owned| Filled(Arc::new(owned))).map_err(|failure| refusal(failure.as_ref()))
+    filled.map(|owned| Filled(Arc::new(owned), Tidied)).map_err(|failure| refusal(failure.as_ref()))
 }
 
 fn filled(

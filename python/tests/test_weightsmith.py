@@ -149,6 +149,18 @@ def test_a_layer_under_two_names_is_filled_once():
     assert module.stem.weight is module.body[0].weight and not torch.equal(module.stem.weight, before)
 
 
+def test_views_of_a_module_see_its_new_weights():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    module, other = network(torch), network(torch)
+    view, array = module[0].weight.detach()[1:], other[0].weight.detach().numpy()
+    for filled in (module, other):
+        weightsmith.fill_(filled, torch.zeros(1, 3, 32, 32))
+    weight = module[0].weight.detach()
+    assert torch.equal(view, weight[1:]) and view.untyped_storage().nbytes() == weight.numel() * 4
+    assert np.array_equal(array, weight.numpy())
+
+
 def test_a_module_that_is_refused_stays_as_it_was():
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")

@@ -89,16 +89,7 @@ class Filled:
     def each_tensor(self, take: Callable[[str, torch.Tensor], object]) -> None:
         """Calls ``take(name, tensor)`` for every tensor of the state dict; each is made when its turn
         comes."""
-        import torch
-
-        def made(name: str, dtype: str, shape: list[int], values: bytearray) -> None:
-            torch_type = getattr(torch, TYPES[dtype][1])
-            if values:
-                take(name, torch.frombuffer(values, dtype=torch_type).reshape(shape))
-            else:
-                take(name, torch.empty(shape, dtype=torch_type))
-
-        self._native.each(made)
+        self._native.each(lambda name, *values: take(name, torch_tensor(*values)))
 
     def onnx_bytes(self) -> bytes:
         """The filled ONNX file."""
@@ -110,6 +101,16 @@ class Filled:
 
     def __repr__(self) -> str:
         return f"<Filled {self.report!r}>"
+
+
+def torch_tensor(dtype: str, shape: list[int], values: bytearray) -> torch.Tensor:
+    """A tensor of a type of safetensors, which shares its values."""
+    import torch
+
+    torch_type = getattr(torch, TYPES[dtype][1])
+    if not values:
+        return torch.empty(shape, dtype=torch_type)
+    return torch.frombuffer(values, dtype=torch_type).reshape(shape)
 
 
 def predict(

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._data import Data
-from ._filled import Filled, Report, predict
+from ._filled import Report, predict
 from ._native import WeightsmithError
+from ._offload import StoredState, offloaded
 from ._predictor import Predictor
 
 if TYPE_CHECKING:
@@ -50,18 +51,21 @@ def fill_(
         WeightsmithError: The module cannot be exported or filled, or the exported file does not name all
             tensors of the module.
     """
-    with exported(module, example_inputs) as path:
-        filled = predict(path, data=data, predictor=predictor, seed=seed, keep=keep, **further)
-        load_(module, filled)
-    return filled.report
+    with exported(module, example_inputs) as path, tempfile.TemporaryFile(prefix="weightsmith-") as file:
+        with offloaded(module):
+            filled = predict(path, data=data, predictor=predictor, seed=seed, keep=keep, **further)
+            report, state = filled.report, StoredState(filled, file)
+            del filled
+        load_(module, state)
+    return report
 
 
-def load_(module: torch.nn.Module, filled: Filled) -> None:
+def load_(module: torch.nn.Module, state: StoredState) -> None:
     """Copies a state dict into a module, strictly: all tensors or none."""
     import torch
 
     own = module.state_dict()
-    shapes = filled.shapes
+    shapes = state.shapes
 
     def place(name: str) -> tuple[Any, ...]:
         """Equal for the names of one tensor: of a shared layer the file knows one."""
@@ -83,7 +87,7 @@ def load_(module: torch.nn.Module, filled: Filled) -> None:
             "nothing was changed"
         )
     with torch.no_grad():
-        filled.each_tensor(lambda name, tensor: own[name].copy_(tensor))
+        state.each_tensor(lambda name, tensor: own[name].copy_(tensor))
 
 
 @contextlib.contextmanager
