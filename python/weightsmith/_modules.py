@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._data import Data
-from ._filled import Report, predict
+from ._filled import Filled, Report, predict
 from ._native import WeightsmithError
 from ._offload import StoredState, offloaded
 from ._predictor import Predictor
@@ -60,7 +60,7 @@ def fill_(
     return report
 
 
-def load_(module: torch.nn.Module, state: StoredState) -> None:
+def load_(module: torch.nn.Module, state: Filled | StoredState) -> None:
     """Copies a state dict into a module, strictly: all tensors or none."""
     import torch
 

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -214,27 +215,30 @@ impl Checkpoint {
         }
         self.updates += 1;
         let scale = clip(square.sqrt(), CLIP);
-        for (id, gradient) in gradient.tensors() {
-            let decay = if decays(&architecture.parameters[id.0]) { tuning.decay } else { 0.0 };
-            let parameter = &architecture.parameters[id.0];
-            if prediction.labels[id.0] == ValueSource::Trained
-                && let Some(weights) = prediction.weights.get_mut(id)
-                && let Some(first) = self.first.get_mut(id)
-                && let Some(second) = self.second.get_mut(id)
-                && gradient.len() == weights.len()
-            {
-                match tuning.optimiser {
-                    Optimiser::AdamW => Adam::at(self.updates, rate, scale)
-                        .keeping(1.0 - rate * decay)
-                        .step(weights, first, second, gradient),
-                    Optimiser::Sgd => Sgd { rate, scale, keep: 1.0 - rate * decay, penalty: None }
-                        .step(weights, first, gradient),
-                    Optimiser::Muon => {
-                        step_parameter(Muon { rate }, parameter, weights, first, gradient);
-                    }
+        let moments = self.first.tensors_mut().zip(self.second.tensors_mut());
+        let tensors = prediction.weights.tensors_mut().zip(moments);
+        let labels = &prediction.labels;
+        let moved = tensors.filter_map(|((id, weights), ((_, first), (_, second)))| {
+            let trained = labels[id.0] == ValueSource::Trained;
+            let gradient = gradient.get(id).filter(|of| trained && of.len() == weights.len())?;
+            Some((&architecture.parameters[id.0], weights, [first, second], gradient))
+        });
+        let moved: Vec<_> = moved.collect();
+        let updates = self.updates;
+        moved.into_par_iter().for_each(|(parameter, weights, [first, second], gradient)| {
+            let keep = if decays(parameter) { 1.0 - rate * tuning.decay } else { 1.0 };
+            match tuning.optimiser {
+                Optimiser::AdamW => Adam::at(updates, rate, scale)
+                    .keeping(keep)
+                    .step(weights, first, second, gradient),
+                Optimiser::Sgd => {
+                    Sgd { rate, scale, keep, penalty: None }.step(weights, first, gradient);
+                }
+                Optimiser::Muon => {
+                    step_parameter(Muon { rate }, parameter, weights, first, gradient);
                 }
             }
-        }
+        });
         architecture.constrain(&mut prediction.weights);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -172,16 +173,17 @@ impl<'a> Course<'a> {
             before = Some(prediction.weights.clone());
             kept += 1;
             let muon = Muon { rate: rate * linear(step as f32 / steps as f32) };
-            for (id, gradient) in gradient.tensors() {
-                let parameter = &self.architecture.parameters[id.0];
-                if matches!(prediction.labels[id.0], ValueSource::Predicted | ValueSource::Solved)
-                    && let Some(weights) = prediction.weights.get_mut(id)
-                    && let Some(momentum) = momenta.get_mut(id)
-                    && gradient.len() == weights.len()
-                {
-                    step_parameter(muon, parameter, weights, momentum, gradient);
-                }
-            }
+            let labels = &prediction.labels;
+            let tensors = prediction.weights.tensors_mut().zip(momenta.tensors_mut());
+            let moved = tensors.filter_map(|((id, weights), (_, momentum))| {
+                let own = matches!(labels[id.0], ValueSource::Predicted | ValueSource::Solved);
+                let gradient = gradient.get(id).filter(|of| own && of.len() == weights.len())?;
+                Some((&self.architecture.parameters[id.0], weights, momentum, gradient))
+            });
+            let moved: Vec<_> = moved.collect();
+            moved.into_par_iter().for_each(|(parameter, weights, momentum, gradient)| {
+                step_parameter(muon, parameter, weights, momentum, gradient);
+            });
             self.architecture.constrain(&mut prediction.weights);
         }
         Ok(kept)

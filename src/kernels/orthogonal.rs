@@ -2,13 +2,16 @@
 
 use super::{
     elementwise::dot,
-    gemm::{View, multiply},
+    gemm::{View, multiply_shared},
 };
 
 /// Coefficients of the quintic x ↦ a x + b x³ + c x⁵ that brings singular values from (0, 1] to about
 /// 0.7–1.2 in a few rounds (Jordan et al. 2024, *Muon*).
 const QUINTIC: [f32; 3] = [3.4445, -4.775, 2.0315];
 const ROUNDS: usize = 5;
+
+/// How many times as long as wide a matrix is from which on the products of its short side are what is iterated on.
+const LONG: usize = 2;
 
 /// Replaces a row-major matrix by about the nearest one with orthonormal rows or columns, whichever are
 /// fewer, by Newton–Schulz iteration: U Vᵀ of its singular value decomposition U S Vᵀ, with S between
@@ -24,29 +27,105 @@ pub fn orthogonalise(matrix: &mut [f32], columns: usize) {
     }
     matrix.iter_mut().for_each(|value| *value /= norm);
     let rows = matrix.len() / columns;
-    let small = rows.min(columns);
-    let [mut gram, mut square] = [vec![0.0; small * small], vec![0.0; small * small]];
-    let mut turned = vec![0.0; matrix.len()];
+    let mut matrix = Matrix { turned: vec![0.0; matrix.len()], values: matrix, rows, columns };
+    let [short, long] = [rows.min(columns), rows.max(columns)];
+    if long >= LONG * short {
+        iterate_on_gram(&mut matrix, short)
+    } else {
+        iterate(&mut matrix, short)
+    }
+}
+
+/// X ← (a + b A + c A²) X with A = X Xᵀ, in every round.
+fn iterate(matrix: &mut Matrix, short: usize) {
+    let [mut gram, mut square] = [vec![0.0; short * short], vec![0.0; short * short]];
     let [a, b, c] = QUINTIC;
     for _ in 0..ROUNDS {
-        let (own, transposed) = (View::rows(matrix, columns), View::transposed(matrix, columns));
-        let sides = if rows <= columns { [own, transposed] } else { [transposed, own] };
-        multiply([small, small, rows.max(columns)], sides[0], sides[1], &mut gram, small, false);
-        let view = View::rows(&gram, small);
-        multiply([small; 3], view, view, &mut square, small, false);
+        matrix.gram(&mut gram);
+        squared(&gram, short, &mut square);
         for (gram, square) in gram.iter_mut().zip(&square) {
             *gram = b * *gram + c * square;
         }
-        let (gram, own) = (View::rows(&gram, small), View::rows(matrix, columns));
-        let [left, right] = if rows <= columns { [gram, own] } else { [own, gram] };
-        multiply([rows, columns, small], left, right, &mut turned, columns, false);
-        matrix.iter_mut().zip(&turned).for_each(|(value, turned)| *value = a * *value + turned);
+        matrix.multiply_short_side(&gram);
+        for (value, turned) in matrix.values.iter_mut().zip(&matrix.turned) {
+            *value = a * *value + turned;
+        }
+    }
+}
+
+/// The same with two products as long as the matrix instead of two in every round: with the symmetric P = a + b A + c A²,
+/// which commute with A, A ← P² A and Q ← P Q, and X ← Q X at last.
+fn iterate_on_gram(matrix: &mut Matrix, short: usize) {
+    let square_of_short = || vec![0.0; short * short];
+    let [mut gram, mut factor, mut turned] =
+        [square_of_short(), square_of_short(), square_of_short()];
+    let mut whole: Option<Vec<f32>> = None;
+    matrix.gram(&mut gram);
+    let [a, b, c] = QUINTIC;
+    for round in 1..=ROUNDS {
+        squared(&gram, short, &mut factor);
+        for (factor, gram) in factor.iter_mut().zip(&gram) {
+            *factor = b * gram + c * *factor;
+        }
+        factor.iter_mut().step_by(short + 1).for_each(|diagonal| *diagonal += a);
+        let mut times_factor = |values: &mut Vec<f32>| {
+            let [left, right] = [&factor, &*values].map(|of| View::rows(of, short));
+            multiply_shared([short; 3], left, right, &mut turned);
+            std::mem::swap(values, &mut turned);
+        };
+        if round < ROUNDS {
+            times_factor(&mut gram);
+            times_factor(&mut gram);
+        }
+        match &mut whole {
+            Some(whole) => times_factor(whole),
+            None => whole = Some(factor.clone()),
+        }
+    }
+    matrix.multiply_short_side(&whole.unwrap_or_default());
+    matrix.values.copy_from_slice(&matrix.turned);
+}
+
+fn squared(gram: &[f32], short: usize, out: &mut [f32]) {
+    let view = View::rows(gram, short);
+    multiply_shared([short; 3], view, view, out);
+}
+
+/// A row-major matrix, and room for as many values.
+struct Matrix<'a> {
+    values: &'a mut [f32],
+    turned: Vec<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Matrix<'_> {
+    /// Scalar products of all rows or columns, whichever are fewer.
+    fn gram(&self, out: &mut [f32]) {
+        let Self { values, rows, columns, .. } = self;
+        let [own, transposed] = [View::rows(values, *columns), View::transposed(values, *columns)];
+        let [left, right] = if rows <= columns { [own, transposed] } else { [transposed, own] };
+        let [short, long] = [*rows.min(columns), *rows.max(columns)];
+        multiply_shared([short, short, long], left, right, out);
+    }
+
+    /// The product with a symmetric matrix on the short side, into the room.
+    fn multiply_short_side(&mut self, symmetric: &[f32]) {
+        let Self { values, turned, rows, columns } = self;
+        let short = *rows.min(columns);
+        let [symmetric, own] = [View::rows(symmetric, short), View::rows(values, *columns)];
+        let [left, right] = if rows <= columns { [symmetric, own] } else { [own, symmetric] };
+        multiply_shared([*rows, *columns, short], left, right, turned);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use approx::assert_abs_diff_eq;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::{super::gemm::multiply, *};
 
     #[test]
     fn singular_values_come_close_to_one() {
@@ -83,6 +162,24 @@ mod tests {
             let mut matrix: Vec<f32> = (0..25).map(|at| tiny * ((at * 7) % 11) as f32).collect();
             orthogonalise(&mut matrix, 5);
             assert!(matrix.iter().all(|value| value.abs() < 1.5), "{exponent}: {matrix:?}");
+        }
+    }
+
+    #[test]
+    fn both_iterations_agree() {
+        for (rows, columns) in [(7, 40), (40, 7), (1, 3)] {
+            let mut random = ChaCha8Rng::seed_from_u64(3);
+            let values: Vec<f32> =
+                (0..rows * columns).map(|_| random.random_range(-0.05..0.05)).collect();
+            let iterated = |how: fn(&mut Matrix, usize)| {
+                let mut values = values.clone();
+                let turned = vec![0.0; values.len()];
+                how(&mut Matrix { values: &mut values, turned, rows, columns }, rows.min(columns));
+                values
+            };
+            for (one, other) in iterated(iterate).iter().zip(iterated(iterate_on_gram)) {
+                assert_abs_diff_eq!(*one, other, epsilon = 1e-4);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     execute::lower::{Instruction, Places, Source},
     kernels::{
-        Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
+        Activation, Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
         elementwise::{add, affine, product},
         gather,
         gemm::{View, multiply_shared},
@@ -86,9 +86,21 @@ impl Program {
         values[0] = Some(input);
         let mut moments = Vec::with_capacity(self.instructions.len());
         for (index, instruction) in self.instructions.iter().enumerate() {
-            let mut out = scratch.take(length(instruction.output));
+            let overwritten = self.overwritten(index).filter(|_| !keep);
+            let taken = overwritten.and_then(|value| values[value].take());
             let operands = Operands { sources: &instruction.sources, values: &values, weights };
-            moments.push(self.run(index, &operands, batch, statistics, &mut out, scratch));
+            let (out, moment) = match taken {
+                Some(mut out) => {
+                    let moment = self.run_in_place(index, &operands, batch, statistics, &mut out);
+                    (out, moment)
+                }
+                None => {
+                    let mut out = scratch.take(length(instruction.output));
+                    let moment = self.run(index, &operands, batch, statistics, &mut out, scratch);
+                    (out, moment)
+                }
+            };
+            moments.push(moment);
             values[instruction.output] = Some(out);
             for source in instruction.sources.iter().filter(|_| !keep) {
                 if let Source::Value(value) = source
@@ -195,6 +207,63 @@ impl Program {
         Vec::new()
     }
 
+    /// The value that the result of an instruction may lie over: the first operand of one that works pixel by pixel,
+    /// where nothing reads it later.
+    fn overwritten(&self, index: usize) -> Option<usize> {
+        let Instruction { step, sources, output, .. } = &self.instructions[index];
+        let [Source::Value(first), further @ ..] = sources.as_slice() else { return None };
+        let by_pixel = match step {
+            Step::Activation(_) | Step::Scale { .. } | Step::BatchNorm { .. } => true,
+            Step::Add | Step::Mul => {
+                matches!(further, [Source::Value(other)] if other != first
+                    && self.extents[*other] == self.extents[*output])
+            }
+            _ => false,
+        };
+        let over = by_pixel && self.last_use[*first] == index;
+        (over && self.extents[*first] == self.extents[*output]).then_some(*first)
+    }
+
+    /// Runs an instruction over its first operand; see [`Self::overwritten`].
+    fn run_in_place(
+        &self,
+        index: usize,
+        operands: &Operands,
+        batch: usize,
+        statistics: &NormStatistics,
+        x: &mut [Pixel],
+    ) -> Vec<Moments> {
+        let instruction = &self.instructions[index];
+        match &instruction.step {
+            &Step::BatchNorm { epsilon } => {
+                let row = self.row(instruction.output, batch);
+                let channels = x.chunks_exact_mut(row).enumerate();
+                let run = |(channel, x): (usize, &mut [Pixel])| {
+                    let norm = self.channel_norm(instruction, operands, epsilon, channel);
+                    let moments = norm.moments(x, self.plane(instruction.output), statistics);
+                    by_strips(x, |x, out| norm.run(x, moments, out));
+                    moments
+                };
+                return channels.map(run).collect();
+            }
+            &Step::Activation(activation) => {
+                by_strips(x, |x, out| activation::apply(activation, flat(x), flat_mut(out)));
+            }
+            &Step::Scale { factor, offset } => {
+                let [factor, offset] = [factor, offset].map(Pixel::splat);
+                by_strips(x, |x, out| affine(x, factor, offset, out));
+            }
+            step => {
+                let run = if *step == Step::Add { add } else { product };
+                let mut others = operands.value(1).chunks(STRIP);
+                by_strips(x, |x, out| {
+                    run(flat(x), flat(others.next().unwrap_or_default()), flat_mut(out));
+                });
+            }
+        }
+        Vec::new()
+    }
+
     fn batch_norm(
         &self,
         instruction: &Instruction,
@@ -205,22 +274,31 @@ impl Program {
         out: &mut [Pixel],
     ) -> Vec<Moments> {
         let (row, plane) = (self.row(instruction.output, batch), self.plane(instruction.output));
-        let [gain, shift, mean, variance] = [1, 2, 3, 4].map(|slot| operands.vector(slot));
         let rows = operands.value(0).chunks_exact(row).zip(out.chunks_exact_mut(row));
         rows.enumerate()
             .map(|(channel, (x, out))| {
-                let moments = match statistics {
-                    NormStatistics::Running => {
-                        let [mean, variance] = [mean, variance].map(|of| Pixel::splat(of[channel]));
-                        Moments::new(mean, variance, epsilon)
-                    }
-                    NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, epsilon),
-                };
-                let affine = [gain[channel], shift[channel]];
-                norm::channel_forward(instruction.activation, x, moments, affine, out);
+                let norm = self.channel_norm(instruction, operands, epsilon, channel);
+                let moments = norm.moments(x, plane, statistics);
+                norm.run(x, moments, out);
                 moments
             })
             .collect()
+    }
+
+    fn channel_norm(
+        &self,
+        instruction: &Instruction,
+        operands: &Operands,
+        epsilon: f32,
+        channel: usize,
+    ) -> ChannelNorm {
+        let [gain, shift, mean, variance] = [1, 2, 3, 4].map(|slot| operands.vector(slot)[channel]);
+        ChannelNorm {
+            activation: instruction.activation,
+            epsilon,
+            affine: [gain, shift],
+            running: [mean, variance],
+        }
     }
 
     /// Sum or product of equal shapes, of one with a gate of one pixel per plane, or with a weight.
@@ -253,4 +331,41 @@ impl Program {
 /// A weight as an `outputs × inputs` matrix.
 pub(super) fn linear_view(weight: &[f32], out_in: bool, inputs: usize, outputs: usize) -> View<'_> {
     if out_in { View::rows(weight, inputs) } else { View::transposed(weight, outputs) }
+}
+
+/// A batch normalisation of one channel.
+struct ChannelNorm {
+    activation: Option<Activation>,
+    epsilon: f32,
+    affine: [f32; 2],
+    running: [f32; 2],
+}
+
+impl ChannelNorm {
+    fn moments(&self, x: &[Pixel], plane: usize, statistics: &NormStatistics) -> Moments {
+        match statistics {
+            NormStatistics::Running => {
+                let [mean, variance] = self.running.map(Pixel::splat);
+                Moments::new(mean, variance, self.epsilon)
+            }
+            NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, self.epsilon),
+        }
+    }
+
+    fn run(&self, x: &[Pixel], moments: Moments, out: &mut [Pixel]) {
+        norm::channel_forward(self.activation, x, moments, self.affine, out);
+    }
+}
+
+/// Pixels that are copied at a time where a result lies over its operand: some that stay in the innermost cache.
+const STRIP: usize = 128;
+
+/// Replaces values by what `run` makes of them, strip by strip.
+fn by_strips(values: &mut [Pixel], mut run: impl FnMut(&[Pixel], &mut [Pixel])) {
+    let mut copy = [Pixel::ZERO; STRIP];
+    for strip in values.chunks_mut(STRIP) {
+        let copy = &mut copy[..strip.len()];
+        copy.copy_from_slice(strip);
+        run(copy, strip);
+    }
 }
