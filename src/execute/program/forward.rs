@@ -285,19 +285,19 @@ impl Program {
             .collect()
     }
 
-    fn channel_norm(
+    fn channel_norm<'a>(
         &self,
         instruction: &Instruction,
-        operands: &Operands,
+        operands: &Operands<'a>,
         epsilon: f32,
         channel: usize,
-    ) -> ChannelNorm {
-        let [gain, shift, mean, variance] = [1, 2, 3, 4].map(|slot| operands.vector(slot)[channel]);
+    ) -> ChannelNorm<'a> {
         ChannelNorm {
+            channel,
             activation: instruction.activation,
             epsilon,
-            affine: [gain, shift],
-            running: [mean, variance],
+            affine: [1, 2].map(|slot| operands.vector(slot)[channel]),
+            running: [3, 4].map(|slot| operands.vector(slot)),
         }
     }
 
@@ -334,18 +334,20 @@ pub(super) fn linear_view(weight: &[f32], out_in: bool, inputs: usize, outputs: 
 }
 
 /// A batch normalisation of one channel.
-struct ChannelNorm {
+struct ChannelNorm<'a> {
+    channel: usize,
     activation: Option<Activation>,
     epsilon: f32,
     affine: [f32; 2],
-    running: [f32; 2],
+    /// Those of all channels, which are empty where they are measured.
+    running: [&'a [f32]; 2],
 }
 
-impl ChannelNorm {
+impl ChannelNorm<'_> {
     fn moments(&self, x: &[Pixel], plane: usize, statistics: &NormStatistics) -> Moments {
         match statistics {
             NormStatistics::Running => {
-                let [mean, variance] = self.running.map(Pixel::splat);
+                let [mean, variance] = self.running.map(|of| Pixel::splat(of[self.channel]));
                 Moments::new(mean, variance, self.epsilon)
             }
             NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, self.epsilon),
