@@ -21,10 +21,10 @@ def offloaded(module: torch.nn.Module) -> Iterator[None]:
     Storages shrink to nothing and grow again, as FSDP has them do it, so that tensors and their views remain
     what they are. Memory of a GPU stays, and so does memory that other processes or libraries share.
     """
-    storages = {tensor.data_ptr(): tensor.untyped_storage() for tensor in module.state_dict().values()}
+    storages = (tensor.untyped_storage() for tensor in module.state_dict().values())
     held = [
         (storage, storage.nbytes())
-        for storage in storages.values()
+        for storage in {storage.data_ptr(): storage for storage in storages}.values()
         if storage.device.type == "cpu" and storage.resizable() and not storage.is_shared()
     ]
     with tempfile.TemporaryFile(prefix="weightsmith-") as file:
@@ -37,8 +37,7 @@ def offloaded(module: torch.nn.Module) -> Iterator[None]:
         finally:
             file.seek(0)
             for storage, size in held:
-                if not storage.nbytes():
-                    storage.resize_(size)
+                storage.resize_(size)
                 file.readinto(_bytes(storage))
 
 
