@@ -24,7 +24,7 @@ use super::{
     encoder::{Features, PythonEncoder},
     progress::Bar,
     refusal,
-    work::{Tidied, without_gil},
+    work::{Tidied, tidily_without_gil, without_gil},
 };
 
 type FilledOf<'a> = fill::Filled<'a>;
@@ -124,7 +124,7 @@ pub fn fill_network(py: Python<'_>, source: Source, mut settings: Settings) -> P
     let encoder = settings.encoder.take();
     let encoder = encoder.map(|features| PythonEncoder::new(features, Arc::default()));
     let further = encoder.clone();
-    let filled = without_gil(py, move || filled(source, settings, further))?;
+    let filled = tidily_without_gil(py, move || filled(source, settings, further))?;
     encoder.map_or(Ok(()), |encoder| encoder.check())?;
     filled.map(|owned| Filled(Arc::new(owned), Tidied)).map_err(|failure| refusal(failure.as_ref()))
 }

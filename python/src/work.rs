@@ -18,14 +18,32 @@ pub fn without_gil<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> PyResult<T> {
-    let (sender, mut receiver) = channel();
-    std::thread::spawn(move || sender.send(work()));
+    while_waiting(py, work, || ())
+}
+
+/// As [`without_gil`], and gives memory back as it goes: for work whose stages need much of it one after the other.
+pub fn tidily_without_gil<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> PyResult<T> {
     let mut tidied = Instant::now();
-    loop {
+    while_waiting(py, work, || {
         if tidied.elapsed() > TIDYING {
             give_back_memory();
             tidied = Instant::now();
         }
+    })
+}
+
+fn while_waiting<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+    mut meanwhile: impl FnMut(),
+) -> PyResult<T> {
+    let (sender, mut receiver) = channel();
+    std::thread::spawn(move || sender.send(work()));
+    loop {
+        meanwhile();
         // Receivers may be sent to another thread, not shared with it.
         let receiver = &mut receiver;
         match py.detach(move || receiver.recv_timeout(PATIENCE)) {

@@ -26,18 +26,14 @@ pub fn orthogonalise(matrix: &mut [f32], columns: usize) {
         return matrix.fill(0.0);
     }
     matrix.iter_mut().for_each(|value| *value /= norm);
-    let rows = matrix.len() / columns;
-    let mut matrix = Matrix { turned: vec![0.0; matrix.len()], values: matrix, rows, columns };
-    let [short, long] = [rows.min(columns), rows.max(columns)];
-    if long >= LONG * short {
-        iterate_on_gram(&mut matrix, short)
-    } else {
-        iterate(&mut matrix, short)
-    }
+    let mut matrix = Matrix::new(matrix, columns);
+    let [short, long] = matrix.sides();
+    if long >= LONG * short { iterate_on_gram(&mut matrix) } else { iterate(&mut matrix) }
 }
 
 /// X ← (a + b A + c A²) X with A = X Xᵀ, in every round.
-fn iterate(matrix: &mut Matrix, short: usize) {
+fn iterate(matrix: &mut Matrix) {
+    let [short, _] = matrix.sides();
     let [mut gram, mut square] = [vec![0.0; short * short], vec![0.0; short * short]];
     let [a, b, c] = QUINTIC;
     for _ in 0..ROUNDS {
@@ -54,8 +50,9 @@ fn iterate(matrix: &mut Matrix, short: usize) {
 }
 
 /// The same with two products as long as the matrix instead of two in every round: with the symmetric P = a + b A + c A²,
-/// which commute with A, A ← P² A and Q ← P Q, and X ← Q X at last.
-fn iterate_on_gram(matrix: &mut Matrix, short: usize) {
+/// which commutes with A, A ← P² A and Q ← P Q, and X ← Q X at last.
+fn iterate_on_gram(matrix: &mut Matrix) {
+    let [short, _] = matrix.sides();
     let square_of_short = || vec![0.0; short * short];
     let [mut gram, mut factor, mut turned] =
         [square_of_short(), square_of_short(), square_of_short()];
@@ -99,20 +96,29 @@ struct Matrix<'a> {
     columns: usize,
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    fn new(values: &'a mut [f32], columns: usize) -> Self {
+        Self { turned: vec![0.0; values.len()], rows: values.len() / columns, values, columns }
+    }
+
+    /// Its extents, the shorter one first.
+    fn sides(&self) -> [usize; 2] {
+        [self.rows.min(self.columns), self.rows.max(self.columns)]
+    }
+
     /// Scalar products of all rows or columns, whichever are fewer.
     fn gram(&self, out: &mut [f32]) {
         let Self { values, rows, columns, .. } = self;
         let [own, transposed] = [View::rows(values, *columns), View::transposed(values, *columns)];
         let [left, right] = if rows <= columns { [own, transposed] } else { [transposed, own] };
-        let [short, long] = [*rows.min(columns), *rows.max(columns)];
+        let [short, long] = self.sides();
         multiply_shared([short, short, long], left, right, out);
     }
 
     /// The product with a symmetric matrix on the short side, into the room.
     fn multiply_short_side(&mut self, symmetric: &[f32]) {
+        let [short, _] = self.sides();
         let Self { values, turned, rows, columns } = self;
-        let short = *rows.min(columns);
         let [symmetric, own] = [View::rows(symmetric, short), View::rows(values, *columns)];
         let [left, right] = if rows <= columns { [symmetric, own] } else { [own, symmetric] };
         multiply_shared([*rows, *columns, short], left, right, turned);
@@ -171,10 +177,9 @@ mod tests {
             let mut random = ChaCha8Rng::seed_from_u64(3);
             let values: Vec<f32> =
                 (0..rows * columns).map(|_| random.random_range(-0.05..0.05)).collect();
-            let iterated = |how: fn(&mut Matrix, usize)| {
+            let iterated = |how: fn(&mut Matrix)| {
                 let mut values = values.clone();
-                let turned = vec![0.0; values.len()];
-                how(&mut Matrix { values: &mut values, turned, rows, columns }, rows.min(columns));
+                how(&mut Matrix::new(&mut values, columns));
                 values
             };
             for (one, other) in iterated(iterate).iter().zip(iterated(iterate_on_gram)) {

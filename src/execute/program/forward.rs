@@ -3,8 +3,8 @@
 use crate::{
     execute::lower::{Instruction, Places, Source},
     kernels::{
-        Activation, Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
-        elementwise::{add, affine, product},
+        Buffer, Pixel, Scratch, Step, activation, broadcast, conv,
+        elementwise::{accumulate, add, affine, product},
         gather,
         gemm::{View, multiply_shared},
         layer_norm,
@@ -61,6 +61,30 @@ impl<'a> Operands<'a> {
     fn vector(&self, slot: usize) -> &'a [f32] {
         self.weight(slot).unwrap_or_default()
     }
+
+    /// Gain and shift of a channel of a batch normalisation.
+    fn gain_and_shift(&self, channel: usize) -> [f32; 2] {
+        [1, 2].map(|slot| self.vector(slot)[channel])
+    }
+
+    /// What a batch normalisation normalises `x`, one channel, with. Running statistics may be absent where they are
+    /// measured.
+    fn moments(
+        &self,
+        channel: usize,
+        x: &[Pixel],
+        plane: usize,
+        epsilon: f32,
+        statistics: &NormStatistics,
+    ) -> Moments {
+        match statistics {
+            NormStatistics::Running => {
+                let [mean, variance] = [3, 4].map(|slot| Pixel::splat(self.vector(slot)[channel]));
+                Moments::new(mean, variance, epsilon)
+            }
+            NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, epsilon),
+        }
+    }
 }
 
 impl Program {
@@ -89,18 +113,14 @@ impl Program {
             let overwritten = self.overwritten(index).filter(|_| !keep);
             let taken = overwritten.and_then(|value| values[value].take());
             let operands = Operands { sources: &instruction.sources, values: &values, weights };
-            let (out, moment) = match taken {
-                Some(mut out) => {
-                    let moment = self.run_in_place(index, &operands, batch, statistics, &mut out);
-                    (out, moment)
-                }
-                None => {
-                    let mut out = scratch.take(length(instruction.output));
-                    let moment = self.run(index, &operands, batch, statistics, &mut out, scratch);
-                    (out, moment)
-                }
-            };
-            moments.push(moment);
+            let mut out;
+            moments.push(if let Some(operand) = taken {
+                out = operand;
+                self.run_in_place(index, &operands, batch, statistics, &mut out)
+            } else {
+                out = scratch.take(length(instruction.output));
+                self.run(index, &operands, batch, statistics, &mut out, scratch)
+            });
             values[instruction.output] = Some(out);
             for source in instruction.sources.iter().filter(|_| !keep) {
                 if let Source::Value(value) = source
@@ -236,15 +256,18 @@ impl Program {
         let instruction = &self.instructions[index];
         match &instruction.step {
             &Step::BatchNorm { epsilon } => {
-                let row = self.row(instruction.output, batch);
-                let channels = x.chunks_exact_mut(row).enumerate();
+                let (row, plane) =
+                    (self.row(instruction.output, batch), self.plane(instruction.output));
                 let run = |(channel, x): (usize, &mut [Pixel])| {
-                    let norm = self.channel_norm(instruction, operands, epsilon, channel);
-                    let moments = norm.moments(x, self.plane(instruction.output), statistics);
-                    by_strips(x, |x, out| norm.run(x, moments, out));
+                    let moments = operands.moments(channel, x, plane, epsilon, statistics);
+                    let affine = operands.gain_and_shift(channel);
+                    let activation = instruction.activation;
+                    by_strips(x, |x, out| {
+                        norm::channel_forward(activation, x, moments, affine, out);
+                    });
                     moments
                 };
-                return channels.map(run).collect();
+                return x.chunks_exact_mut(row).enumerate().map(run).collect();
             }
             &Step::Activation(activation) => {
                 by_strips(x, |x, out| activation::apply(activation, flat(x), flat_mut(out)));
@@ -253,11 +276,12 @@ impl Program {
                 let [factor, offset] = [factor, offset].map(Pixel::splat);
                 by_strips(x, |x, out| affine(x, factor, offset, out));
             }
-            step => {
-                let run = if *step == Step::Add { add } else { product };
+            Step::Add => accumulate(flat(operands.value(1)), flat_mut(x)),
+            // A product; `overwritten` names no other steps.
+            _ => {
                 let mut others = operands.value(1).chunks(STRIP);
                 by_strips(x, |x, out| {
-                    run(flat(x), flat(others.next().unwrap_or_default()), flat_mut(out));
+                    product(flat(x), flat(others.next().unwrap_or_default()), flat_mut(out));
                 });
             }
         }
@@ -277,28 +301,12 @@ impl Program {
         let rows = operands.value(0).chunks_exact(row).zip(out.chunks_exact_mut(row));
         rows.enumerate()
             .map(|(channel, (x, out))| {
-                let norm = self.channel_norm(instruction, operands, epsilon, channel);
-                let moments = norm.moments(x, plane, statistics);
-                norm.run(x, moments, out);
+                let moments = operands.moments(channel, x, plane, epsilon, statistics);
+                let affine = operands.gain_and_shift(channel);
+                norm::channel_forward(instruction.activation, x, moments, affine, out);
                 moments
             })
             .collect()
-    }
-
-    fn channel_norm<'a>(
-        &self,
-        instruction: &Instruction,
-        operands: &Operands<'a>,
-        epsilon: f32,
-        channel: usize,
-    ) -> ChannelNorm<'a> {
-        ChannelNorm {
-            channel,
-            activation: instruction.activation,
-            epsilon,
-            affine: [1, 2].map(|slot| operands.vector(slot)[channel]),
-            running: [3, 4].map(|slot| operands.vector(slot)),
-        }
     }
 
     /// Sum or product of equal shapes, of one with a gate of one pixel per plane, or with a weight.
@@ -331,32 +339,6 @@ impl Program {
 /// A weight as an `outputs × inputs` matrix.
 pub(super) fn linear_view(weight: &[f32], out_in: bool, inputs: usize, outputs: usize) -> View<'_> {
     if out_in { View::rows(weight, inputs) } else { View::transposed(weight, outputs) }
-}
-
-/// A batch normalisation of one channel.
-struct ChannelNorm<'a> {
-    channel: usize,
-    activation: Option<Activation>,
-    epsilon: f32,
-    affine: [f32; 2],
-    /// Those of all channels, which are empty where they are measured.
-    running: [&'a [f32]; 2],
-}
-
-impl ChannelNorm<'_> {
-    fn moments(&self, x: &[Pixel], plane: usize, statistics: &NormStatistics) -> Moments {
-        match statistics {
-            NormStatistics::Running => {
-                let [mean, variance] = self.running.map(|of| Pixel::splat(of[self.channel]));
-                Moments::new(mean, variance, self.epsilon)
-            }
-            NormStatistics::Measured { rows } => Moments::measure(x, plane, rows, self.epsilon),
-        }
-    }
-
-    fn run(&self, x: &[Pixel], moments: Moments, out: &mut [Pixel]) {
-        norm::channel_forward(self.activation, x, moments, self.affine, out);
-    }
 }
 
 /// Pixels that are copied at a time where a result lies over its operand: some that stay in the innermost cache.
