@@ -7,7 +7,7 @@ const SMALL: usize = 48;
 
 /// The lower factor L of a symmetric positive definite matrix, A = L Lᵀ.
 #[derive(Clone, Debug)]
-pub(super) struct Cholesky(DMatrix<f64>);
+pub(crate) struct Cholesky(DMatrix<f64>);
 
 impl Cholesky {
     /// Of a matrix, of which the lower triangle is read. `None` if it is not positive definite.

@@ -21,6 +21,7 @@ mod support;
 mod tuning;
 
 pub use adapter::{Adapter, LowRank};
+pub(crate) use cholesky::Cholesky;
 pub use distil::{Completed, Distilled, complete};
 pub use distilled_head::{DistilledGradient, DistilledHead};
 pub use error::{ConditionError, HeadError};

@@ -62,6 +62,30 @@ impl Layer {
         })
     }
 
+    /// Extents of its weight.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Its weight as a matrix, a row for each channel that it makes.
+    pub fn matrix(&self, weights: &Weights) -> Vec<f32> {
+        let values = weights.get(self.weight).unwrap_or_default();
+        match self.axis {
+            0 => values.to_vec(),
+            _ => transposed(values, self.channels()),
+        }
+    }
+
+    /// Sets the weight to such a matrix.
+    pub fn set_matrix(&self, weights: &mut Weights, matrix: Vec<f32>) {
+        let columns = matrix.len() / self.channels().max(1);
+        let values = match self.axis {
+            0 => matrix,
+            _ => transposed(&matrix, columns),
+        };
+        weights.set(self.weight, values);
+    }
+
     /// Channels that it makes.
     pub fn channels(&self) -> usize {
         self.shape[self.axis]
@@ -95,6 +119,12 @@ impl Layer {
             }
         }
     }
+}
+
+/// The transpose of a row-major matrix.
+fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let column = |column: usize| matrix.iter().skip(column).step_by(columns.max(1));
+    (0..columns).flat_map(column).copied().collect()
 }
 
 /// Who reads a node, once for each time.

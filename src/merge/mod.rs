@@ -17,12 +17,15 @@ mod path;
 mod pattern;
 mod probe;
 mod recipe;
+mod regression;
 mod repair;
 mod rescale;
+mod ridge;
 mod soup;
 mod sparsify;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use alignment::Alignment;
 pub use diagram::diagram;

@@ -15,6 +15,7 @@ use super::{
     MergeError, Method, Parents,
     choice::chosen,
     closed_form::{correct, norms},
+    regression::regress,
     rescale::rescale,
 };
 
@@ -28,13 +29,18 @@ pub enum Repair {
     /// The same, and channels without such a normalisation get the mean and the deviation that they have in the
     /// parents, on average (Jordan et al. 2023, arXiv:2211.08403).
     Rescale,
+    /// Layer by layer, weights are fitted to return what the parents' layers return on average, given what the
+    /// merged network's earlier layers return (RegMean, Jin et al. 2023, arXiv:2212.09849, on the merged network's own
+    /// activations).
+    Regression,
     /// Statistics follow from those of the parents and from norms of filters, without images.
     ClosedForm,
     /// Nothing: statistics are merged like weights.
     None,
 }
 
-const NAMES: [(&str, Repair); 4] = [
+const NAMES: [(&str, Repair); 5] = [
+    ("regression", Repair::Regression),
     ("statistics", Repair::Statistics),
     ("rescale", Repair::Rescale),
     ("closed-form", Repair::ClosedForm),
@@ -51,7 +57,9 @@ impl Repair {
     ) -> Self {
         match (data, method.adds_to_base()) {
             (true, true) => Self::Statistics,
-            (true, false) => Self::Rescale,
+            // A soup is tried out again and again, and its networks are relatives.
+            (true, false) if method == Method::Soup => Self::Rescale,
+            (true, false) => Self::Regression,
             (false, false) if !norms(architecture, registry).is_empty() => Self::ClosedForm,
             (false, _) => Self::None,
         }
@@ -59,7 +67,7 @@ impl Repair {
 
     /// Whether statistics are measured on images.
     pub fn measures(self) -> bool {
-        matches!(self, Self::Statistics | Self::Rescale)
+        matches!(self, Self::Statistics | Self::Rescale | Self::Regression)
     }
 
     /// Whether it fits a method, with or without images.
@@ -74,7 +82,7 @@ impl Repair {
             });
         }
         match self {
-            Self::Rescale | Self::ClosedForm if method.adds_to_base() => {
+            Self::Rescale | Self::Regression | Self::ClosedForm if method.adds_to_base() => {
                 Err(MergeError::NothingBetween { repair: self.to_string(), method })
             }
             _ => Ok(()),
@@ -96,6 +104,7 @@ impl Repair {
             Self::None => {}
             Self::ClosedForm => correct(fitting, &mut merged, parents)?,
             Self::Statistics => merged = measured(fitting, merged)?,
+            Self::Regression => regress(fitting, &mut merged, parents)?,
             Self::Rescale => {
                 rescale(fitting, &mut merged, parents)?;
                 merged = measured(fitting, merged)?;

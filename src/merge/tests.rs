@@ -181,6 +181,25 @@ fn rescaling_sets_moments_between_those_of_the_parents() {
 }
 
 #[test]
+fn regression_goes_from_the_mean_to_the_parent_that_counts() {
+    for name in ["plain-cnn", "resnet-20", "mobilenet-v2", "densenet-40", "vit-tiny"] {
+        let case = Case::named(name);
+        let networks = [case.weights(1), case.weights(2)];
+        let recipe = Recipe::usual(Method::Mean, 2);
+        let merged = recipe.merge(&case.architecture, &networks, None).unwrap();
+        let goal = case.logits(&networks[0]);
+        let off = |weights: &Weights| -> f32 {
+            let logits = case.logits(weights);
+            logits.iter().zip(&goal).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+        };
+        let parents = Parents { networks: &networks, shares: &[1.0, 0.0] };
+        let fitted = Repair::Regression.repair(&case.fitting(), merged.clone(), &parents).unwrap();
+        let (before, after) = (off(&merged), off(&fitted));
+        assert!(after < 0.3 * before, "{name}: {before}, {after}");
+    }
+}
+
+#[test]
 fn the_closed_form_is_exact_for_one_filter_and_one_of_its_multiples() {
     let case = Case::named("resnet-20");
     let first = case.weights(1);

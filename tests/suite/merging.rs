@@ -109,7 +109,7 @@ fn a_merge_writes_its_lineage_and_a_path() {
     let said = succeeded(&place.run("merge", &further, "merged"));
     assert_eq!(said["files"].as_array().unwrap().len(), 6);
     let merged = &said["merged"];
-    assert_eq!((&merged["method"], &merged["repair"]), (&"mean".into(), &"rescale".into()));
+    assert_eq!((&merged["method"], &merged["repair"]), (&"mean".into(), &"regression".into()));
     assert!(merged["parents"][1]["off"].as_f64().unwrap() < 1e-5);
     for (parent, file) in merged["parents"].as_array().unwrap().iter().zip([&first, &second]) {
         assert_eq!(parent["sha256"], sha256(&fs::read(file).unwrap()));

@@ -66,8 +66,9 @@ pub struct Merge {
     /// slerp with --data, weights otherwise
     #[arg(long, value_name = "HOW")]
     align: Option<Alignment>,
-    /// How activations are brought back: statistics, rescale, closed-form or none. If not given: rescale with
-    /// --data, closed-form without; where changes are added to a base, statistics with --data, none without
+    /// How activations are brought back: regression, statistics, rescale, closed-form or none. If not given:
+    /// regression with --data (of a soup rescale), closed-form without; where changes are added to a base, statistics
+    /// with --data, none without
     #[arg(long, value_name = "HOW")]
     repair: Option<Repair>,
     /// A data set: statistics are measured on its training images, soups are chosen on its validation images,
