@@ -59,21 +59,22 @@ pub(super) fn regress(
                 let Some((places, targets)) = targets.next() else { break };
                 let mut rows = Vec::new();
                 run(fitting, &images, merged, unit.input, |first, shape, values| {
-                    let places = places.within(first, shape[0]);
-                    unit.read(
-                        values,
-                        shape,
-                        extent(architecture, unit.layer.node),
-                        places,
-                        &mut rows,
-                    );
+                    // Where the first extent does not count images, the layer stays as it was merged.
+                    let &[count, ..] = shape else { return };
+                    if values.len() == shape.iter().product::<usize>() {
+                        let places = places.within(first, count);
+                        let extent = extent(architecture, unit.layer.node);
+                        unit.read(values, shape, extent, places, &mut rows);
+                    }
                 })?;
                 unit.fit(merged, &rows, &targets);
             }
             &Stage::Norm { read, mean, variance } => {
                 let [means, variances] = moments(fitting, &images, merged, read)?;
-                merged.set(mean, means);
-                merged.set(variance, variances);
+                if merged.get(mean).is_some_and(|stored| stored.len() == means.len()) {
+                    merged.set(mean, means);
+                    merged.set(variance, variances);
+                }
             }
         }
     }
@@ -162,7 +163,8 @@ fn extent(architecture: &Architecture, node: NodeIndex) -> [usize; 2] {
     }
 }
 
-/// By unit, rows × channels of what the parents' layers return on the mean, by their shares.
+/// By unit, rows × channels of what the parents' layers return on the mean, by their shares; nothing where a batch is
+/// not so many images.
 fn targets(
     fitting: &Fitting,
     images: &CalibrationImages,
@@ -193,6 +195,12 @@ fn targets(
                 let axis = unit.layer.channel_axis;
                 let inner: usize = shape[axis + 1..].iter().product();
                 let channels = unit.layer.channels();
+                if targets[index].is_empty()
+                    || values.len() != places[index].each * count * channels
+                {
+                    targets[index].clear();
+                    continue;
+                }
                 for place in places[index].within(first, count) {
                     let (outer, at) = (place / inner, place % inner);
                     let row = &mut targets[index][written[index]..][..channels];
@@ -250,17 +258,17 @@ fn moments(
     let mut sums: Vec<[f64; 2]> = Vec::new();
     let mut count = 0.0;
     run(fitting, images, weights, value, |_, shape, values| {
-        let channels = shape.get(1).copied().unwrap_or(1).max(1);
+        let &[images, channels, ..] = shape else { return };
         sums.resize(channels, [0.0; 2]);
-        let inner = (values.len() / shape[0] / channels).max(1);
+        let inner = (values.len() / (images * channels).max(1)).max(1);
         for (index, plane) in values.chunks_exact(inner).enumerate() {
-            let [sum, square] = &mut sums[index % channels];
+            let [sum, square] = &mut sums[index % channels.max(1)];
             for &value in plane {
                 *sum += f64::from(value);
                 *square += f64::from(value).powi(2);
             }
         }
-        count += (shape[0] * inner) as f64;
+        count += (images * inner) as f64;
     })?;
     let mean = |&[sum, _]: &[f64; 2]| (sum / count) as f32;
     let variance =

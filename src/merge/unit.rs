@@ -82,7 +82,9 @@ impl Unit {
     ) {
         let Some(window) = self.window else {
             let width = shape.last().copied().unwrap_or(1);
-            places.for_each(|place| rows.extend_from_slice(&values[place * width..][..width]));
+            places
+                .filter_map(|place| values.get(place * width..(place + 1) * width))
+                .for_each(|row| rows.extend_from_slice(row));
             return;
         };
         let &[_, channels, height, width] = shape else { return };
@@ -114,11 +116,16 @@ impl Unit {
         let channels = self.layer.channels();
         let rows = targets.len() / channels;
         let groups = self.window.map_or(1, |window| window.groups);
-        let (per_group, width) = (channels / groups, inputs.len() / rows);
+        let (per_group, width) = (channels / groups, inputs.len() / rows.max(1));
         let columns = width / groups;
+        let mut matrix = self.layer.matrix(weights);
+        // Inputs that could not be read leave the layer as it is.
+        let read = rows > 0 && columns > 0 && inputs.len() == rows * groups * columns;
+        if !read || matrix.len() != channels * columns {
+            return;
+        }
         let shifted = self.norm.is_some() || self.layer.bias.is_some();
         let bias = self.layer.bias.and_then(|id| weights.get(id)).map(<[f32]>::to_vec);
-        let mut matrix = self.layer.matrix(weights);
         let mut set = Settings::of(channels);
         for group in 0..groups {
             let part = |values: &[f32], width: usize, of: usize| -> Vec<f32> {
