@@ -45,7 +45,7 @@ pub(super) fn regress(
     let count = count.clamp(LEAST_IMAGES, MOST_IMAGES);
     let images = images.fitted(architecture, count).map_err(unmeasured)?.images;
     let units = stages.iter().filter_map(|stage| match stage {
-        Stage::Unit(unit) => Some(unit),
+        Stage::Unit(unit) => Some(unit.as_ref()),
         Stage::Norm { .. } => None,
     });
     let places: Vec<Places> =
@@ -84,7 +84,7 @@ pub(super) fn regress(
 /// What is done about a network, in the order of its nodes.
 enum Stage {
     /// A layer is fitted.
-    Unit(Unit),
+    Unit(Box<Unit>),
     /// A batch normalisation that belongs to no layer is measured.
     Norm { read: Operand, mean: ParameterId, variance: ParameterId },
 }
@@ -106,7 +106,7 @@ fn stages(fitting: &Fitting, parents: &Parents) -> Vec<Stage> {
     let mut stages = Vec::new();
     for &index in &architecture.order {
         if units.last().is_some_and(|unit| unit.layer.node == index) {
-            stages.extend(units.pop().map(Stage::Unit));
+            stages.extend(units.pop().map(|unit| Stage::Unit(Box::new(unit))));
             continue;
         }
         let node = &architecture.dag[index];
