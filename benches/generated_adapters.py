@@ -2,8 +2,9 @@
 
     python benches/generated_adapters.py PARENTS DOMAINS OUT [--weightsmith PROGRAM]
 
-DOMAINS holds <name>.npz of some 284 training images of 32 x 32 pixels each, of which a tenth is held out. PARENTS is what `soups.py --data CIFAR10` left: networks of the predictor's own classes, and the predictions that they were
-fine-tuned from, so that channels have one order. The difference between the prediction for a data set (with STEPS steps on
+DOMAINS holds <name>.npz of some 284 training images of 32 x 32 pixels each, of which a tenth is held out. PARENTS is what
+`soups.py --data CIFAR10` left: networks of the predictor's own classes, and the predictions that they were fine-tuned from,
+so that channels have one order. The difference between the prediction for a data set (with STEPS steps on
 its images) and the prediction without data, cut to a rank, is added to the network; `adapt` goes on from there, and from
 the network as it is. Prints top-1 on test images after so many further steps.
 """
@@ -20,8 +21,8 @@ from onnx import numpy_helper
 SETS = ["farsi_digits", "devanagari_digits", "telugu_digits", "bangla_digits", "sign_digits"]
 RANK = 4
 STEPS = 16
-# Steps of `adapt`, by epochs: 64 images to a step.
 RATES = [1e-3, 4e-3, 1.6e-2]
+# Epochs of `adapt`, by its steps: 64 images to a step.
 EPOCHS = {0: None, 4: 1, 16: 4, 64: 16}
 
 

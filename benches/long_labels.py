@@ -19,6 +19,8 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
+from crops import crops
+
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from onnx_torch import Network  # noqa: E402
 
@@ -26,7 +28,7 @@ PAD = 4
 VALIDATION_BATCH = 500
 
 
-def he(network, image, generator):
+def he(network, generator):
     """Initial values: He for maps, one and zero for normalisation, small for what is added to tokens."""
     values = {name: torch.zeros(shape) for name, shape in network.shapes.items()}
     for node in network.nodes:
@@ -78,7 +80,7 @@ class Run:
         self.stream = torch.cuda.Stream()
         generator = torch.Generator().manual_seed(0)
         self.network = Network(onnx.load(path))
-        values = he(self.network, images, generator)
+        values = he(self.network, generator)
         self.weights = {name: value.cuda().requires_grad_() for name, value in values.items()}
         read = self.read()
         moved = [self.weights[name] for name in self.weights if name in read]
@@ -87,7 +89,7 @@ class Run:
         total = epochs * self.steps
         warmup = max(1, total // 20)
         rates = [rate * min((s + 1) / warmup, 0.5 * (1 + math.cos(math.pi * s / total))) for s in range(total)]
-        self.rates = torch.tensor(rates + [0.0] * 8, device="cuda")
+        self.rates = torch.tensor(rates, device="cuda")
         self.rate = torch.tensor(0.0, device="cuda")
         groups = [
             {"params": [it for it in moved if it.dim() > 1], "weight_decay": 0.05},
@@ -104,7 +106,6 @@ class Run:
         self.place = torch.zeros((), dtype=torch.long, device="cuda")
         self.loss = torch.zeros((), device="cuda")
         self.right = torch.zeros((), device="cuda")
-        self.along = torch.arange(images.side, device="cuda")
         self.rows = torch.arange(batch, device="cuda")
         self.held = torch.arange(VALIDATION_BATCH, device="cuda")
         self.curve, self.top1, self.pending = [], [], None
@@ -143,11 +144,7 @@ class Run:
     def train_step(self):
         images = self.images
         chosen = self.order[self.place + self.rows]
-        shift, mirror = self.shift[chosen], self.mirror[chosen]
-        row = shift[:, :1] + self.along
-        column = shift[:, 1:] + torch.where(mirror[:, None], self.along.flip(0), self.along)
-        channel = torch.arange(3, device="cuda")[None, :, None, None]
-        x = images.train[chosen[:, None, None, None], channel, row[:, None, :, None], column[:, None, None, :]]
+        x = crops(images.train, chosen, self.shift[chosen], self.mirror[chosen], images.side)
         self.rate.copy_(self.rates.index_select(0, self.step).squeeze(0))
         loss = F.cross_entropy(self.network.forward(images.scaled(x), self.weights), images.labels[chosen])
         self.optimiser.zero_grad(set_to_none=False)
@@ -216,21 +213,20 @@ def work(number, arguments, queue, taken):
                     run.advance()
                 except Exception as error:  # a graph that does not train is reported and left out
                     print(f"{queue[place].stem}: {type(error).__name__}: {str(error)[:200]}", flush=True)
-                for run in [run for run in running if run.advance()]:
-                    running.remove(run)
-                    finish(out, run)
+                reap(running, out)
             if not running:
                 break
-            for run in [run for run in running if run.advance()]:
-                running.remove(run)
-                finish(out, run)
+            reap(running, out)
             time.sleep(1e-3)
 
 
-def finish(out, run):
-    out.write(json.dumps(run.line()) + "\n")
-    out.flush()
-    print(f"{run.path.stem}: {run.top1[-1]:.3f}, {time.time() - run.started:.0f} s", flush=True)
+def reap(running, out):
+    """Lets all networks go on, and writes the lines of those that are through."""
+    for run in [run for run in running if run.advance()]:
+        running.remove(run)
+        out.write(json.dumps(run.line()) + "\n")
+        out.flush()
+        print(f"{run.path.stem}: {run.top1[-1]:.3f}, {time.time() - run.started:.0f} s", flush=True)
 
 
 def main():

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from crops import crops
+
 PAD = 4
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -78,14 +80,9 @@ def made(kind, seed):
 def augmented(images, generator):
     """Crops of padded images, half of them mirrored: n x 3 x 40 x 40 to n x 3 x 32 x 32."""
     count = len(images)
-    along = torch.arange(32, device="cuda")
     shift = torch.randint(2 * PAD + 1, (count, 2), device="cuda", generator=generator)
-    mirror = torch.randint(2, (count, 1), device="cuda", generator=generator).bool()
-    row = shift[:, :1] + along
-    column = shift[:, 1:] + torch.where(mirror, along.flip(0), along)
-    each = torch.arange(count, device="cuda")[:, None, None, None]
-    channel = torch.arange(3, device="cuda")[None, :, None, None]
-    return images[each, channel, row[:, None, :, None], column[:, None, None, :]]
+    mirror = torch.randint(2, (count,), device="cuda", generator=generator).bool()
+    return crops(images, torch.arange(count, device="cuda"), shift, mirror, 32)
 
 
 def scaled(x):

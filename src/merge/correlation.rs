@@ -4,25 +4,24 @@ use burn::tensor::Device;
 
 use crate::{
     condition::Fitting,
-    execute::{execute, upload_weights},
-    graph::{Architecture, NodeIndex, Operand, Tensor, Weights},
+    execute::upload_weights,
+    graph::{Architecture, NodeIndex, Operand, Weights},
     kernels::{
         Step,
         gemm::{View, multiply},
     },
-    ops::{Array, Registry},
+    ops::Registry,
     zoo::{Groups, Place, assign},
 };
 
 use super::{
     MergeError,
+    activations::{PASS, activations, by_channel},
     layer::{Layer, readers},
 };
 
 /// Images that activations are compared on.
 const IMAGES: usize = 128;
-/// Of them in one pass.
-const PASS: usize = 16;
 
 /// By group, the order of a network's channels whose activations correlate most with those of a reference,
 /// summed over all layers that make channels of the group.
@@ -42,16 +41,11 @@ pub(super) fn matched(
     let device = Device::flex();
     let networks = [reference, weights].map(|it| upload_weights(architecture, it, &device));
     let mut moments: Vec<Moments> = layers.iter().map(|it| Moments::new(it.channels())).collect();
-    let each = fitted.shape[1..].iter().product::<usize>();
-    for pass in fitted.data.chunks(PASS * each) {
-        let mut shape = fitted.shape.to_vec();
-        shape[0] = pass.len() / each;
-        let input = Array::upload(&Tensor { shape, data: pass.to_vec() }, &device);
-        let run = |weights: &Vec<Option<Array>>| {
-            execute(&part, registry, weights, std::slice::from_ref(&input), &device)
-                .map_err(|error| unmeasured(error.to_string()))
+    for (_, pass) in fitted.passes(PASS) {
+        let run = |network: usize| {
+            activations(fitting, &part, &networks[network], &pass, &device).map_err(unmeasured)
         };
-        let (own, other) = (run(&networks[0])?, run(&networks[1])?);
+        let (own, other) = (run(0)?, run(1)?);
         for (((layer, moments), a), b) in layers.iter().zip(&mut moments).zip(&own).zip(&other) {
             let [a, b] =
                 [a, b].map(|it| by_channel(&it.download(), it.shape(), layer.channel_axis));
@@ -88,16 +82,6 @@ fn signal(architecture: &Architecture, registry: &Registry, mut node: NodeIndex)
         }
     }
     Operand::Node { node, slot: 0 }
-}
-
-/// The values of each channel in a row.
-fn by_channel(values: &[f32], shape: &[usize], axis: usize) -> Vec<f32> {
-    let inner: usize = shape[axis + 1..].iter().product();
-    let block = shape[axis] * inner;
-    let channel = |channel: usize| {
-        values.chunks_exact(block).flat_map(move |it| &it[channel * inner..][..inner])
-    };
-    (0..shape[axis]).flat_map(channel).copied().collect()
 }
 
 /// Sums over activations of two networks.
@@ -160,13 +144,5 @@ mod tests {
         assert_abs_diff_eq!(moments.correlation(0, 1), 1.0, epsilon = 1e-5);
         assert_abs_diff_eq!(moments.correlation(1, 0), 1.0, epsilon = 1e-5);
         assert_abs_diff_eq!(moments.correlation(0, 0), 0.0, epsilon = 1e-5);
-    }
-
-    #[test]
-    fn activations_are_sorted_by_channel() {
-        let values = [0.0, 1.0, 10.0, 11.0, 2.0, 3.0, 12.0, 13.0];
-        let channels = by_channel(&values, &[2, 2, 2], 1);
-        assert_eq!(channels, [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]);
-        assert_eq!(by_channel(&values[..4], &[2, 2], 1), [0.0, 10.0, 1.0, 11.0]);
     }
 }

@@ -3,7 +3,9 @@
 use petgraph::Direction;
 
 use crate::{
-    graph::{Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot, Weights},
+    graph::{
+        Architecture, Layout, NodeIndex, Operand, ParameterId, Role, Slot, Weights, transpose,
+    },
     kernels::Step,
     ops::Registry,
 };
@@ -72,7 +74,7 @@ impl Layer {
         let values = weights.get(self.weight).unwrap_or_default();
         match self.axis {
             0 => values.to_vec(),
-            _ => transposed(values, self.channels()),
+            _ => transpose(values, [values.len() / self.channels().max(1), self.channels()]),
         }
     }
 
@@ -81,7 +83,7 @@ impl Layer {
         let columns = matrix.len() / self.channels().max(1);
         let values = match self.axis {
             0 => matrix,
-            _ => transposed(&matrix, columns),
+            _ => transpose(&matrix, [self.channels(), columns]),
         };
         weights.set(self.weight, values);
     }
@@ -119,12 +121,6 @@ impl Layer {
             }
         }
     }
-}
-
-/// The transpose of a row-major matrix.
-fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let column = |column: usize| matrix.iter().skip(column).step_by(columns.max(1));
-    (0..columns).flat_map(column).copied().collect()
 }
 
 /// Who reads a node, once for each time.

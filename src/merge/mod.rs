@@ -3,6 +3,7 @@
 //! the result is repaired ([`Repair`]): activations of a merged network vary less than those of its parents,
 //! which costs most of the accuracy (Jordan et al. 2023, arXiv:2211.08403).
 
+mod activations;
 mod alignment;
 mod choice;
 mod closed_form;

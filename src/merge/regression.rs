@@ -4,14 +4,19 @@ use burn::tensor::Device;
 
 use crate::{
     condition::Fitting,
-    execute::{NormStatistics, Runner, Scratch, execute, upload_weights},
-    graph::{Architecture, NodeIndex, Operand, ParameterId, Tensor, Weights},
+    execute::{NormStatistics, Runner, Scratch, upload_weights},
+    graph::{Architecture, NodeIndex, Operand, ParameterId, Weights},
     kernels::Step,
-    ops::{Array, Summary},
+    ops::Summary,
     predictor::CalibrationImages,
 };
 
-use super::{MergeError, Parents, layer::Layer, unit::Unit};
+use super::{
+    MergeError, Parents,
+    activations::{PASS, activations, by_channel},
+    layer::Layer,
+    unit::Unit,
+};
 
 /// Most images that layers are fitted on.
 const MOST_IMAGES: usize = 1024;
@@ -19,8 +24,6 @@ const MOST_IMAGES: usize = 1024;
 const LEAST_IMAGES: usize = 64;
 /// Multiply-accumulates that running networks on them may take.
 const WORK: u64 = 1_000_000_000_000;
-/// Of them in one pass.
-const PASS: usize = 16;
 /// Most outputs of a layer that it is fitted to, spread over images and places; a prime, so that they fall on all
 /// columns of an image.
 const ROWS: usize = 8191;
@@ -57,13 +60,13 @@ pub(super) fn regress(
         match stage {
             Stage::Unit(unit) => {
                 let Some((places, targets)) = targets.next() else { break };
+                let extent = extent(architecture, unit.layer.node);
                 let mut rows = Vec::new();
                 run(fitting, &images, merged, unit.input, |first, shape, values| {
                     // Where the first extent does not count images, the layer stays as it was merged.
                     let &[count, ..] = shape else { return };
                     if values.len() == shape.iter().product::<usize>() {
                         let places = places.within(first, count);
-                        let extent = extent(architecture, unit.layer.node);
                         unit.read(values, shape, extent, places, &mut rows);
                     }
                 })?;
@@ -172,7 +175,7 @@ fn targets(
     places: &[Places],
     parents: &Parents,
 ) -> Result<Vec<Vec<f32>>, MergeError> {
-    let Fitting { architecture, registry, .. } = *fitting;
+    let architecture = fitting.architecture;
     let outputs: Vec<Operand> = units.iter().map(|unit| unit.output).collect();
     let part = architecture.returning(&outputs);
     let device = Device::flex();
@@ -182,30 +185,21 @@ fn targets(
     for (network, &share) in parents.networks.iter().zip(parents.shares) {
         let weights = upload_weights(architecture, network, &device);
         let mut written = vec![0; units.len()];
-        for first in (0..images.shape[0]).step_by(PASS) {
-            let pass = images.range(first..(first + PASS).min(images.shape[0]));
-            let count = pass.shape[0];
-            let input =
-                Array::upload(&Tensor { shape: pass.shape.to_vec(), data: pass.data }, &device);
+        for (first, pass) in images.passes(PASS) {
             let returned =
-                execute(&part, registry, &weights, std::slice::from_ref(&input), &device)
-                    .map_err(|error| unmeasured(error.to_string()))?;
+                activations(fitting, &part, &weights, &pass, &device).map_err(unmeasured)?;
             for (index, (unit, returned)) in units.iter().zip(&returned).enumerate() {
-                let (shape, values) = (returned.shape(), returned.download());
                 let axis = unit.layer.channel_axis;
-                let inner: usize = shape[axis + 1..].iter().product();
-                let channels = unit.layer.channels();
-                if targets[index].is_empty()
-                    || values.len() != places[index].each * count * channels
-                {
+                let values = by_channel(&returned.download(), returned.shape(), axis);
+                let (channels, width) = (unit.layer.channels(), places[index].each * pass.shape[0]);
+                if targets[index].is_empty() || values.len() != width * channels {
                     targets[index].clear();
                     continue;
                 }
-                for place in places[index].within(first, count) {
-                    let (outer, at) = (place / inner, place % inner);
+                for place in places[index].within(first, pass.shape[0]) {
                     let row = &mut targets[index][written[index]..][..channels];
-                    for (channel, target) in row.iter_mut().enumerate() {
-                        let value = values[(outer * channels + channel) * inner + at];
+                    let column = values.iter().skip(place).step_by(width);
+                    for (target, value) in row.iter_mut().zip(column) {
                         *target += share as f32 * value;
                     }
                     written[index] += channels;
@@ -226,24 +220,28 @@ fn run(
     mut take: impl FnMut(usize, &[usize], &[f32]),
 ) -> Result<(), MergeError> {
     let Fitting { architecture, registry, .. } = *fitting;
-    let shape = architecture.fact(value).and_then(|fact| fact.shape).unwrap_or_default();
-    let part = architecture.returning(&[value]);
-    let mut scratch = Scratch::default();
-    for first in (0..images.shape[0]).step_by(PASS) {
-        let pass = images.range(first..(first + PASS).min(images.shape[0]));
-        let values = match value {
-            Operand::Input(_) => pass.data,
-            _ => {
-                let runner = Runner::of_batch(&part, pass.shape, registry).map_err(unmeasured)?;
-                let running = NormStatistics::Running;
-                runner.logits(weights, pass.view(), &running, &mut scratch)?
-            }
-        };
-        let mut shape = shape.clone();
-        if let Some(count) = shape.first_mut() {
-            *count = pass.shape[0];
+    let mut shape = architecture.fact(value).and_then(|fact| fact.shape).unwrap_or_default();
+    let mut give = |first: usize, count: usize, values: &[f32]| {
+        if let Some(extent) = shape.first_mut() {
+            *extent = count;
         }
-        take(first, &shape, &values);
+        take(first, &shape, values);
+    };
+    if let Operand::Input(_) = value {
+        images.passes(PASS).for_each(|(first, pass)| give(first, pass.shape[0], &pass.data));
+        return Ok(());
+    }
+    let part = architecture.returning(&[value]);
+    let of = |shape| Runner::of_batch(&part, shape, registry).map_err(unmeasured);
+    let whole = images.range(0..PASS.min(images.shape[0])).shape;
+    let runner = of(whole)?;
+    let mut scratch = Scratch::default();
+    for (first, pass) in images.passes(PASS) {
+        let shorter = if pass.shape == whole { None } else { Some(of(pass.shape)?) };
+        let runner = shorter.as_ref().unwrap_or(&runner);
+        let running = NormStatistics::Running;
+        let values = runner.logits(weights, pass.view(), &running, &mut scratch)?;
+        give(first, pass.shape[0], &values);
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ impl Unit {
         }
         let shifted = self.norm.is_some() || self.layer.bias.is_some();
         let bias = self.layer.bias.and_then(|id| weights.get(id)).map(<[f32]>::to_vec);
-        let mut set = Settings::of(channels);
+        let mut set = Settings::default();
         for group in 0..groups {
             let part = |values: &[f32], width: usize, of: usize| -> Vec<f32> {
                 let row = |row: &[f32]| row[group * of..][..of].to_vec();
@@ -140,11 +140,11 @@ impl Unit {
             };
             let (means, goals) = (centre(&mut inputs, columns), centre(&mut targets, per_group));
             let own = &mut matrix[group * per_group * columns..][..per_group * columns];
+            let mut there = returned(&inputs, own, columns);
             if self.norm.is_some() {
                 // The scale is the normalisation's: start where the filter explains most.
-                scale(own, &returned(&inputs, own, columns), &targets, per_group);
+                scale(own, &mut there, &targets, per_group);
             }
-            let there = returned(&inputs, own, columns);
             let residuals: Vec<f32> = targets.iter().zip(&there).map(|(a, b)| a - b).collect();
             if let Some(change) = ridge(&inputs, &residuals, rows, PENALTY) {
                 for (channel, filter) in own.chunks_exact_mut(columns).enumerate() {
@@ -153,15 +153,17 @@ impl Unit {
                     }
                 }
             }
-            let returned = returned(&inputs, own, columns);
-            for channel in 0..per_group {
-                let place = group * per_group + channel;
-                let filter = &own[channel * columns..][..columns];
-                let column = returned.iter().skip(channel).step_by(per_group);
-                let square: f64 = column.map(|&it| f64::from(it).powi(2)).sum();
-                set.variance[place] = (square / rows as f64) as f32;
-                set.mean[place] = filter.iter().zip(&means).map(|(a, b)| a * b).sum();
-                set.goal[place] = goals[channel];
+            let filters = own.chunks_exact(columns);
+            set.mean
+                .extend(filters.map(|it| it.iter().zip(&means).map(|(a, b)| a * b).sum::<f32>()));
+            set.goal.extend(goals);
+            if self.norm.is_some() {
+                let returned = returned(&inputs, own, columns);
+                set.variance.extend((0..per_group).map(|channel| {
+                    let column = returned.iter().skip(channel).step_by(per_group);
+                    let square: f64 = column.map(|&it| f64::from(it).powi(2)).sum();
+                    (square / rows as f64) as f32
+                }));
             }
         }
         self.layer.set_matrix(weights, matrix);
@@ -181,19 +183,14 @@ impl Unit {
 }
 
 /// By channel of a fitted layer.
+#[derive(Default)]
 struct Settings {
     /// What it returns on the mean, without its bias.
     mean: Vec<f32>,
+    /// Of a layer before a normalisation.
     variance: Vec<f32>,
     /// Mean of the targets.
     goal: Vec<f32>,
-}
-
-impl Settings {
-    fn of(channels: usize) -> Self {
-        let zeros = || vec![0.0; channels];
-        Self { mean: zeros(), variance: zeros(), goal: zeros() }
-    }
 }
 
 /// The parameters of a batch normalisation that reads a node and shares nothing.
@@ -242,17 +239,17 @@ fn returned(inputs: &[f32], filters: &[f32], columns: usize) -> Vec<f32> {
     returned
 }
 
-/// Multiplies every filter by what brings its values nearest to the targets.
-fn scale(filters: &mut [f32], returned: &[f32], targets: &[f32], channels: usize) {
+/// Multiplies every filter, and the values that it returned, by what brings them nearest to the targets.
+fn scale(filters: &mut [f32], returned: &mut [f32], targets: &[f32], channels: usize) {
     let columns = filters.len() / channels;
     for (channel, filter) in filters.chunks_exact_mut(columns).enumerate() {
-        let pairs = returned.iter().zip(targets).skip(channel).step_by(channels);
-        let (mut along, mut square) = (0.0f64, 0.0f64);
-        for (&own, &target) in pairs {
-            along += f64::from(own) * f64::from(target);
-            square += f64::from(own).powi(2);
-        }
+        let own = || returned.iter().skip(channel).step_by(channels);
+        let goal = targets.iter().skip(channel).step_by(channels);
+        let along: f64 = own().zip(goal).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+        let square: f64 = own().map(|&it| f64::from(it).powi(2)).sum();
         let factor = if square > 0.0 { (along / square) as f32 } else { 0.0 };
         filter.iter_mut().for_each(|value| *value *= factor);
+        let own = returned.iter_mut().skip(channel).step_by(channels);
+        own.for_each(|value| *value *= factor);
     }
 }

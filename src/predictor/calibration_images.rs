@@ -46,6 +46,13 @@ impl CalibrationImages {
         Self { shape: [images.len(), channels, height, width], data }
     }
 
+    /// All images, at most so many at a time, with the number of the first of them.
+    pub fn passes(&self, most: usize) -> impl Iterator<Item = (usize, Self)> {
+        let count = self.shape[0];
+        let pass = move |first: usize| (first, self.range(first..count.min(first + most)));
+        (0..count).step_by(most).map(pass)
+    }
+
     /// At most so many of the first images as the first input of an architecture takes them: at its
     /// size and with its channels. Of large images there are fewer, in bounded memory: they have more
     /// pixels each. Refuses with a sentence where the input takes no images.
