@@ -21,6 +21,7 @@ use crate::{
     observer::{Observer, Silent},
     onnx::{atomic, safetensors as st, splice},
     predictor::{InputConfig, Prediction, ValueSource, calibrate},
+    zoo::Relation,
 };
 
 use super::{
@@ -169,9 +170,12 @@ pub fn adapt<'a>(
     for part in adapter.iter().flat_map(Adapter::parts) {
         prediction.labels[part.parameter.0] = ValueSource::Trained;
     }
-    let weights = "adapted from the weights of the input";
+    let relation = match options.adaptation {
+        Adaptation::LowRank { .. } => Relation::Adapter,
+        _ => Relation::Finetune,
+    };
     Ok(Adapted {
-        filled: trained(network, prediction, &fitting, train, run, options.seed, weights)?,
+        filled: trained(network, prediction, &fitting, train, run, options.seed, relation)?,
         trained: changed + adapter.as_ref().map_or(0, Adapter::len),
         parameters: (0..architecture.parameters.len()).map(learned).sum(),
         adapter,

@@ -6,15 +6,19 @@ use crate::{
     FileError,
     graph::{Form, Parameter, ParameterId, Weights},
     onnx::{
-        atomic,
+        Model, atomic,
         folder::is_onnx,
+        sha256,
         splice::{self, Changes},
     },
-    zoo::{Foreign, Record, Wanted, Zoo},
+    zoo::{Descent, Foreign, Record, Relation, Wanted, Zoo},
 };
 
 use super::{
-    FillError, Network, TOOL, fills, metadata::metadata_name, stored::StoredTensor,
+    FillError, Network, TOOL, fills,
+    metadata::{MERGED, PARENTS, RELATION, metadata_name},
+    parent::licence,
+    stored::StoredTensor,
     torch::is_transposed,
 };
 
@@ -56,7 +60,32 @@ fn metadata(record: &Record) -> Vec<(String, String)> {
         entries.push(("predictor", lineage.predictor.clone()));
         entries.push(("predictor_hash", lineage.hash.clone()));
     }
+    if let Some(Descent { base_models, relation: Some(relation), .. }) = &record.descent {
+        entries.push((PARENTS, base_models.join(" ")));
+        entries.push((RELATION, relation.to_string()));
+    }
     entries.into_iter().map(|(name, value)| (metadata_name(name), value)).collect()
+}
+
+/// What a file says of what its weights were made of, and of their licence: ONNX files that were merged, fine-tuned or
+/// adapted here do.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn descent(path: &Path) -> Result<(Descent, Option<String>), FillError> {
+    let bytes = std::fs::read(path).map_err(FileError::at(path))?;
+    let file = sha256(&bytes);
+    if !is_onnx(path) {
+        return Ok((Descent { file, base_models: Vec::new(), relation: None }, None));
+    }
+    let model = Model::open(path)?;
+    let entry = |name| model.metadata(&metadata_name(name));
+    let parents = entry(PARENTS).unwrap_or_default().split_whitespace();
+    let merged = entry(MERGED).map(|_| Relation::Merge);
+    let relation = entry(RELATION).and_then(|name| name.parse().ok()).or(merged);
+    let base_models = parents.map(str::to_owned).collect();
+    Ok((Descent { file, base_models, relation }, licence(&model)))
 }
 
 impl Network {

@@ -11,7 +11,9 @@ use crate::{
     evaluate::calibration_images,
     graph::{Architecture, ParameterId},
     observer::{Observer, Silent},
+    onnx::sha256,
     predictor::{CalibrationSource, InputConfig, Prediction, ValueSource},
+    zoo::Relation,
 };
 
 use super::{
@@ -70,11 +72,10 @@ pub fn finetune<'a>(
         observer: &options.observer,
     };
     let run = run.finetune(&fitting, &mut prediction, &train.data, Some(&validation))?;
-    let weights = "trained from the weights of the input";
-    trained(network, prediction, &fitting, train, run, options.seed, weights)
+    trained(network, prediction, &fitting, train, run, options.seed, Relation::Finetune)
 }
 
-/// A network whose weights were trained from those of its file, as `weights` says.
+/// A network whose weights were trained from those of its file.
 pub(super) fn trained<'a>(
     network: &'a Network,
     prediction: Prediction,
@@ -82,11 +83,17 @@ pub(super) fn trained<'a>(
     train: NetworkImages,
     run: FineTuned,
     seed: u64,
-    weights: &str,
+    relation: Relation,
 ) -> Result<Filled<'a>, FillError> {
     let NetworkImages { data, notices } = train;
+    let weights = match relation {
+        Relation::Adapter => "adapted from the weights of the input",
+        _ => "trained from the weights of the input",
+    };
+    let base_model = Some(sha256(network.model.bytes()));
+    let record = TuningRecord { data_hash: data.hash, base_model, relation: Some(relation), run };
     let provenance = Provenance {
-        finetuned: Some(TuningRecord { data_hash: data.hash, run }),
+        finetuned: Some(record),
         ..Provenance::of_file(network, fitting.input, seed, weights)
     };
     let lineage = Lineage::of_parent(&provenance);

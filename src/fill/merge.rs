@@ -7,7 +7,7 @@ use crate::{
     data::{DataError, Dataset, Split},
     evaluate::calibration_images,
     execute::{NormStatistics, Runner, Scratch},
-    graph::{Parameter, ParameterId, Weights},
+    graph::{Architecture, Parameter, ParameterId, Weights},
     merge::{
         Alignment, Curve, MergeError, Method, Parents, Pattern, Point, Recipe, Repair, greedy_soup,
     },
@@ -227,21 +227,40 @@ impl<'a> Merger<'a, '_> {
         parent: &Parent,
         reference: &Weights,
     ) -> Result<(Weights, ParentRecord), FillError> {
+        let widened = self.widened(parent)?;
         let align = match parent.weights == *reference {
             true => Alignment::None,
             false => self.options.align,
         };
         let aligned = align.align(&self.fitting, &parent.weights, reference)?;
+        let architecture = self.fitting.architecture;
+        let [given, moved] = [&parent.weights, &aligned.weights].map(|it| (architecture, it));
         let off = match align {
             Alignment::None => None,
-            _ => self.difference(&parent.weights, &aligned.weights),
+            _ => self.difference(given, moved),
         };
         if let Some(off) = off.filter(|off| off.is_nan() || *off > ROUNDING) {
             let file = file_name(&parent.path);
             return Err(MergeError::NotTheSame { file, alignment: align.to_string(), off }.into());
         }
         let record = self.record(parent, [aligned.before, aligned.after], off)?;
-        Ok((aligned.weights, record))
+        Ok((aligned.weights, ParentRecord { widened, ..record }))
+    }
+
+    /// How far a parent is from what it was before it was widened, if it was.
+    fn widened(&self, parent: &Parent) -> Result<Option<f64>, MergeError> {
+        let Some((architecture, weights)) = parent.narrow.as_deref() else { return Ok(None) };
+        let (file, method) = (file_name(&parent.path), self.options.recipe.method);
+        if method.adds_to_base() {
+            return Err(MergeError::Narrower { file, method });
+        }
+        let wide = (self.fitting.architecture, &parent.weights);
+        let off = self.difference((architecture, weights), wide).unwrap_or(f64::NAN);
+        if off.is_nan() || off > ROUNDING {
+            let first = file_name(Path::new(self.graph.model.name()));
+            return Err(MergeError::NotWidened { file, first, off });
+        }
+        Ok(Some(off))
     }
 
     fn record(
@@ -254,19 +273,24 @@ impl<'a> Merger<'a, '_> {
             file: file_name(&parent.path),
             sha256: parent.sha256.clone(),
             licence: parent.licence.clone(),
+            widened: None,
             distance,
             off,
             judged: self.judge(&parent.weights)?,
         })
     }
 
-    /// Largest difference of what two sets of weights return, beside the largest output; `None` where the
-    /// network does not run on the images.
-    fn difference(&self, one: &Weights, other: &Weights) -> Option<f64> {
-        let Fitting { architecture, registry, images, .. } = self.fitting;
-        let images: CalibrationImages = images.fitted(architecture, SANITY_IMAGES).ok()?.images;
-        let runner = Runner::of_batch(architecture, images.shape, registry).ok()?;
-        let run = |weights| {
+    /// Largest difference of what two networks return, beside the largest output; `None` where they do not run on the
+    /// images.
+    fn difference(
+        &self,
+        one: (&Architecture, &Weights),
+        other: (&Architecture, &Weights),
+    ) -> Option<f64> {
+        let Fitting { registry, images, .. } = self.fitting;
+        let images: CalibrationImages = images.fitted(one.0, SANITY_IMAGES).ok()?.images;
+        let run = |(architecture, weights): (&Architecture, &Weights)| {
+            let runner = Runner::of_batch(architecture, images.shape, registry).ok()?;
             let running = NormStatistics::Running;
             runner.logits(weights, images.view(), &running, &mut Scratch::default()).ok()
         };

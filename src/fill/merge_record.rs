@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::merge::{Alignment, Curve, Pattern, Recipe, Repair};
 
-use super::Judged;
+use super::{
+    Judged,
+    metadata::{MERGED, PARENTS},
+};
 
 /// What a network was merged from, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct ParentRecord {
     /// Licence of the weights, where the file names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+    /// Largest difference of outputs that widening it made, beside the largest output; none where it was not narrower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widened: Option<f64>,
     /// Distance from the network that it was aligned to, beside the norm of that network: before and after.
     pub distance: [f64; 2],
     /// Largest difference of outputs that alignment made, beside the largest output; none where nothing
@@ -72,6 +78,6 @@ impl MergeRecord {
         licences.sort_unstable();
         licences.dedup();
         let licences = (!licences.is_empty()).then(|| ("licence", licences.join(" AND ")));
-        [("merged", merged), ("parents", hashes.join(" "))].into_iter().chain(licences)
+        [(MERGED, merged), (PARENTS, hashes.join(" "))].into_iter().chain(licences)
     }
 }

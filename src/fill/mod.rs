@@ -37,7 +37,7 @@ mod verify;
 mod write;
 
 pub use adapt::{AdaptOptions, Adaptation, Adapted, adapt};
-pub use checkpoint::export_checkpoint;
+pub use checkpoint::{descent, export_checkpoint};
 pub use error::FillError;
 pub use filled::{Filled, fill};
 pub use filled_network::{FilledNetwork, fills, recalibrated};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     FileError,
     graph::{Architecture, ParameterId, Weights},
-    merge::MergeError,
+    merge::{MergeError, widen},
     onnx::{Model, folder::is_onnx, sha256},
 };
 
@@ -14,7 +14,7 @@ use super::{FillError, Network, file_name, metadata::metadata_name};
 /// Names under which files keep the licence of their weights.
 const LICENCE: [&str; 4] = ["licence", "license", "Licence", "License"];
 
-/// A network with weights, to be merged with others of its graph.
+/// A network with weights, to be merged with others of its graph or of a wider one.
 #[derive(Clone, Debug)]
 pub struct Parent {
     /// The file.
@@ -25,11 +25,13 @@ pub struct Parent {
     pub licence: Option<String>,
     /// Its weights, by the parameters of the graph that it was read for.
     pub weights: Weights,
+    /// What it was before it was widened to that graph, if it is narrower.
+    pub narrow: Option<Box<(Architecture, Weights)>>,
 }
 
 impl Parent {
     /// Reads an ONNX file or a state dict for a graph. Parameters of another file of the same graph are found
-    /// by their names if these are the same, or else by their order.
+    /// by their names if these are the same, or else by their order. A file whose channels are fewer is widened.
     ///
     /// # Errors
     ///
@@ -38,13 +40,13 @@ impl Parent {
     pub fn read(path: &Path, graph: &Network) -> Result<Self, FillError> {
         let file = file_name(path);
         let onnx = is_onnx(path);
-        let (sha256, licence, weights) = if onnx {
+        let (sha256, licence, weights, narrow) = if onnx {
             let own = Network::open(path)?;
-            let weights = in_order_of(&file, &own, graph)?;
-            (sha256(own.model.bytes()), licence(&own.model), weights)
+            let (weights, narrow) = in_order_of(&file, &own, graph)?;
+            (sha256(own.model.bytes()), licence(&own.model), weights, narrow)
         } else {
             let bytes = std::fs::read(path).map_err(FileError::at(path))?;
-            (sha256(&bytes), None, graph.state_dict_weights(path)?)
+            (sha256(&bytes), None, graph.state_dict_weights(path)?, None)
         };
         for (id, values) in weights.tensors() {
             if values.iter().any(|value| !value.is_finite()) {
@@ -52,38 +54,49 @@ impl Parent {
                 return Err(MergeError::NotFinite { file, tensor }.into());
             }
         }
-        Ok(Self { path: path.to_owned(), sha256, licence, weights })
+        let narrow = narrow.map(Box::new);
+        Ok(Self { path: path.to_owned(), sha256, licence, weights, narrow })
     }
 }
 
-fn licence(model: &Model) -> Option<String> {
+/// The licence that a file names.
+pub(super) fn licence(model: &Model) -> Option<String> {
     let own = model.metadata(&metadata_name(LICENCE[0]));
     let other = || LICENCE.iter().find_map(|name| model.metadata(name));
     own.or_else(other).map(str::to_owned)
 }
 
-/// The weights of a file by the parameters of another file's graph.
-fn in_order_of(file: &str, own: &Network, graph: &Network) -> Result<Weights, FillError> {
+/// The weights of a file by the parameters of another file's graph; if it is narrower, what it was before, too.
+fn in_order_of(
+    file: &str,
+    own: &Network,
+    graph: &Network,
+) -> Result<(Weights, Option<(Architecture, Weights)>), FillError> {
     let [theirs, ours] = [own, graph].map(|it| &it.architecture);
     let same_names = own.names.len() == graph.names.len()
         && graph.names.iter().all(|name| own.names.contains(name));
-    let place = |index: usize| match same_names {
+    let place = |ParameterId(index)| match same_names {
         true => own.names.iter().position(|name| *name == graph.names[index]).unwrap_or(index),
         false => index,
     };
+    let same = |id| ParameterId(place(id));
     let first = || file_name(Path::new(graph.model.name()));
-    let shape = |architecture: &Architecture, index: usize| {
-        architecture.parameters.get(index).and_then(|it| it.shape.clone()).unwrap_or_default()
+    let shape = |architecture: &Architecture, id: ParameterId| {
+        architecture.parameters.get(id.0).and_then(|it| it.shape.clone()).unwrap_or_default()
     };
-    if theirs.parameters.len() == ours.parameters.len() {
-        for index in 0..ours.parameters.len() {
-            let [found, wanted] = [shape(theirs, place(index)), shape(ours, index)];
-            if found != wanted {
-                let (file, tensor) = (file.to_owned(), graph.names[index].clone());
-                let first = first();
-                return Err(MergeError::OtherShape { file, tensor, found, first, wanted }.into());
-            }
-        }
+    let all = || (0..ours.parameters.len()).map(ParameterId);
+    if alike(theirs, ours) && all().any(|id| shape(theirs, same(id)) != shape(ours, id)) {
+        let stored = own.stored_weights()?;
+        let widened = widen((theirs, &stored), ours, &graph.registry, same);
+        let widened = widened.map_err(|unfit| MergeError::OtherShape {
+            file: file.to_owned(),
+            tensor: graph.names[unfit.parameter.0].clone(),
+            found: shape(theirs, same(unfit.parameter)),
+            first: first(),
+            wanted: shape(ours, unfit.parameter),
+            why: unfit.why,
+        })?;
+        return Ok((widened, Some((theirs.clone(), stored))));
     }
     let [found, wanted] = [theirs, ours].map(Architecture::fingerprint);
     if found != wanted {
@@ -91,6 +104,14 @@ fn in_order_of(file: &str, own: &Network, graph: &Network) -> Result<Weights, Fi
         return Err(MergeError::OtherGraph { file, found, first, wanted }.into());
     }
     let stored = own.stored_weights()?;
-    let values = |index| stored.get(ParameterId(place(index))).map(<[f32]>::to_vec);
-    Ok((0..ours.parameters.len()).map(values).collect())
+    let values = |id| stored.get(same(id)).map(<[f32]>::to_vec);
+    Ok((all().map(values).collect(), None))
+}
+
+/// Whether two graphs have the same operators in one order, and as many parameters.
+fn alike(one: &Architecture, other: &Architecture) -> bool {
+    let operators = |it: &Architecture| -> Vec<String> {
+        it.order.iter().map(|&node| it.dag[node].op_type.clone()).collect()
+    };
+    one.parameters.len() == other.parameters.len() && operators(one) == operators(other)
 }

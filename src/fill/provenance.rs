@@ -8,9 +8,13 @@ use crate::{
     condition::{FineTuned, FineTuning, Fitted, Optimiser, SolvedHead, Steering, Support},
     onnx::sha256,
     predictor::{InputConfig, Predictor, Sampling},
+    zoo::Relation,
 };
 
-use super::{InputNormalisation, MergeRecord, Network, metadata::metadata_name};
+use super::{
+    InputNormalisation, MergeRecord, Network,
+    metadata::{PARENTS, RELATION, metadata_name},
+};
 
 /// What the tool calls itself in the files that it writes.
 pub const TOOL: &str = concat!("weightsmith ", env!("CARGO_PKG_VERSION"));
@@ -131,7 +135,7 @@ impl Provenance {
     pub(super) fn sometimes_in_metadata(&self) -> impl Iterator<Item = (&'static str, String)> {
         let drawn = self.drawn.map(|drawn| ("drawn", drawn.to_string()));
         let support = self.support.as_ref().map(|support| ("support", support.to_string()));
-        let tuned = self.finetuned.as_ref().map(|tuned| ("finetuned", tuned.to_string()));
+        let tuned = self.finetuned.iter().flat_map(TuningRecord::in_metadata);
         let merged = self.merged.iter().flat_map(MergeRecord::in_metadata);
         let normalisation = self.normalisation.iter().flat_map(InputNormalisation::in_metadata);
         drawn.into_iter().chain(support).chain(tuned).chain(merged).chain(normalisation)
@@ -209,9 +213,24 @@ impl fmt::Display for SupportRecord {
 pub struct TuningRecord {
     /// Hash of the training images.
     pub data_hash: String,
+    /// SHA-256 of the file that it was trained from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<String>,
+    /// What it is to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<Relation>,
     /// How, and what came of it.
     #[serde(flatten)]
     pub run: FineTuned,
+}
+
+impl TuningRecord {
+    /// What stands of it in an ONNX file.
+    fn in_metadata(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let base = self.base_model.iter().map(|sha256| (PARENTS, sha256.clone()));
+        let relation = self.relation.map(|relation| (RELATION, relation.to_string()));
+        [("finetuned", self.to_string())].into_iter().chain(base).chain(relation)
+    }
 }
 
 impl fmt::Display for TuningRecord {

@@ -86,8 +86,8 @@ pub enum MergeError {
     },
     /// A tensor of another shape.
     #[error(
-        "{file}: tensor '{tensor}' has shape {found:?}, in {first} it has {wanted:?}; only networks of \
-         the same widths can be merged"
+        "{file}: tensor '{tensor}' has shape {found:?}, in {first} it has {wanted:?}, and {file} cannot be \
+         widened: {why}"
     )]
     OtherShape {
         /// The file.
@@ -100,6 +100,32 @@ pub enum MergeError {
         first: String,
         /// The shape there.
         wanted: Vec<usize>,
+        /// Why the one is no narrower network of the other's kind.
+        why: &'static str,
+    },
+    /// A network that computes something else once it is widened.
+    #[error(
+        "{file}: widened to {first}, it computes something else (off by {off:.1e}), as do networks with layer \
+         or group normalisations whose channels are not repeated equally often; merge networks of the same widths"
+    )]
+    NotWidened {
+        /// The file.
+        file: String,
+        /// The file with the wider network.
+        first: String,
+        /// Largest difference of outputs, beside the largest output.
+        off: f64,
+    },
+    /// A narrower network where differences from a base are added up.
+    #[error(
+        "{file} is narrower than its base, and {method} adds up differences between networks of one width; \
+         choose mean, slerp or soup"
+    )]
+    Narrower {
+        /// The file.
+        file: String,
+        /// The method.
+        method: Method,
     },
     /// Values that are no numbers.
     #[error(

@@ -27,6 +27,7 @@ mod sparsify;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod widen;
 
 pub use alignment::Alignment;
 pub use diagram::diagram;
@@ -38,3 +39,4 @@ pub use pattern::Pattern;
 pub use recipe::Recipe;
 pub use repair::Repair;
 pub use soup::greedy_soup;
+pub use widen::{Unfit, widen};

@@ -247,6 +247,7 @@ impl<'a> Growth<'a> {
                     step,
                     data_hash: self.data.hash.clone(),
                     lineage: Some(parent.lineage.clone()),
+                    descent: None,
                     train: run.recent(),
                     validation: Some(validation),
                     licence: config.licence.clone(),

@@ -9,7 +9,7 @@ use crate::{
     predictor::Predictor,
 };
 
-use super::{Origin, Record, Tensors, Zoo, ZooError, align};
+use super::{Descent, Origin, Record, Score, Tensors, Zoo, ZooError, align};
 
 /// What is known of a network from elsewhere.
 #[derive(Clone, Debug)]
@@ -18,6 +18,10 @@ pub struct Provenance {
     pub name: String,
     /// SPDX expression of the licence of its weights.
     pub licence: String,
+    /// Its file and what that was made of.
+    pub descent: Descent,
+    /// How good it is on validation images, if that was measured.
+    pub validation: Option<Score>,
 }
 
 /// What became of it.
@@ -66,8 +70,9 @@ pub fn import(
         step: 0,
         data_hash: String::new(),
         lineage: None,
+        descent: Some(provenance.descent),
         train: None,
-        validation: None,
+        validation: provenance.validation,
         licence: provenance.licence,
         parameters: tensors.values(),
         tensors: tensors.sha256().to_owned(),

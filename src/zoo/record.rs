@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Training;
+use super::{Descent, Training};
 
 /// One checkpoint: where it comes from, how good it is, and where its values are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +19,8 @@ pub struct Record {
     pub data_hash: String,
     /// What its first weights came from; `None` for networks from elsewhere.
     pub lineage: Option<Lineage>,
+    /// Its file and what that was made of; `None` for checkpoints that grew in a zoo.
+    pub descent: Option<Descent>,
     /// Mean over the last training steps before the snapshot; `None` without any.
     pub train: Option<Score>,
     /// On images that were not trained on, in inference mode, as the weights are stored.

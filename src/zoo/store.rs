@@ -18,7 +18,7 @@ use crate::{
     spaces::Space,
 };
 
-use super::{GrowConfig, Origin, Precision, Record, Tensors, ZooError, wire};
+use super::{Descent, GrowConfig, Origin, Precision, Record, Tensors, ZooError, wire};
 
 /// Version of the folder's format; a change that old readers would misread raises it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -123,6 +123,23 @@ impl Zoo {
                 self.folder.display()
             ))),
         }
+    }
+
+    /// The checkpoints that were imported from a file, by its SHA-256.
+    pub fn imported_from(&self, file: &str) -> impl Iterator<Item = &Record> {
+        let own = move |it: &&Record| it.descent.as_ref().is_some_and(|it| it.file == file);
+        self.records.iter().filter(own)
+    }
+
+    /// The checkpoints that were made of a record's file.
+    pub fn children(&self, record: &Record) -> impl Iterator<Item = &Record> {
+        let file = record.descent.as_ref().map(|descent| descent.file.clone());
+        self.records.iter().filter(move |it| {
+            let of = |descent: &Descent| {
+                file.as_ref().is_some_and(|it| descent.base_models.contains(it))
+            };
+            it.descent.as_ref().is_some_and(of)
+        })
     }
 
     /// Whether there is a zoo in a folder.

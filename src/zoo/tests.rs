@@ -28,6 +28,7 @@ fn checkpoint(fingerprint: u64, step: u64) -> (Record, Tensors) {
         step,
         data_hash: String::new(),
         lineage: None,
+        descent: None,
         train: None,
         validation: None,
         licence: "MIT".into(),

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::onnx::sha256;
 
-use super::{Lineage, Origin, Recipe, Record, Score, Training};
+use super::{Descent, Lineage, Origin, Recipe, Record, Score, Training};
 
 /// The records of one graph on the wire, and SHA-256 of them in hexadecimal.
 #[derive(Clone, PartialEq, Message)]
@@ -50,6 +50,8 @@ struct RecordMessage {
     tensors: String,
     #[prost(double, optional, tag = "12")]
     alignment: Option<f64>,
+    #[prost(message, optional, tag = "13")]
+    descent: Option<DescentMessage>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
@@ -102,6 +104,16 @@ struct LineageMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct DescentMessage {
+    #[prost(string, tag = "1")]
+    file: String,
+    #[prost(string, repeated, tag = "2")]
+    base_models: Vec<String>,
+    #[prost(string, optional, tag = "3")]
+    relation: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct ScoreMessage {
     #[prost(double, tag = "1")]
     loss: f64,
@@ -149,6 +161,7 @@ impl From<&Record> for RecordMessage {
             parameters: record.parameters,
             tensors: record.tensors,
             alignment: record.alignment,
+            descent: record.descent.map(DescentMessage::from),
         }
     }
 }
@@ -177,6 +190,7 @@ impl RecordMessage {
             parameters: self.parameters,
             tensors: self.tensors,
             alignment: self.alignment,
+            descent: self.descent.map(DescentMessage::read).transpose()?,
         })
     }
 }
@@ -214,6 +228,20 @@ impl RecipeMessage {
     }
 }
 
+impl From<Descent> for DescentMessage {
+    fn from(Descent { file, base_models, relation }: Descent) -> Self {
+        Self { file, base_models, relation: relation.map(|it| it.to_string()) }
+    }
+}
+
+impl DescentMessage {
+    fn read(self) -> Result<Descent, String> {
+        let Self { file, base_models, relation } = self;
+        let relation = relation.map(|name| name.parse()).transpose()?;
+        Ok(Descent { file, base_models, relation })
+    }
+}
+
 impl From<Score> for ScoreMessage {
     fn from(Score { loss, accuracy }: Score) -> Self {
         Self { loss, accuracy }
@@ -244,7 +272,7 @@ fn named<T: DeserializeOwned>(word: &str) -> Result<T, String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::Relation, *};
 
     fn record() -> Record {
         Record {
@@ -254,6 +282,7 @@ mod tests {
             step: 100,
             data_hash: "d".into(),
             lineage: Some(Lineage { predictor: "cifar10".into(), hash: "h".into() }),
+            descent: None,
             train: Some(Score { loss: 1.5, accuracy: 0.5 }),
             validation: Some(Score { loss: 1.25, accuracy: 0.625 }),
             licence: "MIT".into(),
@@ -268,7 +297,12 @@ mod tests {
         let origin = Origin::File("net.onnx".into());
         let alignment = Some(0.25);
         let (recipe, lineage, train, validation) = (None, None, None, None);
-        Record { origin, recipe, lineage, train, validation, alignment, ..record() }
+        let descent = Some(Descent {
+            file: "f".into(),
+            base_models: vec!["a".into(), "b".into()],
+            relation: Some(Relation::Merge),
+        });
+        Record { origin, recipe, lineage, descent, train, validation, alignment, ..record() }
     }
 
     #[test]

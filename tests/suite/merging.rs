@@ -74,6 +74,27 @@ impl Place {
         path
     }
 
+    /// A copy in which some tensors have an entry less along an axis.
+    fn narrower(&self, name: &str, axes: &[(&str, usize)]) -> String {
+        let mut model = ModelProto::parse_from_bytes(&fs::read(&self.filled).unwrap()).unwrap();
+        let graph = model.graph.mut_or_insert_default();
+        graph.input.truncate(1);
+        for tensor in &mut graph.initializer {
+            let Some((_, axis)) = axes.iter().find(|(name, _)| *name == tensor.name) else {
+                continue;
+            };
+            let inner: i64 = tensor.dims[axis + 1..].iter().product();
+            let (old, kept) = (tensor.dims[*axis] * inner, (tensor.dims[*axis] - 1) * inner);
+            tensor.dims[*axis] -= 1;
+            let values = values(tensor);
+            let values = values.chunks(old as usize).flat_map(|block| &block[..kept as usize]);
+            tensor.raw_data = values.flat_map(|value| value.to_le_bytes()).collect();
+        }
+        let path = self.path(name);
+        fs::write(&path, model.write_to_bytes().unwrap()).unwrap();
+        path
+    }
+
     /// A copy whose values are all a little larger.
     fn larger(&self, name: &str, by: f32) -> String {
         self.changed(name, |_, values| values.iter().map(|value| value + by).collect())
@@ -202,27 +223,84 @@ fn what_cannot_be_merged_is_refused_with_a_reason() {
     let problem = refusal(&[&own, &empty]);
     assert!(problem.contains("has no value"), "{problem}");
 
-    // A filter fewer in the first layer.
-    let mut model = ModelProto::parse_from_bytes(&fs::read(&own).unwrap()).unwrap();
-    let graph = model.graph.mut_or_insert_default();
-    graph.input.truncate(1);
-    for tensor in &mut graph.initializer {
-        let axis = match tensor.name.as_str() {
-            "conv1.weight" | "conv1.bias" => 0,
-            "conv2.weight" => 1,
-            _ => continue,
-        };
-        tensor.dims[axis] -= 1;
-        let count: i64 = tensor.dims.iter().product();
-        tensor.raw_data.truncate(4 * count as usize);
+    let narrow = place
+        .narrower("narrow.onnx", &[("conv1.weight", 0), ("conv1.bias", 0), ("conv2.weight", 1)]);
+    let problem = refusal(&[&narrow, &own]);
+    assert!(problem.contains("'conv1.weight' has shape [32, 3, 5, 5]"), "{problem}");
+    assert!(problem.contains("name the wider network first"), "{problem}");
+    let problem = refusal(&[&own, &narrow, "--base", &own, "--method", "ties"]);
+    assert!(problem.contains("narrow.onnx is narrower than its base"), "{problem}");
+    // An input channel less is no width that a layer chooses.
+    let grey = place.narrower("grey.onnx", &[("conv1.weight", 1)]);
+    let problem = refusal(&[&own, &grey]);
+    assert!(problem.contains("[32, 3, 5, 5], and grey.onnx cannot be widened"), "{problem}");
+}
+
+#[test]
+fn a_narrower_network_is_widened() {
+    let place = Place::new();
+    let own = place.filled.display().to_string();
+    let narrow = place
+        .narrower("narrow.onnx", &[("conv1.weight", 0), ("conv1.bias", 0), ("conv2.weight", 1)]);
+    let data = place.path("");
+    for (align, further) in
+        [("weights", &[][..]), ("activations", &["--data", &data, "--limit", "10"])]
+    {
+        let all = [&[&own, &narrow, "--align", align][..], further].concat();
+        let said = succeeded(&place.run("merge", &all, align));
+        let parents = said["merged"]["parents"].as_array().unwrap();
+        assert!(parents[0].get("widened").is_none());
+        assert!(parents[1]["widened"].as_f64().unwrap() < 1e-5, "{said}");
+        assert!(parents[1]["off"].as_f64().unwrap() < 1e-5, "{said}");
     }
-    let narrow = place.path("narrow.onnx");
-    fs::write(&narrow, model.write_to_bytes().unwrap()).unwrap();
-    let problem = refusal(&[&own, &narrow]);
-    assert!(
-        problem.contains("narrow.onnx: tensor 'conv1.weight' has shape [31, 3, 5, 5]"),
-        "{problem}"
+    // Merged alone, it is itself.
+    let alone = [&own[..], &narrow, "--weights", "0,1", "--repair", "none", "--align", "none"];
+    succeeded(&place.run("merge", &alone, "alone"));
+    let [widened, given] = [place.path("alone/plain-cnn.onnx"), narrow].map(|path| tensors(&path));
+    assert_eq!(widened["conv1.bias"][..31], given["conv1.bias"]);
+    assert_eq!(widened["conv1.bias"][31], given["conv1.bias"][0]);
+    let sum = |values: &[f32], channels: usize| -> f32 { values[..25 * channels].iter().sum() };
+    assert_relative_eq!(
+        sum(&widened["conv2.weight"], 32),
+        sum(&given["conv2.weight"], 31),
+        max_relative = 1e-4
     );
+}
+
+#[test]
+fn a_zoo_knows_what_was_merged() {
+    let place = Place::new();
+    let own = place.filled.display().to_string();
+    let second = place.larger("second.onnx", 0.01);
+    succeeded(&place.run("merge", &[&own, &second, "--repair", "none"], "merged"));
+    let (zoo, merged) = (place.path("zoo"), place.path("merged/plain-cnn.onnx"));
+    let import = |file: &str, further: &[&str]| {
+        let flags = ["zoo", "import", "--json", "--graph", &own, "--zoo", &zoo, file];
+        succeeded(&weightsmith(&[&flags[..], further].concat()))
+    };
+    let data = place.path("");
+    let parent = import(&own, &["--data", &data]);
+    assert!(parent["validation"]["accuracy"].is_f64(), "{parent}");
+    let child = import(&merged, &[]);
+    assert_eq!(child["descent"]["relation"], "merge");
+    let hashes = [&own, &second].map(|file| Value::from(sha256(&fs::read(file).unwrap())));
+    assert_eq!(child["descent"]["base_models"], Value::from(hashes.to_vec()));
+    // What a file does not say, the user can.
+    let further = ["--base-model", &own, "--relation", "finetune", "--name", "second"];
+    let second = import(&second, &further);
+    let show = |import: &Value, json: &[&str]| {
+        let id = import["tensors"].as_str().unwrap();
+        weightsmith(&[&["zoo", "show", "--zoo", &zoo, id], json].concat())
+    };
+    let records = succeeded(&show(&parent, &["--json"]));
+    let mut children = records["records"][0]["children"].as_array().unwrap().clone();
+    children.sort_by_key(Value::to_string);
+    let mut wanted = vec![child["tensors"].clone(), second["tensors"].clone()];
+    wanted.sort_by_key(Value::to_string);
+    assert_eq!(children, wanted);
+    let text = String::from_utf8(show(&child, &[]).stdout).unwrap();
+    let base = parent["tensors"].as_str().unwrap();
+    assert!(text.contains(&format!("merge       of {}", &base[..12])), "{text}");
 }
 
 #[test]
@@ -291,6 +369,7 @@ fn families_of_the_corpus_are_merged_without_code_of_their_own() {
                 sha256: String::new(),
                 licence: None,
                 weights: weights.clone(),
+                narrow: None,
             };
             let parents = [parent(&first), parent(&weights)];
             let options = MergeOptions {

@@ -20,9 +20,9 @@ pub(super) use result::tell;
 use super::{Common, Exit, Failure, flags::with_flags, output::Replace, sign::SigningArgs};
 
 /// Merge networks of one graph into one: their channels are brought into one order, their tensors are merged,
-/// and activations are brought back. Writes DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json; with
-/// --path DIR/path.svg, too. Methods and parameters have the names and the meaning that they have in
-/// mergekit.
+/// and activations are brought back. Networks with fewer channels than the first one are widened to its graph
+/// before. Writes DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json; with --path DIR/path.svg, too.
+/// Methods and parameters have the names and the meaning that they have in mergekit.
 #[derive(Debug, Args)]
 pub struct Merge {
     /// The networks, ONNX files with weights or state dicts; the result is in the form of the first one

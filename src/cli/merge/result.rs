@@ -61,13 +61,14 @@ fn lines(lineage: &MergeRecord) -> Vec<String> {
     let recipe = &lineage.recipe;
     let weight = if recipe.method.adds_to_base() { recipe.weight.clone() } else { recipe.shares() };
     for (parent, weight) in lineage.parents.iter().zip(weight) {
-        let ParentRecord { file, distance: [before, after], judged, .. } = parent;
+        let ParentRecord { file, widened, distance: [before, after], judged, .. } = parent;
+        let widened = if widened.is_some() { ", widened" } else { "" };
         let moved = if before == after {
             format!("{before:.3}")
         } else {
             format!("{before:.3}, aligned {after:.3}")
         };
-        lines.push(format!("{file} times {weight:.3}, distance {moved}{}", top1(judged)));
+        lines.push(format!("{file} times {weight:.3}{widened}, distance {moved}{}", top1(judged)));
     }
     let (method, repair) = (recipe.method, lineage.repair);
     lines.push(format!("{method}, repaired by {repair}{}", top1(&lineage.judged)));

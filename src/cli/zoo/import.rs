@@ -7,9 +7,13 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    fill::{Network, file_name},
+    FileError,
+    data::Split,
+    evaluate::judge,
+    fill::{Network, NetworkImages, descent, file_name},
+    onnx::sha256,
     predictor::{BUNDLED, Predictor, bundled},
-    zoo::{Provenance, Zoo, ZooHeader, import},
+    zoo::{Provenance, Relation, Score, Zoo, ZooHeader, import},
 };
 
 use super::{
@@ -31,9 +35,18 @@ pub(super) struct Import {
     /// Predictor whose weights say the order of channels: a folder, or the name of a bundled one
     #[arg(long, value_name = "PREDICTOR", default_value = BUNDLED[0])]
     predictor: String,
-    /// SPDX expression of the licence of the weights
-    #[arg(long, value_name = "TEXT", default_value = "NOASSERTION")]
-    licence: String,
+    /// SPDX expression of the licence of the weights; what the file says, or else NOASSERTION, if not given
+    #[arg(long, value_name = "TEXT")]
+    licence: Option<String>,
+    /// The file of a network that it was made of; what the file says if none is given
+    #[arg(long, value_name = "FILE", requires = "relation")]
+    base_model: Vec<PathBuf>,
+    /// What it is to them: merge, adapter or finetune
+    #[arg(long, value_name = "RELATION", requires = "base_model")]
+    relation: Option<Relation>,
+    /// A data set; how good the network is on its validation images is recorded
+    #[arg(long, value_name = "DATA")]
+    data: Option<PathBuf>,
     /// What the network is called; the name of the graph's file if not given
     #[arg(long)]
     name: Option<String>,
@@ -48,11 +61,28 @@ impl Import {
         let foreign = network.foreign_weights(&self.file)?;
         let predictor = bundled(&self.predictor, &Device::flex())?;
         let mut zoo = self.open_or_create(&predictor)?;
+        let weights = &foreign.weights;
+        let (mut descent, licence) = descent(&self.file)?;
+        if self.relation.is_some() {
+            let hash =
+                |path: &PathBuf| Ok(sha256(&std::fs::read(path).map_err(FileError::at(path))?));
+            descent.base_models =
+                self.base_model.iter().map(hash).collect::<Result<_, Failure>>()?;
+            descent.relation = self.relation;
+        }
+        let validation = self.data.as_deref().map(|data| {
+            let data = NetworkImages::open(data, Split::Val, &network)?.data;
+            let Network { architecture, registry, .. } = &network;
+            let input = network.input_config(&predictor.config.input);
+            let scores = judge(architecture, registry, weights, &data, &input, data.len())?;
+            Ok::<_, Failure>(Score { loss: scores.cross_entropy, accuracy: scores.top1 })
+        });
         let provenance = Provenance {
             name: self.name.clone().unwrap_or_else(|| file_name(&self.graph)),
-            licence: self.licence.clone(),
+            licence: self.licence.clone().or(licence).unwrap_or_else(|| "NOASSERTION".to_owned()),
+            descent,
+            validation: validation.transpose()?,
         };
-        let weights = &foreign.weights;
         let imported = import(
             &mut zoo,
             &network.architecture,
@@ -69,6 +99,8 @@ impl Import {
                 "zoo": zoo.folder(),
                 "fingerprint": format!("{:016x}", imported.record.fingerprint),
                 "tensors": tensors,
+                "descent": imported.record.descent,
+                "validation": imported.record.validation,
                 "predictor": self.predictor,
                 "predictor_hash": predictor.hash,
                 "distance_before": before,

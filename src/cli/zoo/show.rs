@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::zoo::{Origin, Record, Score};
+use crate::zoo::{Descent, Origin, Record, Score, Zoo};
 
 use super::{
     super::{Common, Exit, Failure, print, print_json},
-    ZooArgs, parent, percent,
+    ZooArgs, parent, percent, start,
 };
 
 /// Show everything that is known of a graph's checkpoints or of one checkpoint.
@@ -25,26 +25,28 @@ impl Show {
         let zoo = self.zoo.open()?;
         let records = zoo.find(&self.id)?;
         if common.json {
+            let object = |record| object(&zoo, record);
             let records: Result<Vec<Value>, serde_json::Error> =
                 records.into_iter().map(object).collect();
             print_json(&json!({ "schema": 1, "records": records? }))?;
             return Ok(Exit::Success);
         }
         for record in records {
-            print(&text(record))?;
+            print(&text(&zoo, record))?;
         }
         Ok(Exit::Success)
     }
 }
 
-/// A record with its fingerprint as files are called; JSON has no numbers of 64 bits.
-fn object(record: &Record) -> Result<Value, serde_json::Error> {
+/// A record with its fingerprint as files are called (JSON has no numbers of 64 bits), and with what was made of it.
+fn object(zoo: &Zoo, record: &Record) -> Result<Value, serde_json::Error> {
     let mut object = serde_json::to_value(record)?;
+    object["children"] = zoo.children(record).map(|child| json!(child.tensors)).collect();
     object["fingerprint"] = json!(format!("{:016x}", record.fingerprint));
     Ok(object)
 }
 
-fn text(record: &Record) -> String {
+fn text(zoo: &Zoo, record: &Record) -> String {
     let origin = match &record.origin {
         Origin::Space { space, seed } => format!("space {space}, seed {seed}"),
         Origin::File(name) => name.clone(),
@@ -82,5 +84,17 @@ fn text(record: &Record) -> String {
         format!("  licence     {}", record.licence),
     ];
     lines.extend(record.alignment.map(|distance| format!("  alignment   {distance:.4}")));
+    if let Some(Descent { base_models, relation: Some(relation), .. }) = &record.descent {
+        let here = |file: &String| match zoo.imported_from(file).next() {
+            Some(base) => start(&base.tensors).to_owned(),
+            None => format!("file {} (not in this zoo)", start(file)),
+        };
+        let bases: Vec<String> = base_models.iter().map(here).collect();
+        lines.push(format!("  {relation:<10}  of {}", bases.join(", ")));
+    }
+    let children: Vec<&str> = zoo.children(record).map(|child| start(&child.tensors)).collect();
+    if !children.is_empty() {
+        lines.push(format!("  children    {}", children.join(", ")));
+    }
     lines.join("\n")
 }
