@@ -44,6 +44,6 @@ impl FromStr for Relation {
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = NAMES.iter().find(|(_, relation)| relation == self);
-        f.write_str(named.map_or("", |(name, _)| name))
+        f.pad(named.map_or("", |(name, _)| name))
     }
 }
