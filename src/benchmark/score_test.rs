@@ -12,11 +12,10 @@ use crate::{
         Aggregate, Judge, Record,
         learned::{refine, standings, standings_by_counts},
         metrics::{Agreement, kendall},
-        spread,
     },
 };
 
-use super::{BenchmarkError, TrainedNetwork, TrainedNetworks};
+use super::TrainedNetworks;
 
 /// Scores of networks that somebody trained.
 pub struct ScoreTest<'a> {
@@ -72,7 +71,8 @@ impl ScoreTest<'_> {
     pub fn run(&self, observer: &dyn Observer) -> ScoreTestReport {
         let (mut networks, mut records) = (Vec::new(), Vec::new());
         let mut refused = BTreeMap::new();
-        for (network, record) in self.trained.networks.iter().zip(self.records(observer)) {
+        let scored = self.trained.records(self.judge, self.jobs, observer);
+        for (network, record) in self.trained.networks.iter().zip(scored) {
             match record {
                 Ok(record) => {
                     networks.push((network.name.clone(), network.accuracy));
@@ -156,18 +156,5 @@ impl ScoreTest<'_> {
             few.insert(count, FewLabels { refined, by_parameters, alone });
         }
         few
-    }
-
-    fn records(&self, observer: &dyn Observer) -> Vec<Result<Record, BenchmarkError>> {
-        observer.begin(self.trained.networks.len() as u64, 0);
-        let score = |network: &TrainedNetwork| {
-            let resolved = network.network()?;
-            let record = self.judge.judge(&resolved.architecture, &resolved.registry)?;
-            observer.advance(1);
-            Ok(record)
-        };
-        let records = spread(self.trained.networks.iter(), self.jobs, score);
-        observer.end();
-        records
     }
 }

@@ -15,8 +15,10 @@ use crate::{
     FileError, corpus,
     csv::Csv,
     fill::Network,
+    observer::Observer,
     ops::Registry,
     predictor::Seen,
+    rank::{Judge, Record, spread},
     spaces::{Code, Space, Table},
 };
 
@@ -125,6 +127,25 @@ impl TrainedNetworks {
     pub fn draw(&mut self, count: usize, seed: u64) {
         self.networks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         self.networks.truncate(count);
+    }
+
+    /// What is known of each network without training it, or why nothing is; `jobs` are judged at a time.
+    pub fn records(
+        &self,
+        judge: &Judge,
+        jobs: usize,
+        observer: &dyn Observer,
+    ) -> Vec<Result<Record, BenchmarkError>> {
+        observer.begin(self.networks.len() as u64, 0);
+        let score = |network: &TrainedNetwork| {
+            let resolved = network.network()?;
+            let record = judge.judge(&resolved.architecture, &resolved.registry)?;
+            observer.advance(1);
+            Ok(record)
+        };
+        let records = spread(self.networks.iter(), jobs, score);
+        observer.end();
+        records
     }
 
     fn of_table(table: Table, reduced: bool) -> Self {

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
 use serde_json::json;
 
 use crate::{
+    benchmark::TrainedNetworks,
     cli::{
         Common, Exit, Failure,
         output::{self, Replace},
@@ -16,25 +17,36 @@ use crate::{
         progress::watch,
     },
     rank::{
-        Aggregate, CRITERIA, ScoreSelection,
+        Aggregate, CRITERIA, Judge, ScoreSelection,
         labels::{LabelledPool, labelled_pools, labels_of, ranking_spaces},
-        learned::{Fit as Setting, LEARNED, LeftOut, Ranker, Rival, fit, left_out},
+        learned::{
+            Fit as Setting, LEARNED, LeftOut, Ranker, Rival, SKELETON, fit, left_out, skeletons,
+        },
     },
+    spaces::Space,
 };
 
 use super::{Judging, score_cells};
+
+/// Networks of a part of a public table, as many as most of our own spaces have.
+const PART: usize = 11;
+/// Parts of a table.
+const PARTS: usize = 13;
 
 /// Scores that the ranking is held against.
 const RIVALS: [&str; 5] = ["parameters", "flops", "spatial-layers", "nwot", "synflow"];
 
 #[derive(Debug, Args)]
 pub(super) struct Fit {
-    /// What `rank label` wrote
-    #[arg(long, value_name = "FILE")]
-    labels: PathBuf,
+    /// What `rank label` wrote; several files make pools of their own
+    #[arg(long, value_name = "FILE", required = true)]
+    labels: Vec<PathBuf>,
     /// Spaces that the graphs were drawn from; by default those of architectures/ranking.toml
     #[arg(long, value_name = "FILE.toml")]
-    spaces: Option<PathBuf>,
+    spaces: Vec<PathBuf>,
+    /// Also learn from a public table of one skeleton, as `bench rank` reads it: 143 of its networks, in pools of 11
+    #[arg(long, value_name = "FILE")]
+    table: Vec<PathBuf>,
     #[command(flatten)]
     judging: Judging,
     /// By how many times its fall over the last two epochs the training loss of a label is extended
@@ -65,34 +77,35 @@ pub(super) struct Fit {
 impl Fit {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         self.replace.check(self.results.as_deref())?;
-        let spaces = ranking_spaces(self.spaces.as_deref())?;
-        let (labelled, labels) = labels_of(&self.labels)?;
-        let setting = self.setting()?;
+        let spaces = self.spaces()?;
+        let (setting, sizes) = (self.setting()?, Setting::of_sizes());
         let criteria = CRITERIA.map(|it| it.score);
-        let beside = RIVALS.into_iter().chain(criteria).map(str::to_owned);
+        let beside = RIVALS.into_iter().chain(criteria).chain([SKELETON]).map(str::to_owned);
         let names: Vec<String> = setting.ingredients.iter().cloned().chain(beside).collect();
         let judge = self.judging.judge(&ScoreSelection::parse(&names)?, common, None)?;
-        let jobs = self.judging.jobs();
-        let pools = labelled_pools(
-            &labels,
-            self.extension,
-            &spaces,
-            &judge,
-            jobs,
-            &*watch("graphs", common),
-        )?;
+        let (mut pools, mut labelled) = (Vec::new(), Vec::new());
+        for path in &self.labels {
+            let (setting, labels) = labels_of(path)?;
+            labelled.push(setting);
+            let (jobs, watch) = (self.judging.jobs(), watch("graphs", common));
+            let extension = self.extension;
+            pools.extend(labelled_pools(&labels, extension, &spaces, &judge, jobs, &*watch)?);
+        }
         let graphs: usize = pools.iter().map(|pool| pool.records.len()).sum();
-        let about = format!(
-            "{graphs} graphs of {} spaces, {} epochs of {} images, extension {}; penalty {}, start {}",
-            pools.len(),
-            labelled.epochs,
-            labelled.images,
-            self.extension,
-            setting.penalty,
-            setting.start
-        );
-        let ranker = Ranker { about, ..fit(&pools, &setting) };
-        let table = left_out(&pools, &setting, &rivals());
+        let names: BTreeSet<&str> = pools.iter().map(|pool| pool.space.as_str()).collect();
+        let mut about = format!("{graphs} graphs of {} spaces", names.len());
+        let mut alike: Vec<LabelledPool> = pools.iter().flat_map(skeletons).collect();
+        for path in &self.table {
+            let (name, parts) = self.table_pools(path, &judge, common)?;
+            let networks: usize = parts.iter().map(|part| part.labels.len()).sum();
+            about += &format!(", {networks} networks of {name}");
+            alike.extend(parts);
+        }
+        let Setting { penalty, start, .. } = setting;
+        about += &format!("; extension {}, penalty {penalty}, start {start}", self.extension);
+        let ranker = Ranker { about, skeleton: fit(&alike, &setting), sizes: fit(&pools, &sizes) };
+        let table = left_out(&alike, &setting, &rivals());
+        let of_sizes = left_out(&pools, &sizes, &rivals());
         if let Some(path) = &self.csv {
             output::write(path, &csv(&pools))?;
         }
@@ -105,14 +118,14 @@ impl Fit {
             "labels": labelled,
             "graphs": graphs,
             "ranker": ranker,
-            "left_out": table,
+            "left_out": { "skeleton": table, "sizes": of_sizes },
         });
         if let Some(path) = &self.results {
             output::save(path, &report)?;
         }
         match common.json {
             true => print_json(&report)?,
-            false => print(&text(&table))?,
+            false => print(&format!("{}\n\n{}", text(&table), text(&of_sizes)))?,
         }
         Ok(Exit::Success)
     }
@@ -121,12 +134,41 @@ impl Fit {
         let selection = self.judging.selection()?;
         let ingredients = match selection.aggregate() {
             Aggregate::Learned(ranker) => {
-                ranker.ingredients.iter().map(|it| it.score.clone()).collect()
+                ranker.skeleton.ingredients.iter().map(|it| it.score.clone()).collect()
             }
             _ => selection.names().to_vec(),
         };
         let Self { penalty, start, lean, .. } = *self;
-        Ok(Setting { ingredients, penalty, start, lean })
+        Ok(Setting { ingredients, penalty, start, lean, ..Setting::default() })
+    }
+
+    fn spaces(&self) -> Result<Vec<Space>, Failure> {
+        let mut spaces = if self.spaces.is_empty() { ranking_spaces(None)? } else { Vec::new() };
+        for path in &self.spaces {
+            spaces.extend(ranking_spaces(Some(path))?);
+        }
+        Ok(spaces)
+    }
+
+    /// The name of a table, and some of its networks in pools of the size that our own have.
+    fn table_pools(
+        &self,
+        path: &Path,
+        judge: &Judge,
+        common: &Common,
+    ) -> Result<(String, Vec<LabelledPool>), Failure> {
+        let mut trained = TrainedNetworks::open(path, None, false, None)?;
+        trained.draw(PARTS * PART, common.seed);
+        let records = trained.records(judge, self.judging.jobs(), &*watch("networks", common));
+        let pool = LabelledPool {
+            space: trained.table.clone(),
+            seeds: (0..records.len() as u64).collect(),
+            labels: trained.networks.iter().map(|network| network.accuracy).collect(),
+            records: records.into_iter().collect::<Result<_, _>>()?,
+        };
+        let graphs: Vec<usize> = (0..pool.records.len()).collect();
+        let parts = graphs.chunks(PART).map(|graphs| pool.part(graphs)).collect();
+        Ok((trained.table, parts))
     }
 }
 

@@ -28,6 +28,16 @@ impl LabelledPool {
     pub fn column(&self, name: &str) -> Vec<Option<f64>> {
         self.records.iter().map(|record| record.scores.get(name).copied()).collect()
     }
+
+    /// Some of its graphs, by number.
+    pub fn part(&self, graphs: &[usize]) -> Self {
+        Self {
+            space: self.space.clone(),
+            seeds: graphs.iter().map(|&graph| self.seeds[graph]).collect(),
+            labels: graphs.iter().map(|&graph| self.labels[graph]).collect(),
+            records: graphs.iter().map(|&graph| self.records[graph].clone()).collect(),
+        }
+    }
 }
 
 /// Scores the graphs of all labels that have a curve, extended as [`Label::forecast`] says; labels of other

@@ -1,11 +1,11 @@
-//! Fitting the weights of a ranker.
+//! Fitting the weights of a ranking.
 
 use nalgebra::{DMatrix, DVector};
 
 use super::{
     pairs::Pairs,
-    pool::standings,
-    ranker::{COUNTING, Ingredient, Ranker, counting},
+    pool::Scale,
+    ranker::{COUNTING, Ingredient, Ranker, Weighing, counting},
 };
 use crate::rank::labels::LabelledPool;
 
@@ -17,26 +17,28 @@ const SWEEPS: usize = 500;
 /// Which scores are weighed, and how firmly their weights are held where they start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
+    /// How scores enter.
+    pub scale: Scale,
     /// Names of scores.
     pub ingredients: Vec<String>,
     /// Of the squared distance of a weight from its start.
     pub penalty: f64,
     /// What parameters and multiply-accumulates weigh at the start; other scores start at zero.
     pub start: f64,
-    /// See [`Ranker::lean`].
+    /// See [`Weighing::lean`].
     pub lean: f64,
 }
 
 impl Default for Fit {
-    /// What the ranking that comes with the crate was fitted with.
+    /// What the ranking of one skeleton that comes with the crate was fitted with.
     fn default() -> Self {
-        let ranker = Ranker::bundled();
-        let ingredients = ranker.ingredients.iter().map(|it| it.score.clone()).collect();
-        Self { ingredients, penalty: 0.1, start: 0.5, lean: ranker.lean }
+        let Weighing { scale, lean, ingredients } = &Ranker::bundled().skeleton;
+        let ingredients = ingredients.iter().map(|it| it.score.clone()).collect();
+        Self { scale: *scale, ingredients, penalty: 0.01, start: 0.5, lean: *lean }
     }
 }
 
-/// The standings of one pool.
+/// The places of one pool.
 #[derive(Clone, Debug)]
 pub(super) struct Standings {
     /// By ingredient, then by graph.
@@ -46,10 +48,11 @@ pub(super) struct Standings {
 }
 
 impl Standings {
-    pub fn of(pool: &LabelledPool, ingredients: &[String]) -> Self {
+    pub fn of(pool: &LabelledPool, setting: &Fit) -> Self {
         let column = |name: &str| pool.column(name);
+        let places = |name: &String| setting.scale.places(&column(name));
         Self {
-            columns: ingredients.iter().map(|name| standings(&column(name))).collect(),
+            columns: setting.ingredients.iter().map(places).collect(),
             counting: counting(&column),
             labels: pool.labels.clone(),
         }
@@ -58,14 +61,25 @@ impl Standings {
 
 /// Fits weights to pools, which all count the same: pairwise logistic regression with an L2 penalty. No weight is
 /// negative: more of a score is never worse.
-pub fn fit(pools: &[LabelledPool], setting: &Fit) -> Ranker {
-    let pools: Vec<Standings> =
-        pools.iter().map(|pool| Standings::of(pool, &setting.ingredients)).collect();
-    setting.ranker(&pools.iter().collect::<Vec<_>>())
+pub fn fit(pools: &[LabelledPool], setting: &Fit) -> Weighing {
+    let pools: Vec<Standings> = pools.iter().map(|pool| Standings::of(pool, setting)).collect();
+    setting.weighing(&pools.iter().collect::<Vec<_>>())
 }
 
 impl Fit {
-    pub(super) fn ranker(&self, pools: &[&Standings]) -> Ranker {
+    /// Counting by logarithms, for pools of many sizes: nothing that was added to it carried over to spaces that were
+    /// left out.
+    pub fn of_sizes() -> Self {
+        Self {
+            scale: Scale::Logarithm,
+            ingredients: COUNTING.map(str::to_owned).to_vec(),
+            penalty: 0.1,
+            start: 0.5,
+            lean: 0.0,
+        }
+    }
+
+    pub(super) fn weighing(&self, pools: &[&Standings]) -> Weighing {
         let mut pairs = Pairs::default();
         for pool in pools {
             pairs.add(&pool.columns, &pool.labels);
@@ -73,8 +87,8 @@ impl Fit {
         let weights = self.weights(&pairs, pools.len().max(1) as f64);
         let ingredients = self.ingredients.iter().zip(weights);
         let rounded = |weight: f64| (1e4 * weight).round() / 1e4;
-        Ranker {
-            about: String::new(),
+        Weighing {
+            scale: self.scale,
             lean: self.lean,
             ingredients: ingredients
                 .map(|(score, weight)| Ingredient { score: score.clone(), weight: rounded(weight) })
@@ -132,7 +146,7 @@ fn step(curvature: &DMatrix<f64>, gradient: &DVector<f64>, weights: &DVector<f64
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::pool::standings, *};
     use crate::rank::metrics::kendall;
 
     fn standings_of(columns: Vec<Vec<f64>>, labels: Vec<f64>) -> Standings {
@@ -150,12 +164,13 @@ mod tests {
         let labels: Vec<f64> = flops.iter().zip(&depth).map(|(a, b)| 2.0 * a - b).collect();
         let pool = standings_of(vec![flops.clone(), depth], labels.clone());
         let setting = Fit {
+            scale: Scale::Standing,
             ingredients: vec!["flops".to_owned(), "depth".to_owned()],
             penalty: 1e-3,
             start: 0.5,
             lean: 0.0,
         };
-        let ranker = setting.ranker(&[&pool, &pool]);
+        let ranker = setting.weighing(&[&pool, &pool]);
         assert!(ranker.ingredients[0].weight > 1.0, "{ranker:?}");
         assert_eq!(ranker.ingredients[1].weight, 0.0);
         let scores = ranker.join(&pool.columns, &pool.counting);
@@ -167,13 +182,14 @@ mod tests {
         let columns = vec![vec![-1.0, 0.0, 1.0], vec![1.0, 0.0, -1.0]];
         let pool = standings_of(columns, vec![3.0, 2.0, 1.0]);
         let setting = Fit {
+            scale: Scale::Standing,
             ingredients: vec!["parameters".to_owned(), "nwot".to_owned()],
             penalty: 1e6,
             start: 0.5,
             lean: 0.0,
         };
         let weights: Vec<f64> =
-            setting.ranker(&[&pool]).ingredients.iter().map(|it| it.weight).collect();
+            setting.weighing(&[&pool]).ingredients.iter().map(|it| it.weight).collect();
         assert_eq!(weights, [0.5, 0.0]);
     }
 }

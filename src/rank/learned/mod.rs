@@ -1,7 +1,7 @@
 //! A ranking that is learned. What carries over from one space to another is where a graph stands among its
-//! companions, so scores enter as standings within the pool ([`standings`]). A [`Ranker`] weighs them; its
-//! weights are fitted by [`fit`] to pairs of graphs of our own labelled spaces and held against spaces that
-//! were left out ([`left_out`]). Where its ingredients contradict each other on a pool, it leans on counting.
+//! companions, so scores enter as places within the pool ([`Scale`]). A [`Ranker`] weighs them, those of cells of one
+//! skeleton otherwise than those of networks of many sizes; weights are fitted by [`fit`] to pairs of labelled graphs and
+//! held against spaces that were left out ([`left_out`]). Where its ingredients contradict each other on a pool, it leans on counting.
 //! A few trained accuracies of the pool itself refine it ([`refine`]).
 
 mod few;
@@ -14,5 +14,5 @@ mod ranker;
 pub use few::{FEWEST_LABELS, Refined, refine};
 pub use fit::{Fit, fit};
 pub use left_out::{LEARNED, LeftOut, Rival, Scoring, left_out};
-pub use pool::{standings, standings_by_counts};
-pub use ranker::{Ingredient, RankedPool, Ranker};
+pub use pool::{SKELETON, Scale, of_one_skeleton, skeletons, standings, standings_by_counts};
+pub use ranker::{Ingredient, RankedPool, Ranker, Weighing};

@@ -6,28 +6,40 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::place::{Ranked, deviation, places},
-    pool::standings,
+    pool::{SKELETON, Scale, of_one_skeleton, standings},
 };
 
 /// Scores that count what a network costs.
 pub(super) const COUNTING: [&str; 2] = ["parameters", "flops"];
 
-/// One score, and what its standing within the pool weighs.
+/// One score, and what it weighs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ingredient {
     /// Name of the score.
     pub score: String,
-    /// Of its standing.
+    /// Of its place within the pool.
     pub weight: f64,
 }
 
-/// Weighed standings, and how much counting adds where they contradict each other.
+/// A learned ranking: what tells cells of one skeleton apart is not what tells sizes apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ranker {
     /// How it was fitted.
     pub about: String,
+    /// Of pools of one skeleton, see [`of_one_skeleton`].
+    pub skeleton: Weighing,
+    /// Of all others.
+    pub sizes: Weighing,
+}
+
+/// Weighed scores, and how much counting adds where they contradict each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weighing {
+    /// How scores enter.
+    pub scale: Scale,
     /// What counting weighs where the ingredients contradict each other altogether.
     pub lean: f64,
     /// The scores.
@@ -73,19 +85,27 @@ impl Ranker {
 
     /// Names of all scores that it asks for.
     pub fn scores(&self) -> impl Iterator<Item = &str> {
-        let own = self.ingredients.iter().map(|it| it.score.as_str());
-        own.chain(COUNTING)
+        let both = self.skeleton.ingredients.iter().chain(&self.sizes.ingredients);
+        both.map(|it| it.score.as_str()).chain(COUNTING).chain([SKELETON])
     }
 
     /// Places of all graphs; `column` gives a score of every graph. Graphs without any score come last.
     pub fn rank(&self, column: impl Fn(&str) -> Vec<Option<f64>>) -> RankedPool {
+        let weighing =
+            if of_one_skeleton(&column(SKELETON)) { &self.skeleton } else { &self.sizes };
+        weighing.rank(column)
+    }
+}
+
+impl Weighing {
+    fn rank(&self, column: impl Fn(&str) -> Vec<Option<f64>>) -> RankedPool {
         let raw: Vec<Vec<Option<f64>>> =
             self.ingredients.iter().map(|it| column(&it.score)).collect();
         let counting = counting(&column);
         let graphs = counting.len();
         let scored: Vec<bool> =
             (0..graphs).map(|graph| raw.iter().any(|column| column[graph].is_some())).collect();
-        let columns: Vec<Vec<f64>> = raw.iter().map(|column| standings(column)).collect();
+        let columns: Vec<Vec<f64>> = raw.iter().map(|it| self.scale.places(it)).collect();
         let parts = self.weighed(&columns);
         let join = |without: Option<usize>| -> (Vec<f64>, f64) {
             let parts = parts.iter().enumerate().filter(|(index, _)| Some(*index) != without);
@@ -109,14 +129,14 @@ impl Ranker {
         RankedPool { graphs: (0..graphs).map(ranked).collect(), agreement }
     }
 
-    /// The score of every graph of a pool whose standings are known, by ingredient and by graph.
+    /// The score of every graph of a pool whose places are known, by ingredient and by graph.
     pub(super) fn join(&self, columns: &[Vec<f64>], counting: &[f64]) -> Vec<f64> {
         let parts = self.weighed(columns);
         let parts: Vec<&[f64]> = parts.iter().map(Vec::as_slice).collect();
         self.joined(&parts, counting).0
     }
 
-    /// The sum of weighed standings and of what counting adds, and how far they agree.
+    /// The sum of weighed places and of what counting adds, and how far they agree.
     fn joined(&self, parts: &[&[f64]], counting: &[f64]) -> (Vec<f64>, f64) {
         let agreement = agreement(parts, counting.len());
         let lean = self.lean * (1.0 - agreement);
