@@ -30,7 +30,7 @@ pub(super) fn text(rows: &[RankedGraph], agreement: Option<f64>) -> String {
         text += &format!("The scores behind 'auto' agree by {agreement:.2} on these graphs");
         text += match agreement < DISAGREEMENT {
             true => {
-                ": little, so it goes by parameters and multiply-accumulates more than usual.\n"
+                ": little, so take the order with care.\n"
             }
             false => ".\n",
         };
