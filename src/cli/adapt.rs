@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::{
     condition::{FineTuning, Optimiser},
-    fill::{AdaptOptions, Adaptation, Outputs, SCHEMA, WriteOptions, adapt},
+    data::Split,
+    fill::{AdaptOptions, Adaptation, NetworkImages, Outputs, SCHEMA, WriteOptions, adapt},
     predictor::{BUNDLED, bundled},
 };
 
@@ -23,9 +24,10 @@ use super::{
     written,
 };
 
-/// Adapt a trained network to other images of as many classes, by changing little of it. Writes what `finetune`
-/// writes and, of low-rank differences, adapter_model.safetensors and adapter_config.json as PEFT reads them, and
-/// NAME.adapter.onnx, in which they are tensors beside the weights of the input. The head is solved at the start and trained along, statistics of norms are measured anew.
+/// Adapt a trained network to other images, by changing little of it. Writes what `finetune` writes and, of low-rank
+/// differences, adapter_model.safetensors and adapter_config.json as PEFT reads them, and NAME.adapter.onnx, in which they
+/// are tensors beside the weights of the input. The head is solved at the start and trained along; for another number of
+/// classes it is replaced. Statistics of norms are measured anew.
 #[derive(Debug, Args)]
 pub struct Adapt {
     #[command(flatten)]
@@ -76,6 +78,12 @@ impl Adapt {
         let network = self.network.read()?;
         Outputs::new(&network, &self.out, 1, false).check(self.force).map_err(with_flags)?;
         let signing = self.signing.prepare(&self.out, self.force)?;
+        let classes =
+            NetworkImages::open(&self.support, Split::Train, &network)?.data.classes.len();
+        let network = match network.class_count()? == classes {
+            true => network,
+            false => network.for_classes(classes, &self.network.options())?,
+        };
         let usual = bundled(&self.predictor, &Device::flex())?.config.input;
         let rank = usize::from(self.rank);
         let alpha = self.alpha.unwrap_or(2.0 * f32::from(self.rank));

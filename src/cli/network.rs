@@ -32,10 +32,12 @@ fn parse_dim(text: &str) -> Result<(String, usize), String> {
 impl NetworkArgs {
     /// Reads the file.
     pub fn read(&self) -> Result<Network, FillError> {
+        Network::open_with(&self.model, &self.options())
+    }
+
+    /// How the file is read.
+    pub fn options(&self) -> OpenOptions {
         let dims = DimBindings::new(self.dims.iter().cloned());
-        Network::open_with(
-            &self.model,
-            &OpenOptions { dims, keep: self.keep.clone(), ..OpenOptions::default() },
-        )
+        OpenOptions { dims, keep: self.keep.clone(), ..OpenOptions::default() }
     }
 }

@@ -76,6 +76,18 @@ pub enum FillError {
         /// What it returns.
         problem: NotAClassifier,
     },
+    /// A head that cannot be exchanged for one of other classes.
+    #[error(
+        "{file}: its head cannot be made for {classes} classes: {why}; export the network with so many outputs"
+    )]
+    FixedHead {
+        /// The file.
+        file: String,
+        /// Classes wanted.
+        classes: usize,
+        /// What stands in the way.
+        why: String,
+    },
     /// A network that was to read images whose size its file leaves open.
     #[error("{file}: images of {} × {} pixels tell nothing apart{}", shape[1], shape[2], and_advice(open))]
     OpenSize {

@@ -11,7 +11,6 @@ use crate::{
     evaluate::calibration_images,
     graph::{Architecture, ParameterId},
     observer::{Observer, Silent},
-    onnx::sha256,
     predictor::{CalibrationSource, InputConfig, Prediction, ValueSource},
     zoo::Relation,
 };
@@ -90,7 +89,7 @@ pub(super) fn trained<'a>(
         Relation::Adapter => "adapted from the weights of the input",
         _ => "trained from the weights of the input",
     };
-    let base_model = Some(sha256(network.model.bytes()));
+    let base_model = Some(network.sha256());
     let record = TuningRecord { data_hash: data.hash, base_model, relation: Some(relation), run };
     let provenance = Provenance {
         finetuned: Some(record),

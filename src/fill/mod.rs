@@ -22,6 +22,7 @@ mod naming;
 mod normalisation;
 mod network;
 mod options;
+mod other_head;
 mod outputs;
 mod parent;
 mod provenance;

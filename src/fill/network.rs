@@ -2,9 +2,11 @@
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
+use bytes::Bytes;
+
 use crate::{
     graph::{Architecture, DimBindings, NodeIndex, ParameterId, Weights},
-    onnx::Model,
+    onnx::{Model, sha256},
     ops::{Registry, Resolution, resolve},
 };
 
@@ -16,8 +18,10 @@ use super::{
 
 /// A file that was read and resolved.
 pub struct Network {
-    /// The file.
+    /// The file, or what it became for other classes.
     pub model: Model,
+    /// The bytes of the file, where the model is not what it holds.
+    pub(super) file: Option<Bytes>,
     /// Its graph.
     pub architecture: Architecture,
     /// What is not supported.
@@ -114,10 +118,15 @@ impl Network {
             naming::names(&model, &architecture);
         architecture.notices.extend(notice);
         let mut network =
-            Self { model, architecture, resolution, names, names_of_tensors, registry };
+            Self { model, file: None, architecture, resolution, names, names_of_tensors, registry };
         network.keep(&options.keep)?;
         network.keep(&network.baked_tensors())?;
         Ok(network)
+    }
+
+    /// SHA-256 of the file that it was read from, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        sha256(self.file.as_ref().unwrap_or(self.model.bytes()))
     }
 
     /// Channels, height and width of the images that the network reads.

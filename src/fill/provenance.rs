@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::{FineTuned, FineTuning, Fitted, Optimiser, SolvedHead, Steering, Support},
-    onnx::sha256,
     predictor::{InputConfig, Predictor, Sampling},
     zoo::Relation,
 };
@@ -99,7 +98,7 @@ impl Provenance {
         Self {
             tool: TOOL.to_owned(),
             predictor: network.claimed_predictor().unwrap_or("none").to_owned(),
-            predictor_hash: hash.unwrap_or_else(|| sha256(network.model.bytes())),
+            predictor_hash: hash.unwrap_or_else(|| network.sha256()),
             seed,
             drawn: None,
             watermark: None,

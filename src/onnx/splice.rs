@@ -13,7 +13,7 @@ use prost::Message;
 use super::{
     MessageWriter, Model, OnnxError,
     external::Located,
-    messages::TensorHeader,
+    messages::{TensorHeader, ValueInfoProto},
     tensor::{byte_length, encode},
     value_info,
     wire::{Field, Malformed, fields, payloads},
@@ -48,6 +48,9 @@ pub struct FrontNode<'a> {
 pub struct Changes<'a> {
     /// Initializers to replace, in place, or to add at the end.
     pub fills: Vec<Fill<'a>>,
+    /// New extents of values and initializers, by name. Fills may have them, outputs are declared with them, and what
+    /// the file declares of other values of these names is left out.
+    pub shapes: BTreeMap<&'a str, &'a [usize]>,
     /// Positions of nodes whose outputs become initializers.
     pub dropped_nodes: BTreeSet<usize>,
     /// Nodes that come before all others.
@@ -78,6 +81,8 @@ const NODE_NAME: u64 = 3;
 const NODE_TYPE: u64 = 4;
 const INITIALIZER: u64 = 5;
 const INPUT: u64 = 11;
+const OUTPUT: u64 = 12;
+const VALUE_INFO: u64 = 13;
 const RAW_DATA: u64 = 9;
 /// Fields of a tensor that hold its values or say where they are.
 const VALUES: [u64; 10] = [3, 4, 5, 6, 7, RAW_DATA, 10, 11, 13, 14];
@@ -198,6 +203,7 @@ impl<'a> Splicer<'a> {
         let unchanged = changes.fills.is_empty()
             && changes.dropped_nodes.is_empty()
             && changes.front.is_empty()
+            && changes.shapes.is_empty()
             && changes.inputs.is_empty();
         !unchanged || changes.inline_external
     }
@@ -238,9 +244,11 @@ impl<'a> Splicer<'a> {
                 }
                 INPUT => {
                     listed.insert(string(field.payload, 1));
-                    pieces.push(Piece::Copy(field.whole));
+                    pieces.push(self.declared(field)?);
                     end_of_inputs = pieces.len();
                 }
+                OUTPUT => pieces.push(self.declared(field)?),
+                VALUE_INFO if changes.shapes.contains_key(string(field.payload, 1)) => {}
                 _ => pieces.push(Piece::Copy(field.whole)),
             }
         }
@@ -260,6 +268,23 @@ impl<'a> Splicer<'a> {
             .collect();
         pieces.splice(end_of_initializers..end_of_initializers, added);
         Ok(pieces)
+    }
+
+    /// What is said of an input or output of the graph, with new extents where they differ.
+    fn declared(&self, field: Field<'a>) -> Result<Piece<'a>, OnnxError> {
+        let Some(shape) = self.changes.shapes.get(string(field.payload, 1)) else {
+            return Ok(Piece::Copy(field.whole));
+        };
+        let mut info = ValueInfoProto::decode(field.payload).map_err(|_| self.malformed())?;
+        let tensor = info.r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut());
+        let axes = tensor.and_then(|tensor| tensor.shape.as_mut()).map(|shape| &mut shape.dim);
+        for (axis, &extent) in axes.into_iter().flatten().zip(shape.iter()) {
+            if let Some(old) = &mut axis.dim_value {
+                *old = extent as i64;
+            }
+        }
+        let info = info.encode_to_vec();
+        Ok(Piece::Owned(MessageWriter::of(|out| out.field(field.number, &info))))
     }
 
     /// A node with other inputs, or as it stands.
@@ -309,6 +334,9 @@ impl<'a> Splicer<'a> {
             .copied()
             .collect();
         if let Some(fill) = fill {
+            if self.changes.shapes.get(name) == Some(&fill.shape) && data_type == fill.data_type {
+                return Ok(filled(&declaration(fill), fill));
+            }
             let same_shape = header.dims.len() == fill.shape.len()
                 && header.dims.iter().zip(fill.shape).all(|(&old, &new)| old == new as i64);
             if !same_shape || data_type != fill.data_type {

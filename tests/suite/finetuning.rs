@@ -17,6 +17,7 @@ use weightsmith::{
     condition::{FineTuning, Optimiser},
     fill::{FillOptions, FineTuneOptions, Network, fill, finetune},
     observer::Observer,
+    onnx::sha256,
     predictor::{BUNDLED, bundled},
 };
 
@@ -228,4 +229,53 @@ fn every_optimiser_learns() {
         let run = &tuned.report().provenance.finetuned.as_ref().unwrap().run;
         assert!(run.epochs[3].loss < run.epochs[1].loss, "{optimiser:?}: {:?}", run.epochs);
     }
+}
+
+#[test]
+fn a_head_for_other_classes_takes_the_place_of_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = filled(folder.path());
+    let data = folder.path().join("colours");
+    for (class, colour) in
+        ["blue", "green", "red"].iter().zip([[20, 30, 220], [30, 210, 40], [230, 20, 30]])
+    {
+        for (split, count) in [("train", 12_u32), ("test", 5)] {
+            let to = data.join(split).join(class);
+            fs::create_dir_all(&to).unwrap();
+            for index in 0..count {
+                let noisy = |x: u32, y: u32, it: u8| {
+                    it.saturating_add(((x * 7 + y * 13 + index * 29) % 23) as u8)
+                };
+                let image = image::RgbImage::from_fn(32, 32, |x, y| {
+                    image::Rgb(colour.map(|it| noisy(x, y, it)))
+                });
+                image.save(to.join(format!("{index}.png"))).unwrap();
+            }
+        }
+    }
+    let out = folder.path().join("adapted");
+    let [file, data, to] = [&model, &data, &out].map(|path| path.display().to_string());
+    let arguments = ["adapt", &file, "--support", &data, "--out", &to, "--epochs", "1", "--json"];
+    let output = weightsmith(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = json(&output);
+    assert_eq!(said["classes"].as_array().unwrap().len(), 3);
+    assert!(
+        said["notices"].to_string().contains("head for 10 classes was replaced by one for 3"),
+        "{said}"
+    );
+    let adapted = out.join("plain-cnn.onnx");
+    let network = Network::open(&adapted).unwrap();
+    assert_eq!(network.class_count().unwrap(), 3);
+    let head = network.names.iter().position(|name| name == "fc.weight").unwrap();
+    assert_eq!(network.architecture.parameters[head].shape.as_deref(), Some(&[3, 128][..]));
+    let adapted = adapted.display().to_string();
+    assert!(weightsmith(&["verify", &adapted]).status.success());
+    let evaluated = json(&weightsmith(&["evaluate", &adapted, "--data", &data, "--json"]));
+    assert!(evaluated["top1"].as_f64().unwrap() > 0.9, "{evaluated}");
+    // The record names the file, not what it became.
+    let report: Value =
+        serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    let parent = &report["provenance"]["finetuned"]["base_model"];
+    assert_eq!(*parent, Value::from(sha256(&fs::read(&model).unwrap())));
 }

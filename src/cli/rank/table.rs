@@ -29,9 +29,7 @@ pub(super) fn text(rows: &[RankedGraph], agreement: Option<f64>) -> String {
     if let Some(agreement) = agreement {
         text += &format!("The scores behind 'auto' agree by {agreement:.2} on these graphs");
         text += match agreement < DISAGREEMENT {
-            true => {
-                ": little, so take the order with care.\n"
-            }
+            true => ": little, so take the order with care.\n",
             false => ".\n",
         };
     }
