@@ -21,8 +21,8 @@ SAMPLED = [
     *["residual-group-norm", "resnet-20", "separable", "vit-tiny"],
 ]
 NAMED = [
-    *["convnext-atto", "efficientnet-lite0", "lenet-5", "mixer-tiny", "mobilenet-v2", "nas-bench-201-best"],
-    *["regnetx-200mf", "shufflenet-v2", "squeezenet-1.1"],
+    *["convnext-atto", "efficientnet-lite0", "lenet-5", "mixer-tiny", "nas-bench-201-best", "resnet-32"],
+    *["resnet-56", "shufflenet-v2", "squeezenet-1.1"],
 ]
 GRAPHS = [f"benches/graphs/{name}" for name in SAMPLED] + [f"architectures/named/{name}" for name in NAMED]
 CHILDREN = 5

@@ -230,10 +230,10 @@ fn what_cannot_be_merged_is_refused_with_a_reason() {
     assert!(problem.contains("name the wider network first"), "{problem}");
     let problem = refusal(&[&own, &narrow, "--base", &own, "--method", "ties"]);
     assert!(problem.contains("narrow.onnx is narrower than its base"), "{problem}");
-    // Classes are no channels.
-    let nine = place.narrower("nine.onnx", &[("fc.weight", 0), ("fc.bias", 0)]);
-    let problem = refusal(&[&own, &nine]);
-    assert!(problem.contains("[10, 128], and nine.onnx cannot be widened"), "{problem}");
+    // Pixels are no channels.
+    let kernel = place.narrower("kernel.onnx", &[("conv2.weight", 2)]);
+    let problem = refusal(&[&own, &kernel]);
+    assert!(problem.contains("[64, 32, 3, 3], and kernel.onnx cannot be widened"), "{problem}");
 }
 
 #[test]
