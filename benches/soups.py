@@ -3,7 +3,7 @@
     python benches/soups.py DOMAINS OUT [--sets NAME,..] [--tuning=WORDS] [--limit N] [--weightsmith PROGRAM]
     python benches/soups.py --data CIFAR10 OUT ...
 
-Of each of twenty graphs weights are predicted and fine-tuned with five seeds: for one of some data sets of DOMAINS, with a
+Of each graph weights are predicted and fine-tuned with five seeds: for one of some data sets of DOMAINS, with a
 head that is solved on its training images, or for the predictor's own classes. `weightsmith merge --method soup` chooses
 among the children on validation images. Prints top-1 on test images of the children, of the one that is best on
 validation images, of the soup, and of the mean of all; networks are left in OUT.
@@ -20,10 +20,7 @@ SAMPLED = [
     *["bottleneck-tanh", "dense-gelu", "grouped", "inverted-silu", "plain-cnn", "plain-norm-free", "residual"],
     *["residual-group-norm", "resnet-20", "separable", "vit-tiny"],
 ]
-NAMED = [
-    *["convnext-atto", "efficientnet-lite0", "lenet-5", "mixer-tiny", "nas-bench-201-best", "resnet-32"],
-    *["resnet-56", "shufflenet-v2", "squeezenet-1.1"],
-]
+NAMED = ["convnext-atto", "lenet-5", "squeezenet-1.1"]
 GRAPHS = [f"benches/graphs/{name}" for name in SAMPLED] + [f"architectures/named/{name}" for name in NAMED]
 CHILDREN = 5
 
@@ -33,6 +30,7 @@ def main():
     parser.add_argument("domains", type=pathlib.Path, nargs="?")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--data", type=pathlib.Path, help="images of the predictor's own classes")
+    parser.add_argument("--graphs", nargs="*", default=GRAPHS, help="paths without .onnx")
     parser.add_argument("--tuning", default="--epochs 3", help="further words for finetune")
     parser.add_argument("--limit", type=int, help="test images")
     parser.add_argument("--sets", default=SETS, help="of ten classes each")
@@ -46,7 +44,7 @@ def main():
     sets = arguments.sets.split(",")
     limit = ["--limit", arguments.limit] if arguments.limit else []
     wins = {(method, rival): 0 for method in ("soup", "mean") for rival in ("chosen", "best")}
-    for index, graph in enumerate(GRAPHS):
+    for index, graph in enumerate(arguments.graphs):
         name, out = pathlib.Path(graph).name, arguments.out / pathlib.Path(graph).name
         data, support = arguments.data, []
         if data is None:
@@ -76,7 +74,7 @@ def main():
               f" {100 * rivals['chosen']:.1f}, {', '.join(line)}", flush=True)
     for (method, rival), count in wins.items():
         which = {"chosen": "best on validation images", "best": "best on the test images themselves"}[rival]
-        print(f"{method}: at least as good as the child that is {which} on {count} of {len(GRAPHS)}")
+        print(f"{method}: at least as good as the child that is {which} on {count} of {len(arguments.graphs)}")
 
 
 def on_validation(network):
