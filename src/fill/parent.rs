@@ -91,9 +91,9 @@ fn in_order_of(
         let widened = widened.map_err(|unfit| MergeError::OtherShape {
             file: file.to_owned(),
             tensor: graph.names[unfit.parameter.0].clone(),
-            found: shape(theirs, same(unfit.parameter)),
+            found: shape(theirs, same(unfit.parameter)).into(),
             first: first(),
-            wanted: shape(ours, unfit.parameter),
+            wanted: shape(ours, unfit.parameter).into(),
             why: unfit.why,
         })?;
         return Ok((widened, Some((theirs.clone(), stored))));

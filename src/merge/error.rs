@@ -95,11 +95,11 @@ pub enum MergeError {
         /// The tensor.
         tensor: String,
         /// Its shape.
-        found: Vec<usize>,
+        found: Box<[usize]>,
         /// The file that it was to be merged with.
         first: String,
         /// The shape there.
-        wanted: Vec<usize>,
+        wanted: Box<[usize]>,
         /// Why the one is no narrower network of the other's kind.
         why: &'static str,
     },
