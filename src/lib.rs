@@ -31,6 +31,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod bootstrap;
+mod choice;
 mod csv;
 mod file_error;
 mod svg;

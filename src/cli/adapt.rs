@@ -78,8 +78,8 @@ impl Adapt {
         let network = self.network.read()?;
         Outputs::new(&network, &self.out, 1, false).check(self.force).map_err(with_flags)?;
         let signing = self.signing.prepare(&self.out, self.force)?;
-        let classes =
-            NetworkImages::open(&self.support, Split::Train, &network)?.data.classes.len();
+        let train = NetworkImages::open(&self.support, Split::Train, &network)?;
+        let classes = train.data.classes.len();
         let network = match network.class_count()? == classes {
             true => network,
             false => network.for_classes(classes, &self.network.options())?,
@@ -102,7 +102,7 @@ impl Adapt {
             seed: common.seed,
             observer: watch("steps", common),
         };
-        let adapted = adapt(&network, &usual, &options)?;
+        let adapted = adapt(&network, &usual, train, &options)?;
         let writing = WriteOptions { overwrite: self.force };
         let mut files = adapted.write_with(&self.out, &writing).map_err(with_flags)?;
         files.extend(signing.map(Signing::sign).transpose()?);

@@ -54,7 +54,7 @@ pub enum Adaptation {
 /// How a network is adapted.
 #[derive(Clone, Debug)]
 pub struct AdaptOptions {
-    /// The data set, by path: training images are adapted to, validation images choose the epoch.
+    /// The data set, by path: its validation images choose the epoch.
     pub data: PathBuf,
     /// What.
     pub adaptation: Adaptation,
@@ -98,8 +98,8 @@ pub struct Adapted<'a> {
     whole: BTreeSet<String>,
 }
 
-/// Adapts a network from the weights in its file. `usual` says how images are normalised where the file does
-/// not.
+/// Adapts a network from the weights in its file to training images of the data set. `usual` says how images are
+/// normalised where the file does not.
 ///
 /// # Errors
 ///
@@ -107,11 +107,11 @@ pub struct Adapted<'a> {
 pub fn adapt<'a>(
     network: &'a Network,
     usual: &InputConfig,
+    train: NetworkImages,
     options: &AdaptOptions,
 ) -> Result<Adapted<'a>, FillError> {
     let input = network.input_config(usual);
-    let open = |split| NetworkImages::open(&options.data, split, network);
-    let (train, validation) = (open(Split::Train)?, open(Split::Val)?.data);
+    let validation = NetworkImages::open(&options.data, Split::Val, network)?.data;
     let Network { architecture, registry, .. } = network;
     check_classes(architecture, &train.data)?;
     let mut prediction = stored(network)?;

@@ -74,12 +74,12 @@ fn metadata(record: &Record) -> Vec<(String, String)> {
 ///
 /// The file cannot be read.
 pub fn descent(path: &Path) -> Result<(Descent, Option<String>), FillError> {
-    let bytes = std::fs::read(path).map_err(FileError::at(path))?;
-    let file = sha256(&bytes);
     if !is_onnx(path) {
+        let file = sha256(&std::fs::read(path).map_err(FileError::at(path))?);
         return Ok((Descent { file, base_models: Vec::new(), relation: None }, None));
     }
     let model = Model::open(path)?;
+    let file = sha256(model.bytes());
     let entry = |name| model.metadata(&metadata_name(name));
     let parents = entry(PARENTS).unwrap_or_default().split_whitespace();
     let merged = entry(MERGED).map(|_| Relation::Merge);

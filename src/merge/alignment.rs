@@ -5,12 +5,13 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    choice::{chosen, name_of},
     condition::Fitting,
     graph::Weights,
     zoo::{Aligned, Groups, align},
 };
 
-use super::{MergeError, Method, choice::chosen, correlation::matched};
+use super::{MergeError, Method, correlation::matched};
 
 /// What tells which channels correspond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +84,6 @@ impl FromStr for Alignment {
 
 impl fmt::Display for Alignment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = NAMES.iter().find(|(_, alignment)| alignment == self);
-        f.write_str(named.map_or("", |(name, _)| name))
+        f.write_str(name_of(&NAMES, self))
     }
 }

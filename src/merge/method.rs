@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::choice::chosen;
+use crate::choice::{chosen, name_of};
 
 /// How tensors of several networks become one. A *task vector* is what a network has learned beyond its
 /// base: the difference of the two.
@@ -71,7 +71,6 @@ impl FromStr for Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = NAMES.iter().find(|(_, method)| method == self);
-        f.write_str(named.map_or("", |(name, _)| name))
+        f.write_str(name_of(&NAMES, self))
     }
 }

@@ -5,7 +5,6 @@
 
 mod activations;
 mod alignment;
-mod choice;
 mod closed_form;
 mod combine;
 mod correlation;

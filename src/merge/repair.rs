@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    choice::{chosen, name_of},
     condition::Fitting,
     graph::{Architecture, Weights},
     ops::Registry,
@@ -13,7 +14,6 @@ use crate::{
 
 use super::{
     MergeError, Method, Parents,
-    choice::chosen,
     closed_form::{correct, norms},
     regression::regress,
     rescale::rescale,
@@ -135,7 +135,6 @@ impl FromStr for Repair {
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = NAMES.iter().find(|(_, repair)| repair == self);
-        f.write_str(named.map_or("", |(name, _)| name))
+        f.write_str(name_of(&NAMES, self))
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::{chosen, name_of};
+
 /// The file that a checkpoint was imported from, and the networks that it was made of.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Descent {
@@ -35,15 +37,12 @@ impl FromStr for Relation {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = NAMES.iter().find(|(own, _)| *own == name);
-        let unknown = || format!("'{name}' is none of merge, adapter, finetune");
-        found.map(|&(_, relation)| relation).ok_or_else(unknown)
+        chosen(&NAMES, name)
     }
 }
 
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = NAMES.iter().find(|(_, relation)| relation == self);
-        f.pad(named.map_or("", |(name, _)| name))
+        f.pad(name_of(&NAMES, self))
     }
 }

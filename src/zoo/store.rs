@@ -133,13 +133,11 @@ impl Zoo {
 
     /// The checkpoints that were made of a record's file.
     pub fn children(&self, record: &Record) -> impl Iterator<Item = &Record> {
-        let file = record.descent.as_ref().map(|descent| descent.file.clone());
-        self.records.iter().filter(move |it| {
-            let of = |descent: &Descent| {
-                file.as_ref().is_some_and(|it| descent.base_models.contains(it))
-            };
-            it.descent.as_ref().is_some_and(of)
-        })
+        let parent = record.descent.as_ref();
+        let of = move |child: &Descent| {
+            parent.is_some_and(|parent| child.base_models.contains(&parent.file))
+        };
+        self.records.iter().filter(move |it| it.descent.as_ref().is_some_and(of))
     }
 
     /// Whether there is a zoo in a folder.
