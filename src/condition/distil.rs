@@ -147,8 +147,6 @@ impl Distillation {
 
 /// How many of some images a network may be run on.
 fn affordable(architecture: &Architecture, registry: &Registry, images: usize) -> usize {
-    let batch = architecture.inputs.first().and_then(|it| it.shape.as_ref()?.first().copied());
-    let total = Summary::of(architecture, registry).total.multiply_accumulates;
-    let each = (total / batch.unwrap_or(1).max(1) as u64).max(1);
+    let each = Summary::work_for_one(architecture, registry).max(1);
     usize::try_from(MOST_WORK / each).map_or(images, |most| most.min(images))
 }

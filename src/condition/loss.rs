@@ -65,9 +65,8 @@ impl<'a> SupportLoss<'a> {
         let mut resolved = architecture.clone();
         resolve_with_input(&mut resolved, &[pass, channels, height, width], registry)?;
         let InputConfig { mean, std, .. } = input.with_channels(channels)?;
-        let cost = Summary::of(&resolved, registry).total.multiply_accumulates;
         Ok(Self {
-            multiply_accumulates: cost / pass as u64,
+            multiply_accumulates: Summary::work_for_one(&resolved, registry),
             runner: Runner::new(&resolved, registry),
             batcher: Batcher::of_size(data, &mean, &std, [height, width], augmentation)?,
             shape: [channels, height, width],

@@ -13,19 +13,37 @@ const ROUNDS: usize = 5;
 /// How many times as long as wide a matrix is from which on the products of its short side are what is iterated on.
 const LONG: usize = 2;
 
-/// Replaces a row-major matrix by about the nearest one with orthonormal rows or columns, whichever are
-/// fewer, by Newton–Schulz iteration: U Vᵀ of its singular value decomposition U S Vᵀ, with S between
-/// 0.7 and 1.2. Zeros stay zeros. A matrix so small that its squares underflow becomes zeros, because its
-/// norm is not known well enough for the iteration to converge.
+/// Most rows that are made orthogonal to each other: the cost for each grows with their number.
+const BLOCK: usize = 128;
+
+/// Values beside the norm that count as nothing: the iteration multiplies them by 500 at most, and their squares would be
+/// subnormal numbers, with which a product takes a hundred times as long.
+const NEGLIGIBLE: f32 = 1e-12;
+
+/// Replaces a row-major matrix, block by block of rows, by about the nearest one with orthonormal rows or columns,
+/// whichever are fewer, by Newton–Schulz iteration: U Vᵀ of its singular value decomposition U S Vᵀ, with S between
+/// 0.7 and 1.2. Zeros stay zeros. A block so small that its squares underflow becomes zeros, because its
+/// norm is not known well enough for the iteration to converge; one that is not finite stays as it is.
 pub fn orthogonalise(matrix: &mut [f32], columns: usize) {
+    if columns > 0 {
+        matrix.chunks_mut(BLOCK * columns).for_each(|block| orthogonalise_block(block, columns));
+    }
+}
+
+fn orthogonalise_block(matrix: &mut [f32], columns: usize) {
     let norm = dot(matrix, matrix).sqrt();
-    if columns == 0 || !norm.is_finite() {
+    if !norm.is_finite() {
         return;
     }
     if norm < f32::MIN_POSITIVE.sqrt() {
         return matrix.fill(0.0);
     }
-    matrix.iter_mut().for_each(|value| *value /= norm);
+    for value in matrix.iter_mut() {
+        *value /= norm;
+        if value.abs() < NEGLIGIBLE {
+            *value = 0.0;
+        }
+    }
     let mut matrix = Matrix::new(matrix, columns);
     let [short, long] = matrix.sides();
     if long >= LONG * short { iterate_on_gram(&mut matrix) } else { iterate(&mut matrix) }
@@ -168,6 +186,21 @@ mod tests {
             let mut matrix: Vec<f32> = (0..25).map(|at| tiny * ((at * 7) % 11) as f32).collect();
             orthogonalise(&mut matrix, 5);
             assert!(matrix.iter().all(|value| value.abs() < 1.5), "{exponent}: {matrix:?}");
+        }
+    }
+
+    #[test]
+    fn long_matrices_are_orthogonalised_in_blocks_and_subnormal_rows_count_as_nothing() {
+        let (rows, columns, dead) = (BLOCK + 2, 2 * BLOCK, 5);
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let mut matrix: Vec<f32> =
+            (0..rows * columns).map(|_| random.random_range(-1.0..1.0)).collect();
+        matrix[dead * columns..][..columns].fill(1e-43);
+        orthogonalise(&mut matrix, columns);
+        for (row, values) in matrix.chunks(columns).enumerate() {
+            let expected = f32::from(u8::from(row != dead));
+            assert_abs_diff_eq!(dot(values, values), expected, epsilon = 0.5);
+            assert!(row != dead || values.iter().all(|&value| value == 0.0));
         }
     }
 

@@ -4,6 +4,9 @@
 use crate::kernels::{elementwise::dot, orthogonalise};
 
 const MOMENTUM: f32 = 0.6;
+/// Momentum that counts as nothing. Where gradients have become zero it would end as a subnormal number, which no
+/// further product with [`MOMENTUM`] makes smaller, and arithmetic with those is slow.
+const NEGLIGIBLE: f32 = 1e-30;
 /// Step of values outside matrices beside the rate.
 const VECTORS: f32 = 0.1;
 
@@ -43,6 +46,9 @@ impl Muon {
 fn ahead(momentum: &mut [f32], gradient: &[f32]) -> Vec<f32> {
     for (momentum, gradient) in momentum.iter_mut().zip(gradient) {
         *momentum = MOMENTUM * *momentum + gradient;
+        if momentum.abs() < NEGLIGIBLE {
+            *momentum = 0.0;
+        }
     }
     momentum.iter().zip(gradient).map(|(ahead, own)| own + MOMENTUM * ahead).collect()
 }
@@ -52,6 +58,13 @@ mod tests {
     use approx::assert_relative_eq;
 
     use super::*;
+
+    #[test]
+    fn momentum_without_gradients_ends() {
+        let mut momentum = [1.0, -3.0];
+        (0..200).for_each(|_| drop(ahead(&mut momentum, &[0.0; 2])));
+        assert_eq!(momentum, [0.0; 2]);
+    }
 
     #[test]
     fn steps_are_as_long_as_the_rate_says() {
