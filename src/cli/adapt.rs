@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::{
-    condition::{FineTuning, Optimiser},
     data::Split,
     fill::{AdaptOptions, Adaptation, NetworkImages, Outputs, SCHEMA, WriteOptions, adapt},
     predictor::{BUNDLED, bundled},
@@ -90,15 +89,16 @@ impl Adapt {
         if !alpha.is_finite() || alpha <= 0.0 {
             return Err("--alpha must be positive".into());
         }
+        let adaptation = match self.method {
+            Method::Head => Adaptation::Head,
+            Method::Norms => Adaptation::Norms,
+            Method::LowRank => Adaptation::LowRank { rank, alpha },
+            Method::Full => Adaptation::Full,
+        };
         let options = AdaptOptions {
             data: self.support.clone(),
-            adaptation: match self.method {
-                Method::Head => Adaptation::Head,
-                Method::Norms => Adaptation::Norms,
-                Method::LowRank => Adaptation::LowRank { rank, alpha },
-                Method::Full => Adaptation::Full,
-            },
-            tuning: self.tuning.tuning(FineTuning::ordinary(Optimiser::AdamW))?,
+            adaptation,
+            tuning: self.tuning.tuning(adaptation.usual_tuning())?,
             seed: common.seed,
             observer: watch("steps", common),
         };

@@ -21,7 +21,8 @@ pub(super) struct TuningArgs {
     /// What moves weights [default: muon to fine-tune, adamw to adapt]
     #[arg(long, value_enum)]
     optimiser: Option<OptimiserArg>,
-    /// Highest learning rate; 0.001 for adamw, 0.05 for sgd and 0.03 for muon if not given
+    /// Highest learning rate; 0.001 for adamw (0.003 for low-rank differences), 0.05 for sgd and 0.03 for muon if not
+    /// given
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f32>,
     /// Weight decay
@@ -73,7 +74,10 @@ impl TuningArgs {
             optimiser,
             epochs: self.epochs.into(),
             seconds: self.seconds,
-            rate: self.rate.unwrap_or_else(|| optimiser.usual_rate()),
+            rate: self.rate.unwrap_or(match optimiser == usual.optimiser {
+                true => usual.rate,
+                false => optimiser.usual_rate(),
+            }),
             decay: self.decay,
             batch: self.batch.into(),
             augmentation: self.augmentation.map_or(usual.augmentation, Into::into),

@@ -51,6 +51,20 @@ pub enum Adaptation {
     Full,
 }
 
+/// Rate of low-rank differences, which start at zero and want larger steps than weights do.
+const LOW_RANK_RATE: f32 = 3e-3;
+
+impl Adaptation {
+    /// How it is usually trained.
+    pub fn usual_tuning(self) -> FineTuning {
+        let ordinary = FineTuning::ordinary(Optimiser::AdamW);
+        match self {
+            Self::LowRank { .. } => FineTuning { rate: LOW_RANK_RATE, ..ordinary },
+            Self::Head | Self::Norms | Self::Full => ordinary,
+        }
+    }
+}
+
 /// How a network is adapted.
 #[derive(Clone, Debug)]
 pub struct AdaptOptions {
@@ -69,10 +83,11 @@ pub struct AdaptOptions {
 impl AdaptOptions {
     /// Rank 4, trained as usual and watched by nobody.
     pub fn new(data: PathBuf) -> Self {
+        let adaptation = Adaptation::LowRank { rank: 4, alpha: 8.0 };
         Self {
             data,
-            adaptation: Adaptation::LowRank { rank: 4, alpha: 8.0 },
-            tuning: FineTuning::ordinary(Optimiser::AdamW),
+            adaptation,
+            tuning: adaptation.usual_tuning(),
             seed: 0,
             observer: Arc::new(Silent),
         }
