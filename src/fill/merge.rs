@@ -317,19 +317,23 @@ impl<'a> Merger<'a, '_> {
         self.repair.repair(&self.fitting, merged, &parents)
     }
 
-    /// The recipe of a soup with as much of each network as makes it better: by cross-entropy, which tells more on the few hundred
+    /// The recipe of a soup with the networks that make it better: by cross-entropy, which tells more on the few hundred
     /// images that are held out of small data sets than how many of them are right.
     fn soup(&self, networks: &[Weights]) -> Result<Recipe, FillError> {
         let Fitting { input, .. } = self.fitting;
         let Some(data) = self.validation else { return Ok(self.options.recipe.clone()) };
-        let recipe =
-            |weights: &[f64]| Recipe { weight: weights.to_vec(), ..self.options.recipe.clone() };
-        let weights = greedy_soup(networks.len(), |weights| {
-            let merged = self.merged(&recipe(weights), networks, None)?;
+        let recipe = |chosen: &[usize]| {
+            let mut recipe = self.options.recipe.clone();
+            recipe.weight.fill(0.0);
+            chosen.iter().for_each(|&network| recipe.weight[network] = 1.0);
+            recipe
+        };
+        let chosen = greedy_soup(networks.len(), |chosen| {
+            let merged = self.merged(&recipe(chosen), networks, None)?;
             let judged = Judged::of(self.graph, &merged, data, input, data.len())?;
             Ok::<_, FillError>(-judged.cross_entropy)
         })?;
-        Ok(recipe(&weights))
+        Ok(recipe(&chosen))
     }
 
     fn judge(&self, weights: &Weights) -> Result<Option<Judged>, FillError> {

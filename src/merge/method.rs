@@ -27,7 +27,7 @@ pub enum Method {
     /// As [`Method::DareTies`], without the vote.
     DareLinear,
     /// Mean of the networks that make it better, from the best one on (Wortsman et al. 2022,
-    /// arXiv:2203.05482); see [`greedy_soup`](super::greedy_soup).
+    /// arXiv:2203.05482).
     Soup,
 }
 

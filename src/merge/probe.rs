@@ -15,6 +15,8 @@ use super::{MergeError, layer::Layer};
 
 /// Added to a measured variance before it is divided by.
 pub(super) const EPSILON: f32 = 1e-5;
+/// Most images that are measured, all in one pass: means and deviations of channels need no more.
+const MOST_IMAGES: usize = 512;
 /// An opset whose definition of the operator is the present one.
 const OPSET: i64 = 15;
 
@@ -77,7 +79,7 @@ impl Probed {
         sets: &[Moments],
     ) -> Result<Vec<Moments>, MergeError> {
         let unmeasured = |why| MergeError::Unmeasured { needs: "'rescale'", why };
-        let images = fitting.images.fitted(fitting.architecture, fitting.images.shape[0]);
+        let images = fitting.images.fitted(fitting.architecture, MOST_IMAGES);
         let images = images.map_err(unmeasured)?.images;
         let runner = Runner::of_batch(&self.architecture, images.shape, fitting.registry);
         let runner = runner.map_err(unmeasured)?;
