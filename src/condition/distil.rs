@@ -147,6 +147,6 @@ impl Distillation {
 
 /// How many of some images a network may be run on.
 fn affordable(architecture: &Architecture, registry: &Registry, images: usize) -> usize {
-    let each = Summary::work_for_one(architecture, registry).max(1);
+    let each = Summary::of(architecture, registry).work_for_one(architecture).max(1);
     usize::try_from(MOST_WORK / each).map_or(images, |most| most.min(images))
 }

@@ -66,7 +66,7 @@ impl<'a> SupportLoss<'a> {
         resolve_with_input(&mut resolved, &[pass, channels, height, width], registry)?;
         let InputConfig { mean, std, .. } = input.with_channels(channels)?;
         Ok(Self {
-            multiply_accumulates: Summary::work_for_one(&resolved, registry),
+            multiply_accumulates: Summary::of(&resolved, registry).work_for_one(&resolved),
             runner: Runner::new(&resolved, registry),
             batcher: Batcher::of_size(data, &mean, &std, [height, width], augmentation)?,
             shape: [channels, height, width],

@@ -27,7 +27,7 @@ pub(super) fn correct(
     for (layer, variance) in norms {
         let mut spread = vec![0.0; layer.channels()];
         let mut length = vec![0.0; layer.channels()];
-        for (network, share) in parents.networks.iter().zip(parents.shares) {
+        for (network, share) in parents.contributing() {
             let variances = network.get(variance).unwrap_or_default();
             for (sum, own) in spread.iter_mut().zip(variances) {
                 *sum += share * f64::from(own.max(0.0)).sqrt();

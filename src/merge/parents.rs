@@ -10,3 +10,11 @@ pub struct Parents<'a> {
     /// By network; they sum to 1.
     pub shares: &'a [f64],
 }
+
+impl<'a> Parents<'a> {
+    /// Those that contributed anything, each with its share.
+    pub(super) fn contributing(self) -> impl Iterator<Item = (&'a Weights, f64)> {
+        let pairs = self.networks.iter().zip(self.shares.iter().copied());
+        pairs.filter(|&(_, share)| share != 0.0)
+    }
+}

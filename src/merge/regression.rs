@@ -182,7 +182,7 @@ fn targets(
     let of =
         |(unit, places): (&&Unit, &Places)| vec![0.0; places.chosen.len() * unit.layer.channels()];
     let mut targets: Vec<Vec<f32>> = units.iter().zip(places).map(of).collect();
-    for (network, &share) in parents.networks.iter().zip(parents.shares) {
+    for (network, share) in parents.contributing() {
         let weights = upload_weights(architecture, network, &device);
         let mut written = vec![0; units.len()];
         for (first, pass) in images.passes(PASS) {

@@ -54,8 +54,7 @@ pub(super) fn goals(
         deviation: vec![0.0; layer.channels()],
     };
     let mut goals: Vec<Moments> = layers.iter().map(nothing).collect();
-    let shares = parents.networks.iter().zip(parents.shares);
-    for (network, &share) in shares.filter(|(_, share)| **share != 0.0) {
+    for (network, share) in parents.contributing() {
         let moments = beside.moments(fitting, network, &standard)?;
         for (goal, own) in goals.iter_mut().zip(&moments) {
             let pairs = [(&mut goal.mean, &own.mean), (&mut goal.deviation, &own.deviation)];

@@ -46,11 +46,11 @@ impl FamilySummary {
 }
 
 impl Summary {
-    /// Multiply-accumulates for one of a batch; the first extent of the first input says how many there are.
-    pub fn work_for_one(architecture: &Architecture, registry: &Registry) -> u64 {
+    /// Multiply-accumulates of the architecture that was counted for one of its batch; the first extent of the first
+    /// input says how many there are.
+    pub fn work_for_one(&self, architecture: &Architecture) -> u64 {
         let batch = architecture.inputs.first().and_then(|it| it.shape.as_ref()?.first().copied());
-        let total = Self::of(architecture, registry).total.multiply_accumulates;
-        total / batch.unwrap_or(1).max(1) as u64
+        self.total.multiply_accumulates / batch.unwrap_or(1).max(1) as u64
     }
 
     /// Counts what there is.

@@ -117,7 +117,7 @@ impl PreparedGraph {
             shape[2..].fill(size);
             resolve_with_input(&mut architecture, &shape, registry)?;
         }
-        let Summary { total, .. } = Summary::of(&architecture, registry);
+        let summary = Summary::of(&architecture, registry);
         let features = reader.features(&architecture);
         let sources = reader.sources.then(|| Sources::new(&architecture, registry));
         let plan = PatchPlan::new(&architecture, &features.nodes, sources.as_ref());
@@ -129,8 +129,8 @@ impl PreparedGraph {
             fingerprint,
             channels: shape[1],
             size,
-            parameters: total.parameters,
-            multiply_accumulates: total.multiply_accumulates / shape[0].max(1) as u64,
+            parameters: summary.total.parameters,
+            multiply_accumulates: summary.work_for_one(&architecture),
             architecture,
             features,
             plan,
