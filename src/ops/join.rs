@@ -1,6 +1,6 @@
-//! Joining, cutting and padding tensors.
+//! Joining and cutting tensors.
 
-use burn::tensor::{Device, Tensor, ops::PadMode};
+use burn::tensor::{Device, Tensor};
 
 use crate::{
     graph::{Constant, Fact, Node},
@@ -190,99 +190,7 @@ impl Operator for Split {
     }
 }
 
-/// `Pad` with a constant: pads as an attribute before opset 11, as an input since.
-struct Pad;
-
-/// Arrays are padded at this rank.
-const RANK: usize = 6;
-
-impl Pad {
-    fn pads<'a>(
-        node: &'a Node,
-        given: Option<&'a [i64]>,
-        rank: usize,
-    ) -> Result<Option<Vec<(usize, usize)>>, OpError> {
-        match node.attributes.string("mode", "constant")? {
-            "constant" => {}
-            mode => return Err(OpError::Unsupported(format!("mode '{mode}'"))),
-        }
-        let pads = match (given, node.opset) {
-            (Some(pads), _) => Some(pads),
-            (None, ..2) => node.attributes.ints("paddings")?,
-            (None, 2..11) => node.attributes.ints("pads")?,
-            _ => return Ok(None),
-        };
-        let pads: Option<Vec<usize>> =
-            pads.and_then(|pads| pads.iter().map(|&pad| usize::try_from(pad).ok()).collect());
-        let pads = pads.filter(|pads| pads.len() == 2 * rank);
-        let wrong =
-            || OpError::Unsupported("pads that are negative or not two per axis".to_owned());
-        let pads = pads.ok_or_else(wrong)?;
-        Ok(Some((0..rank).map(|axis| (pads[axis], pads[axis + rank])).collect()))
-    }
-}
-
-impl Operator for Pad {
-    fn op_type(&self) -> &'static str {
-        "Pad"
-    }
-
-    fn family(&self) -> OperatorFamily {
-        OperatorFamily::Shape
-    }
-
-    fn since(&self) -> &'static [i64] {
-        &[1, 2, 11, 13, 18, 19, 21]
-    }
-
-    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
-        let x = required(inputs, 0)?;
-        let Some(shape) = &x.shape else { return Ok(output(node, x.dtype, None)) };
-        if inputs.get(3).is_some_and(Option::is_some) {
-            return Err(OpError::Unsupported("pads of chosen axes".to_owned()));
-        }
-        let pads = Self::pads(node, static_ints(inputs, 1), shape.len())?;
-        let shape = pads.map(|pads| {
-            shape
-                .iter()
-                .zip(pads)
-                .map(|(&extent, (before, after))| {
-                    extent.saturating_add(before).saturating_add(after)
-                })
-                .collect()
-        });
-        Ok(output(node, x.dtype, shape))
-    }
-
-    fn execute(
-        &self,
-        node: &Node,
-        inputs: &[Option<Array>],
-        _device: &Device,
-    ) -> Result<Vec<Array>, OpError> {
-        let x = array(inputs, 0)?;
-        let shape = x.shape();
-        let given = maybe(inputs, 1).map(|pads| pads.ints(1)).transpose()?;
-        let missing = || bad(1, "is missing");
-        let pads = Self::pads(node, given, shape.len())?.ok_or_else(missing)?;
-        let value = match maybe(inputs, 2) {
-            Some(value) => value.download().first().copied().unwrap_or(0.0),
-            None => node.attributes.float("value", 0.0)?,
-        };
-        let result: Vec<usize> = shape
-            .iter()
-            .zip(&pads)
-            .map(|(&extent, &(before, after))| extent + before + after)
-            .collect();
-        let mut around = [(0, 0); RANK];
-        let lead = RANK.checked_sub(shape.len()).ok_or_else(|| bad(0, "has more than 6 axes"))?;
-        around[lead..].copy_from_slice(&pads);
-        let view: Tensor<RANK> = x.rank(0)?;
-        Ok(vec![Array::flat(view.pad(around, PadMode::Constant(value)), result)])
-    }
-}
-
 /// Every operator of this family.
 pub(super) fn operators() -> Vec<Box<dyn Operator>> {
-    vec![Box::new(Concat), Box::new(Split), Box::new(Pad)]
+    vec![Box::new(Concat), Box::new(Split)]
 }

@@ -19,6 +19,7 @@ mod linear;
 mod lstm;
 mod norm;
 mod operator;
+mod pad;
 mod pool;
 mod positions;
 mod ranges;

@@ -12,8 +12,8 @@ use crate::{
 
 use super::{
     OpError, Operator, activation, attention, binary, compare, conv, einsum, join, linear, lstm,
-    norm, pool, positions, ranges, rearrange, reduce, reshape, resize, root_norm, slice, softmax,
-    statics,
+    norm, pad, pool, positions, ranges, rearrange, reduce, reshape, resize, root_norm, slice,
+    softmax, statics,
 };
 
 /// Newest opset of the default domain whose definitions were read.
@@ -34,7 +34,7 @@ impl Registry {
     /// The operators this crate knows and further ones, which replace known ones of the same
     /// domain and type.
     pub fn with(further: Vec<Box<dyn Operator>>) -> Self {
-        let families: [Vec<Box<dyn Operator>>; 21] = [
+        let families: [Vec<Box<dyn Operator>>; 22] = [
             activation::operators(),
             attention::operators(),
             binary::operators(),
@@ -45,6 +45,7 @@ impl Registry {
             linear::operators(),
             lstm::operators(),
             norm::operators(),
+            pad::operators(),
             pool::operators(),
             positions::operators(),
             ranges::operators(),

@@ -363,6 +363,27 @@ MODULES = {
     "window_attention_folded": (lambda: OfTokens(WindowAttention()), FRESH, ["dynamo", "script"]),
     # Two of them are fresh and equal, so that exporters merge their tensors.
     "cosine_attention": (lambda: OfTokens(CosineAttention(), CosineAttention()), FRESH, [*WHOLE, "script"]),
+    # Uneven pads, as TensorFlow's networks have them.
+    "padded": (
+        lambda: classifier(
+            nn.ZeroPad2d((0, 1, 0, 1)),
+            nn.Conv2d(WIDTH, WIDTH, 3, stride=2),
+            nn.ReLU(),
+            nn.ZeroPad2d(1),
+            nn.MaxPool2d(3, stride=1),
+            nn.ConstantPad2d((0, 1, 0, 1), -math.inf),
+            nn.MaxPool2d(2, stride=1),
+            nn.ZeroPad2d((1, 0, 0, 1)),
+            nn.AvgPool2d(2, stride=1),
+        ),
+        TOUCHED,
+        USUAL,
+    ),
+    "mirrored": (
+        lambda: classifier(nn.ReflectionPad2d((2, 1, 0, 3)), nn.AvgPool2d(3, 2), nn.ReplicationPad2d(1), nn.ZeroPad2d(-1)),
+        TOUCHED,
+        USUAL,
+    ),
     "patch_merging": (lambda: classifier(PatchMerging()), FRESH, USUAL),
     "without_bias": (lambda: nn.Sequential(classifier(), nn.Tanh(), nn.Linear(CLASSES, 2, bias=False)), TOUCHED, USUAL),
     "lstm": (lambda: OfTokens(Recurrent()), TOUCHED, USUAL),

@@ -16,7 +16,7 @@ use weightsmith::{
 
 use crate::spellings::{canonical, operators, run};
 
-/// A graph from x to y in lines such as `y = ReduceMean(axes=-1) x`. Numbers are scalars, `w[4,1]` is a
+/// A graph from x to y in lines such as `y = ReduceMean(axes=-1&keepdims=0) x`. Numbers are scalars, `w[4,1]` is a
 /// tensor of that shape, `_` an input left out.
 fn model(formula: &str, shape: &[usize], opset: i64) -> Model {
     let mut graph = GraphProto { name: "it".into(), ..Default::default() };
@@ -32,7 +32,7 @@ fn model(formula: &str, shape: &[usize], opset: i64) -> Model {
             op_type: op_type.to_owned(),
             input: inputs,
             output: vec![output],
-            attribute: attributes.split_terminator(' ').map(attribute).collect(),
+            attribute: attributes.split_terminator('&').map(attribute).collect(),
             ..Default::default()
         });
     }
@@ -80,9 +80,13 @@ fn attribute(word: &str) -> AttributeProto {
     let ints: Vec<i64> = value.split(',').map(|it| it.parse().unwrap()).collect();
     let mut attribute = AttributeProto { name: name.to_owned(), ..Default::default() };
     match (name, &ints[..]) {
-        ("axes", _) => {
+        ("axes" | "kernel_shape" | "pads", _) => {
             attribute.ints = ints;
             attribute.type_ = AttributeType::INTS.into();
+        }
+        ("value", _) => {
+            attribute.f = ints[0] as f32;
+            attribute.type_ = AttributeType::FLOAT.into();
         }
         _ => {
             attribute.i = ints[0];
@@ -117,7 +121,11 @@ fn value(name: &str, shape: &[usize]) -> ValueInfoProto {
 
 /// The operators of the canonical graph, which must compute what the file does.
 fn assert_becomes(formula: &str, shape: &[usize], expected: &str) {
-    let model = model(formula, shape, 13);
+    assert_becomes_at(13, formula, shape, expected);
+}
+
+fn assert_becomes_at(opset: i64, formula: &str, shape: &[usize], expected: &str) {
+    let model = model(formula, shape, opset);
     let mut plain = Architecture::from_model(&model).unwrap();
     resolve_with_input(&mut plain, shape, &Registry::standard()).unwrap();
     let canonical = canonical(&model);
@@ -205,6 +213,24 @@ fn norms_are_recognised() {
     let power = "q = Pow x 2; v = ReduceMean(axes=-1) q; e = Add 0.000001 v; s = Sqrt e;";
     for rest in ["n = Div x s; y = Mul w[4] n", "i = Div 1 s; g = Mul i w[4]; y = Mul x g"] {
         assert_becomes(&format!("{power} {rest}"), &tokens, "RMSNormalization");
+    }
+}
+
+#[test]
+fn pads_become_those_of_windows() {
+    let (even, uneven) = ("Pad(pads=0,0,1,1,0,0,1,1)", "Pad(pads=0,0,0,0,0,0,2,2)");
+    for (formula, expected) in [
+        (format!("p = {even} x; y = Conv p w[1,1,3,3]"), "Conv"),
+        (format!("p = {uneven} x; y = Conv p w[1,1,3,3]"), "Conv"),
+        (format!("p = {uneven} x; y = AveragePool(kernel_shape=3,3) p"), "AveragePool"),
+        (format!("r = Relu x; p = {even} r; y = MaxPool(kernel_shape=3,3) p"), "Relu MaxPool"),
+        // A zero may be the largest of what is in the window.
+        (format!("p = {even} x; y = MaxPool(kernel_shape=3,3) p"), "Pad MaxPool"),
+        // Pads of channels, and of ones.
+        ("p = Pad(pads=0,1,1,1,0,1,1,1) x; y = Conv p w[1,3,3,3]".to_owned(), "Pad Conv"),
+        ("p = Pad(pads=0,0,1,1,0,0,1,1&value=1) x; y = Conv p w[1,1,3,3]".to_owned(), "Pad Conv"),
+    ] {
+        assert_becomes_at(10, &formula, &[2, 1, 4, 4], expected);
     }
 }
 

@@ -36,6 +36,7 @@ mod merged_nodes;
 mod mish;
 mod order;
 mod overwritten;
+mod padding;
 mod permutation;
 mod pixels;
 mod pooling;
@@ -76,6 +77,8 @@ const REWRITES: &[Rewrite] = &[
     attributes::become_inputs,
     attributes::complete,
     attributes::count_axes,
+    padding::unpadded,
+    padding::fold,
     attributes::plain_reshape,
     identity::remove_neutral,
     broadcast::unexpanded,

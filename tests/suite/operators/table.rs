@@ -339,6 +339,22 @@ fn joins() -> Vec<Case> {
         op("Gather", 11).x([3, 4]).int(1).with("axis", 1),
         pad().ints([0, 1, 2, 1, 0, 3]),
         pad().ints([0, 0, 1, 0, 0, 1]).scalar(-1.5),
+        pad().ints([0, 0, 2, 0, 1, 3]).with("mode", "edge"),
+        pad().ints([0, 2, 0, 0, 1, 3]).with("mode", "reflect"),
+        op("Pad", 19).x([2, 3, 4]).ints([0, 0, 1, 0, 0, 4]).with("mode", "wrap").spelled(
+            9,
+            &[
+                ["Slice starts=0,0,3 ends=2,3,4", "i0", "last"],
+                ["Concat axis=2", "last i0 i0", "o0"],
+            ],
+        ),
+        op("Pad", 18).x([2, 3, 4]).ints([1, -1, 2, -2]).scalar(0.5).ints([-2, 2]).spelled(
+            9,
+            &[
+                ["Slice starts=0,0,1 ends=2,3,2", "i0", "cut"],
+                ["Pad pads=0,1,0,0,2,0 value=0.5", "cut", "o0"],
+            ],
+        ),
         op("Pad", 9).x([2, 3]).with("pads", [1, 0, 0, 2]).with("value", 0.5),
         op("Pad", 2).x([2, 3]).with("pads", [0, 1, 0, 1]).with("mode", "constant"),
     ]
