@@ -23,7 +23,7 @@ use super::{
 /// Shuffled networks that chance is judged by: where many weights are compared it hardly varies, and aligning wide layers
 /// takes long.
 fn shuffles(values: usize) -> u64 {
-    if values < 200_000 { 21 } else { 7 }
+    if values < 500_000 { 21 } else { 7 }
 }
 
 /// How much a network has in common with what a predictor writes for its graph.

@@ -84,7 +84,7 @@ fn attribute(word: &str) -> AttributeProto {
             attribute.ints = ints;
             attribute.type_ = AttributeType::INTS.into();
         }
-        ("value", _) => {
+        ("value" | "min" | "max", _) => {
             attribute.f = ints[0] as f32;
             attribute.type_ = AttributeType::FLOAT.into();
         }
@@ -224,6 +224,10 @@ fn pads_become_those_of_windows() {
         (format!("p = {uneven} x; y = Conv p w[1,1,3,3]"), "Conv"),
         (format!("p = {uneven} x; y = AveragePool(kernel_shape=3,3) p"), "AveragePool"),
         (format!("r = Relu x; p = {even} r; y = MaxPool(kernel_shape=3,3) p"), "Relu MaxPool"),
+        (
+            format!("c = Clip(min=0&max=6) x; p = {even} c; y = MaxPool(kernel_shape=3,3) p"),
+            "Clip MaxPool",
+        ),
         // A zero may be the largest of what is in the window.
         (format!("p = {even} x; y = MaxPool(kernel_shape=3,3) p"), "Pad MaxPool"),
         // Pads of channels, and of ones.

@@ -3,6 +3,7 @@
 
 use super::{
     super::{Attribute, NodeIndex, Operand},
+    clip::Clipped,
     edit::Editor,
 };
 
@@ -31,7 +32,7 @@ pub(super) fn fold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let same = match editor.node(node).op_type.as_str() {
         "Conv" => value == 0.0,
         "AveragePool" => value == 0.0 && own.iter().all(|&own| own == 0),
-        _ => value <= f32::MIN || (value == 0.0 && is_positive(editor, image)),
+        _ => value <= f32::MIN || (value == 0.0 && is_non_negative(editor, image)),
     };
     let pads: Option<Vec<i64>> =
         own.iter().zip(&margin).map(|(&own, &margin)| own.checked_add(margin)).collect();
@@ -97,9 +98,8 @@ fn value(editor: &Editor, pad: NodeIndex) -> Option<f32> {
 }
 
 /// Whether a value is known to have no negative elements.
-fn is_positive(editor: &Editor, operand: Operand) -> bool {
+fn is_non_negative(editor: &Editor, operand: Operand) -> bool {
     let Operand::Node { node, slot: 0 } = operand else { return false };
-    let clipped = editor.is(node, "Clip")
-        && editor.number(editor.input(node, 1)).is_some_and(|low| low >= 0.0);
-    clipped || ["Relu", "Sigmoid", "HardSigmoid"].iter().any(|it| editor.is(node, it))
+    let clipped = Clipped::by(editor, node).is_some_and(|it| it.low >= 0.0);
+    clipped || ["Sigmoid", "HardSigmoid"].iter().any(|it| editor.is(node, it))
 }
