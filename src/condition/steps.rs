@@ -58,7 +58,8 @@ impl Default for Steering {
 
 /// The usual label smoothing.
 pub(super) const LABEL_SMOOTHING: f32 = 0.1;
-/// Multiply-accumulates of forward passes that bounded steps may cost: about a minute on two cores.
+/// Multiply-accumulates of forward passes that bounded steps may cost: with backward passes and the optimiser, about
+/// five minutes on two cores.
 const AFFORDABLE: u64 = 5_000_000_000_000;
 /// Fewest images of a bounded step, and fewest bounded steps.
 const LEAST: [usize; 2] = [32, 8];
