@@ -35,9 +35,22 @@ pub(super) fn maybe(inputs: &[Option<Array>], input: usize) -> Option<&Array> {
     inputs.get(input).and_then(Option::as_ref)
 }
 
+/// The integers of an input, if it is there.
+pub(super) fn maybe_ints(
+    inputs: &[Option<Array>],
+    input: usize,
+) -> Result<Option<&[i64]>, OpError> {
+    maybe(inputs, input).map(|list| list.ints(input)).transpose()
+}
+
 /// The integers of an input that is known statically.
 pub(super) fn static_ints(inputs: &[Option<Fact>], input: usize) -> Option<&[i64]> {
     inputs.get(input)?.as_ref()?.value.as_ref()?.ints()
+}
+
+/// Whether an input is there, but not known statically.
+pub(super) fn is_computed(inputs: &[Option<Fact>], input: usize) -> bool {
+    inputs.get(input).is_some_and(Option::is_some) && static_ints(inputs, input).is_none()
 }
 
 /// Whether a tensor is small enough to be computed when the graph is read.

@@ -10,7 +10,8 @@ use crate::{
 use super::{
     Array, OpError, Operator, OperatorFamily, SlotRule,
     helpers::{
-        around, array, axis, bad, folds, maybe, maybe_shape, named, output, required, static_ints,
+        around, array, axis, bad, folds, is_computed, maybe_ints, maybe_shape, named, output,
+        required, static_ints,
     },
 };
 /// `Concat`.
@@ -141,10 +142,8 @@ impl Operator for Split {
 
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         let x = required(inputs, 0)?;
-        let computed =
-            inputs.get(1).is_some_and(Option::is_some) && static_ints(inputs, 1).is_none();
         let shapes: Vec<Option<Vec<usize>>> = match &x.shape {
-            Some(shape) if !computed => {
+            Some(shape) if !is_computed(inputs, 1) => {
                 let along = axis(node.attributes.int("axis", 0)?, shape.len())?;
                 let lengths = Self::lengths(node, static_ints(inputs, 1), shape[along])?;
                 lengths
@@ -170,7 +169,7 @@ impl Operator for Split {
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
         let along = axis(node.attributes.int("axis", 0)?, x.shape().len())?;
-        let given = maybe(inputs, 1).map(|lengths| lengths.ints(1)).transpose()?;
+        let given = maybe_ints(inputs, 1)?;
         let lengths = Self::lengths(node, given, x.shape()[along])?;
         let view: Tensor<3> = x.view(0, around(x.shape(), along))?;
         let mut start = 0;

@@ -1,12 +1,15 @@
 //! `Pad`: a tensor with a margin of a constant, or of its own values.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, ops::PadMode};
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, ops::PadMode};
 
 use crate::graph::{Fact, Node};
 
 use super::{
     Array, OpError, Operator, OperatorFamily,
-    helpers::{array, axis, bad, maybe, output, required, static_ints},
+    helpers::{array, axis, bad, is_computed, maybe, maybe_ints, output, required, static_ints},
+    slice::select,
 };
 
 /// What a margin holds.
@@ -54,12 +57,14 @@ struct Pads {
 }
 
 impl Pads {
-    fn extent(self, extent: usize) -> Result<usize, OpError> {
-        let extent = i64::try_from(extent).ok();
-        extent
-            .and_then(|extent| extent.checked_add(self.before)?.checked_add(self.after))
-            .and_then(|extent| usize::try_from(extent).ok().filter(|&extent| extent > 0))
-            .ok_or_else(|| OpError::Unsupported("pads that leave nothing".to_owned()))
+    /// The places along an axis of so many values that the result has, some of them outside.
+    fn places(self, extent: usize) -> Result<Range<i64>, OpError> {
+        let places = || {
+            let first = self.before.checked_neg()?;
+            let end = i64::try_from(extent).ok()?.checked_add(self.after)?;
+            end.checked_sub(first).filter(|&count| count > 0).map(|_| first..end)
+        };
+        places().ok_or_else(|| OpError::Unsupported("pads that leave nothing".to_owned()))
     }
 }
 
@@ -97,6 +102,14 @@ impl Pad {
         }
         Ok(Some(pads))
     }
+
+    /// Extents with pads.
+    fn result(shape: &[usize], pads: &[Pads]) -> Result<Vec<usize>, OpError> {
+        let extent = |(&extent, pads): (&usize, &Pads)| {
+            pads.places(extent).map(|places| (places.end - places.start) as usize)
+        };
+        shape.iter().zip(pads).map(extent).collect()
+    }
 }
 
 impl Operator for Pad {
@@ -115,20 +128,12 @@ impl Operator for Pad {
     fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
         Margin::of(node)?;
         let x = required(inputs, 0)?;
-        let computed = |slot: usize| {
-            inputs.get(slot).is_some_and(Option::is_some) && static_ints(inputs, slot).is_none()
-        };
-        let shape = x.shape.as_ref().filter(|_| !computed(1) && !computed(3));
+        let shape = x.shape.as_ref().filter(|_| !is_computed(inputs, 1) && !is_computed(inputs, 3));
         let Some(shape) = shape else { return Ok(output(node, x.dtype, None)) };
         let (given, axes) = (static_ints(inputs, 1), static_ints(inputs, 3));
-        let shape = match Self::pads(node, given, axes, shape.len())? {
-            Some(pads) => {
-                let extents = shape.iter().zip(pads).map(|(&extent, pads)| pads.extent(extent));
-                Some(extents.collect::<Result<_, _>>()?)
-            }
-            None => None,
-        };
-        Ok(output(node, x.dtype, shape))
+        let pads = Self::pads(node, given, axes, shape.len())?;
+        let result = pads.map(|pads| Self::result(shape, &pads)).transpose()?;
+        Ok(output(node, x.dtype, result))
     }
 
     fn execute(
@@ -140,30 +145,27 @@ impl Operator for Pad {
         let margin = Margin::of(node)?;
         let x = array(inputs, 0)?;
         let shape = x.shape();
-        let ints = |slot| maybe(inputs, slot).map(|list| list.ints(slot)).transpose();
-        let pads = Self::pads(node, ints(1)?, ints(3)?, shape.len())?;
+        let (given, axes) = (maybe_ints(inputs, 1)?, maybe_ints(inputs, 3)?);
+        let pads = Self::pads(node, given, axes, shape.len())?;
         let pads = pads.ok_or_else(|| bad(1, "is missing"))?;
-        let extents = shape.iter().zip(&pads).map(|(&extent, pads)| pads.extent(extent));
-        let result: Vec<usize> = extents.collect::<Result<_, _>>()?;
+        let result = Self::result(shape, &pads)?;
         let lead = RANK.checked_sub(shape.len()).ok_or_else(|| bad(0, "has more than 6 axes"))?;
         let mut tensor: Tensor<RANK> = x.rank(0)?;
         // A constant stands beside what is left of the tensor; every other margin is made of its values.
         let mut around = [(0, 0); RANK];
-        for (axis, &Pads { before, after }) in pads.iter().enumerate() {
-            let (mut first, mut end) = (-before, shape[axis] as i64 + after);
+        for (axis, (&extent, &pads)) in shape.iter().zip(&pads).enumerate() {
+            let (mut places, extent) = (pads.places(extent)?, extent as i64);
             if margin == Margin::Constant {
-                around[lead + axis] = (before.max(0) as usize, after.max(0) as usize);
-                (first, end) = (first.max(0), end.min(shape[axis] as i64));
-                if first >= end {
+                around[lead + axis] = (pads.before.max(0) as usize, pads.after.max(0) as usize);
+                places = places.start.max(0)..places.end.min(extent);
+                if places.is_empty() {
                     return Err(OpError::Unsupported("pads that leave nothing".to_owned()));
                 }
             }
-            if (first, end) != (0, shape[axis] as i64) {
-                let extent = shape[axis] as i64;
-                let from: Vec<i64> = (first..end).map(|at| margin.source(at, extent)).collect();
-                let from = TensorData::new(from, [(end - first) as usize]);
-                let from = Tensor::<1, Int>::from_data(from, device);
-                tensor = tensor.select(lead + axis, from);
+            if places != (0..extent) {
+                let from = places.map(|place| margin.source(place, extent) as usize);
+                let from: Vec<usize> = from.collect();
+                tensor = select(tensor, lead + axis, &from, device);
             }
         }
         if around.iter().any(|&pads| pads != (0, 0)) {

@@ -9,7 +9,9 @@ use crate::{
 
 use super::{
     Array, OpError, Operator, OperatorFamily, Passage, SlotRule,
-    helpers::{around, array, axis, bad, maybe, maybe_shape, named, output, required, static_ints},
+    helpers::{
+        around, array, axis, bad, maybe_ints, maybe_shape, named, output, required, static_ints,
+    },
     strides::spread,
 };
 
@@ -67,7 +69,7 @@ impl Operator for Rename {
         _device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let given = maybe(inputs, 1).map(|target| target.ints(1)).transpose()?;
+        let given = maybe_ints(inputs, 1)?;
         let shape =
             (self.target)(node, x.shape(), given.map(Some))?.ok_or_else(|| bad(1, "is missing"))?;
         Ok(vec![x.clone().renamed(shape)])

@@ -166,7 +166,7 @@ impl Operator for Slice {
                 },
                 Array::Float { .. } => {
                     let view: Tensor<3> = now.view(0, blocks)?;
-                    Array::flat(select(view, positions, device), shape.clone())
+                    Array::flat(select(view, 1, positions, device), shape.clone())
                 }
             };
         }
@@ -190,18 +190,23 @@ impl Operator for Slice {
     }
 }
 
-/// Positions along the middle axis; contiguous ones by a view.
-fn select(view: Tensor<3>, positions: &[usize], device: &Device) -> Tensor<3> {
+/// Positions along an axis; contiguous ones by a view.
+pub(super) fn select<const RANK: usize>(
+    tensor: Tensor<RANK>,
+    axis: usize,
+    positions: &[usize],
+    device: &Device,
+) -> Tensor<RANK> {
     match positions {
         [first, rest @ ..]
             if rest.iter().enumerate().all(|(index, &at)| at == first + index + 1) =>
         {
-            view.narrow(1, *first, positions.len())
+            tensor.narrow(axis, *first, positions.len())
         }
         _ => {
             let indices: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
             let data = TensorData::new(indices, [positions.len()]);
-            view.select(1, Tensor::<1, Int>::from_data(data, device))
+            tensor.select(axis, Tensor::<1, Int>::from_data(data, device))
         }
     }
 }
@@ -274,7 +279,7 @@ impl Operator for Gather {
             }
             Array::Float { .. } => {
                 let view: Tensor<3> = x.view(0, around(shape, along))?;
-                Array::flat(select(view, &positions, device), result)
+                Array::flat(select(view, 1, &positions, device), result)
             }
         }])
     }

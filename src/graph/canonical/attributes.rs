@@ -4,6 +4,7 @@
 use super::{
     super::{Attribute, NodeIndex, Operand},
     edit::Editor,
+    permutation,
 };
 
 /// An attribute and what it is where a file leaves it out.
@@ -114,6 +115,7 @@ pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         return None;
     }
     let before = editor.node(node).attributes.clone();
+    valid(editor, node);
     kernel_shape(editor, node);
     last_axis(editor, node);
     let op_type = editor.node(node).op_type.clone();
@@ -157,6 +159,15 @@ pub(super) fn complete(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         editor.set_attribute(node, "momentum", Attribute::Float(0.9));
     }
     (editor.node(node).attributes != before).then_some(())
+}
+
+/// `VALID` is another name for no pads.
+fn valid(editor: &mut Editor, node: NodeIndex) {
+    let window = ["AveragePool", "Conv", "MaxPool"].iter().any(|it| editor.is(node, it));
+    if window && editor.node(node).attributes.string("auto_pad", "NOTSET") == Ok("VALID") {
+        editor.remove_attribute(node, "auto_pad");
+        editor.remove_attribute(node, "pads");
+    }
 }
 
 /// A convolution has the window of its kernel.
@@ -263,9 +274,8 @@ pub(super) fn become_inputs(editor: &mut Editor, node: NodeIndex) -> Option<()> 
             (vec![starts, ends, axes], &["starts", "ends", "axes"])
         }
         "Split" if editor.input(node, 1) == Operand::Absent => {
-            let rank = editor.shape(data)?.len() as i64;
-            let axis = attributes.int("axis", 0).ok()?;
-            let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).ok()?;
+            let rank = editor.shape(data)?.len();
+            let axis = permutation::axis(attributes.int("axis", 0).ok()?, rank)?;
             let outputs = editor.node(node).outputs.iter();
             let lengths: Option<Vec<i64>> =
                 outputs.map(|part| Some(*part.shape.as_ref()?.get(axis)? as i64)).collect();

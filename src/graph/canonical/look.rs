@@ -100,6 +100,14 @@ impl Editor<'_> {
         self.value(operand)?.ints()
     }
 
+    /// Integers as an input that is known or, where there is none, as an attribute.
+    pub fn given(&self, index: NodeIndex, slot: usize, name: &str) -> Option<Vec<i64>> {
+        match self.input(index, slot) {
+            Operand::Absent => self.node(index).attributes.ints(name).ok()?.map(<[i64]>::to_vec),
+            operand => self.ints(operand).map(<[i64]>::to_vec),
+        }
+    }
+
     /// The parameter that an operand is.
     pub fn parameter(&self, operand: Operand) -> Option<ParameterId> {
         match operand {

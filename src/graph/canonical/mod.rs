@@ -77,7 +77,6 @@ const REWRITES: &[Rewrite] = &[
     attributes::become_inputs,
     attributes::complete,
     attributes::count_axes,
-    padding::unpadded,
     padding::fold,
     attributes::plain_reshape,
     identity::remove_neutral,

@@ -5,17 +5,8 @@ use super::{
     super::{Attribute, NodeIndex, Operand},
     clip::Clipped,
     edit::Editor,
+    permutation,
 };
-
-/// `VALID` is another name for no pads.
-pub(super) fn unpadded(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let rank = window(editor, node)?.len();
-    let attributes = &editor.node(node).attributes;
-    (attributes.string("auto_pad", "NOTSET") == Ok("VALID")).then_some(())?;
-    editor.remove_attribute(node, "auto_pad");
-    editor.set_attribute(node, "pads", Attribute::Ints(vec![0; 2 * rank]));
-    Some(())
-}
 
 /// A `Pad` in front becomes part of the window's own pads.
 pub(super) fn fold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
@@ -24,10 +15,10 @@ pub(super) fn fold(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let image = editor.input(pad, 0);
     let margin = margin(editor, pad, window.len())?;
     let attributes = &editor.node(node).attributes;
-    let given = attributes.string("auto_pad", "NOTSET") == Ok("NOTSET");
+    let explicit = !attributes.0.contains_key("auto_pad");
     let floor = attributes.int("ceil_mode", 0) == Ok(0);
-    let own = attributes.ints("pads").ok()?.map_or(vec![0; margin.len()], <[i64]>::to_vec);
-    (given && floor && own.len() == margin.len()).then_some(())?;
+    let own = attributes.ints("pads").ok()??;
+    (explicit && floor && own.len() == margin.len()).then_some(())?;
     let value = value(editor, pad)?;
     let same = match editor.node(node).op_type.as_str() {
         "Conv" => value == 0.0,
@@ -65,10 +56,7 @@ fn window(editor: &Editor, node: NodeIndex) -> Option<Vec<i64>> {
 fn margin(editor: &Editor, pad: NodeIndex, axes: usize) -> Option<Vec<i64>> {
     let attributes = &editor.node(pad).attributes;
     (attributes.string("mode", "constant") == Ok("constant")).then_some(())?;
-    let pads = match editor.input(pad, 1) {
-        Operand::Absent => attributes.ints("pads").ok()??,
-        given => editor.ints(given)?,
-    };
+    let pads = editor.given(pad, 1, "pads")?;
     let rank = editor.shape(editor.input(pad, 0))?.len();
     let chosen: Vec<i64> = match editor.input(pad, 3) {
         Operand::Absent => (0..rank as i64).collect(),
@@ -78,10 +66,9 @@ fn margin(editor: &Editor, pad: NodeIndex, axes: usize) -> Option<Vec<i64>> {
     let lead = rank.checked_sub(axes)?;
     let mut margin = vec![0; 2 * axes];
     for (place, &pad) in pads.iter().enumerate() {
-        let axis = chosen[place % chosen.len()];
-        let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok()?;
+        let axis = permutation::axis(chosen[place % chosen.len()], rank)?;
         match axis.checked_sub(lead) {
-            Some(axis) if axis < axes && pad >= 0 => {
+            Some(axis) if pad >= 0 => {
                 margin[place / chosen.len() * axes + axis] = pad;
             }
             _ => (pad == 0).then_some(())?,

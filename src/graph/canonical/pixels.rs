@@ -5,6 +5,7 @@ use std::{collections::HashMap, rc::Rc};
 use super::{
     super::{Constant, NodeIndex, Operand},
     edit::Editor,
+    permutation,
 };
 
 /// Most nodes on the way back to the pixels.
@@ -63,9 +64,8 @@ impl Value {
 
     /// What is left of one axis: outer extents, its own, inner ones.
     fn around(&self, axis: i64) -> Option<(usize, [usize; 3])> {
-        let rank = self.shape.len() as i64;
-        let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).ok()?;
-        let own = *self.shape.get(axis)?;
+        let axis = permutation::axis(axis, self.shape.len())?;
+        let own = self.shape[axis];
         let outer = self.shape[..axis].iter().product();
         Some((axis, [outer, own, self.shape[axis + 1..].iter().product()]))
     }

@@ -4,6 +4,7 @@ use super::{
     super::{NodeIndex, Operand},
     edit::Editor,
     formula::{Affine, Product},
+    permutation,
 };
 
 /// A value divided by its root mean square.
@@ -75,10 +76,9 @@ fn mean_axes(editor: &Editor, mean: NodeIndex) -> Option<Vec<usize>> {
         Some(axes) => axes,
         None => editor.ints(editor.input(mean, 1))?,
     };
-    let place =
-        |&axis: &i64| usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok();
+    let place = |&axis: &i64| permutation::axis(axis, rank);
     let mut axes = given.iter().map(place).collect::<Option<Vec<usize>>>()?;
     axes.sort_unstable();
     let keeps = node.attributes.int("keepdims", 1) == Ok(1);
-    (keeps && axes.iter().all(|&axis| axis < rank)).then_some(axes)
+    keeps.then_some(axes)
 }

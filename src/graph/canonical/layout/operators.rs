@@ -108,7 +108,7 @@ pub(super) fn kept(editor: &Editor, index: NodeIndex, rank: usize) -> Option<Kep
         "Softmax" | "LogSoftmax" if node.opset >= 13 => moves.push((0, Move::Axis(-1))),
         "Pad" => match editor.input(index, 3) {
             Operand::Absent => {
-                let pads = given(editor, index, 1, "pads")?;
+                let pads = editor.given(index, 1, "pads")?;
                 (pads.len() == 2 * rank).then_some(())?;
                 moves.push((1, Move::Everything("pads")));
             }
@@ -123,12 +123,12 @@ pub(super) fn kept(editor: &Editor, index: NodeIndex, rank: usize) -> Option<Kep
         }
         op_type if op_type.starts_with("Reduce") => {
             (node.attributes.int("keepdims", 1).ok()? == 1).then_some(())?;
-            given(editor, index, 1, "axes")?;
+            editor.given(index, 1, "axes")?;
             moves.push((1, Move::Axes));
         }
         "Reshape" => {
             // Features that become an image of one pixel.
-            let target = given(editor, index, 1, "shape")?;
+            let target = editor.given(index, 1, "shape")?;
             let extents = editor.shape(Operand::Node { node: index, slot: 0 })?;
             let pixel = extents.len() == rank && extents[1..rank - 1].iter().all(|&it| it == 1);
             (pixel && editor.shape(editor.input(index, 0))?.len() == 2).then_some(())?;
@@ -180,7 +180,7 @@ pub(super) fn leaving(
         op_type if op_type.starts_with("Reduce") => {
             match node.attributes.int("keepdims", 1).ok()? {
                 0 => {
-                    whole(&given(editor, index, 1, "axes")?).then_some(())?;
+                    whole(&editor.given(index, 1, "axes")?).then_some(())?;
                     Leaving::Ends(vec![(1, Move::Axes)])
                 }
                 _ => Leaving::Joins,
@@ -191,11 +191,11 @@ pub(super) fn leaving(
             Leaving::Ends(Vec::new())
         }
         "Reshape" => {
-            let target = given(editor, index, 1, "shape")?;
+            let target = editor.given(index, 1, "shape")?;
             (pixel() && !target.iter().skip(1).any(|&it| it == 0)).then_some(())?;
             Leaving::Ends(Vec::new())
         }
-        "Squeeze" => match given(editor, index, 1, "axes") {
+        "Squeeze" => match editor.given(index, 1, "axes") {
             Some(axes) if pixel() && whole(&axes) => Leaving::Ends(vec![(1, Move::Axes)]),
             _ => return None,
         },
@@ -206,14 +206,6 @@ pub(super) fn leaving(
 /// A tensor that is the same for all images.
 fn is_fixed(editor: &Editor, operand: Operand) -> bool {
     editor.parameter(operand).is_some() || editor.value(operand).is_some()
-}
-
-/// Integers as an input that is known or, where there is none, as an attribute.
-fn given(editor: &Editor, index: NodeIndex, slot: usize, name: &str) -> Option<Vec<i64>> {
-    match editor.input(index, slot) {
-        Operand::Absent => editor.node(index).attributes.ints(name).ok()?.map(<[i64]>::to_vec),
-        operand => editor.ints(operand).map(<[i64]>::to_vec),
-    }
 }
 
 impl Move {
@@ -228,11 +220,11 @@ impl Move {
                 editor.set_attribute(node, "axis", Attribute::Int(axis(&own)));
             }
             Self::Axes => {
-                let axes = given(editor, node, slot, "axes").unwrap_or_default();
+                let axes = editor.given(node, slot, "axes").unwrap_or_default();
                 give(editor, node, slot, "axes", axes.iter().map(axis).collect());
             }
             Self::Everything(name) => {
-                let all = given(editor, node, slot, name).unwrap_or_default();
+                let all = editor.given(node, slot, name).unwrap_or_default();
                 let moved = all.chunks(rank).flat_map(|each| permutation::take(&first, each));
                 give(editor, node, slot, name, moved.collect());
             }
