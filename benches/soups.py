@@ -4,8 +4,8 @@
     python benches/soups.py --data CIFAR10 OUT ...
 
 Of each graph weights are predicted and fine-tuned with five seeds: for one of some data sets of DOMAINS, with a
-head that is solved on its training images, or for the predictor's own classes. `weightsmith merge --method soup` chooses
-among the children on validation images. Prints top-1 on test images of the children, of the one that is best on
+head that is solved on its training images, or for the predictor's own classes. `weightsmith merge` chooses among the
+children on validation images and learns shares on training images. Prints top-1 on test images of the children, of the one that is best on
 validation images, of the soup, and of the mean of all; networks are left in OUT.
 """
 
@@ -23,6 +23,7 @@ SAMPLED = [
 NAMED = ["convnext-atto", "lenet-5", "squeezenet-1.1"]
 GRAPHS = [f"benches/graphs/{name}" for name in SAMPLED] + [f"architectures/named/{name}" for name in NAMED]
 CHILDREN = 5
+METHODS = ("learned-soup", "soup", "mean")
 
 
 def main():
@@ -43,7 +44,7 @@ def main():
 
     sets = arguments.sets.split(",")
     limit = ["--limit", arguments.limit] if arguments.limit else []
-    wins = {(method, rival): 0 for method in ("soup", "mean") for rival in ("chosen", "best")}
+    wins = {(method, rival): 0 for method in METHODS for rival in ("chosen", "best")}
     for index, graph in enumerate(arguments.graphs):
         name, out = pathlib.Path(graph).name, arguments.out / pathlib.Path(graph).name
         data, support = arguments.data, []
@@ -60,7 +61,7 @@ def main():
                 run("finetune", base, *tuned)
         validated = [on_validation(child) for child in children]
         line = []
-        for method in ("soup", "mean"):
+        for method in METHODS:
             ways = ["--method", method, "--align", "none", "--data", data, "--out", out / method, *limit]
             merged = json.loads(run("merge", *children, *ways, "--force", "--json"))["merged"]
             parents = [parent["judged"]["top1"] for parent in merged["parents"]]

@@ -48,7 +48,8 @@ pub struct ParentRecord {
     /// Licence of the weights, where the file names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// Largest difference of outputs that widening it made, beside the largest output; none where it was not narrower.
+    /// Largest difference of outputs that bringing it to a wider or deeper graph made, beside the largest output; none
+    /// where it was of the graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub widened: Option<f64>,
     /// Distance from the network that it was aligned to, beside the norm of that network: before and after.

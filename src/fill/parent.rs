@@ -14,7 +14,7 @@ use super::{FillError, Network, file_name, metadata::metadata_name};
 /// Names under which files keep the licence of their weights.
 const LICENCE: [&str; 4] = ["licence", "license", "Licence", "License"];
 
-/// A network with weights, to be merged with others of its graph or of a wider one.
+/// A network with weights, to be merged with others of its graph, or of a wider or deeper one.
 #[derive(Clone, Debug)]
 pub struct Parent {
     /// The file.
@@ -25,13 +25,14 @@ pub struct Parent {
     pub licence: Option<String>,
     /// Its weights, by the parameters of the graph that it was read for.
     pub weights: Weights,
-    /// What it was before it was widened to that graph, if it is narrower.
+    /// What it was before it was widened to that graph, if it is narrower or shallower.
     pub narrow: Option<Box<(Architecture, Weights)>>,
 }
 
 impl Parent {
     /// Reads an ONNX file or a state dict for a graph. Parameters of another file of the same graph are found
-    /// by their names if these are the same, or else by their order. A file whose channels are fewer is widened.
+    /// by their names if these are the same, or else by their order. A file with fewer channels, or with fewer layers of
+    /// the same names, is widened.
     ///
     /// # Errors
     ///
@@ -66,26 +67,30 @@ pub(super) fn licence(model: &Model) -> Option<String> {
     own.or_else(other).map(str::to_owned)
 }
 
-/// The weights of a file by the parameters of another file's graph; if it is narrower, what it was before, too.
+/// The weights of a file by the parameters of another file's graph; if it is narrower or shallower, what it was before,
+/// too.
 fn in_order_of(
     file: &str,
     own: &Network,
     graph: &Network,
 ) -> Result<(Weights, Option<(Architecture, Weights)>), FillError> {
     let [theirs, ours] = [own, graph].map(|it| &it.architecture);
-    let same_names = own.names.len() == graph.names.len()
-        && graph.names.iter().all(|name| own.names.contains(name));
-    let place = |ParameterId(index)| match same_names {
-        true => own.names.iter().position(|name| *name == graph.names[index]).unwrap_or(index),
-        false => index,
+    let named = |name: &String| own.names.iter().position(|own| own == name).map(ParameterId);
+    let known = own.names.iter().all(|name| graph.names.contains(name));
+    let same_names = known && own.names.len() == graph.names.len();
+    let deeper = known && own.names.len() < graph.names.len();
+    let same = |id: ParameterId| match same_names || deeper {
+        true => named(&graph.names[id.0]),
+        false => Some(id),
     };
-    let same = |id| ParameterId(place(id));
     let first = || file_name(Path::new(graph.model.name()));
-    let shape = |architecture: &Architecture, id: ParameterId| {
-        architecture.parameters.get(id.0).and_then(|it| it.shape.clone()).unwrap_or_default()
+    let shape = |architecture: &Architecture, id: Option<ParameterId>| {
+        let parameter = id.and_then(|id| architecture.parameters.get(id.0));
+        parameter.and_then(|it| it.shape.clone()).unwrap_or_default()
     };
     let all = || (0..ours.parameters.len()).map(ParameterId);
-    if alike(theirs, ours) && all().any(|id| shape(theirs, same(id)) != shape(ours, id)) {
+    let wider = || all().any(|id| shape(theirs, same(id)) != shape(ours, Some(id)));
+    if deeper || alike(theirs, ours) && wider() {
         let stored = own.stored_weights()?;
         let widened = widen((theirs, &stored), ours, &graph.registry, same);
         let widened = widened.map_err(|unfit| MergeError::OtherShape {
@@ -93,7 +98,7 @@ fn in_order_of(
             tensor: graph.names[unfit.parameter.0].clone(),
             found: shape(theirs, same(unfit.parameter)).into(),
             first: first(),
-            wanted: shape(ours, unfit.parameter).into(),
+            wanted: shape(ours, Some(unfit.parameter)).into(),
             why: unfit.why,
         })?;
         return Ok((widened, Some((theirs.clone(), stored))));
@@ -104,7 +109,7 @@ fn in_order_of(
         return Err(MergeError::OtherGraph { file, found, first, wanted }.into());
     }
     let stored = own.stored_weights()?;
-    let values = |id| stored.get(same(id)).map(<[f32]>::to_vec);
+    let values = |id| stored.get(same(id)?).map(<[f32]>::to_vec);
     Ok((all().map(values).collect(), None))
 }
 

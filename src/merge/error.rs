@@ -72,7 +72,7 @@ pub enum MergeError {
     /// A network of another graph.
     #[error(
         "{file} is graph {found:016x}, {first} is graph {wanted:016x}; only networks of one graph can be \
-         merged"
+         merged, or narrower and shallower ones of the first one's kind, with tensors of the same names"
     )]
     OtherGraph {
         /// The file.
@@ -106,7 +106,8 @@ pub enum MergeError {
     /// A network that computes something else once it is widened.
     #[error(
         "{file}: widened to {first}, it computes something else (off by {off:.1e}), as do networks with layer \
-         or group normalisations whose channels are not repeated equally often; merge networks of the same widths"
+         or group normalisations whose channels are not repeated equally often, and with further layers that \
+         no shortcut leads past; merge networks of the same widths and depths"
     )]
     NotWidened {
         /// The file.
@@ -116,10 +117,10 @@ pub enum MergeError {
         /// Largest difference of outputs, beside the largest output.
         off: f64,
     },
-    /// A narrower network where differences from a base are added up.
+    /// A narrower or shallower network where differences from a base are added up.
     #[error(
-        "{file} is narrower than its base, and {method} adds up differences between networks of one width; \
-         choose mean, slerp or soup"
+        "{file} is narrower or shallower than its base, and {method} adds up differences between networks of one size; \
+         choose mean, slerp, soup or learned-soup"
     )]
     Narrower {
         /// The file.

@@ -29,10 +29,12 @@ pub enum Method {
     /// Mean of the networks that make it better, from the best one on (Wortsman et al. 2022,
     /// arXiv:2203.05482).
     Soup,
+    /// As [`Method::Soup`], with a share of each network in each tensor that is learned (the same).
+    LearnedSoup,
 }
 
 /// By name; mergekit's names, too.
-const NAMES: [(&str, Method); 9] = [
+const NAMES: [(&str, Method); 10] = [
     ("mean", Method::Mean),
     ("slerp", Method::Slerp),
     ("task-arithmetic", Method::TaskArithmetic),
@@ -40,6 +42,7 @@ const NAMES: [(&str, Method); 9] = [
     ("dare-ties", Method::DareTies),
     ("dare-linear", Method::DareLinear),
     ("soup", Method::Soup),
+    ("learned-soup", Method::LearnedSoup),
     ("linear", Method::Mean),
     ("dare", Method::DareTies),
 ];
@@ -47,7 +50,12 @@ const NAMES: [(&str, Method); 9] = [
 impl Method {
     /// Whether it adds task vectors to a base.
     pub fn adds_to_base(self) -> bool {
-        !matches!(self, Self::Mean | Self::Slerp | Self::Soup)
+        !matches!(self, Self::Mean | Self::Slerp) && !self.is_soup()
+    }
+
+    /// Whether labelled images say how much each network counts.
+    pub fn is_soup(self) -> bool {
+        matches!(self, Self::Soup | Self::LearnedSoup)
     }
 
     /// Whether signs of task vectors are voted on.
@@ -57,7 +65,7 @@ impl Method {
 
     /// Whether sums are divided by the sum of weights if nothing else is said, as in mergekit.
     pub(super) fn normalizes(self) -> bool {
-        matches!(self, Self::Mean | Self::Ties | Self::Soup)
+        matches!(self, Self::Mean | Self::Ties) || self.is_soup()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which networks make a soup.
 
 /// Adds networks, the best one first, as long as the soup of those so far does not get worse (Wortsman et al.
-/// 2022, greedy soup). `score` judges the mean of some networks, by their numbers; the numbers that are
-/// chosen come in the order in which they were added.
+/// 2022, greedy soup). `score` judges the mean of some networks, by their numbers. Returns the numbers that are
+/// chosen, in the order in which they were added, and their score.
 ///
 /// # Errors
 ///
@@ -10,7 +10,7 @@
 pub fn greedy_soup<E>(
     networks: usize,
     mut score: impl FnMut(&[usize]) -> Result<f64, E>,
-) -> Result<Vec<usize>, E> {
+) -> Result<(Vec<usize>, f64), E> {
     let mut alone = Vec::with_capacity(networks);
     for network in 0..networks {
         alone.push((score(&[network])?, network));
@@ -28,12 +28,14 @@ pub fn greedy_soup<E>(
             }
         }
     }
-    Ok(soup)
+    Ok((soup, best))
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+
+    use approx::assert_abs_diff_eq;
 
     use super::*;
 
@@ -46,6 +48,8 @@ mod tests {
             Ok(-(mean - 1.0).abs())
         };
         // 1.1 is best alone, with 0.8 it is 0.95; with 1.3, too, 1.067 is worse; −1 never helps.
-        assert_eq!(greedy_soup(4, score).unwrap(), [3, 0]);
+        let (chosen, score) = greedy_soup(4, score).unwrap();
+        assert_eq!(chosen, [3, 0]);
+        assert_abs_diff_eq!(score, -0.05, epsilon = 1e-9);
     }
 }

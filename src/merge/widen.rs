@@ -1,10 +1,11 @@
-//! A network as one of a wider graph of the same operators (Net2WiderNet, Chen et al. 2016, arXiv:1511.05641):
-//! channels are repeated, and whoever reads them counts each repetition for its share.
+//! A network as one of a wider or deeper graph (Net2Net, Chen et al. 2016, arXiv:1511.05641): channels are repeated, and
+//! whoever reads them counts each repetition for its share; further layers return zero, which changes nothing where
+//! shortcuts lead past them.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    graph::{Architecture, Layout, ParameterId, Role, Weights},
+    graph::{Architecture, Layout, Parameter, ParameterId, Role, Weights},
     ops::Registry,
     zoo::{Groups, Moving, Place},
 };
@@ -18,26 +19,34 @@ pub struct Unfit {
     pub why: &'static str,
 }
 
-/// Weights of a graph that compute what those of a narrower one do. `same` tells which parameter of the narrower graph
-/// is a parameter of the wider one. Layer and group normalisations compute the same only where all channels are repeated
-/// equally often.
+/// Weights of a graph that compute what those of a narrower or shallower one do. `same` tells which parameter of that
+/// graph is a parameter of this one, if any is. Layer and group normalisations compute the same only where all channels are
+/// repeated equally often, further layers only where shortcuts lead past them: run both networks and see.
 ///
 /// # Errors
 ///
-/// [`Unfit`] where the graphs differ by more than the widths of channels that can be followed, or the network is not the
-/// narrower one.
+/// [`Unfit`] where the graphs differ by more than depths and the widths of channels that can be followed, or the network is
+/// not the narrower one.
 pub fn widen(
     narrow: (&Architecture, &Weights),
     wide: &Architecture,
     registry: &Registry,
-    same: impl Fn(ParameterId) -> ParameterId,
+    same: impl Fn(ParameterId) -> Option<ParameterId>,
 ) -> Result<Weights, Unfit> {
     let (architecture, weights) = narrow;
     let groups = [architecture, wide].map(|it| Groups::of(it, registry));
-    let mut partners = Partners { groups: &groups, of: vec![None; groups[1].sizes().len()] };
+    let mut partners = Partners {
+        groups: &groups,
+        further: further_groups(wide, &groups[1], &same),
+        of: vec![None; groups[1].sizes().len()],
+    };
     let mut widened = Weights::absent(wide.parameters.len());
     for index in 0..wide.parameters.len() {
-        let (parameter, own) = (ParameterId(index), same(ParameterId(index)));
+        let parameter = ParameterId(index);
+        let Some(own) = same(parameter) else {
+            widened.set(parameter, silent(&wide.parameters[index]));
+            continue;
+        };
         let unfit = |why| Unfit { parameter, why };
         let shape = |architecture: &Architecture, id: ParameterId| {
             architecture.parameters.get(id.0).and_then(|it| it.shape.clone()).unwrap_or_default()
@@ -73,6 +82,12 @@ pub fn widen(
     Ok(widened)
 }
 
+/// Values with which a layer returns zero.
+fn silent(parameter: &Parameter) -> Vec<f32> {
+    let value = if parameter.role() == Some(Role::RunningVariance) { 1.0 } else { 0.0 };
+    vec![value; parameter.len().unwrap_or(0)]
+}
+
 /// The axis of a weight along which it reads channels, if it is one of a matrix or a convolution.
 fn read_axis(architecture: &Architecture, parameter: ParameterId) -> Option<usize> {
     let slot = architecture.parameters[parameter.0].slots.first()?;
@@ -83,9 +98,30 @@ fn read_axis(architecture: &Architecture, parameter: ParameterId) -> Option<usiz
     }
 }
 
+/// By group, whether only further layers make it.
+fn further_groups(
+    wide: &Architecture,
+    groups: &Groups,
+    same: impl Fn(ParameterId) -> Option<ParameterId>,
+) -> Vec<bool> {
+    let makes = |id: ParameterId| {
+        let weight = wide.parameters[id.0].role() == Some(Role::Weight);
+        let made = groups.moving(id).iter().filter(move |it| Some(it.axis) != read_axis(wide, id));
+        made.filter(move |_| weight).flat_map(|it| it.places.iter().flatten()).map(|it| it.group)
+    };
+    let mut further = vec![false; groups.sizes().len()];
+    let all = || (0..wide.parameters.len()).map(ParameterId);
+    let (shared, added): (Vec<_>, Vec<_>) = all().partition(|&id| same(id).is_some());
+    added.into_iter().flat_map(makes).for_each(|group| further[group] = true);
+    shared.into_iter().flat_map(makes).for_each(|group| further[group] = false);
+    further
+}
+
 /// Which groups of a narrower and a wider graph are the same, as far as it is known.
 struct Partners<'a> {
     groups: &'a [Groups; 2],
+    /// By group of the wider graph, whether the narrower one has none of it: its channels are zero.
+    further: Vec<bool>,
     /// By group of the wider graph.
     of: Vec<Option<usize>>,
 }
@@ -93,7 +129,8 @@ struct Partners<'a> {
 impl Partners<'_> {
     /// By index of a wider axis, the index of the narrower one that it repeats, and one by how often that is repeated.
     fn sources(&mut self, own: &Moving, wide: &Moving) -> Result<Vec<(usize, f32)>, &'static str> {
-        let [theirs, ours] = [own, wide].map(|it| in_order(&it.places));
+        let [theirs, mut ours] = [own, wide].map(|it| in_order(&it.places));
+        ours.retain(|&group| !self.further[group]);
         if theirs.len() != ours.len() {
             return Err("its channels are grouped otherwise");
         }
@@ -116,6 +153,9 @@ impl Partners<'_> {
             .collect();
         let source = |place: &Option<Place>| {
             let Some(place) = place else { return fixed.next().map(|index| (index, 1.0)) };
+            if self.further[place.group] {
+                return Some((0, 0.0));
+            }
             let group = self.of[place.group]?;
             let narrow = self.groups[0].sizes()[group];
             let channel = place.channel % narrow;

@@ -44,6 +44,9 @@ pub enum Family {
     /// What a pixel's surroundings have beyond the pixel, then 1×1 convolutions (PoolFormer, Yu et al.
     /// 2022).
     Poolformer,
+    /// Patches, then depthwise and 1×1 convolutions in turn, activated and only then normalised (Trockman and
+    /// Kolter 2022).
+    Convmixer,
     /// Half of the channels by a convolution, the others by a depthwise one of these (GhostNet, Han et al.
     /// 2020).
     Ghost,
@@ -89,8 +92,8 @@ impl Family {
 
     /// Whether a rule says the kernels of its blocks.
     pub(super) fn has_kernels(self) -> bool {
-        use Family::{Convnext, Gated, Ghost, Mixed, Preactivation};
-        self.mixes() || matches!(self, Preactivation | Convnext | Gated | Ghost | Mixed)
+        use Family::{Convmixer, Convnext, Gated, Ghost, Mixed, Preactivation};
+        self.mixes() || matches!(self, Preactivation | Convnext | Convmixer | Gated | Ghost | Mixed)
     }
 
     /// Whether a rule may give its stages by the proportions of a design.
@@ -232,8 +235,8 @@ impl Body {
     /// Whether something is added to what it was made of.
     pub fn has_shortcuts(&self) -> bool {
         use Block::{
-            Basic, Bottleneck, Convnext, EdgeCell, Gated, Ghost, Inverted, Levit, Poolformer,
-            ShuffleGroups, StridedCell, Swin, Visformer,
+            Basic, Bottleneck, Convmixer, Convnext, EdgeCell, Gated, Ghost, Inverted, Levit,
+            Poolformer, ShuffleGroups, StridedCell, Swin, Visformer,
         };
         match self {
             Self::Stages { stages, .. } => {
@@ -245,6 +248,7 @@ impl Body {
                             | Inverted { .. }
                             | ShuffleGroups { .. }
                             | Convnext { .. }
+                            | Convmixer { .. }
                             | Gated { .. }
                             | Ghost { .. }
                             | Poolformer { .. }
@@ -435,6 +439,10 @@ pub(super) enum Block {
     },
     Poolformer {
         expansion: usize,
+    },
+    /// Depthwise k×k beside a shortcut, then 1×1.
+    Convmixer {
+        kernel: usize,
     },
     /// Ghost modules to `expansion` times the input's channels and back, beside a shortcut.
     Ghost {

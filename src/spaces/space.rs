@@ -17,9 +17,10 @@ use super::{
 };
 
 /// Spaces that come with the crate.
-const EMBEDDED: [(&str, &str); 7] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("cifar10", include_str!("../../architectures/spaces/cifar10.toml")),
     ("corpus", include_str!("../../architectures/spaces/corpus.toml")),
+    ("isotropic", include_str!("../../architectures/spaces/isotropic.toml")),
     ("mnist", include_str!("../../architectures/spaces/mnist.toml")),
     ("modern", include_str!("../../architectures/spaces/modern.toml")),
     ("pyramid", include_str!("../../architectures/spaces/pyramid.toml")),
@@ -150,7 +151,7 @@ pub struct Widths {
 }
 
 impl Space {
-    /// A space that comes with the crate (`cifar10`, `corpus`, `mnist`, `modern`, `pyramid`, `real`,
+    /// A space that comes with the crate (`cifar10`, `corpus`, `isotropic`, `mnist`, `modern`, `pyramid`, `real`,
     /// `tiny`), or one from a TOML file.
     pub fn load(name: &str) -> Result<Self, SpaceError> {
         Self::parse(name, &text(name)?)

@@ -150,6 +150,33 @@ fn a_merge_writes_its_lineage_and_a_path() {
 }
 
 #[test]
+fn shares_of_a_learned_soup_follow_the_images() {
+    let place = Place::new();
+    let ruined = place.changed("ruined.onnx", |_, values| values.iter().rev().copied().collect());
+    let (first, data) = (place.filled.display().to_string(), place.path(""));
+    let further = [&first, &ruined, "--method", "learned-soup", "--align", "none", "--data", &data];
+    let said = succeeded(&place.run("merge", &further, "soup"));
+    let merged = &said["merged"];
+    assert_eq!(
+        (&merged["method"], &merged["repair"]),
+        (&"learned-soup".into(), &"statistics".into())
+    );
+    let weight: Vec<f64> = serde_json::from_value(merged["weight"].clone()).unwrap();
+    assert_relative_eq!(weight.iter().sum::<f64>(), 1.0, epsilon = 1e-5);
+    succeeded(&place.run("merge", &further, "again"));
+    let [soup, again] =
+        ["soup", "again"].map(|it| tensors(&place.path(&format!("{it}/plain-cnn.onnx"))));
+    assert_eq!(soup, again);
+    // Networks that are one are their own soup.
+    let further = [&first, &first, "--method", "learned-soup", "--align", "none", "--data", &data];
+    succeeded(&place.run("merge", &further, "same"));
+    let same = tensors(&place.path("same/plain-cnn.onnx"));
+    for (name, values) in tensors(&first) {
+        assert_relative_eq!(values[..], same[&name][..], epsilon = 1e-5);
+    }
+}
+
+#[test]
 fn state_dicts_and_configurations_say_the_same() {
     let place = Place::new();
     let base = place.filled.display().to_string();
@@ -229,7 +256,7 @@ fn what_cannot_be_merged_is_refused_with_a_reason() {
     assert!(problem.contains("'conv1.weight' has shape [32, 3, 5, 5]"), "{problem}");
     assert!(problem.contains("name the wider network first"), "{problem}");
     let problem = refusal(&[&own, &narrow, "--base", &own, "--method", "ties"]);
-    assert!(problem.contains("narrow.onnx is narrower than its base"), "{problem}");
+    assert!(problem.contains("narrow.onnx is narrower or shallower than its base"), "{problem}");
     // Pixels are no channels.
     let kernel = place.narrower("kernel.onnx", &[("conv2.weight", 2)]);
     let problem = refusal(&[&own, &kernel]);
@@ -265,6 +292,28 @@ fn a_narrower_network_is_widened() {
         sum(&given["conv2.weight"], 31),
         max_relative = 1e-4
     );
+}
+
+#[test]
+fn a_shallower_network_gets_layers_that_do_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["resnet-20", "resnet-32"] {
+        let model = repository(&format!("architectures/named/{name}.onnx")).display().to_string();
+        let output = weightsmith(&["predict", &model, "--out", &path(name), "--device", "flex"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let [shallow, deep] =
+        ["resnet-20", "resnet-32"].map(|name| path(&format!("{name}/{name}.onnx")));
+    let out = path("merged");
+    let alone = ["merge", &deep, &shallow, "--json", "--out", &out, "--weights", "0,1"];
+    let said = succeeded(&weightsmith(&[&alone[..], &["--align", "weights"]].concat()));
+    let parents = said["merged"]["parents"].as_array().unwrap();
+    assert!(parents[0].get("widened").is_none());
+    assert!(parents[1]["widened"].as_f64().unwrap() < 1e-5, "{said}");
+    assert!(parents[1]["off"].as_f64().unwrap() < 1e-5, "{said}");
+    let problem = refused(&weightsmith(&["merge", &shallow, &deep, "--out", &path("other")]));
+    assert!(problem.contains("narrower and shallower ones of the first"), "{problem}");
 }
 
 #[test]

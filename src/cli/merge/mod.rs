@@ -17,11 +17,13 @@ use crate::{
 
 pub(super) use result::tell;
 
-use super::{Common, Exit, Failure, flags::with_flags, output::Replace, sign::SigningArgs};
+use super::{
+    Common, Exit, Failure, flags::with_flags, output::Replace, progress::watch, sign::SigningArgs,
+};
 
 /// Merge networks of one graph into one: their channels are brought into one order, their tensors are merged,
-/// and activations are brought back. Networks with fewer channels than the first one are widened to its graph
-/// before. Writes DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json; with --path DIR/path.svg, too.
+/// and activations are brought back. Networks with fewer channels or layers than the first one are brought to its
+/// graph before. Writes DIR/<stem>.onnx, DIR/<stem>.safetensors and DIR/report.json; with --path DIR/path.svg, too.
 /// Methods and parameters have the names and the meaning that they have in mergekit.
 #[derive(Debug, Args)]
 pub struct Merge {
@@ -41,7 +43,7 @@ pub struct Merge {
         conflicts_with_all = ["models", "method", "base", "weights", "density", "lambda", "normalize", "t"]
     )]
     config: Option<PathBuf>,
-    /// mean (mergekit: linear), slerp, task-arithmetic, ties, dare-ties, dare-linear or soup
+    /// mean (mergekit: linear), slerp, task-arithmetic, ties, dare-ties, dare-linear, soup or learned-soup
     #[arg(long, value_name = "METHOD", default_value_t = Method::Mean)]
     method: Method,
     /// The network that the others were trained from, for task-arithmetic, ties and dare
@@ -67,12 +69,13 @@ pub struct Merge {
     #[arg(long, value_name = "HOW")]
     align: Option<Alignment>,
     /// How activations are brought back: regression, statistics, rescale, closed-form or none. If not given:
-    /// regression with --data (of a soup rescale), closed-form without; where changes are added to a base, statistics
+    /// regression with --data (of a soup rescale, of a learned one statistics), closed-form without; where changes are added to a
+    /// base, statistics
     /// with --data, none without
     #[arg(long, value_name = "HOW")]
     repair: Option<Repair>,
-    /// A data set: statistics are measured on its training images, soups are chosen on its validation images,
-    /// networks are judged on its test images
+    /// A data set: statistics are measured and shares of a learned soup fitted on its training images, soups are chosen
+    /// on its validation images, networks are judged on its test images
     #[arg(long, value_name = "DATA")]
     data: Option<PathBuf>,
     /// Judge networks on the first N test images only
@@ -128,6 +131,7 @@ impl Merge {
             data: self.data.clone(),
             limit: self.limit.unwrap_or(usize::MAX),
             path: self.path.map(usize::from),
+            observer: watch("steps", common),
             ..MergeOptions::new(recipe)
         };
         let filled = merge(&graph, &parents, base.as_ref(), &predictor, &options)?;

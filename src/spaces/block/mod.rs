@@ -6,6 +6,7 @@ use super::{
 };
 
 mod cells;
+mod convmixer;
 mod convnext;
 mod ghost;
 mod head;
@@ -87,6 +88,9 @@ impl<'a> Layers<'a> {
     fn stem(&mut self, stem: &StemPlan, first: Option<&Block>, image: &Value) -> Value {
         if stem.patches {
             return self.patch_stem(stem, image);
+        }
+        if matches!(first, Some(Block::Convmixer { .. })) {
+            return self.activated_patches(stem, image);
         }
         let conv = self.dense_conv(stem.width, stem.kernel, stem.stride);
         let early = self.theme.early && first.is_some_and(normalises_input);
@@ -187,6 +191,7 @@ impl<'a> Layers<'a> {
             Block::Convnext { kernel, expansion } => self.convnext(at, x, kernel, expansion),
             Block::Gated { kernel, expansion } => self.gated(at, x, kernel, expansion),
             Block::Poolformer { expansion } => self.poolformer(at, x, expansion),
+            Block::Convmixer { kernel } => self.convmixer(at, x, kernel),
             Block::Ghost { width, kernel, expansion } => {
                 self.ghost(at, x, width, expansion * x.channels, (kernel, stride))
             }

@@ -101,6 +101,7 @@ impl Sampler<'_> {
             Family::Convnext => Block::Convnext { kernel, expansion: part },
             Family::Gated => Block::Gated { kernel, expansion: part },
             Family::Poolformer => Block::Poolformer { expansion: part },
+            Family::Convmixer => Block::Convmixer { kernel },
             Family::Ghost => Block::Ghost { width, kernel, expansion: part },
             Family::Repvgg => Block::Repvgg { width },
             Family::Swin => return self.windowed(count, width, part),

@@ -1,6 +1,11 @@
 //! Merging networks of one graph.
 
-use std::path::{Path, PathBuf};
+mod soup;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     condition::Fitting,
@@ -8,9 +13,8 @@ use crate::{
     evaluate::calibration_images,
     execute::{NormStatistics, Runner, Scratch},
     graph::{Architecture, Parameter, ParameterId, Weights},
-    merge::{
-        Alignment, Curve, MergeError, Method, Parents, Pattern, Point, Recipe, Repair, greedy_soup,
-    },
+    merge::{Alignment, Curve, MergeError, Method, Parents, Pattern, Point, Recipe, Repair},
+    observer::{Observer, Silent},
     onnx::sha256,
     predictor::{CalibrationImages, CalibrationSource, Prediction, Predictor, ValueSource},
 };
@@ -33,8 +37,8 @@ pub struct MergeOptions {
     pub align: Alignment,
     /// How activations are brought back; what does most with the data that there are if nothing is said.
     pub repair: Option<Repair>,
-    /// A data set, by path: statistics are measured on its training images, soups are chosen on its validation
-    /// images, networks are judged on its test images.
+    /// A data set, by path: statistics are measured and shares of a soup learned on its training images, soups are
+    /// chosen on its validation images, networks are judged on its test images.
     pub data: Option<PathBuf>,
     /// Most test images that networks are judged on.
     pub limit: usize,
@@ -43,6 +47,8 @@ pub struct MergeOptions {
     /// Tensors that are merged, by name in the file or in PyTorch's state dict; all if nothing is said. The others
     /// are those of the base, or else of the first network.
     pub layers: Vec<Pattern>,
+    /// Watches the shares of a soup being learned.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl MergeOptions {
@@ -56,6 +62,7 @@ impl MergeOptions {
             limit: usize::MAX,
             path: None,
             layers: Vec::new(),
+            observer: Arc::new(Silent),
         }
     }
 }
@@ -85,7 +92,7 @@ pub fn merge<'a>(
         Some(images) => (images.validation.as_ref(), images.test.as_ref()),
         None => (None, None),
     };
-    if recipe.method == Method::Soup && validation.is_none() {
+    if recipe.method.is_soup() && validation.is_none() {
         let what = "a soup is chosen on labelled validation images of the network's classes";
         return Err(MergeError::NeedsData { what: what.to_owned() }.into());
     }
@@ -100,7 +107,6 @@ pub fn merge<'a>(
     let merger = Merger {
         graph,
         chosen: chosen(graph, &options.layers)?,
-        validation,
         test,
         fitting: Fitting {
             architecture,
@@ -119,11 +125,15 @@ pub fn merge<'a>(
         aligned.push(merger.masked(&weights, reference));
         records.push(record);
     }
-    let recipe = match recipe.method {
-        Method::Soup => merger.soup(&aligned)?,
-        _ => recipe.clone(),
+    let Merged { recipe, weights: merged } = match (&images, validation) {
+        (Some(images), Some(validation)) if recipe.method.is_soup() => {
+            merger.soup(&aligned, &images.train, validation)?
+        }
+        _ => Merged {
+            weights: merger.merged(recipe, &aligned, base.map(|base| &base.weights))?,
+            recipe: recipe.clone(),
+        },
     };
-    let merged = merger.merged(&recipe, &aligned, base.map(|base| &base.weights))?;
     let base = base.map(|base| merger.record(base, [0.0; 2], None)).transpose()?;
     let record = MergeRecord {
         parents: records,
@@ -185,6 +195,14 @@ impl Images {
                     .to_owned(),
             );
         }
+        let train = match tells_apart {
+            true => {
+                let (data, matched) = graph.by_class_names(train.data);
+                notices.extend(matched);
+                data
+            }
+            false => train.data,
+        };
         let mut open = |split| match NetworkImages::open(path, split, graph) {
             Err(FillError::Data(DataError::NoSplit { .. })) => Ok(None),
             Err(error) => Err(error),
@@ -195,8 +213,14 @@ impl Images {
             }
         };
         let (validation, test) = (open(Split::Val)?, open(Split::Test)?);
-        Ok(Self { train: train.data, validation, test, notices })
+        Ok(Self { train, validation, test, notices })
     }
+}
+
+/// A merged and repaired network, and what it was merged by.
+struct Merged {
+    recipe: Recipe,
+    weights: Weights,
 }
 
 /// What all steps of a merge have in common.
@@ -205,7 +229,6 @@ struct Merger<'a, 'b> {
     graph: &'a Network,
     /// By parameter, whether it is merged.
     chosen: Vec<bool>,
-    validation: Option<&'b Dataset>,
     test: Option<&'b Dataset>,
     fitting: Fitting<'b>,
     repair: Repair,
@@ -315,25 +338,6 @@ impl<'a> Merger<'a, '_> {
         }
         let parents = Parents { networks, shares: &shares };
         self.repair.repair(&self.fitting, merged, &parents)
-    }
-
-    /// The recipe of a soup with the networks that make it better: by cross-entropy, which tells more on the few hundred
-    /// images that are held out of small data sets than how many of them are right.
-    fn soup(&self, networks: &[Weights]) -> Result<Recipe, FillError> {
-        let Fitting { input, .. } = self.fitting;
-        let Some(data) = self.validation else { return Ok(self.options.recipe.clone()) };
-        let recipe = |chosen: &[usize]| {
-            let mut recipe = self.options.recipe.clone();
-            recipe.weight.fill(0.0);
-            chosen.iter().for_each(|&network| recipe.weight[network] = 1.0);
-            recipe
-        };
-        let chosen = greedy_soup(networks.len(), |chosen| {
-            let merged = self.merged(&recipe(chosen), networks, None)?;
-            let judged = Judged::of(self.graph, &merged, data, input, data.len())?;
-            Ok::<_, FillError>(-judged.cross_entropy)
-        })?;
-        Ok(recipe(&chosen))
     }
 
     fn judge(&self, weights: &Weights) -> Result<Option<Judged>, FillError> {
