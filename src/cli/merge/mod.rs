@@ -69,9 +69,8 @@ pub struct Merge {
     #[arg(long, value_name = "HOW")]
     align: Option<Alignment>,
     /// How activations are brought back: regression, statistics, rescale, closed-form or none. If not given:
-    /// regression with --data (of a soup rescale, of a learned one statistics), closed-form without; where changes are added to a
-    /// base, statistics
-    /// with --data, none without
+    /// regression with --data (of a soup rescale, of a learned one statistics), closed-form without; where changes are
+    /// added to a base, statistics with --data, none without
     #[arg(long, value_name = "HOW")]
     repair: Option<Repair>,
     /// A data set: statistics are measured and shares of a learned soup fitted on its training images, soups are chosen
