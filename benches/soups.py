@@ -5,8 +5,8 @@
 
 Of each graph weights are predicted and fine-tuned with five seeds: for one of some data sets of DOMAINS, with a
 head that is solved on its training images, or for the predictor's own classes. `weightsmith merge` chooses among the
-children on validation images and learns shares on training images. Prints top-1 on test images of the children, of the one that is best on
-validation images, of the soup, and of the mean of all; networks are left in OUT.
+children on validation images and learns shares on training images. Prints top-1 on test images of the children, of the
+one that is best on validation images, of both soups, and of the mean of all; networks are left in OUT.
 """
 
 import argparse

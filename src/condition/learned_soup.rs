@@ -44,13 +44,15 @@ impl<'a> LearnedSoup<'a> {
     /// The mean. Tensors that are fixed or no floats are those of the first network.
     pub fn weights(&self) -> Weights {
         let mut mean = self.networks[0].map(|id, first| {
-            let given = self.networks.iter().zip(&self.shares[id.0]);
+            if !self.mixes(id) {
+                return first.to_vec();
+            }
             let mut sum = vec![0.0; first.len()];
-            for (network, share) in given {
+            for (network, share) in self.networks.iter().zip(&self.shares[id.0]) {
                 let values = network.get(id).unwrap_or(first);
                 sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
             }
-            if self.mixes(id) { sum } else { first.to_vec() }
+            sum
         });
         self.network.architecture.constrain(&mut mean);
         mean
@@ -69,8 +71,7 @@ impl<'a> LearnedSoup<'a> {
     }
 
     fn mixes(&self, id: ParameterId) -> bool {
-        let parameter = &self.network.architecture.parameters[id.0];
-        !parameter.fixed && parameter.dtype.is_float()
+        self.network.architecture.parameters[id.0].is_free()
     }
 
     /// Moves the shares by Adam along the gradient of the cross-entropy on batches of images, 51,200 in all. Images
@@ -124,7 +125,8 @@ impl<'a> LearnedSoup<'a> {
             let (Some(mean), Some(gradient)) = (mean.get(id), gradient) else {
                 return vec![0.0; self.networks.len()];
             };
-            let along = |values: &[f32]| (dot(values, gradient) - dot(mean, gradient)) as f32;
+            let of_mean = dot(mean, gradient);
+            let along = |values: &[f32]| (dot(values, gradient) - of_mean) as f32;
             self.networks.iter().map(|network| network.get(id).map_or(0.0, along)).collect()
         };
         (0..self.shares.len()).into_par_iter().map(slopes).collect()

@@ -117,7 +117,7 @@ fn label_of(architecture: &Architecture, id: ParameterId) -> ValueSource {
     let parameter = &architecture.parameters[id.0];
     match parameter.role() {
         Some(role) if role.is_statistic() => ValueSource::Calibrated,
-        Some(_) if !parameter.fixed && parameter.dtype.is_float() => ValueSource::Trained,
+        Some(_) if parameter.is_free() => ValueSource::Trained,
         _ => ValueSource::Kept,
     }
 }

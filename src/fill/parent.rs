@@ -77,9 +77,8 @@ fn in_order_of(
     let [theirs, ours] = [own, graph].map(|it| &it.architecture);
     let named = |name: &String| own.names.iter().position(|own| own == name).map(ParameterId);
     let known = own.names.iter().all(|name| graph.names.contains(name));
-    let same_names = known && own.names.len() == graph.names.len();
     let deeper = known && own.names.len() < graph.names.len();
-    let same = |id: ParameterId| match same_names || deeper {
+    let same = |id: ParameterId| match known {
         true => named(&graph.names[id.0]),
         false => Some(id),
     };

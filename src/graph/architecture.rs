@@ -239,6 +239,11 @@ impl Parameter {
         self.len() == Some(0)
     }
 
+    /// Whether its values can change: floats that are not fixed.
+    pub fn is_free(&self) -> bool {
+        !self.fixed && self.dtype.is_float()
+    }
+
     /// The role of its first use.
     pub fn role(&self) -> Option<Role> {
         self.slots.first().map(|slot| slot.role)

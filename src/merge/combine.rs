@@ -41,7 +41,7 @@ impl Recipe {
         let (shares, base) = (self.shares(), base.filter(|_| self.method.adds_to_base()));
         Ok(base.unwrap_or(&networks[0]).map(|id, own| {
             let parameter = &architecture.parameters[id.0];
-            if parameter.fixed || !parameter.dtype.is_float() {
+            if !parameter.is_free() {
                 return own.to_vec();
             }
             let given: Vec<&[f32]> = networks.iter().map(|it| it.get(id).unwrap_or(own)).collect();

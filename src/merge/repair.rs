@@ -55,13 +55,13 @@ impl Repair {
         architecture: &Architecture,
         registry: &Registry,
     ) -> Self {
-        let adds = method.adds_to_base();
-        match (data, adds) {
+        match (data, method.adds_to_base()) {
+            (true, true) => Self::Statistics,
             // Learned shares bring means and deviations of channels along.
-            (true, _) if adds || method == Method::LearnedSoup => Self::Statistics,
+            (true, false) if method == Method::LearnedSoup => Self::Statistics,
             // A soup is tried out again and again, and its networks are relatives.
-            (true, _) if method == Method::Soup => Self::Rescale,
-            (true, _) => Self::Regression,
+            (true, false) if method == Method::Soup => Self::Rescale,
+            (true, false) => Self::Regression,
             (false, false) if !norms(architecture, registry).is_empty() => Self::ClosedForm,
             (false, _) => Self::None,
         }

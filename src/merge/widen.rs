@@ -105,13 +105,14 @@ fn further_groups(
     same: impl Fn(ParameterId) -> Option<ParameterId>,
 ) -> Vec<bool> {
     let makes = |id: ParameterId| {
-        let weight = wide.parameters[id.0].role() == Some(Role::Weight);
         let made = groups.moving(id).iter().filter(move |it| Some(it.axis) != read_axis(wide, id));
-        made.filter(move |_| weight).flat_map(|it| it.places.iter().flatten()).map(|it| it.group)
+        made.flat_map(|it| it.places.iter().flatten()).map(|it| it.group)
     };
+    let weights = (0..wide.parameters.len())
+        .map(ParameterId)
+        .filter(|id| wide.parameters[id.0].role() == Some(Role::Weight));
+    let (shared, added): (Vec<_>, Vec<_>) = weights.partition(|&id| same(id).is_some());
     let mut further = vec![false; groups.sizes().len()];
-    let all = || (0..wide.parameters.len()).map(ParameterId);
-    let (shared, added): (Vec<_>, Vec<_>) = all().partition(|&id| same(id).is_some());
     added.into_iter().flat_map(makes).for_each(|group| further[group] = true);
     shared.into_iter().flat_map(makes).for_each(|group| further[group] = false);
     further

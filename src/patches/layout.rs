@@ -79,7 +79,7 @@ impl PatchPlan {
             let Some(family) = Family::of(parameter, slot, Some(slot.node) == classifier) else {
                 continue;
             };
-            if !parameter.dtype.is_float() || parameter.fixed {
+            if !parameter.is_free() {
                 continue;
             }
             plan.lengths[index] = shape.iter().product();

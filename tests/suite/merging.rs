@@ -40,6 +40,15 @@ fn values(tensor: &TensorProto) -> Vec<f32> {
     words.map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
+/// A network of the literature with predicted weights.
+fn predicted(name: &str, out: &Path) -> PathBuf {
+    let model = repository(&format!("architectures/named/{name}.onnx")).display().to_string();
+    let folder = out.display().to_string();
+    let output = weightsmith(&["predict", &model, "--out", &folder, "--device", "flex"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out.join(format!("{name}.onnx"))
+}
+
 /// A filled network, labelled images beside it, and changed copies of it.
 struct Place {
     folder: TempDir,
@@ -50,11 +59,7 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_idx(folder.path());
-        let model = repository("architectures/named/plain-cnn.onnx").display().to_string();
-        let out = folder.path().join("filled").display().to_string();
-        let output = weightsmith(&["predict", &model, "--out", &out, "--device", "flex"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let filled = folder.path().join("filled/plain-cnn.onnx");
+        let filled = predicted("plain-cnn", &folder.path().join("filled"));
         Self { folder, filled }
     }
 
@@ -163,19 +168,19 @@ fn shares_of_a_learned_soup_follow_the_images() {
         succeeded(&place.run("finetune", &further, &format!("child-{seed}")));
         place.path(&format!("child-{seed}/plain-cnn.onnx"))
     });
-    let soup = ["--method", "learned-soup", "--align", "none", "--data", &data];
-    let soup_of = |[one, other]: [&str; 2], out: &str| {
-        let said = succeeded(&place.run("merge", &[&[one, other][..], &soup].concat(), out));
+    let [one, other] = &children;
+    let soup = [&one[..], other, "--method", "learned-soup", "--align", "none", "--data", &data];
+    let soup_in = |out: &str| {
+        let said = succeeded(&place.run("merge", &soup, out));
         (said["merged"].clone(), tensors(&place.path(&format!("{out}/plain-cnn.onnx"))))
     };
-    let pair = [&*children[0], &*children[1]];
-    let (merged, first) = soup_of(pair, "soup");
+    let (merged, first) = soup_in("soup");
     assert_eq!(merged["method"], "learned-soup");
     assert_eq!(merged["repair"], "statistics");
     let weight: Vec<f64> = serde_json::from_value(merged["weight"].clone()).unwrap();
     assert!(weight.iter().any(|share| share.fract() != 0.0), "none was learned: {weight:?}");
     assert_relative_eq!(weight.iter().sum::<f64>(), 1.0, epsilon = 1e-5);
-    assert_eq!(first, soup_of(pair, "again").1);
+    assert_eq!(first, soup_in("again").1);
 }
 
 #[test]
@@ -300,13 +305,8 @@ fn a_narrower_network_is_widened() {
 fn a_shallower_network_gets_layers_that_do_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    for name in ["resnet-20", "resnet-32"] {
-        let model = repository(&format!("architectures/named/{name}.onnx")).display().to_string();
-        let output = weightsmith(&["predict", &model, "--out", &path(name), "--device", "flex"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let [shallow, deep] =
-        ["resnet-20", "resnet-32"].map(|name| path(&format!("{name}/{name}.onnx")));
+    let [shallow, deep] = ["resnet-20", "resnet-32"]
+        .map(|name| predicted(name, &folder.path().join(name)).display().to_string());
     let out = path("merged");
     let alone = ["merge", &deep, &shallow, "--json", "--out", &out, "--weights", "0,1"];
     let said = succeeded(&weightsmith(&[&alone[..], &["--align", "weights"]].concat()));

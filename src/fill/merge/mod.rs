@@ -195,20 +195,17 @@ impl Images {
                     .to_owned(),
             );
         }
-        let train = match tells_apart {
-            true => {
-                let (data, matched) = graph.by_class_names(train.data);
-                notices.extend(matched);
-                data
-            }
-            false => train.data,
+        let mut by_class_names = |data| {
+            let (data, matched) = graph.by_class_names(data);
+            notices.extend(matched);
+            data
         };
+        let train = if tells_apart { by_class_names(train.data) } else { train.data };
         let mut open = |split| match NetworkImages::open(path, split, graph) {
             Err(FillError::Data(DataError::NoSplit { .. })) => Ok(None),
             Err(error) => Err(error),
             Ok(images) => {
-                let (data, matched) = graph.by_class_names(images.data);
-                notices.extend(matched);
+                let data = by_class_names(images.data);
                 Ok(tells_apart.then_some(data))
             }
         };
@@ -422,7 +419,7 @@ impl<'a> Merger<'a, '_> {
         let parameter = &self.graph.architecture.parameters[id.0];
         match parameter.role() {
             Some(role) if role.is_statistic() && self.repair.measures() => ValueSource::Calibrated,
-            _ if !parameter.fixed && parameter.dtype.is_float() => ValueSource::Merged,
+            _ if parameter.is_free() => ValueSource::Merged,
             _ => ValueSource::Kept,
         }
     }

@@ -27,12 +27,12 @@ impl Merger<'_, '_> {
         };
         let (chosen, score) = greedy_soup(networks.len(), |chosen| {
             let merged = self.merged(&recipe(chosen), networks, None)?;
-            Ok::<_, FillError>(-self.loss(&merged, validation)?)
+            self.score(&merged, validation)
         })?;
         let recipe = recipe(&chosen);
         if recipe.method == Method::LearnedSoup {
             let learned = self.learned_soup(networks, &recipe, train)?;
-            if -self.loss(&learned.weights, validation)? > score {
+            if self.score(&learned.weights, validation)? > score {
                 return Ok(learned);
             }
         }
@@ -54,10 +54,10 @@ impl Merger<'_, '_> {
         Ok(Merged { recipe, weights })
     }
 
-    /// Cross-entropy, which says more on the few hundred images that are held out of small data sets than how many of
-    /// them are right.
-    fn loss(&self, weights: &Weights, data: &Dataset) -> Result<f64, FillError> {
+    /// Cross-entropy, negative: on the few hundred images that are held out of small data sets it says more than how many
+    /// of them are right.
+    fn score(&self, weights: &Weights, data: &Dataset) -> Result<f64, FillError> {
         let judged = Judged::of(self.graph, weights, data, self.fitting.input, data.len())?;
-        Ok(judged.cross_entropy)
+        Ok(-judged.cross_entropy)
     }
 }
