@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     observer::Observer,
     rank::{
-        Aggregate, Judge, Record,
+        Aggregate, Judge, Record, Subtrees,
         learned::{refine, standings, standings_by_counts},
         metrics::{Agreement, kendall},
     },
@@ -111,7 +111,8 @@ impl ScoreTest<'_> {
             Aggregate::LogRanks(_) => "joined",
         };
         compare(label, &joined, &listed, &accuracies);
-        let few = self.few(&column, &accuracies);
+        let subtrees: Vec<_> = records.iter().map(|record| &record.subtrees).collect();
+        let few = self.few(&column, &subtrees, &accuracies);
         let seconds: f64 = records.iter().map(|record| record.seconds).sum();
         let seconds_per_graph = seconds / records.len().max(1) as f64;
         ScoreTestReport { networks, records, joined, results, few, seconds_per_graph, refused }
@@ -121,6 +122,7 @@ impl ScoreTest<'_> {
     fn few(
         &self,
         column: &impl Fn(&str) -> Vec<Option<f64>>,
+        subtrees: &[&Subtrees],
         accuracies: &[f64],
     ) -> BTreeMap<usize, FewLabels> {
         let Aggregate::Learned(ranker) = self.by else { return BTreeMap::new() };
@@ -145,12 +147,12 @@ impl ScoreTest<'_> {
                     others.iter().map(|&graph| values[graph]).collect()
                 };
                 let tau = |values: &[f64]| kendall(&of(values), &of(accuracies)) / DRAWS as f64;
-                let by = |scores: &[f64], columns: &[Vec<f64>]| {
-                    let refined = refine(scores, columns, &labels);
+                let by = |scores: &[f64], counts: &[Vec<f64>], subtrees: &[&Subtrees]| {
+                    let refined = refine(scores, counts, subtrees, &labels);
                     refined.map_or_else(|| tau(scores), |refined| tau(&refined.mean))
                 };
-                refined += by(&scores, &counts);
-                by_parameters += by(&counted, std::slice::from_ref(&counted));
+                refined += by(&scores, &counts, subtrees);
+                by_parameters += by(&counted, std::slice::from_ref(&counted), &[]);
                 alone += tau(&scores);
             }
             few.insert(count, FewLabels { refined, by_parameters, alone });

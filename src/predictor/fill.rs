@@ -12,7 +12,7 @@ use crate::{
 use super::{Predictor, PredictorError, Sampling, StandIn, compensate::compensate, sample::draw};
 
 /// Values estimated at a time, so that memory does not grow with the network.
-const CHUNK: usize = 1 << 22;
+const CHUNK: usize = 1 << 20;
 
 /// Where the values of a parameter come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{FileError, graph::Architecture, ops::Registry};
 
-use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, fingerprint};
+use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, Subtrees, fingerprint};
 
 /// Some scores, and what they probe graphs with.
 pub struct Judge {
@@ -55,7 +55,9 @@ impl Judge {
             flops: live.multiply_accumulates,
             dead_nodes: live.dead,
             seconds: 0.0,
+            subtrees: Subtrees::default(),
         });
+        record.subtrees = Subtrees::of(architecture, registry, live);
         let wanted = |score: &&dyn Score| {
             let name = score.name();
             !record.scores.contains_key(name) && !record.missing.contains_key(name)

@@ -25,6 +25,7 @@ mod setup;
 mod spectrum;
 mod structure;
 mod subject;
+mod subtrees;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use scores::{counts, scores};
 pub use setup::{ProbeOptions, ScoreSelection, SetupError};
 pub use structure::{Fingerprints, fingerprint};
 pub use subject::{Probe, Subject};
+pub use subtrees::{Occurrences, Subtrees};

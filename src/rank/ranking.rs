@@ -84,7 +84,8 @@ pub fn refined_ranking(
         .filter(|(graph, _)| scores[*graph].is_finite())
         .collect();
     let counted = standings_by_counts(|name| column(&records, name));
-    let Refined { mean, deviation } = refine(&scores, &counted, &labels)?;
+    let subtrees: Vec<_> = records.iter().map(|(_, record)| &record.subtrees).collect();
+    let Refined { mean, deviation } = refine(&scores, &counted, &subtrees, &labels)?;
     let known = |graph: usize| scores[graph].is_finite();
     let expected: Vec<Option<f64>> =
         mean.iter().enumerate().map(|(graph, mean)| known(graph).then_some(*mean)).collect();

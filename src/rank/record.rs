@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::FileError;
 
-use super::journal::{Journal, lines};
+use super::{
+    Subtrees,
+    journal::{Journal, lines},
+};
 
 /// The scores of one graph, independent of any other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub struct Record {
     pub dead_nodes: usize,
     /// Seconds it took when it was computed.
     pub seconds: f64,
+    /// What it is made of; counted anew in every run.
+    #[serde(skip)]
+    pub subtrees: Subtrees,
 }
 
 impl Record {
@@ -91,6 +97,7 @@ mod tests {
             flops: 4,
             dead_nodes: 0,
             seconds: 0.1,
+            subtrees: Subtrees::default(),
         }
     }
 

@@ -2,129 +2,127 @@
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
-use super::pool::standings;
+use crate::rank::Subtrees;
+
+use super::{
+    kernels::{Embedding, KERNELS, Pool},
+    pool::standings,
+};
 
 /// Fewest labels that refine a ranking.
 pub const FEWEST_LABELS: usize = 8;
 
-/// A prior: how much of the accuracies each part explains, and how smooth the rest is.
-#[derive(Clone, Copy, Debug)]
-struct Prior {
-    /// By the learned ranking.
-    learned: f64,
-    /// By some other linear ranking of the same standings.
-    linear: f64,
-    /// By a smooth function of them.
-    smooth: f64,
-    /// How far apart graphs are that it tells apart, in standings.
-    reach: f64,
-    /// By nothing: noise of training.
-    noise: f64,
-}
+/// Variance that nothing explains, noise of training, beside the 1 that kernels share at the start.
+const NOISE: f64 = 0.3;
+/// Updates of the variance components. More of them fit few labels better and other graphs worse.
+const UPDATES: usize = 8;
+/// From how many deviations on it does not matter how bad a network is.
+const FAR: f64 = 2.5;
 
 /// What graphs are expected to reach.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refined {
-    /// In units of the labels' standings; larger is better.
+    /// Larger is better; the labelled graphs have mean 0 and variance 1.
     pub mean: Vec<f64>,
     /// Standard deviation of it.
     pub deviation: Vec<f64>,
 }
 
-/// Refines a ranking by a Gaussian process on standings: `learned` is the score of every graph, `columns` the
-/// standings by everything that is counted, `labels` graphs with their accuracies. The prior is the one
-/// under which the labels are likeliest. `None` of fewer than [`FEWEST_LABELS`], or of labels that are all
-/// the same.
-pub fn refine(learned: &[f64], columns: &[Vec<f64>], labels: &[(usize, f64)]) -> Option<Refined> {
+/// Refines a ranking by a Gaussian process: `learned` is the score of every graph, `counts` the standings by
+/// everything that is counted, `subtrees` what graphs are made of (empty where that is not to count), `labels` graphs
+/// with their accuracies. How much each kernel explains is learned from the labels. `None` of fewer than
+/// [`FEWEST_LABELS`], or of labels that are all the same.
+pub fn refine(
+    learned: &[f64],
+    counts: &[Vec<f64>],
+    subtrees: &[&Subtrees],
+    labels: &[(usize, f64)],
+) -> Option<Refined> {
     if labels.len() < FEWEST_LABELS {
         return None;
     }
-    let targets = standings(&labels.iter().map(|(_, label)| Some(*label)).collect::<Vec<_>>());
-    let targets = DVector::from_vec(unit(&targets)?);
-    let learned = unit(learned).unwrap_or_else(|| vec![0.0; learned.len()]);
-    let graphs = learned.len();
-    let at = |graph: usize| columns.iter().map(move |column| column[graph]);
-    let scale = columns.len().max(1) as f64;
-    let parts = |left: usize, right: usize| Parts {
-        learned: learned[left] * learned[right],
-        linear: at(left).zip(at(right)).map(|(a, b)| a * b).sum::<f64>() / scale,
-        apart: at(left).zip(at(right)).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / scale,
-    };
-    let own: Vec<usize> = labels.iter().map(|(graph, _)| *graph).collect();
-    let within = |left: usize, right: usize| parts(own[left], own[right]);
-    let likeliest = priors().filter_map(|prior| {
-        let process = Process::of(prior, &within, &targets)?;
-        Some((process.likelihood, process))
-    });
-    let (_, process) = likeliest.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    let expected = (0..graphs).map(|graph| {
-        let beside = own.iter().map(|&other| parts(graph, other).covariance(process.prior));
-        let beside = DVector::from_iterator(own.len(), beside);
-        let own = parts(graph, graph).covariance(process.prior);
-        let explained = beside.dot(&process.factor.solve(&beside));
-        (beside.dot(&process.solved), (own - explained).max(0.0).sqrt())
-    });
+    let accuracies: Vec<f64> = labels.iter().map(|(_, accuracy)| *accuracy).collect();
+    let targets = DVector::from_vec(targets(&accuracies)?);
+    let pool = Pool::new(learned, counts, subtrees);
+    let own: Vec<Embedding> = labels.iter().map(|(graph, _)| pool.embedding(*graph)).collect();
+    let process = Process::of(&own, &targets)?;
+    let expected = (0..learned.len()).map(|graph| process.expected(&pool.embedding(graph), &own));
     let (mean, deviation) = expected.unzip();
     Some(Refined { mean, deviation })
 }
 
-/// Products and distance of two graphs.
-struct Parts {
-    learned: f64,
-    linear: f64,
-    apart: f64,
+/// What the process is fitted to: half by who is first, half by how far apart networks are.
+fn targets(accuracies: &[f64]) -> Option<Vec<f64>> {
+    let order = standings(&accuracies.iter().copied().map(Some).collect::<Vec<_>>());
+    let far = unit(accuracies)?.into_iter().map(|it| it.clamp(-FAR, FAR));
+    unit(&unit(&order)?.iter().zip(far).map(|(order, far)| order + far).collect::<Vec<_>>())
 }
 
-impl Parts {
-    fn covariance(&self, prior: Prior) -> f64 {
-        let near = (-self.apart / (2.0 * prior.reach * prior.reach)).exp();
-        prior.learned * self.learned + prior.linear * self.linear + prior.smooth * near
-    }
-}
-
-/// The process under one prior, given the labels.
+/// The process, given the labels.
 struct Process {
-    prior: Prior,
+    /// How much variance each kernel explains.
+    components: [f64; KERNELS],
     factor: Cholesky<f64, Dyn>,
     solved: DVector<f64>,
-    likelihood: f64,
 }
 
 impl Process {
-    fn of(
-        prior: Prior,
-        parts: &impl Fn(usize, usize) -> Parts,
-        targets: &DVector<f64>,
-    ) -> Option<Self> {
-        let count = targets.len();
-        let covariance = DMatrix::from_fn(count, count, |row, column| {
-            let noise = if row == column { prior.noise } else { 0.0 };
-            parts(row, column).covariance(prior) + noise
-        });
-        let factor = covariance.cholesky()?;
+    /// Variance components of the greatest likelihood are approached by the multiplicative updates of Zhou et al.
+    /// (2019, MM algorithms for variance components models).
+    fn of(own: &[Embedding], targets: &DVector<f64>) -> Option<Self> {
+        let count = own.len();
+        let mut kernels = vec![DMatrix::zeros(count, count); KERNELS];
+        for (row, left) in own.iter().enumerate() {
+            for (column, right) in own.iter().enumerate() {
+                for (kernel, value) in kernels.iter_mut().zip(left.kernels(right)) {
+                    kernel[(row, column)] = value;
+                }
+            }
+        }
+        let mut components = [1.0 / KERNELS as f64; KERNELS];
+        let mut noise = NOISE;
+        let factor = |components: &[f64; KERNELS], noise: f64| {
+            let mut covariance = DMatrix::from_diagonal_element(count, count, noise);
+            for (kernel, share) in kernels.iter().zip(components) {
+                covariance += kernel * *share;
+            }
+            covariance.cholesky()
+        };
+        for _ in 0..UPDATES {
+            let inverse = factor(&components, noise)?.inverse();
+            let solved = &inverse * targets;
+            for (share, kernel) in components.iter_mut().zip(&kernels) {
+                *share *= gain(solved.dot(&(kernel * &solved)), inverse.dot(kernel));
+            }
+            // A little noise is always left, so that equal graphs may have other labels.
+            noise = (noise * gain(solved.norm_squared(), inverse.trace())).max(1e-4);
+        }
+        let factor = factor(&components, noise)?;
         let solved = factor.solve(targets);
-        let volume: f64 = factor.l_dirty().diagonal().iter().map(|it| it.ln()).sum();
-        let likelihood = -0.5 * targets.dot(&solved) - volume;
-        Some(Self { prior, factor, solved, likelihood })
+        Some(Self { components, factor, solved })
+    }
+
+    /// Mean and standard deviation of what a graph reaches, beside the labelled ones.
+    fn expected(&self, graph: &Embedding, own: &[Embedding]) -> (f64, f64) {
+        let beside = own.iter().map(|other| self.covariance(graph, other));
+        let beside = DVector::from_iterator(own.len(), beside);
+        let explained = beside.dot(&self.factor.solve(&beside));
+        let left = self.covariance(graph, graph) - explained;
+        (beside.dot(&self.solved), left.max(0.0).sqrt())
+    }
+
+    fn covariance(&self, left: &Embedding, right: &Embedding) -> f64 {
+        left.kernels(right).iter().zip(&self.components).map(|(it, share)| it * share).sum()
     }
 }
 
-/// All priors that are tried.
-fn priors() -> impl Iterator<Item = Prior> {
-    let grid = |learned, linear, smooth| {
-        let fine = [(0.7, 0.05), (0.7, 0.2), (1.5, 0.05), (1.5, 0.2), (1.5, 0.5)];
-        fine.map(|(reach, noise)| Prior { learned, linear, smooth, reach, noise })
-    };
-    let shares = [0.1, 0.4, 1.0].into_iter().flat_map(|learned| {
-        [0.02, 0.1, 0.4]
-            .into_iter()
-            .flat_map(move |linear| [0.05, 0.2, 0.6].map(move |smooth| (learned, linear, smooth)))
-    });
-    shares.flat_map(move |(learned, linear, smooth)| grid(learned, linear, smooth))
+/// By what a variance component grows: nothing where its kernel is zero.
+fn gain(explained: f64, expected: f64) -> f64 {
+    if expected > 1e-12 { (explained / expected).max(0.0).sqrt() } else { 0.0 }
 }
 
 /// Of mean 0 and variance 1; `None` of values that are all the same.
-fn unit(values: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn unit(values: &[f64]) -> Option<Vec<f64>> {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let count = finite().count() as f64;
     let mean = finite().sum::<f64>() / count;
@@ -156,7 +154,7 @@ mod tests {
         let (columns, accuracies) = pool();
         let labels: Vec<(usize, f64)> =
             (0..60).step_by(3).map(|graph| (graph, accuracies[graph])).collect();
-        let refined = refine(&columns[0], &columns, &labels).unwrap();
+        let refined = refine(&columns[0], &columns, &[], &labels).unwrap();
         let before = kendall(&columns[0], &accuracies);
         assert!(before < 0.3 && kendall(&refined.mean, &accuracies) > 0.85, "{before}");
         let mean = |labelled: bool| {
@@ -168,11 +166,33 @@ mod tests {
     }
 
     #[test]
+    fn what_graphs_are_made_of_tells_what_counts_do_not() {
+        let subtrees: Vec<Subtrees> = (0..60)
+            .map(|graph: u32| {
+                let mut subtrees = Subtrees::default();
+                subtrees.kinds[2] = [(1, 1 + graph % 4), (2, 1 + graph % 3)].into();
+                subtrees
+            })
+            .collect();
+        let subtrees: Vec<&Subtrees> = subtrees.iter().collect();
+        let (columns, _) = pool();
+        let accuracies: Vec<f64> =
+            (0..60).map(|graph| f64::from(graph % 4) - 0.4 * f64::from(graph % 3)).collect();
+        let labels: Vec<(usize, f64)> =
+            (0..60).step_by(2).map(|graph| (graph, accuracies[graph])).collect();
+        let tau = |subtrees: &[&Subtrees]| {
+            let refined = refine(&columns[0], &columns, subtrees, &labels).unwrap();
+            kendall(&refined.mean, &accuracies)
+        };
+        assert!(tau(&[]) < 0.6 && tau(&subtrees) > 0.85, "{} {}", tau(&[]), tau(&subtrees));
+    }
+
+    #[test]
     fn too_few_or_equal_labels_refine_nothing() {
         let (columns, accuracies) = pool();
         let labels: Vec<(usize, f64)> = (0..7).map(|graph| (graph, accuracies[graph])).collect();
-        assert_eq!(refine(&columns[0], &columns, &labels), None);
+        assert_eq!(refine(&columns[0], &columns, &[], &labels), None);
         let equal: Vec<(usize, f64)> = (0..20).map(|graph| (graph, 90.0)).collect();
-        assert_eq!(refine(&columns[0], &columns, &equal), None);
+        assert_eq!(refine(&columns[0], &columns, &[], &equal), None);
     }
 }

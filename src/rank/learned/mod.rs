@@ -6,6 +6,7 @@
 
 mod few;
 mod fit;
+mod kernels;
 mod left_out;
 mod pairs;
 mod pool;
