@@ -16,7 +16,7 @@ use super::{Live, paths::sources};
 pub type Occurrences = BTreeMap<u64, u32>;
 
 /// The patterns of one graph: the same for isomorphic graphs. Nodes that normalise, bend or rearrange values are
-/// passed through, sums of sums are one; channels and strides are not told apart.
+/// passed through, a sum of sums is one; channels and strides are not told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subtrees {
     /// By kind: single operators, operators at a place of the network (the extent of what they return), and either
@@ -28,17 +28,27 @@ impl Subtrees {
     /// Counts the patterns among the live nodes of a resolved architecture.
     pub fn of(architecture: &Architecture, registry: &Registry, live: &Live) -> Self {
         let count = architecture.dag.node_count();
-        let terms = terms(architecture, live);
+        let is_term = terms(architecture, live);
         let mut labels = vec![String::new(); count];
         // What a node hands on: itself, or what it passes through.
         let mut handed: Vec<Vec<NodeIndex>> = vec![Vec::new(); count];
         let mut kinds: [Occurrences; 4] = Default::default();
         for &index in &live.nodes {
             let node = &architecture.dag[index];
-            let read: Vec<NodeIndex> = sources(architecture, index)
-                .flat_map(|source| handed[source.index()].iter().copied())
-                .collect();
-            let is_passed = terms[index.index()] || is_passed(architecture, registry, index);
+            let mut read: Vec<NodeIndex> = Vec::new();
+            for source in sources(architecture, index) {
+                match &mut handed[source.index()] {
+                    // Nobody else reads it.
+                    terms if is_term[source.index()] && read.is_empty() => {
+                        read = std::mem::take(terms);
+                    }
+                    nodes => read.extend_from_slice(nodes),
+                }
+            }
+            // What a sum adds to one operand may be dead.
+            let is_passed = is_term[index.index()]
+                || is_sum(architecture, index) && read.len() == 1
+                || is_passed(architecture, registry, index);
             if is_passed && !read.is_empty() {
                 handed[index.index()] = read;
                 continue;
@@ -54,7 +64,7 @@ impl Subtrees {
             let shape = fact.and_then(|fact| fact.shape).unwrap_or_default();
             let place = format!("{:?}", shape.get(1..).unwrap_or_default());
             // A sum of three is two additions.
-            let times = if node.op_type == "Add" { read.len().max(2) - 1 } else { 1 };
+            let times = if is_sum(architecture, index) { read.len().max(2) - 1 } else { 1 };
             let patterns =
                 [label.clone(), label.clone() + &place, subtree.clone(), subtree + &place];
             for (kind, pattern) in kinds.iter_mut().zip(patterns) {
@@ -67,21 +77,25 @@ impl Subtrees {
     }
 }
 
-/// By index, sums that only sums read.
+/// By index, whether a node is a sum that nothing reads but one other sum.
 fn terms(architecture: &Architecture, live: &Live) -> Vec<bool> {
     let count = architecture.dag.node_count();
-    let (mut summed, mut otherwise) = (vec![false; count], vec![false; count]);
+    let (mut readers, mut is_added) = (vec![0; count], vec![false; count]);
     for &index in &live.nodes {
-        let sums = architecture.dag[index].op_type == "Add";
-        let reads = if sums { &mut summed } else { &mut otherwise };
-        sources(architecture, index).for_each(|source| reads[source.index()] = true);
+        for source in sources(architecture, index) {
+            readers[source.index()] += 1;
+            is_added[source.index()] |= is_sum(architecture, index);
+        }
     }
     let is_term = |index: NodeIndex| {
-        architecture.dag[index].op_type == "Add"
-            && summed[index.index()]
-            && !otherwise[index.index()]
+        is_sum(architecture, index) && is_added[index.index()] && readers[index.index()] == 1
     };
     architecture.dag.node_indices().map(is_term).collect()
+}
+
+fn is_sum(architecture: &Architecture, index: NodeIndex) -> bool {
+    let node = &architecture.dag[index];
+    node.op_type == "Add" && node.inputs.iter().all(|it| matches!(it, Operand::Node { .. }))
 }
 
 /// Whether a node tells nothing about a graph.

@@ -199,6 +199,7 @@ impl<'a> Run<'a> {
             mirror: mirrors(config),
             trunk: config.episodes.is_some() || config.network.labels > 0,
         };
+        tracing::info!("drawing graphs to validate on; this takes minutes where a space is large");
         let wants_grey = config.episodes.as_ref().is_some_and(|it| it.grey > 0.0);
         let graphs = Mixture::open(config, source, wants_grey, &reader)?;
         let validation = |it: &Ingredient| {

@@ -184,7 +184,7 @@ mod tests {
             let refined = refine(&columns[0], &columns, subtrees, &labels).unwrap();
             kendall(&refined.mean, &accuracies)
         };
-        assert!(tau(&[]) < 0.6 && tau(&subtrees) > 0.85, "{} {}", tau(&[]), tau(&subtrees));
+        assert!(tau(&[]) < 0.6 && tau(&subtrees) > 0.8, "{} {}", tau(&[]), tau(&subtrees));
     }
 
     #[test]
