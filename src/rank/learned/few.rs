@@ -6,7 +6,7 @@ use crate::rank::Subtrees;
 
 use super::{
     kernels::{Embedding, KERNELS, Pool},
-    pool::standings,
+    pool::{standings, unit},
 };
 
 /// Fewest labels that refine a ranking.
@@ -119,19 +119,6 @@ impl Process {
 /// By what a variance component grows: nothing where its kernel is zero.
 fn gain(explained: f64, expected: f64) -> f64 {
     if expected > 1e-12 { (explained / expected).max(0.0).sqrt() } else { 0.0 }
-}
-
-/// Of mean 0 and variance 1; `None` of values that are all the same.
-pub(super) fn unit(values: &[f64]) -> Option<Vec<f64>> {
-    let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let count = finite().count() as f64;
-    let mean = finite().sum::<f64>() / count;
-    let deviation = (finite().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    let scaled = |value: &f64| match value.is_finite() {
-        true => (value - mean) / deviation,
-        false => -3.0,
-    };
-    (deviation > 0.0).then(|| values.iter().map(scaled).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::rank::{Subtrees, subtrees::Occurrences};
 
-use super::few::unit;
+use super::pool::unit;
 
 /// Ways to compare graphs, each a kernel whose mean over pairs of a graph with itself is 1.
 pub(super) const KERNELS: usize = 7;

@@ -20,6 +20,19 @@ pub fn standings(column: &[Option<f64>]) -> Vec<f64> {
     column.iter().map(|score| score.and_then(|_| ranks.next()).map_or(0.0, standing)).collect()
 }
 
+/// Of mean 0 and variance 1; `None` of values that are all the same.
+pub(super) fn unit(values: &[f64]) -> Option<Vec<f64>> {
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let count = finite().count() as f64;
+    let mean = finite().sum::<f64>() / count;
+    let deviation = (finite().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let scaled = |value: &f64| match value.is_finite() {
+        true => (value - mean) / deviation,
+        false => -3.0,
+    };
+    (deviation > 0.0).then(|| values.iter().map(scaled).collect())
+}
+
 /// How a score enters a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
