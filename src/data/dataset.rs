@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::onnx::leading;
+
 use super::DataError;
 
 /// Shares of red, green and blue in luma (ITU-R BT.601).
@@ -95,7 +97,7 @@ impl Dataset {
         }
         let length = self.image_len();
         hasher.update(&self.pixels[index * length..(index + 1) * length]);
-        hasher.finalize().iter().take(8).fold(0, |hash, &byte| hash << 8 | u64::from(byte))
+        leading(&hasher.finalize())
     }
 
     /// The images whose position is wanted, in their order.

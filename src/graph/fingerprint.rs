@@ -8,6 +8,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::onnx::leading;
+
 use super::{Architecture, Attribute, Attributes, Constant, Operand};
 
 /// Double sweeps over the graph.
@@ -205,7 +207,6 @@ impl Label {
     }
 
     fn finish(self) -> u64 {
-        let digest: [u8; 32] = self.0.finalize().into();
-        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        leading(&self.0.finalize())
     }
 }

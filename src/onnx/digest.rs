@@ -34,6 +34,11 @@ impl Write for Sha256Writer<'_> {
     }
 }
 
+/// The first eight bytes of a hash as a number.
+pub(crate) fn leading(hash: &[u8]) -> u64 {
+    hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// SHA-256 of some bytes, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))

@@ -24,6 +24,7 @@ pub mod names;
 pub mod safetensors;
 pub mod splice;
 
+pub(crate) use digest::leading;
 pub use digest::{Sha256Writer, sha256};
 pub use error::OnnxError;
 pub use model::Model;

@@ -18,6 +18,8 @@ pub struct Judge {
     pub probe: Probe,
     /// What is known already.
     pub cache: Option<Cache>,
+    /// Whether records say what graphs are made of, which trained accuracies refine a ranking by.
+    pub subtrees: bool,
 }
 
 impl Judge {
@@ -57,7 +59,9 @@ impl Judge {
             seconds: 0.0,
             subtrees: Subtrees::default(),
         });
-        record.subtrees = Subtrees::of(architecture, registry, live);
+        if self.subtrees {
+            record.subtrees = Subtrees::of(architecture, registry, live);
+        }
         let wanted = |score: &&dyn Score| {
             let name = score.name();
             !record.scores.contains_key(name) && !record.missing.contains_key(name)

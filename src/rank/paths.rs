@@ -33,6 +33,12 @@ pub(super) fn shortest(
     outputs.min().unwrap_or(0)
 }
 
+/// Whether a node adds nodes, and no weight or constant, to each other.
+pub(super) fn is_sum(architecture: &Architecture, index: NodeIndex) -> bool {
+    let node = &architecture.dag[index];
+    node.op_type == "Add" && node.inputs.iter().all(|it| matches!(it, Operand::Node { .. }))
+}
+
 /// The nodes that a node reads.
 pub(super) fn sources(
     architecture: &Architecture,

@@ -35,7 +35,7 @@ pub struct Record {
     pub dead_nodes: usize,
     /// Seconds it took when it was computed.
     pub seconds: f64,
-    /// What it is made of; counted anew in every run.
+    /// What it is made of, where that was asked for; counted anew in every run.
     #[serde(skip)]
     pub subtrees: Subtrees,
 }

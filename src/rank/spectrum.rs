@@ -42,7 +42,7 @@ impl Symmetric {
 }
 
 /// In eight sums, which the compiler keeps in vectors.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::graph::{Architecture, Operand};
 
-use super::Live;
+use super::{Live, paths::is_sum};
 
 /// Hashes of one graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +67,7 @@ fn structure(architecture: &Architecture, live: &Live) -> String {
         if matches!(node.op_type.as_str(), "Mul" | "Sum" | "Max" | "Min" | "Mean") {
             operands.sort_unstable();
         }
-        let adds = node.op_type == "Add"
-            && node.inputs.iter().all(|operand| matches!(operand, Operand::Node { .. }));
-        if adds {
+        if is_sum(architecture, index) {
             let mut sum = Vec::new();
             for (operand, hash) in node.inputs.iter().zip(operands) {
                 match *operand {

@@ -7,10 +7,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     graph::{Architecture, NodeIndex, Operand},
+    onnx::leading,
     ops::{OperatorFamily, Registry},
 };
 
-use super::{Live, paths::sources};
+use super::{
+    Live,
+    paths::{is_sum, sources},
+};
 
 /// How often each pattern occurs, by its hash.
 pub type Occurrences = BTreeMap<u64, u32>;
@@ -37,12 +41,12 @@ impl Subtrees {
             let node = &architecture.dag[index];
             let mut read: Vec<NodeIndex> = Vec::new();
             for source in sources(architecture, index) {
-                match &mut handed[source.index()] {
+                let handed = &mut handed[source.index()];
+                if is_term[source.index()] && read.is_empty() {
                     // Nobody else reads it.
-                    terms if is_term[source.index()] && read.is_empty() => {
-                        read = std::mem::take(terms);
-                    }
-                    nodes => read.extend_from_slice(nodes),
+                    read = std::mem::take(handed);
+                } else {
+                    read.extend_from_slice(handed);
                 }
             }
             // What a sum adds to one operand may be dead.
@@ -68,7 +72,7 @@ impl Subtrees {
             let patterns =
                 [label.clone(), label.clone() + &place, subtree.clone(), subtree + &place];
             for (kind, pattern) in kinds.iter_mut().zip(patterns) {
-                *kind.entry(hash(&pattern)).or_default() += times as u32;
+                *kind.entry(leading(&Sha256::digest(pattern))).or_default() += times as u32;
             }
             labels[index.index()] = label;
             handed[index.index()] = vec![index];
@@ -93,11 +97,6 @@ fn terms(architecture: &Architecture, live: &Live) -> Vec<bool> {
     architecture.dag.node_indices().map(is_term).collect()
 }
 
-fn is_sum(architecture: &Architecture, index: NodeIndex) -> bool {
-    let node = &architecture.dag[index];
-    node.op_type == "Add" && node.inputs.iter().all(|it| matches!(it, Operand::Node { .. }))
-}
-
 /// Whether a node tells nothing about a graph.
 fn is_passed(architecture: &Architecture, registry: &Registry, index: NodeIndex) -> bool {
     let passed = [OperatorFamily::Normalisation, OperatorFamily::Activation, OperatorFamily::Shape];
@@ -119,10 +118,4 @@ fn label(architecture: &Architecture, registry: &Registry, index: NodeIndex) -> 
         _ => "grouped",
     };
     format!("{}{:?}{:?}{groups}", node.op_type, geometry.kernel, geometry.dilation)
-}
-
-/// The first eight bytes.
-fn hash(pattern: &str) -> u64 {
-    let digest = Sha256::digest(pattern);
-    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }

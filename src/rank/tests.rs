@@ -157,7 +157,7 @@ fn every_score_of_a_convolutional_network_is_a_number() {
 #[test]
 fn a_network_without_a_way_through_has_scores_or_says_why() {
     let none = cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|");
-    let judge = Judge { scores: scores(), probe: probe(0), cache: None };
+    let judge = Judge { scores: scores(), probe: probe(0), cache: None, subtrees: false };
     let record = judge.judge(&none, &Registry::standard()).unwrap();
     assert!(record.scores.contains_key("flops"));
     assert!(record.missing.contains_key("predicted-norm"));

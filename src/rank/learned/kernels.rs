@@ -1,8 +1,8 @@
 //! What two graphs of a pool have in common.
 
-use std::collections::BTreeMap;
+use std::{array, collections::BTreeMap};
 
-use crate::rank::{Subtrees, subtrees::Occurrences};
+use crate::rank::{Occurrences, Subtrees, spectrum::dot};
 
 use super::pool::unit;
 
@@ -35,7 +35,7 @@ impl<'a> Pool<'a> {
             learned: unit(learned).unwrap_or_else(|| vec![0.0; learned.len()]),
             counts,
             subtrees,
-            vocabularies: [0, 1, 2, 3].map(vocabulary),
+            vocabularies: array::from_fn(vocabulary),
         }
     }
 
@@ -47,7 +47,7 @@ impl<'a> Pool<'a> {
         Embedding {
             learned: self.learned[graph],
             counts: self.counts.iter().map(|column| column[graph]).collect(),
-            subtrees: [0, 1, 2, 3].map(subtrees),
+            subtrees: array::from_fn(subtrees),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Embedding {
         let scale = self.counts.len().max(1) as f64;
         let apart = self.counts.iter().zip(&other.counts).map(|(a, b)| (a - b).abs()).sum::<f64>();
         let [one, placed, tree, placed_tree] =
-            [0, 1, 2, 3].map(|kind| dot(&self.subtrees[kind], &other.subtrees[kind]));
+            array::from_fn(|kind| dot(&self.subtrees[kind], &other.subtrees[kind]));
         [
             self.learned * other.learned,
             dot(&self.counts, &other.counts) / scale,
@@ -70,10 +70,6 @@ impl Embedding {
             placed_tree,
         ]
     }
-}
-
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 /// The patterns that tell the graphs of a pool apart, with mean and deviation of the logarithm of how often they occur.
