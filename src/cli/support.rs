@@ -14,8 +14,8 @@ pub(super) struct SupportArgs {
     /// outputs
     #[arg(long, value_name = "DATA")]
     support: Option<PathBuf>,
-    /// Gradient steps; 0 for none at all. If not given there are 144, and fewer or smaller ones for a network
-    /// on which they would take minutes
+    /// Gradient steps; 0 for none at all. If not given there are 144, up to twice as many for more than 500
+    /// images, and fewer or smaller ones for a network on which they would take minutes
     #[arg(long, value_name = "N", requires = "support")]
     support_steps: Option<u16>,
     /// Images of a step

@@ -38,7 +38,8 @@ pub struct Steering {
     /// without it are of steps without.
     #[serde(default)]
     pub label_smoothing: f32,
-    /// Whether costly networks take smaller and fewer steps; see [`Steering::affordable`].
+    /// Whether the steps follow the images and the network: more of them for many images, see [`Steering::for_images`],
+    /// smaller and fewer ones for costly networks, see [`Steering::affordable`].
     pub bounded: bool,
 }
 
@@ -61,14 +62,27 @@ pub(super) const LABEL_SMOOTHING: f32 = 0.1;
 /// Multiply-accumulates of forward passes that bounded steps may cost: with backward passes and the optimiser, about
 /// five minutes on two cores.
 const AFFORDABLE: u64 = 5_000_000_000_000;
+/// Images for which the usual steps are enough; twice as many take twice as many steps, and so do more of them.
+const FEW_IMAGES: usize = 500;
 /// Fewest images of a bounded step, and fewest bounded steps.
 const LEAST: [usize; 2] = [32, 8];
 
 impl Steering {
-    /// So many steps, or the usual ones, bounded by what they cost.
+    /// So many steps, or the usual ones, which follow the images and the network.
     pub fn of_steps(steps: Option<usize>) -> Self {
         let usual = Self::default();
         Self { steps: steps.unwrap_or(usual.steps), bounded: steps.is_none(), ..usual }
+    }
+
+    /// What is done with a support set of so many images.
+    pub fn for_images(self, images: usize) -> Self {
+        match self.bounded {
+            true => Self {
+                steps: self.steps * images.clamp(FEW_IMAGES, 2 * FEW_IMAGES) / FEW_IMAGES,
+                ..self
+            },
+            false => self,
+        }
     }
 
     /// What is done to a network of so many multiply-accumulates an image: where all steps would cost too
@@ -241,6 +255,13 @@ mod tests {
             assert!(bounds.windows(2).all(|pair| pair[1] - pair[0] < 0.237), "{bounds:?}");
         }
         assert_relative_eq!(Steering::default().rate_of(3, 1), 0.03);
+    }
+
+    #[test]
+    fn many_images_take_more_steps_and_at_most_twice_as_many() {
+        let steps = |images| Steering::default().for_images(images).steps;
+        assert_eq!([0, 200, 500, 750, 1000, 45_000].map(steps), [144, 144, 144, 216, 288, 288]);
+        assert_eq!(Steering::of_steps(Some(32)).for_images(45_000).steps, 32);
     }
 
     #[test]

@@ -101,7 +101,8 @@ impl<'a> Support<'a> {
             Some([fitted, held_out]) => (fitted, Some(held_out)),
             None => (self.data, None),
         };
-        let course = Course::new(network, fitted, self.steering, Arc::clone(&self.observer))?;
+        let observer = Arc::clone(&self.observer);
+        let course = Course::new(network, fitted, self.usual(), observer)?;
         let steps = course.steering().steps;
         self.observer.begin((steps * samples.len()) as u64, 0);
         let sample = |(index, prediction): (usize, &mut Prediction)| {
@@ -114,6 +115,11 @@ impl<'a> Support<'a> {
         };
         self.observer.end();
         done
+    }
+
+    /// The steps for so many images, whatever the network costs.
+    fn usual(&self) -> Steering {
+        self.steering.for_images(self.data.len())
     }
 
     /// Refuses images that do not fit an architecture, or that tell nothing apart.
@@ -230,7 +236,8 @@ impl Sample<'_> {
 
     /// Says that steps are bounded by their cost, if they are.
     fn bounded(&self) -> Option<String> {
-        let (asked, taken) = (self.support.steering, self.course.steering());
+        let asked = self.support.usual();
+        let taken = self.course.steering();
         (asked != taken).then(|| {
             format!(
                 "the network is costly: {} support steps of {} images are taken instead of {} of {}; ask for more with --support-steps",

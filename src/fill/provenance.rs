@@ -196,6 +196,7 @@ impl fmt::Display for SupportRecord {
             write!(f, "head solved on {images} images with penalty {penalty}, ")?;
         }
         let Steering { steps, batch, rate, spread, .. } = self.steering;
+        let steps = self.fitted.as_ref().map_or(steps, |fitted| fitted.steps);
         if steps > 0 {
             write!(f, "{steps} steps of {batch} images at rate {rate}")?;
             if spread != 1.0 {

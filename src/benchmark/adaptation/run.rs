@@ -236,7 +236,8 @@ impl Trial<'_> {
         let mut prediction = self.start(method)?;
         self.fit(&mut prediction, steps)?;
         let seconds = started.elapsed().as_secs_f64();
-        let image_gradients = (steps * self.of.steering.batch) as u64;
+        let taken = Steering { steps, ..self.of.steering }.for_images(self.support.len());
+        let image_gradients = (taken.steps * taken.batch) as u64;
         let top1 = self.judge(&prediction)?;
         Ok(result(method, top1, seconds, image_gradients))
     }

@@ -49,9 +49,9 @@ pub(super) struct Data {
     /// Numbers of draws of labelled images, from --seed on
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Gradient steps of the support set
-    #[arg(long, value_name = "N", default_value_t = Steering::default().steps)]
-    support_steps: usize,
+    /// Gradient steps of the support set; by default as many as `predict` takes
+    #[arg(long, value_name = "N")]
+    support_steps: Option<usize>,
     /// Epochs of ordinary training and of fine-tuning
     #[arg(long, default_value_t = 30)]
     epochs: usize,
@@ -90,7 +90,7 @@ impl Data {
             methods: &methods,
             seeds: self.seeds,
             seed: common.seed,
-            steering: Steering { steps: self.support_steps, ..Steering::default() },
+            steering: Steering::of_steps(self.support_steps),
             epochs: self.epochs,
             limit: self.limit,
             command: &output::command_line(),

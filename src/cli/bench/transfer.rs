@@ -104,7 +104,7 @@ impl Transfer {
         if self.support_steps == 0 {
             return Ok(subject);
         }
-        let steering = Steering { steps: self.support_steps, ..Steering::default() };
+        let steering = Steering::of_steps(Some(self.support_steps));
         Ok(subject.steered(&self.setting.data, steering)?)
     }
 }
