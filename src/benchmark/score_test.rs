@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     observer::Observer,
     rank::{
-        Aggregate, Judge, Record, Subtrees,
+        Aggregate, Judge, OperatorPaths, Record,
         learned::{refine, standings, standings_by_counts},
         metrics::{Agreement, kendall},
     },
@@ -34,7 +34,7 @@ pub struct ScoreTest<'a> {
 }
 
 /// Draws of networks whose accuracies are given.
-const DRAWS: u64 = 5;
+const DRAWS: u64 = 20;
 
 /// Kendall's τ-b on the networks whose accuracies were not given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -111,8 +111,8 @@ impl ScoreTest<'_> {
             Aggregate::LogRanks(_) => "joined",
         };
         compare(label, &joined, &listed, &accuracies);
-        let subtrees: Vec<_> = records.iter().map(|record| &record.subtrees).collect();
-        let few = self.few(&column, &subtrees, &accuracies);
+        let paths: Vec<_> = records.iter().map(|record| &record.operator_paths).collect();
+        let few = self.few(&column, &paths, &accuracies);
         let seconds: f64 = records.iter().map(|record| record.seconds).sum();
         let seconds_per_graph = seconds / records.len().max(1) as f64;
         ScoreTestReport { networks, records, joined, results, few, seconds_per_graph, refused }
@@ -122,7 +122,7 @@ impl ScoreTest<'_> {
     fn few(
         &self,
         column: &impl Fn(&str) -> Vec<Option<f64>>,
-        subtrees: &[&Subtrees],
+        paths: &[&OperatorPaths],
         accuracies: &[f64],
     ) -> BTreeMap<usize, FewLabels> {
         let Aggregate::Learned(ranker) = self.by else { return BTreeMap::new() };
@@ -147,11 +147,11 @@ impl ScoreTest<'_> {
                     others.iter().map(|&graph| values[graph]).collect()
                 };
                 let tau = |values: &[f64]| kendall(&of(values), &of(accuracies)) / DRAWS as f64;
-                let by = |scores: &[f64], counts: &[Vec<f64>], subtrees: &[&Subtrees]| {
-                    let refined = refine(scores, counts, subtrees, &labels);
+                let by = |scores: &[f64], counts: &[Vec<f64>], paths: &[&OperatorPaths]| {
+                    let refined = refine(scores, counts, paths, &labels);
                     refined.map_or_else(|| tau(scores), |refined| tau(&refined.mean))
                 };
-                refined += by(&scores, &counts, subtrees);
+                refined += by(&scores, &counts, paths);
                 by_parameters += by(&counted, std::slice::from_ref(&counted), &[]);
                 alone += tau(&scores);
             }

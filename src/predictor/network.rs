@@ -27,6 +27,7 @@ pub struct Network {
     sources: Option<Linear>,
     conditioner: Option<Conditioner>,
     widen: Linear,
+    blocks: Vec<Block>,
     trunk: Linear,
     norm: LayerNorm,
     amplitude: Linear,
@@ -34,6 +35,29 @@ pub struct Network {
     /// The learned calibration batch, normalised images `[images, channels, height, width]`.
     calibration: Param<Tensor<4>>,
     calibration_labels: Option<CalibrationLabels>,
+}
+
+/// One residual block of the decoder.
+#[derive(Module, Debug)]
+struct Block {
+    norm: LayerNorm,
+    widen: Linear,
+    narrow: Linear,
+}
+
+impl Block {
+    fn new(width: usize, device: &Device) -> Self {
+        Self {
+            norm: LayerNormConfig::new(width).init(device),
+            widen: linear(width, 2 * width, device),
+            narrow: linear(2 * width, width, device),
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let wide = gelu(self.widen.forward(self.norm.forward(hidden.clone())));
+        hidden + self.narrow.forward(wide)
+    }
 }
 
 /// The learned labels of the calibration batch.
@@ -54,6 +78,8 @@ impl Network {
     pub(super) const CALIBRATION_LABELS: &str = "calibration_labels.";
     /// Prefix of the tensors that only predictors whose nodes hear of each other have.
     pub(super) const MESSAGES: &str = "encoder.blocks.";
+    /// Prefix of the residual blocks of the decoder.
+    const BLOCKS: &str = "blocks.";
     /// Prefix of the tensors that only predictors with further node features have.
     pub(super) const FURTHER: &str = "encoder.further.";
     /// Prefix of the tensors that only predictors whose patches follow makers of channels have.
@@ -87,6 +113,7 @@ impl Network {
             sources: config.sources.then(|| linear(width, width, device)),
             conditioner: config.diffusion.as_ref().map(|it| Conditioner::new(it, width, device)),
             widen: linear(width, config.trunk, device),
+            blocks: (0..config.blocks).map(|_| Block::new(config.trunk, device)).collect(),
             trunk: linear(config.trunk, config.hidden, device),
             norm: LayerNormConfig::new(config.hidden).init(device),
             amplitude: linear(width, 1, device),
@@ -97,6 +124,18 @@ impl Network {
                 penalty: Initializer::Zeros.init([1], device),
             }),
         }
+    }
+
+    /// Whether a tensor belongs to a residual block, which adds nothing to what it reads where another tensor
+    /// of it ([`Self::is_branch_end`]) is zero.
+    pub(super) fn is_residual(tensor: &str) -> bool {
+        [Self::MESSAGES, Self::BLOCKS].iter().any(|prefix| tensor.starts_with(prefix))
+    }
+
+    /// Whether a tensor is of the last layer of a branch of a residual block.
+    pub(super) fn is_branch_end(tensor: &str) -> bool {
+        let layer = tensor.rsplit('.').nth(1);
+        Self::is_residual(tensor) && matches!(layer, Some("output" | "narrow"))
     }
 
     /// The embedding of every operator, `[operators + 1, width]`; the last is for unknown ones.
@@ -150,7 +189,10 @@ impl Network {
             token = token + condition;
         }
         let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
-        let wide = gelu(self.widen.forward(token));
+        let mut wide = gelu(self.widen.forward(token));
+        for block in &self.blocks {
+            wide = block.forward(wide);
+        }
         let hidden = gelu(self.trunk.forward(wide));
         self.norm.forward(hidden) * amplitude
     }

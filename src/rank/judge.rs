@@ -8,7 +8,7 @@ use std::{
 
 use crate::{FileError, graph::Architecture, ops::Registry};
 
-use super::{Cache, Live, Probe, Record, Score, ScoreError, Subject, Subtrees, fingerprint};
+use super::{Cache, Live, OperatorPaths, Probe, Record, Score, ScoreError, Subject, fingerprint};
 
 /// Some scores, and what they probe graphs with.
 pub struct Judge {
@@ -19,7 +19,7 @@ pub struct Judge {
     /// What is known already.
     pub cache: Option<Cache>,
     /// Whether records say what graphs are made of, which trained accuracies refine a ranking by.
-    pub subtrees: bool,
+    pub operator_paths: bool,
 }
 
 impl Judge {
@@ -57,10 +57,10 @@ impl Judge {
             flops: live.multiply_accumulates,
             dead_nodes: live.dead,
             seconds: 0.0,
-            subtrees: Subtrees::default(),
+            operator_paths: OperatorPaths::default(),
         });
-        if self.subtrees {
-            record.subtrees = Subtrees::of(architecture, registry, live);
+        if self.operator_paths {
+            record.operator_paths = OperatorPaths::of(architecture, registry, live);
         }
         let wanted = |score: &&dyn Score| {
             let name = score.name();

@@ -15,6 +15,7 @@ pub mod learned;
 mod limits;
 mod live;
 pub mod metrics;
+mod operator_paths;
 mod paths;
 mod place;
 mod ranking;
@@ -25,7 +26,6 @@ mod setup;
 mod spectrum;
 mod structure;
 mod subject;
-mod subtrees;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +36,7 @@ pub use evidence::evidence;
 pub use judge::{Judge, spread};
 pub use limits::{Limits, peak_memory};
 pub use live::Live;
+pub use operator_paths::{Occurrences, OperatorPaths};
 pub use place::Ranked;
 pub use ranking::{RankedGraph, Ranking, ranking, refined_ranking};
 pub use record::{Cache, Record};
@@ -44,4 +45,3 @@ pub use scores::{counts, scores};
 pub use setup::{ProbeOptions, ScoreSelection, SetupError};
 pub use structure::{Fingerprints, fingerprint};
 pub use subject::{Probe, Subject};
-pub use subtrees::{Occurrences, Subtrees};

@@ -84,8 +84,8 @@ pub fn refined_ranking(
         .filter(|(graph, _)| scores[*graph].is_finite())
         .collect();
     let counted = standings_by_counts(|name| column(&records, name));
-    let subtrees: Vec<_> = records.iter().map(|(_, record)| &record.subtrees).collect();
-    let Refined { mean, deviation } = refine(&scores, &counted, &subtrees, &labels)?;
+    let paths: Vec<_> = records.iter().map(|(_, record)| &record.operator_paths).collect();
+    let Refined { mean, deviation } = refine(&scores, &counted, &paths, &labels)?;
     let known = |graph: usize| scores[graph].is_finite();
     let expected: Vec<Option<f64>> =
         mean.iter().enumerate().map(|(graph, mean)| known(graph).then_some(*mean)).collect();

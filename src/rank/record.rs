@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::FileError;
 
 use super::{
-    Subtrees,
+    OperatorPaths,
     journal::{Journal, lines},
 };
 
@@ -37,7 +37,7 @@ pub struct Record {
     pub seconds: f64,
     /// What it is made of, where that was asked for; counted anew in every run.
     #[serde(skip)]
-    pub subtrees: Subtrees,
+    pub operator_paths: OperatorPaths,
 }
 
 impl Record {
@@ -97,7 +97,7 @@ mod tests {
             flops: 4,
             dead_nodes: 0,
             seconds: 0.1,
-            subtrees: Subtrees::default(),
+            operator_paths: OperatorPaths::default(),
         }
     }
 

@@ -49,8 +49,8 @@ pub struct ScoreSelection {
     by: Aggregate,
     /// Whether scores that the probe does not allow are left out.
     all: bool,
-    /// See [`Judge::subtrees`].
-    subtrees: bool,
+    /// See [`Judge::operator_paths`].
+    operator_paths: bool,
 }
 
 impl ScoreSelection {
@@ -87,12 +87,12 @@ impl ScoreSelection {
         } else {
             Aggregate::LogRanks(names.iter().map(|name| (name.clone(), 1.0)).collect())
         };
-        Ok(Self { names, by, all: given().any(|name| name == "all"), subtrees: false })
+        Ok(Self { names, by, all: given().any(|name| name == "all"), operator_paths: false })
     }
 
     /// The same scores, and all that is counted beside them: what trained accuracies refine a ranking by.
     pub fn counting(mut self) -> Self {
-        self.subtrees = true;
+        self.operator_paths = true;
         self.names.extend(counts().map(str::to_owned));
         self.names.sort();
         self.names.dedup();
@@ -193,7 +193,10 @@ impl Judge {
             return Err(SetupError::Unlabelled(score.name().to_owned()));
         }
         chosen.retain(|score| Self::applies(&probe, score.as_ref()));
-        Ok((Self { scores: chosen, probe, cache: None, subtrees: selection.subtrees }, setting))
+        Ok((
+            Self { scores: chosen, probe, cache: None, operator_paths: selection.operator_paths },
+            setting,
+        ))
     }
 }
 

@@ -95,17 +95,17 @@ fn isomorphic_graphs_share_a_fingerprint() {
 }
 
 #[test]
-fn subtrees_are_those_of_the_graph_whatever_the_order_of_its_nodes() {
-    let subtrees = |text: &str| {
+fn operator_paths_are_those_of_the_graph_whatever_the_order_of_its_nodes() {
+    let paths = |text: &str| {
         let (architecture, registry) = (cell(text), Registry::standard());
-        Subtrees::of(&architecture, &registry, &Live::of(&architecture, &registry))
+        OperatorPaths::of(&architecture, &registry, &Live::of(&architecture, &registry))
     };
     let a = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|none~0|skip_connect~1|avg_pool_3x3~2|";
     let b = "|nor_conv_1x1~0|+|nor_conv_3x3~0|none~1|+|none~0|avg_pool_3x3~1|skip_connect~2|";
     let c = "|nor_conv_1x1~0|+|nor_conv_3x3~0|none~1|+|none~0|skip_connect~1|avg_pool_3x3~2|";
-    assert_eq!(subtrees(a), subtrees(b));
+    assert_eq!(paths(a), paths(b));
     // The same operators in other places: only what they read tells the graphs apart.
-    let [a, c] = [a, c].map(subtrees);
+    let [a, c] = [a, c].map(paths);
     assert_eq!(a.kinds[..2], c.kinds[..2]);
     assert_ne!(a.kinds[2], c.kinds[2]);
 }
@@ -157,7 +157,7 @@ fn every_score_of_a_convolutional_network_is_a_number() {
 #[test]
 fn a_network_without_a_way_through_has_scores_or_says_why() {
     let none = cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|");
-    let judge = Judge { scores: scores(), probe: probe(0), cache: None, subtrees: false };
+    let judge = Judge { scores: scores(), probe: probe(0), cache: None, operator_paths: false };
     let record = judge.judge(&none, &Registry::standard()).unwrap();
     assert!(record.scores.contains_key("flops"));
     assert!(record.missing.contains_key("predicted-norm"));

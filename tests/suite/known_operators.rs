@@ -146,6 +146,26 @@ fn a_network_without_messages_starts_from_one_with_them() {
 }
 
 #[test]
+fn a_deeper_network_starts_with_the_predictions_of_a_shallower_one() {
+    let device = Device::flex();
+    let predictor = bundled("cifar10", &device).unwrap();
+    let architecture = architecture("plain-cnn");
+    let registry = Registry::standard();
+    let before = predictor.predict(&architecture, &registry, |_| false).unwrap();
+    let mut config = predictor.config.network.clone();
+    config.encoder.layers += 2;
+    config.blocks += 2;
+    let operators = predictor.config.vocabulary.len();
+    let deeper = Network::new(&config, &predictor.config.input, operators, &device);
+    let entries = neural::entries(&deeper);
+    let values = predictor.starting_values(&entries, 0, &predictor.vocabulary, &registry).unwrap();
+    let network = neural::with_values(deeper, &values, &device);
+    let predictor = Predictor { network, ..predictor };
+    let after = predictor.predict(&architecture, &registry, |_| false).unwrap();
+    assert_eq!(before.weights, after.weights);
+}
+
+#[test]
 fn a_run_starts_where_another_predictor_ended() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -44,7 +44,7 @@ pub struct Rank {
     /// Build one cell where the benchmark stacks several
     #[arg(long)]
     reduced: bool,
-    /// Also refine `auto` by so many trained accuracies and compare on the other networks, each in 5 draws
+    /// Also refine `auto` by so many trained accuracies and compare on the other networks, each in 20 draws
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     labels: Vec<usize>,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
-use crate::rank::Subtrees;
+use crate::rank::OperatorPaths;
 
 use super::{
     kernels::{Embedding, KERNELS, Pool},
@@ -29,13 +29,13 @@ pub struct Refined {
 }
 
 /// Refines a ranking by a Gaussian process: `learned` is the score of every graph, `counts` the standings by
-/// everything that is counted, `subtrees` what graphs are made of (empty where that is not to count), `labels` graphs
+/// everything that is counted, `paths` what graphs are made of (empty where that is not to count), `labels` graphs
 /// with their accuracies. How much each kernel explains is learned from the labels. `None` of fewer than
 /// [`FEWEST_LABELS`], or of labels that are all the same.
 pub fn refine(
     learned: &[f64],
     counts: &[Vec<f64>],
-    subtrees: &[&Subtrees],
+    paths: &[&OperatorPaths],
     labels: &[(usize, f64)],
 ) -> Option<Refined> {
     if labels.len() < FEWEST_LABELS {
@@ -43,7 +43,7 @@ pub fn refine(
     }
     let accuracies: Vec<f64> = labels.iter().map(|(_, accuracy)| *accuracy).collect();
     let targets = DVector::from_vec(targets(&accuracies)?);
-    let pool = Pool::new(learned, counts, subtrees);
+    let pool = Pool::new(learned, counts, paths);
     let own: Vec<Embedding> = labels.iter().map(|(graph, _)| pool.embedding(*graph)).collect();
     let process = Process::of(&own, &targets)?;
     let expected = (0..learned.len()).map(|graph| process.expected(&pool.embedding(graph), &own));
@@ -73,9 +73,10 @@ impl Process {
         let count = own.len();
         let mut kernels = vec![DMatrix::zeros(count, count); KERNELS];
         for (row, left) in own.iter().enumerate() {
-            for (column, right) in own.iter().enumerate() {
+            for (column, right) in own[..=row].iter().enumerate() {
                 for (kernel, value) in kernels.iter_mut().zip(left.kernels(right)) {
                     kernel[(row, column)] = value;
+                    kernel[(column, row)] = value;
                 }
             }
         }
@@ -154,24 +155,24 @@ mod tests {
 
     #[test]
     fn what_graphs_are_made_of_tells_what_counts_do_not() {
-        let subtrees: Vec<Subtrees> = (0..60)
+        let paths: Vec<OperatorPaths> = (0..60)
             .map(|graph: u32| {
-                let mut subtrees = Subtrees::default();
-                subtrees.kinds[2] = [(1, 1 + graph % 4), (2, 1 + graph % 3)].into();
-                subtrees
+                let mut paths = OperatorPaths::default();
+                paths.kinds[2] = [(1, 1 + graph % 4), (2, 1 + graph % 3)].into();
+                paths
             })
             .collect();
-        let subtrees: Vec<&Subtrees> = subtrees.iter().collect();
+        let paths: Vec<&OperatorPaths> = paths.iter().collect();
         let (columns, _) = pool();
         let accuracies: Vec<f64> =
             (0..60).map(|graph| f64::from(graph % 4) - 0.4 * f64::from(graph % 3)).collect();
         let labels: Vec<(usize, f64)> =
             (0..60).step_by(2).map(|graph| (graph, accuracies[graph])).collect();
-        let tau = |subtrees: &[&Subtrees]| {
-            let refined = refine(&columns[0], &columns, subtrees, &labels).unwrap();
+        let tau = |paths: &[&OperatorPaths]| {
+            let refined = refine(&columns[0], &columns, paths, &labels).unwrap();
             kendall(&refined.mean, &accuracies)
         };
-        assert!(tau(&[]) < 0.6 && tau(&subtrees) > 0.8, "{} {}", tau(&[]), tau(&subtrees));
+        assert!(tau(&[]) < 0.6 && tau(&paths) > 0.8, "{} {}", tau(&[]), tau(&paths));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{array, collections::BTreeMap};
 
-use crate::rank::{Occurrences, Subtrees, spectrum::dot};
+use crate::rank::{Occurrences, OperatorPaths, spectrum::dot};
 
 use super::pool::unit;
 
@@ -16,7 +16,7 @@ const REACH: f64 = 0.5;
 pub(super) struct Pool<'a> {
     learned: Vec<f64>,
     counts: &'a [Vec<f64>],
-    subtrees: &'a [&'a Subtrees],
+    paths: &'a [&'a OperatorPaths],
     vocabularies: [Vocabulary; 4],
 }
 
@@ -24,57 +24,62 @@ pub(super) struct Pool<'a> {
 pub(super) struct Embedding {
     learned: f64,
     counts: Vec<f64>,
-    subtrees: [Vec<f64>; 4],
+    paths: [Vec<f64>; 4],
 }
 
 impl<'a> Pool<'a> {
-    /// By the score of a ranking, by standings (column by column), and by subtrees if there are any.
-    pub fn new(learned: &[f64], counts: &'a [Vec<f64>], subtrees: &'a [&'a Subtrees]) -> Self {
-        let vocabulary = |kind: usize| Vocabulary::of(subtrees.iter().map(|it| &it.kinds[kind]));
+    /// By the score of a ranking, by standings (column by column), and by paths if there are any.
+    pub fn new(learned: &[f64], counts: &'a [Vec<f64>], paths: &'a [&'a OperatorPaths]) -> Self {
+        let vocabulary = |kind: usize| Vocabulary::of(paths.iter().map(|it| &it.kinds[kind]));
         Self {
             learned: unit(learned).unwrap_or_else(|| vec![0.0; learned.len()]),
             counts,
-            subtrees,
+            paths,
             vocabularies: array::from_fn(vocabulary),
         }
     }
 
     pub fn embedding(&self, graph: usize) -> Embedding {
-        let subtrees = |kind: usize| match self.subtrees.get(graph) {
-            Some(subtrees) => self.vocabularies[kind].embedding(&subtrees.kinds[kind]),
+        let paths = |kind: usize| match self.paths.get(graph) {
+            Some(paths) => self.vocabularies[kind].embedding(&paths.kinds[kind]),
             None => Vec::new(),
         };
         Embedding {
             learned: self.learned[graph],
             counts: self.counts.iter().map(|column| column[graph]).collect(),
-            subtrees: array::from_fn(subtrees),
+            paths: array::from_fn(paths),
         }
     }
 }
 
 impl Embedding {
     /// The ranking; other linear rankings by counts; smooth functions of counts; linear functions of each kind of
-    /// subtrees.
+    /// operator paths.
     pub fn kernels(&self, other: &Self) -> [f64; KERNELS] {
         let scale = self.counts.len().max(1) as f64;
         let apart = self.counts.iter().zip(&other.counts).map(|(a, b)| (a - b).abs()).sum::<f64>();
-        let [one, placed, tree, placed_tree] =
-            array::from_fn(|kind| dot(&self.subtrees[kind], &other.subtrees[kind]));
+        let [one, placed, path, placed_path] =
+            array::from_fn(|kind| dot(&self.paths[kind], &other.paths[kind]));
         [
             self.learned * other.learned,
             dot(&self.counts, &other.counts) / scale,
             (-apart / scale / REACH).exp(),
             one,
             placed,
-            tree,
-            placed_tree,
+            path,
+            placed_path,
         ]
     }
 }
 
-/// The patterns that tell the graphs of a pool apart, with mean and deviation of the logarithm of how often they occur.
+/// The operator paths of a pool.
 #[derive(Debug)]
-struct Vocabulary(BTreeMap<u64, [f64; 2]>);
+struct Vocabulary {
+    /// Mean of the logarithm of how often each occurs, where that is not the same in all graphs.
+    means: BTreeMap<u64, f64>,
+    /// Square root of the sum of their variances.
+    scale: f64,
+}
 
 impl Vocabulary {
     fn of<'a>(graphs: impl Iterator<Item = &'a Occurrences>) -> Self {
@@ -82,28 +87,32 @@ impl Vocabulary {
         let mut count = 0.0;
         for graph in graphs {
             count += 1.0;
-            for (pattern, times) in graph {
+            for (path, times) in graph {
                 let value = f64::from(*times).ln_1p();
-                let [sum, squares] = sums.entry(*pattern).or_default();
+                let [sum, squares] = sums.entry(*path).or_default();
                 *sum += value;
                 *squares += value * value;
             }
         }
-        let moments = |(pattern, [sum, squares]): (u64, [f64; 2])| {
+        let mut means = BTreeMap::new();
+        let mut total = 0.0;
+        for (path, [sum, squares]) in sums {
             let mean = sum / count;
             let variance = squares / count - mean * mean;
-            (variance > 1e-9).then(|| (pattern, [mean, variance.sqrt()]))
-        };
-        Self(sums.into_iter().filter_map(moments).collect())
+            if variance > 1e-9 {
+                means.insert(path, mean);
+                total += variance;
+            }
+        }
+        Self { means, scale: total.sqrt() }
     }
 
     /// Of length 1 on the mean over the pool.
     fn embedding(&self, graph: &Occurrences) -> Vec<f64> {
-        let scale = (self.0.len() as f64).sqrt();
-        let place = |(pattern, [mean, deviation]): (&u64, &[f64; 2])| {
-            let times = graph.get(pattern).copied().unwrap_or(0);
-            (f64::from(times).ln_1p() - mean) / deviation / scale
+        let place = |(path, mean): (&u64, &f64)| {
+            let times = graph.get(path).copied().unwrap_or(0);
+            (f64::from(times).ln_1p() - mean) / self.scale
         };
-        self.0.iter().map(place).collect()
+        self.means.iter().map(place).collect()
     }
 }

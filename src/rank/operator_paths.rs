@@ -1,5 +1,5 @@
-//! What a graph is made of: the subtree patterns of Weisfeiler and Lehman (Shervashidze et al. 2011), by which
-//! NAS-BOWL compares architectures (Ru et al. 2021).
+//! What a graph is made of: its operators, and paths of two and three of them, by which predictors of accuracy tell
+//! architectures apart (White et al. 2021, *BANANAS*).
 
 use std::collections::BTreeMap;
 
@@ -19,26 +19,36 @@ use super::{
 /// How often each pattern occurs, by its hash.
 pub type Occurrences = BTreeMap<u64, u32>;
 
-/// The patterns of one graph: the same for isomorphic graphs. Nodes that normalise, bend or rearrange values are
+/// The operator paths of one graph: the same for isomorphic graphs. Nodes that normalise, bend or rearrange values are
 /// passed through, a sum of sums is one; channels and strides are not told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subtrees {
-    /// By kind: single operators, operators at a place of the network (the extent of what they return), and either
-    /// with the operators that they read.
+pub struct OperatorPaths {
+    /// By kind: single operators, operators at a place of the network (the extent of what they return), paths of two
+    /// and three operators, and such paths at the place of the last.
     pub kinds: [Occurrences; 4],
 }
 
-impl Subtrees {
-    /// Counts the patterns among the live nodes of a resolved architecture.
+/// What a node adds to the paths of those that read it.
+#[derive(Clone, Default)]
+struct Step {
+    label: String,
+    /// Paths of two operators that end here, and how often they do.
+    pairs: BTreeMap<String, u32>,
+}
+
+impl OperatorPaths {
+    /// Counts the paths among the live nodes of a resolved architecture.
     pub fn of(architecture: &Architecture, registry: &Registry, live: &Live) -> Self {
         let count = architecture.dag.node_count();
         let is_term = terms(architecture, live);
-        let mut labels = vec![String::new(); count];
+        let mut steps = vec![Step::default(); count];
         // What a node hands on: itself, or what it passes through.
         let mut handed: Vec<Vec<NodeIndex>> = vec![Vec::new(); count];
         let mut kinds: [Occurrences; 4] = Default::default();
+        let mut add = |kind: usize, path: &str, times: u32| {
+            *kinds[kind].entry(leading(&Sha256::digest(path))).or_default() += times;
+        };
         for &index in &live.nodes {
-            let node = &architecture.dag[index];
             let mut read: Vec<NodeIndex> = Vec::new();
             for source in sources(architecture, index) {
                 let handed = &mut handed[source.index()];
@@ -57,24 +67,28 @@ impl Subtrees {
                 handed[index.index()] = read;
                 continue;
             }
-            let label = label(architecture, registry, index);
-            let mut beneath: Vec<&str> =
-                read.iter().map(|source| labels[source.index()].as_str()).collect();
-            let is_fed = node.inputs.iter().any(|operand| matches!(operand, Operand::Input(_)));
-            beneath.extend(is_fed.then_some("input"));
-            beneath.sort_unstable();
-            let subtree = format!("{label}{beneath:?}");
             let fact = architecture.fact(Operand::Node { node: index, slot: 0 });
             let shape = fact.and_then(|fact| fact.shape).unwrap_or_default();
             let place = format!("{:?}", shape.get(1..).unwrap_or_default());
+            let label = label(architecture, registry, index);
             // A sum of three is two additions.
             let times = if is_sum(architecture, index) { read.len().max(2) - 1 } else { 1 };
-            let patterns =
-                [label.clone(), label.clone() + &place, subtree.clone(), subtree + &place];
-            for (kind, pattern) in kinds.iter_mut().zip(patterns) {
-                *kind.entry(leading(&Sha256::digest(pattern))).or_default() += times as u32;
+            add(0, &label, times as u32);
+            add(1, &(label.clone() + &place), times as u32);
+            let mut pairs = BTreeMap::new();
+            let mut longer: BTreeMap<String, u32> = BTreeMap::new();
+            for source in read {
+                let step = &steps[source.index()];
+                *pairs.entry(format!("{label}<{}", step.label)).or_default() += 1;
+                for (path, times) in &step.pairs {
+                    *longer.entry(format!("{label}<{path}")).or_default() += times;
+                }
             }
-            labels[index.index()] = label;
+            for (path, times) in pairs.iter().chain(&longer) {
+                add(2, path, *times);
+                add(3, &(path.clone() + &place), *times);
+            }
+            steps[index.index()] = Step { label, pairs };
             handed[index.index()] = vec![index];
         }
         Self { kinds }
