@@ -48,6 +48,9 @@ pub struct Fitted {
     pub head: Option<SolvedHead>,
     /// Gradient steps that were kept.
     pub steps: usize,
+    /// Images that gradients were taken for, each as often as it was; records without it are of older versions.
+    #[serde(default)]
+    pub image_gradients: usize,
     /// What the images say that were held out, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<HeldOut>,
@@ -180,9 +183,15 @@ impl Sample<'_> {
         sample: u64,
     ) -> Result<Fitted, ConditionError> {
         self.calibrate(prediction)?;
-        let mut done = Fitted { head: None, steps: 0, held_out: None, notices: Vec::new() };
+        let mut done = Fitted {
+            head: None,
+            steps: 0,
+            image_gradients: 0,
+            held_out: None,
+            notices: Vec::new(),
+        };
         done.notices.extend(self.support.missing());
-        let wanted = self.course.steering().steps;
+        let Steering { steps: wanted, batch, .. } = self.course.steering();
         let start = self.held_out.map(|_| prediction.clone());
         match self.solve(prediction, self.fitted) {
             Ok(head) => done.head = head,
@@ -203,6 +212,8 @@ impl Sample<'_> {
         done.notices.extend(self.bounded());
         let before = self.held_out.map(|data| self.judge(prediction, data)).transpose()?;
         done.steps = self.course.run(prediction, seed, sample)?;
+        // The last step is judged by one more.
+        done.image_gradients = (wanted + 1) * batch;
         if done.steps < wanted {
             done.notices.push(format!(
                 "{} of {wanted} support steps were kept; the others did harm and were taken back",

@@ -64,7 +64,8 @@ fn the_benchmark_of_labelled_images_tries_every_method() {
         assert!((0.0..=1.0).contains(&result.top1) && result.seconds > 0.0);
         let gradients = match result.method {
             Method::RandomHead | Method::PredictedHead => 0,
-            Method::RandomSteps | Method::PredictedSteps => 2 * 128,
+            // One for each step, and one that judges the last.
+            Method::RandomSteps | Method::PredictedSteps => 3 * 128,
             Method::TrainedLong | Method::FineTuned => 2 * result.images as u64,
             _ => continue,
         };

@@ -224,20 +224,20 @@ impl Trial<'_> {
         Fitting { architecture, registry, input: self.of.subject.input(), images }
     }
 
-    fn fit(&self, prediction: &mut Prediction, steps: usize) -> Result<(), BenchmarkError> {
+    /// Returns how many gradients of images it took.
+    fn fit(&self, prediction: &mut Prediction, steps: usize) -> Result<u64, BenchmarkError> {
         let steering = Steering { steps, ..self.of.steering };
         let support = Support::new(self.support, steering);
-        support.fit(&self.fitting(), std::slice::from_mut(prediction), [self.seed, 0])?;
-        Ok(())
+        let fitted =
+            support.fit(&self.fitting(), std::slice::from_mut(prediction), [self.seed, 0])?;
+        Ok(fitted.iter().map(|it| it.image_gradients as u64).sum())
     }
 
     fn fitted(&self, method: Method, steps: usize) -> Result<AdaptationResult, BenchmarkError> {
         let started = Instant::now();
         let mut prediction = self.start(method)?;
-        self.fit(&mut prediction, steps)?;
+        let image_gradients = self.fit(&mut prediction, steps)?;
         let seconds = started.elapsed().as_secs_f64();
-        let taken = Steering { steps, ..self.of.steering }.for_images(self.support.len());
-        let image_gradients = (taken.steps * taken.batch) as u64;
         let top1 = self.judge(&prediction)?;
         Ok(result(method, top1, seconds, image_gradients))
     }
