@@ -253,7 +253,7 @@ fn rank(
     };
     let mut wanted = scores();
     wanted.retain(|score| ["flops", "snip", "predicted-loss"].contains(&score.name()));
-    let judge = Judge { scores: wanted, probe, cache: None, subtrees: false };
+    let judge = Judge { scores: wanted, probe, cache: None, operator_paths: false };
     for (channels, window) in [(8, 3), (16, 5)] {
         let record = judge.judge(&read(registry, channels, window)?.architecture, registry)?;
         assert!(record.missing.is_empty(), "{:?}", record.missing);

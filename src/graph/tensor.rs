@@ -116,7 +116,21 @@ impl Tensor {
         let length = shape.iter().product();
         Self { shape, data: vec![value; length] }
     }
+
+    /// Whether it holds integers and infinities, as masks do and weights do not.
+    pub fn is_integral(&self) -> bool {
+        self.data.iter().all(|value| value.is_infinite() || value.fract() == 0.0)
+    }
+
+    /// Whether it may be added to attention scores to say which of them count: zero where they do, and so little where
+    /// they do not that nothing is left of them (−100 in Swin).
+    pub fn is_mask(&self) -> bool {
+        !self.data.is_empty() && self.data.iter().all(|&value| value == 0.0 || value <= MASKED)
+    }
 }
+
+/// Most that a mask adds to a score that does not count.
+const MASKED: f32 = -50.0;
 
 /// A tensor whose value is known when the graph is read: a constant, or folded shape arithmetic.
 #[derive(Clone, Debug, PartialEq)]

@@ -167,6 +167,7 @@ impl Probe<'_> {
                 (sizes && !follows(axis)).then(|| (vec![repair], axis))
             }
             "Concat" => self.joined(index),
+            "Add" if !understood => self.tiled(index),
             _ => None,
         }
     }
@@ -191,6 +192,26 @@ impl Probe<'_> {
             });
         }
         (!repairs.is_empty()).then_some((repairs, axis))
+    }
+
+    /// What lets the other operand of a sum with parts of images, as windows are, follow the batch: a mask for the
+    /// parts of one image, say.
+    fn tiled(&self, index: NodeIndex) -> Option<(Vec<BatchRepair>, usize)> {
+        let &[a, b] = self.own.dag[index].inputs.as_slice() else { return None };
+        let [(_, parts), (slot, fixed)] = match self.grown(a)? {
+            Some(_) => [(0, a), (1, b)],
+            None => [(1, b), (0, a)],
+        };
+        let shape = extents(self.own, fixed)?;
+        let of_parts = extents(self.own, parts)?;
+        let fits = self.batch == 1
+            && self.outside(parts) == 1
+            && self.grown(parts)? == Some(0)
+            && self.grown(fixed)?.is_none()
+            && shape.len() == of_parts.len()
+            && shape[0] == of_parts[0]
+            && shape[0] > 1;
+        fits.then(|| (vec![BatchRepair::Tiled { node: index, slot, shape }], 0))
     }
 
     /// Where the images of a value are once it has another shape.

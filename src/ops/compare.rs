@@ -101,6 +101,38 @@ impl Operator for Not {
     }
 }
 
+/// `IsNaN`.
+struct IsNaN;
+
+impl Operator for IsNaN {
+    fn op_type(&self) -> &'static str {
+        "IsNaN"
+    }
+
+    fn since(&self) -> &'static [i64] {
+        &[9, 13, 20]
+    }
+
+    fn family(&self) -> OperatorFamily {
+        OperatorFamily::Arithmetic
+    }
+
+    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
+        Ok(output(node, Some(DType::Bool), required(inputs, 0)?.shape.clone()))
+    }
+
+    fn execute(
+        &self,
+        _node: &Node,
+        inputs: &[Option<Array>],
+        _device: &Device,
+    ) -> Result<Vec<Array>, OpError> {
+        let x = array(inputs, 0)?;
+        let data = x.download().iter().map(|value| i64::from(value.is_nan())).collect();
+        Ok(vec![Array::Int { shape: x.shape().to_vec(), data }])
+    }
+}
+
 /// `Where`: the second input where the first is true, the third elsewhere.
 struct Where;
 
@@ -185,6 +217,7 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         truths("Or", |a, b| a || b),
         truths("Xor", |a, b| a != b),
         Box::new(Not),
+        Box::new(IsNaN),
         Box::new(Where),
     ]
 }

@@ -45,6 +45,41 @@ impl<'a> Readers<'a> {
         }
     }
 
+    /// Whether the network asks what the values of a tensor are, as it does of the regions that windows are masked by.
+    /// No gradient passes through a comparison.
+    pub fn is_compared(&self, id: ParameterId) -> bool {
+        let relations = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"];
+        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
+        readers
+            .iter()
+            .any(|&(node, _)| relations.contains(&self.architecture.dag[node].op_type.as_str()))
+    }
+
+    /// Whether a tensor is an attention mask: it is only added to scores, says of each whether it counts, and is the
+    /// same for all heads. A fresh bias of relative positions may be all zeros, too, but has one for each head.
+    pub fn is_mask(&self, id: ParameterId) -> bool {
+        let parameter = &self.architecture.parameters[id.0];
+        let for_all_heads = parameter
+            .shape
+            .as_deref()
+            .is_some_and(|shape| shape.len() < 3 || shape[shape.len() - 3] == 1);
+        let masks = parameter.value.as_ref().is_some_and(|value| {
+            value.is_mask() && (for_all_heads || value.data.iter().any(|value| *value != 0.0))
+        });
+        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
+        let added = |&(node, _): &(NodeIndex, usize)| {
+            let sum = Operand::Node { node, slot: 0 };
+            let through = ["Add", "Cast", "Reshape"];
+            let readers = self.behind(sum, &through);
+            let softmax =
+                |&(node, _): &(NodeIndex, usize)| self.architecture.dag[node].op_type == "Softmax";
+            self.architecture.dag[node].op_type == "Add"
+                && !readers.is_empty()
+                && readers.iter().all(softmax)
+        };
+        masks && !readers.is_empty() && readers.iter().all(added)
+    }
+
     /// The inputs that read a value, perhaps through some operators.
     fn behind(&self, operand: Operand, through: &[&str]) -> Vec<(NodeIndex, usize)> {
         let (mut found, mut waiting) = (Vec::new(), vec![operand]);

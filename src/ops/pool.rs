@@ -25,12 +25,36 @@ struct Pool {
 
 impl Pool {
     fn window(node: &Node, image: [usize; 4]) -> Result<Window, OpError> {
-        window(node, sizes(node, "kernel_shape", 0)?, image)
+        let [rows, columns] = Self::kernel(node, &image)?[..] else {
+            return Err(bad(0, "is no image"));
+        };
+        window(node, [rows, columns], image)
     }
 
-    /// One extent per axis behind the channels.
+    /// One extent per axis behind the channels. Where ceil_mode allows a window that is larger than the image with
+    /// its pads, it is as large as these: it sees no more.
     fn kernel(node: &Node, shape: &[usize]) -> Result<Vec<usize>, OpError> {
-        extents(node, "kernel_shape", 0, shape.len().saturating_sub(2))
+        let axes = shape.len().saturating_sub(2);
+        let mut kernel = extents(node, "kernel_shape", 0, axes)?;
+        if node.attributes.int("ceil_mode", 0)? != 0
+            && matches!(node.attributes.string("auto_pad", "NOTSET")?, "NOTSET" | "")
+        {
+            let [stride, dilation] =
+                [extents(node, "strides", 1, axes)?, extents(node, "dilations", 1, axes)?];
+            let pads = extents(node, "pads", 0, 2 * axes)?;
+            for axis in 0..axes {
+                let padded = shape[axis + 2] + pads[axis] + pads[axis + axes];
+                let reach = (kernel[axis].max(1) - 1) * dilation[axis] + 1;
+                if padded > 0
+                    && reach > padded
+                    && reach - padded < stride[axis]
+                    && dilation[axis] > 0
+                {
+                    kernel[axis] = (padded - 1) / dilation[axis] + 1;
+                }
+            }
+        }
+        Ok(kernel)
     }
 
     fn counts_pad(node: &Node) -> Result<bool, OpError> {

@@ -193,7 +193,8 @@ fn demote(architecture: &mut Architecture, registry: &Registry) {
     let readers = Readers::of(architecture);
     let stays = |(index, parameter): (usize, &Parameter)| {
         let id = ParameterId(index);
-        let learned = learnable[index] && !readers.is_grid(id)
+        let fixed = readers.is_grid(id) || readers.is_mask(id) || readers.is_compared(id);
+        let learned = learnable[index] && !fixed
             || stranded.contains_key(&id)
             || parameter.value.is_some() && readers.is_logarithm(id);
         learned || !known[index] || !read[index] || parameter.origin == Origin::Undefined

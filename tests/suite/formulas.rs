@@ -17,7 +17,7 @@ use weightsmith::{
 use crate::spellings::{canonical, operators, run};
 
 /// A graph from x to y in lines such as `y = ReduceMean(axes=-1&keepdims=0) x`. Numbers are scalars, `w[4,1]` is a
-/// tensor of that shape, `_` an input left out.
+/// tensor of that shape, `zeros[4,1]` one of zeros, `_` an input left out.
 fn model(formula: &str, shape: &[usize], opset: i64) -> Model {
     let mut graph = GraphProto { name: "it".into(), ..Default::default() };
     for line in formula.split(';') {
@@ -59,7 +59,9 @@ fn operand(graph: &mut GraphProto, word: &str) -> String {
             let extents = shape.trim_end_matches(']').split(',').map(|it| it.parse().unwrap());
             let shape: Vec<i64> = extents.collect();
             let count = shape.iter().product::<i64>();
-            (shape, (0..count).map(|index| 0.5 + 0.3 * index as f32).collect())
+            let value =
+                |index| if word.starts_with("zeros") { 0.0 } else { 0.5 + 0.3 * index as f32 };
+            (shape, (0..count).map(value).collect())
         }
         _ => return word.trim_matches('_').to_owned(),
     };
@@ -80,7 +82,7 @@ fn attribute(word: &str) -> AttributeProto {
     let ints: Vec<i64> = value.split(',').map(|it| it.parse().unwrap()).collect();
     let mut attribute = AttributeProto { name: name.to_owned(), ..Default::default() };
     match (name, &ints[..]) {
-        ("axes" | "kernel_shape" | "pads", _) => {
+        ("axes" | "kernel_shape" | "pads" | "strides", _) => {
             attribute.ints = ints;
             attribute.type_ = AttributeType::INTS.into();
         }
@@ -189,6 +191,43 @@ fn what_only_looks_alike_stays() {
     ] {
         assert_becomes(formula, &[2, 3, 4, 4], expected);
     }
+}
+
+#[test]
+fn attention_without_a_mask_needs_no_guard() {
+    let guarded =
+        |scores: &str| format!("{scores}; p = Softmax(axis=-1) s; n = IsNaN p; y = Where n 0 p");
+    let shape = [2, 3, 4, 4];
+    assert_becomes(&guarded("m = MatMul x x; s = Mul m 0.5"), &shape, "MatMul Mul Softmax");
+    assert_becomes(
+        &guarded("m = MatMul x x; l = Log x; s = Add m l"),
+        &shape,
+        "MatMul Log Add Softmax IsNaN Where",
+    );
+}
+
+#[test]
+fn a_mask_is_no_parameter() {
+    let masked = |mask: &str| format!("m = MatMul x x; s = Add m {mask}; y = Softmax(axis=-1) s");
+    assert_becomes(&masked("zeros[1,1,4,4]"), &[2, 3, 4, 4], "MatMul Softmax");
+    // What differs between heads is learned, and so is what is no mask.
+    assert_becomes(&masked("zeros[1,3,4,4]"), &[2, 3, 4, 4], "MatMul Add Softmax");
+    assert_becomes(&masked("w[1,1,4,4]"), &[2, 3, 4, 4], "MatMul Add Softmax");
+    // Nor is what one is computed from.
+    let regions = "e = Equal w[4,4] 0.5; k = Where e 0 -100; m = MatMul x x; s = Add m k; y = Softmax(axis=-1) s";
+    assert_becomes(regions, &[2, 3, 4, 4], "MatMul Add Softmax");
+}
+
+#[test]
+fn a_window_over_the_whole_image_is_global() {
+    for window in
+        ["kernel_shape=4,5", "kernel_shape=9,7&strides=9,7&ceil_mode=1&count_include_pad=1"]
+    {
+        let formula = format!("p = AveragePool({window}) x; y = Add x p");
+        assert_becomes(&formula, &[2, 3, 4, 5], "GlobalAveragePool Add");
+    }
+    let formula = "p = AveragePool(kernel_shape=5,5&pads=1,0,0,0) x; y = Add x p";
+    assert_becomes(formula, &[2, 3, 4, 5], "AveragePool Add");
 }
 
 #[test]

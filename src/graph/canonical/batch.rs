@@ -43,6 +43,16 @@ pub enum BatchRepair {
         /// Which of them becomes the batch.
         axis: usize,
     },
+    /// An input that is as it is for each image: what is joined with several parts of an image, along the first
+    /// axis.
+    Tiled {
+        /// The node.
+        node: NodeIndex,
+        /// Its input.
+        slot: usize,
+        /// Extents for one image.
+        shape: Vec<usize>,
+    },
 }
 
 impl Architecture {
@@ -71,6 +81,21 @@ impl Architecture {
                     let repeated =
                         editor.insert(*node, "Expand", &[], &inputs, Some(shape.clone()));
                     editor.set_input(*node, *slot, repeated);
+                }
+                BatchRepair::Tiled { node, slot, shape } => {
+                    let of_one = [&[1], &shape[..]].concat();
+                    let ints = |extents: &[usize]| extents.iter().map(|&it| it as i64).collect();
+                    let target_of_one = editor.int_list(ints(&of_one));
+                    let inputs = [editor.input(*node, *slot), target_of_one];
+                    let of_one_tile =
+                        editor.insert(*node, "Reshape", &[], &inputs, Some(of_one.clone()));
+                    let inputs = [of_one_tile, target(&mut editor, *node, &of_one, 0)];
+                    let repeated = editor.insert(*node, "Expand", &[], &inputs, Some(of_one));
+                    let mut joined: Vec<i64> = ints(shape);
+                    joined[0] = -1;
+                    let inputs = [repeated, editor.int_list(joined)];
+                    let tiled = editor.insert(*node, "Reshape", &[], &inputs, Some(shape.clone()));
+                    editor.set_input(*node, *slot, tiled);
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! Nodes that hand an input on as it is: `Identity`, `Dropout`, a `Cast` to the type that a value
-//! has, a `Reshape` to the shape that it has, a `Transpose` that moves nothing.
+//! has, a `Reshape` or `Resize` to the shape that it has, a `Transpose` that moves nothing.
 
 use super::{
     super::{DType, NodeIndex, Operand},
@@ -37,6 +37,14 @@ pub(super) fn remove(editor: &mut Editor, node: NodeIndex) -> Option<()> {
                     && editor.ints(editor.input(node, 1))?.iter().all(|&pad| pad == 0)
             }
             "Concat" => it.inputs.len() == 1,
+            // By extents, not by factors, which may round.
+            "Resize" => {
+                let by_extents = editor.input(node, 3) != Operand::Absent;
+                let whole = it.attributes.string("coordinate_transformation_mode", "half_pixel")
+                    != Ok("tf_crop_and_resize");
+                let shape = editor.shape(input);
+                shape.is_some() && shape == editor.shape(output) && by_extents && whole
+            }
             "Slice" => {
                 let shape = editor.shape(input);
                 let steps = editor.input(node, 4);
@@ -83,7 +91,9 @@ pub(super) fn remove_neutral(editor: &mut Editor, node: NodeIndex) -> Option<()>
     let rest =
         pairs.into_iter().take(if commutes { 2 } else { 1 }).find_map(|(rest, number)| {
             let same = editor.shape(rest).is_some() && editor.shape(rest) == editor.shape(output);
-            (same && editor.number(number) == Some(neutral)).then_some(rest)
+            let is_neutral = editor.number(number) == Some(neutral)
+                || editor.value(number).is_some() && editor.is_filled(number, neutral);
+            (same && is_neutral).then_some(rest)
         })?;
     let returned = editor.is_returned(output) && !matches!(rest, Operand::Node { .. });
     let is_static = editor.value(output).is_some();

@@ -37,6 +37,7 @@ mod mish;
 mod order;
 mod overwritten;
 mod padding;
+mod patches;
 mod permutation;
 mod pixels;
 mod pooling;
@@ -46,6 +47,7 @@ mod repeated;
 mod reshapes;
 mod rms_norm;
 mod root_mean_square;
+mod safe_softmax;
 mod silu;
 mod softmax_head;
 mod spectral_norm;
@@ -104,6 +106,7 @@ const REWRITES: &[Rewrite] = &[
     linear::bias_first,
     adaptive_pool::recognise,
     pooling::mean_of_images,
+    pooling::of_the_image,
     pooling::flatten,
     gelu::recognise,
     silu::recognise,
@@ -117,6 +120,8 @@ const REWRITES: &[Rewrite] = &[
     group_norm::recognise,
     prelu::flatten,
     gather::rows,
+    patches::put_together,
+    safe_softmax::unguarded,
     attention::spell,
     attention::transpose_keys,
     reshapes::join,

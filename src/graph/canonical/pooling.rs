@@ -1,5 +1,5 @@
-//! Global average pooling, which exporters also write as a mean over rows and columns, and the `Flatten`
-//! behind it, which they also write as a `Reshape` or a `Squeeze`.
+//! Global average pooling, which exporters also write as a mean over rows and columns, or over a window as large as
+//! the image, and the `Flatten` behind it, which they also write as a `Reshape` or a `Squeeze`.
 
 use super::{
     super::{Attribute, NodeIndex, Operand},
@@ -23,6 +23,29 @@ pub(super) fn mean_of_images(editor: &mut Editor, node: NodeIndex) -> Option<()>
     let shape = Some(vec![batch, channels, 1, 1]);
     let pooled = editor.insert(node, "GlobalAveragePool", &[], &[image], shape);
     editor.become_operator(node, "Flatten", &[("axis", Attribute::Int(1))], &[pooled]);
+    Some(())
+}
+
+/// A mean over a window that holds the whole image and nothing else.
+pub(super) fn of_the_image(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    editor.is(node, "AveragePool").then_some(())?;
+    let image = editor.input(node, 0);
+    let &[_, _, height, width] = editor.shape(image)? else { return None };
+    let &[_, _, 1, 1] = editor.shape(Operand::Node { node, slot: 0 })? else { return None };
+    let attributes = &editor.node(node).attributes;
+    let holds = attributes
+        .ints("kernel_shape")
+        .ok()??
+        .iter()
+        .zip([height, width])
+        .all(|(&window, extent)| usize::try_from(window).is_ok_and(|window| window >= extent));
+    let is = |name, number| {
+        let given = attributes.ints(name).ok().flatten();
+        given.is_none_or(|values| values.iter().all(|&value| value == number))
+    };
+    let plain = matches!(attributes.string("auto_pad", "NOTSET"), Ok("NOTSET" | "VALID" | ""));
+    (holds && plain && is("pads", 0) && is("dilations", 1)).then_some(())?;
+    editor.become_operator(node, "GlobalAveragePool", &[], &[image]);
     Some(())
 }
 

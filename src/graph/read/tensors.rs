@@ -112,6 +112,11 @@ impl<'a> Reader<'a> {
         parameter.uniform = dtype.is_float() && self.model.is_uniform(name, tensor)?;
         if !small {
             self.model.check_values(name, tensor)?;
+            if self.may_be_mask(name, &parameter)
+                && let Constant::Float(tensor) = convert::constant(self.model, name, tensor)?
+            {
+                parameter.value = Some(tensor).filter(Tensor::is_integral);
+            }
             return self.parameter(parameter);
         }
         let value = convert::constant(self.model, name, tensor)?;
@@ -126,6 +131,18 @@ impl<'a> Reader<'a> {
             parameter.value = Some(tensor);
         }
         self.parameter(parameter)
+    }
+
+    /// Whether a large tensor has the shape of an attention mask, or of what one is computed from, and is not read as a
+    /// weight.
+    fn may_be_mask(&self, name: &str, parameter: &Parameter) -> bool {
+        let shape = parameter.shape.as_deref().unwrap_or_default();
+        let square = matches!(shape, [_, .., queries, keys] if queries == keys);
+        square
+            && parameter.dtype.is_float()
+            && shape.iter().product::<usize>() <= LARGEST_TABLE
+            && !self.readers.learn(name)
+            && !weights::is_called_weight(name)
     }
 
     /// Whether a tensor of one value is a weight: the bias of one channel, what the exporter says is

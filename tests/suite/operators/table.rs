@@ -420,6 +420,18 @@ fn pools() -> Vec<Case> {
             .with("pads", [1, 0, 1, 2])
             .with("count_include_pad", 1),
         average(11).with("kernel_shape", [2, 2]).with("strides", [2, 2]).with("ceil_mode", 1),
+        // Windows that are larger than the image.
+        average(11)
+            .with("kernel_shape", [20, 8])
+            .with("strides", [20, 3])
+            .with("ceil_mode", 1)
+            .with("count_include_pad", 1)
+            .spelled(9, &[["GlobalAveragePool", "i0", "o0"]]),
+        max(12)
+            .with("kernel_shape", [9, 9])
+            .with("strides", [3, 4])
+            .with("ceil_mode", 1)
+            .spelled(9, &[["GlobalMaxPool", "i0", "o0"]]),
         average(11)
             .with("kernel_shape", [3, 3])
             .with("strides", [2, 2])
@@ -481,6 +493,7 @@ fn comparisons() -> Vec<Case> {
         truths("And").spelled(13, &[["Mul", "i0 i1", "o0"]]),
         truths("Or").spelled(13, &[["Max", "i0 i1", "o0"]]),
         truths("Xor").spelled(13, &[["Sub", "i0 i1", "gap"], ["Mul", "gap gap", "o0"]]),
+        op("IsNaN", 13).x([2, 3]).spelled(13, &[["Sub", "i0 i0", "o0"]]),
         op("Not", 1).ints([0, 1]).spelled(13, &[["Sub", "i:1 i0", "o0"]]),
         op("Where", 9).ints([1, 0, 1]).x([2, 3]).w([2, 1]).spelled(
             13,
