@@ -2,12 +2,15 @@
 
 use onnx_protobuf::{NodeProto, TensorProto};
 use weightsmith::{
-    graph::{Architecture, Layout, Role},
+    graph::{Architecture, Layout, Role, Tensor},
     onnx::Model,
     ops::{OpError, Registry, Resolution, ResolveError, resolve, resolve_with_input},
 };
 
-use super::model::{floats, ints, model, node, op, value, with};
+use super::{
+    compare::ours,
+    model::{floats, ints, model, node, op, value, with},
+};
 
 /// A graph from `x` to `y` in opset 18, without any weights but those given.
 fn graph(
@@ -237,6 +240,50 @@ fn a_batch_size_written_into_a_reshape_is_freed() {
     resolve_with_input(&mut architecture, &[6, 8, 4, 4], &Registry::standard()).unwrap();
     let (_, output) = architecture.outputs[0].clone();
     assert_eq!(architecture.fact(output).unwrap().shape, Some(vec![6, 8, 4, 4]));
+}
+
+#[test]
+fn a_mask_of_the_windows_of_one_image_is_that_of_every_image() {
+    let (mut architecture, _) = graph(
+        &[1, 4, 3],
+        vec![
+            node("Reshape", &["x", "windows"], "a"),
+            node("Add", &["a", "mask"], "b"),
+            node("Reshape", &["b", "image"], "y"),
+        ],
+        vec![
+            ints("windows", &[3], &[2, 2, 3]),
+            ints("image", &[3], &[1, 4, 3]),
+            floats(
+                "mask",
+                &[2, 2, 3],
+                &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0],
+            ),
+        ],
+    );
+    resolve(&mut architecture, &Registry::standard()).unwrap();
+    resolve_with_input(&mut architecture, &[2, 4, 3], &Registry::standard()).unwrap();
+    let mask: Vec<f32> = (0..12).map(|place| place as f32).collect();
+    let weights = [Tensor { shape: vec![2, 2, 3], data: mask.clone() }];
+    let made = ours(&architecture, &weights, &[(vec![2, 4, 3], vec![0.0; 24])]).unwrap();
+    assert_eq!(made, [(vec![2, 4, 3], mask.repeat(2))]);
+}
+
+#[test]
+fn patches_that_lie_side_by_side_are_put_together() {
+    let fold = with(node("Col2Im", &["x", "image", "patch"], "y"), "strides", [2, 1]);
+    let sides = vec![ints("image", &[2], &[4, 2]), ints("patch", &[2], &[2, 1])];
+    let (architecture, resolution) = graph(&[1, 4, 4], vec![fold], sides.clone());
+    assert_eq!(resolution.unwrap().unsupported, []);
+    let patches = (0..16).map(|place| place as f32).collect();
+    let made = ours(&architecture, &[], &[(vec![1, 4, 4], patches)]).unwrap();
+    // Rows of a patch lie under each other; patches are counted line by line.
+    let image = [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15].map(|it| it as f32);
+    assert_eq!(made, [(vec![1, 2, 4, 2], image.to_vec())]);
+    // Patches that overlap are added up, which is not supported.
+    let overlapping = with(node("Col2Im", &["x", "image", "patch"], "y"), "strides", [1, 1]);
+    let (_, resolution) = graph(&[1, 4, 6], vec![overlapping], sides);
+    assert_eq!(resolution.unwrap().unsupported.len(), 1);
 }
 
 #[test]
