@@ -58,26 +58,22 @@ impl<'a> Readers<'a> {
     /// Whether a tensor is an attention mask: it is only added to scores, says of each whether it counts, and is the
     /// same for all heads. A fresh bias of relative positions may be all zeros, too, but has one for each head.
     pub fn is_mask(&self, id: ParameterId) -> bool {
-        let parameter = &self.architecture.parameters[id.0];
-        let for_all_heads = parameter
-            .shape
-            .as_deref()
-            .is_some_and(|shape| shape.len() < 3 || shape[shape.len() - 3] == 1);
-        let masks = parameter.value.as_ref().is_some_and(|value| {
-            value.is_mask() && (for_all_heads || value.data.iter().any(|value| *value != 0.0))
-        });
-        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
-        let added = |&(node, _): &(NodeIndex, usize)| {
-            let sum = Operand::Node { node, slot: 0 };
-            let through = ["Add", "Cast", "Reshape"];
-            let readers = self.behind(sum, &through);
-            let softmax =
-                |&(node, _): &(NodeIndex, usize)| self.architecture.dag[node].op_type == "Softmax";
-            self.architecture.dag[node].op_type == "Add"
-                && !readers.is_empty()
-                && readers.iter().all(softmax)
+        let Some(value) = &self.architecture.parameters[id.0].value else { return false };
+        let for_all_heads = value.shape.iter().nth_back(2).is_none_or(|&heads| heads == 1);
+        let masks = value.data.iter().any(|value| *value != 0.0);
+        if !value.is_mask() || !(masks || for_all_heads) {
+            return false;
+        }
+        let is = |&(node, _): &(NodeIndex, usize), op_type: &str| {
+            self.architecture.dag[node].op_type == op_type
         };
-        masks && !readers.is_empty() && readers.iter().all(added)
+        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
+        let added = |reader: &(NodeIndex, usize)| {
+            let sum = Operand::Node { node: reader.0, slot: 0 };
+            let readers = self.behind(sum, &["Add", "Cast", "Reshape"]);
+            is(reader, "Add") && !readers.is_empty() && readers.iter().all(|it| is(it, "Softmax"))
+        };
+        !readers.is_empty() && readers.iter().all(added)
     }
 
     /// The inputs that read a value, perhaps through some operators.

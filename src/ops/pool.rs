@@ -43,7 +43,7 @@ impl Pool {
                 [extents(node, "strides", 1, axes)?, extents(node, "dilations", 1, axes)?];
             let pads = extents(node, "pads", 0, 2 * axes)?;
             for axis in 0..axes {
-                let padded = shape[axis + 2] + pads[axis] + pads[axis + axes];
+                let padded = shape[axis + 2].saturating_add(pads[axis] + pads[axis + axes]);
                 let reach = (kernel[axis].max(1) - 1) * dilation[axis] + 1;
                 if padded > 0
                     && reach > padded

@@ -2,7 +2,7 @@
 //! `scaled_dot_product_attention` so that such a row, which is not a number, becomes zero. Without a mask there is none.
 
 use super::{
-    super::{NodeIndex, Operand},
+    super::{Constant, NodeIndex, Operand},
     edit::Editor,
 };
 
@@ -21,23 +21,33 @@ pub(super) fn unguarded(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     Some(())
 }
 
-/// Whether scores may be minus infinity: only products and sums with finite constants are known not to be.
-fn is_masked(editor: &Editor, scores: Operand) -> bool {
-    let finite = |operand: &Operand| match (operand, editor.value(*operand)) {
-        (_, Some(value)) => {
-            value.floats().is_some_and(|values| values.iter().all(|value| value.is_finite()))
-        }
-        (Operand::Parameter(_), None) => true,
-        (operand, None) => !is_masked(editor, *operand),
-    };
-    let Operand::Node { node, slot: 0 } = scores else { return true };
-    match editor.node(node) {
-        it if !it.domain.is_empty() => true,
-        it => match it.op_type.as_str() {
-            "MatMul" => false,
-            "Add" | "Mul" | "Div" => !it.inputs.iter().all(finite),
-            "Reshape" => is_masked(editor, it.inputs[0]),
-            _ => true,
-        },
+/// Most nodes between the product of queries and keys and what its softmax reads.
+const LONGEST: usize = 8;
+
+/// Whether scores may be minus infinity, as far as is known: products of matrices are not, nor what finite constants and
+/// parameters are added to.
+fn is_masked(editor: &Editor, mut scores: Operand) -> bool {
+    for _ in 0..LONGEST {
+        let Operand::Node { node, slot: 0 } = scores else { return true };
+        let operands = match editor.node(node) {
+            it if !it.domain.is_empty() => return true,
+            it => match it.op_type.as_str() {
+                "MatMul" => return false,
+                "Add" | "Mul" | "Div" => &it.inputs[..],
+                "Reshape" => it.inputs.get(..1).unwrap_or_default(),
+                _ => return true,
+            },
+        };
+        let is_finite = |operand: &Operand| match operand {
+            Operand::Parameter(_) => true,
+            operand => editor
+                .value(*operand)
+                .and_then(Constant::floats)
+                .is_some_and(|values| values.iter().all(|value| value.is_finite())),
+        };
+        let mut others = operands.iter().filter(|operand| !is_finite(operand));
+        let (Some(&computed), None) = (others.next(), others.next()) else { return true };
+        scores = computed;
     }
+    true
 }
