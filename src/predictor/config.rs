@@ -64,9 +64,6 @@ pub struct NetworkConfig {
     pub encoder: EncoderConfig,
     /// Width of the first decoder layer.
     pub trunk: usize,
-    /// Residual blocks behind the first decoder layer (He et al. 2016), each twice as wide inside.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub blocks: usize,
     /// Width of the vector that the output layers read.
     pub hidden: usize,
     /// Images in the learned calibration batch.
@@ -89,7 +86,6 @@ impl Default for NetworkConfig {
         Self {
             encoder,
             trunk: 384,
-            blocks: 0,
             hidden: 256,
             calibration: 64,
             labels: 0,

@@ -27,7 +27,6 @@ pub struct Network {
     sources: Option<Linear>,
     conditioner: Option<Conditioner>,
     widen: Linear,
-    blocks: Vec<Block>,
     trunk: Linear,
     norm: LayerNorm,
     amplitude: Linear,
@@ -35,29 +34,6 @@ pub struct Network {
     /// The learned calibration batch, normalised images `[images, channels, height, width]`.
     calibration: Param<Tensor<4>>,
     calibration_labels: Option<CalibrationLabels>,
-}
-
-/// One residual block of the decoder.
-#[derive(Module, Debug)]
-struct Block {
-    norm: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-}
-
-impl Block {
-    fn new(width: usize, device: &Device) -> Self {
-        Self {
-            norm: LayerNormConfig::new(width).init(device),
-            widen: linear(width, 2 * width, device),
-            narrow: linear(2 * width, width, device),
-        }
-    }
-
-    fn forward(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let wide = gelu(self.widen.forward(self.norm.forward(hidden.clone())));
-        hidden + self.narrow.forward(wide)
-    }
 }
 
 /// The learned labels of the calibration batch.
@@ -78,8 +54,6 @@ impl Network {
     pub(super) const CALIBRATION_LABELS: &str = "calibration_labels.";
     /// Prefix of the tensors that only predictors whose nodes hear of each other have.
     pub(super) const MESSAGES: &str = "encoder.blocks.";
-    /// Prefix of the residual blocks of the decoder.
-    const BLOCKS: &str = "blocks.";
     /// Prefix of the tensors that only predictors with further node features have.
     pub(super) const FURTHER: &str = "encoder.further.";
     /// Prefix of the tensors that only predictors whose patches follow makers of channels have.
@@ -113,7 +87,6 @@ impl Network {
             sources: config.sources.then(|| linear(width, width, device)),
             conditioner: config.diffusion.as_ref().map(|it| Conditioner::new(it, width, device)),
             widen: linear(width, config.trunk, device),
-            blocks: (0..config.blocks).map(|_| Block::new(config.trunk, device)).collect(),
             trunk: linear(config.trunk, config.hidden, device),
             norm: LayerNormConfig::new(config.hidden).init(device),
             amplitude: linear(width, 1, device),
@@ -126,16 +99,11 @@ impl Network {
         }
     }
 
-    /// Whether a tensor belongs to a residual block, which adds nothing to what it reads where another tensor
-    /// of it ([`Self::is_branch_end`]) is zero.
-    pub(super) fn is_residual(tensor: &str) -> bool {
-        [Self::MESSAGES, Self::BLOCKS].iter().any(|prefix| tensor.starts_with(prefix))
-    }
-
-    /// Whether a tensor is of the last layer of a branch of a residual block.
+    /// Whether a tensor is of the last layer of a branch of an encoder's block: where these are zero, the block adds
+    /// nothing.
     pub(super) fn is_branch_end(tensor: &str) -> bool {
         let layer = tensor.rsplit('.').nth(1);
-        Self::is_residual(tensor) && matches!(layer, Some("output" | "narrow"))
+        tensor.starts_with(Self::MESSAGES) && matches!(layer, Some("output" | "narrow"))
     }
 
     /// The embedding of every operator, `[operators + 1, width]`; the last is for unknown ones.
@@ -189,10 +157,7 @@ impl Network {
             token = token + condition;
         }
         let amplitude = activation::sigmoid(self.amplitude.forward(token.clone())) * 2.0;
-        let mut wide = gelu(self.widen.forward(token));
-        for block in &self.blocks {
-            wide = block.forward(wide);
-        }
+        let wide = gelu(self.widen.forward(token));
         let hidden = gelu(self.trunk.forward(wide));
         self.norm.forward(hidden) * amplitude
     }

@@ -15,9 +15,9 @@ impl Predictor {
     /// predictor. Rows of the operator table are matched by name; operators that this predictor does
     /// not know start as their nearest relatives. Any other tensor must be here under the same name
     /// and in the same shape, and none may be left over; only the matrices of further node features and of
-    /// the makers of channels may be missing, and start at zero, the conditioner and residual
-    /// blocks, which start as `seed` has them and add nothing at first, and the labels of the calibration batch,
-    /// see [`LearnedLabels`]. A calibration batch of another size starts with the images in turn.
+    /// the makers of channels may be missing, and start at zero, the conditioner and further
+    /// blocks of the encoder, which start as `seed` has them and add nothing at first, and the labels of the
+    /// calibration batch, see [`LearnedLabels`]. A calibration batch of another size starts with the images in turn.
     pub fn starting_values(
         &self,
         entries: &[Entry],
@@ -45,15 +45,13 @@ impl Predictor {
         for wanted in entries {
             let name = wanted.name.as_str();
             let Some(position) = own.iter().position(|(entry, _)| entry.name == name) else {
-                let added = Network::is_residual(name) && !Network::is_branch_end(name);
-                if added || name.starts_with(Network::CONDITIONER) {
-                    out.extend_from_slice(&fresh[out.len()..][..wanted.len()]);
+                let zero = [Network::FURTHER, Network::SOURCES];
+                if zero.iter().any(|part| name.starts_with(part)) || Network::is_branch_end(name) {
+                    out.extend(std::iter::repeat_n(0.0, wanted.len()));
                     continue;
                 }
-                if [Network::FURTHER, Network::SOURCES].iter().any(|it| name.starts_with(it))
-                    || Network::is_branch_end(name)
-                {
-                    out.extend(std::iter::repeat_n(0.0, wanted.len()));
+                if [Network::CONDITIONER, Network::MESSAGES].iter().any(|it| name.starts_with(it)) {
+                    out.extend_from_slice(&fresh[out.len()..][..wanted.len()]);
                     continue;
                 }
                 if name.starts_with(Network::CALIBRATION_LABELS) {

@@ -29,7 +29,6 @@ fn encoder_and_predictor_agree_on_wgpu_and_flex() {
     let config = NetworkConfig {
         encoder: EncoderConfig { width: 32, heads: 4, layers: 2, ..Default::default() },
         trunk: 48,
-        blocks: 1,
         hidden: 32,
         calibration: 2,
         labels: 0,

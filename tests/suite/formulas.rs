@@ -231,6 +231,15 @@ fn a_window_over_the_whole_image_is_global() {
 }
 
 #[test]
+fn the_mean_of_a_row_needs_no_image() {
+    let of_rows = "p = GlobalAveragePool x; y = Add x p";
+    assert_becomes_at(11, of_rows, &[2, 3, 5], "GlobalAveragePool Add");
+    let of_image =
+        "i = Unsqueeze(axes=2) x; m = GlobalAveragePool i; p = Squeeze(axes=2) m; y = Add x p";
+    assert_becomes_at(11, of_image, &[2, 3, 5], "GlobalAveragePool Unsqueeze Squeeze Add");
+}
+
+#[test]
 fn norms_are_recognised() {
     let of_mean = |axes: &str, rest: &str| {
         format!(

@@ -154,7 +154,6 @@ fn a_deeper_network_starts_with_the_predictions_of_a_shallower_one() {
     let before = predictor.predict(&architecture, &registry, |_| false).unwrap();
     let mut config = predictor.config.network.clone();
     config.encoder.layers += 2;
-    config.blocks += 2;
     let operators = predictor.config.vocabulary.len();
     let deeper = Network::new(&config, &predictor.config.input, operators, &device);
     let entries = neural::entries(&deeper);

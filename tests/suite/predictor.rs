@@ -31,7 +31,6 @@ pub fn config() -> PredictorConfig {
         network: NetworkConfig {
             encoder: EncoderConfig { width: 16, heads: 2, layers: 2, ..Default::default() },
             trunk: 24,
-            blocks: 1,
             hidden: 16,
             calibration: 2,
             labels: 0,

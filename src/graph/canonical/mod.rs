@@ -107,6 +107,7 @@ const REWRITES: &[Rewrite] = &[
     adaptive_pool::recognise,
     pooling::mean_of_images,
     pooling::of_the_image,
+    pooling::mean_of_rows,
     pooling::flatten,
     gelu::recognise,
     silu::recognise,

@@ -26,6 +26,25 @@ pub(super) fn mean_of_images(editor: &mut Editor, node: NodeIndex) -> Option<()>
     Some(())
 }
 
+/// The mean of a row that was made an image for it, as the dynamo exporter writes `AdaptiveAvgPool1d`.
+pub(super) fn mean_of_rows(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    editor.is(node, "GlobalAveragePool").then_some(())?;
+    let image = editor.input(node, 0);
+    let made = ["Unsqueeze", "Reshape"].into_iter().find_map(|it| editor.made_by(image, it))?;
+    let rows = editor.input(made, 0);
+    let (&[batch, channels, length], &[_, own, height, width]) =
+        (editor.shape(rows)?, editor.shape(image)?)
+    else {
+        return None;
+    };
+    (own == channels && height * width == length && height.min(width) == 1).then_some(())?;
+    let shape = Some(vec![batch, channels, 1]);
+    let pooled = editor.insert(node, "GlobalAveragePool", &[], &[rows], shape);
+    let axes = editor.int_list(vec![3]);
+    editor.become_operator(node, "Unsqueeze", &[], &[pooled, axes]);
+    Some(())
+}
+
 /// A mean over a window that holds the whole image and nothing else.
 pub(super) fn of_the_image(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "AveragePool").then_some(())?;
