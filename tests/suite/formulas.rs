@@ -234,9 +234,10 @@ fn a_window_over_the_whole_image_is_global() {
 fn the_mean_of_a_row_needs_no_image() {
     let of_rows = "p = GlobalAveragePool x; y = Add x p";
     assert_becomes_at(11, of_rows, &[2, 3, 5], "GlobalAveragePool Add");
-    let of_image =
-        "i = Unsqueeze(axes=2) x; m = GlobalAveragePool i; p = Squeeze(axes=2) m; y = Add x p";
-    assert_becomes_at(11, of_image, &[2, 3, 5], "GlobalAveragePool Unsqueeze Squeeze Add");
+    let of_image = "i = Unsqueeze(axes=2) x; m = GlobalAveragePool i; s = Squeeze(axes=2) m; p = Flatten s; \
+                    z = Softmax p; u = Unsqueeze(axes=2) z; y = Add x u";
+    let expected = "GlobalAveragePool Flatten Softmax Unsqueeze Add";
+    assert_becomes_at(11, of_image, &[2, 3, 5], expected);
 }
 
 #[test]

@@ -72,7 +72,8 @@ pub(super) fn of_the_image(editor: &mut Editor, node: NodeIndex) -> Option<()> {
 pub(super) fn flatten(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let reshapes = ["Reshape", "Squeeze", "Flatten"].iter().any(|it| editor.is(node, it));
     let output = Operand::Node { node, slot: 0 };
-    let data = editor.input(node, 0);
+    let read = editor.input(node, 0);
+    let data = without_unit_axes(editor, read);
     let known =
         editor.value(output).is_some() || !matches!(data, Operand::Node { .. } | Operand::Input(_));
     if !reshapes || known {
@@ -83,5 +84,22 @@ pub(super) fn flatten(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let axis = [("axis", Attribute::Int(1))];
     let done = editor.is(node, "Flatten") && editor.node(node).attributes.int("axis", 1) == Ok(1);
     let flattens = to.len() == 2 && from.len() > 2 && from[0] == batch && to[0] == batch;
-    (flattens && !done).then(|| editor.become_operator(node, "Flatten", &axis, &[data]))
+    (flattens && !(done && data == read))
+        .then(|| editor.become_operator(node, "Flatten", &axis, &[data]))
+}
+
+/// What a value with a batch is before axes of one are put behind its first, or taken from there.
+fn without_unit_axes(editor: &Editor, value: Operand) -> Operand {
+    let mut found = value;
+    let first = |operand| editor.shape(operand).and_then(<[usize]>::first);
+    loop {
+        let made = ["Squeeze", "Unsqueeze"].into_iter().find_map(|it| editor.made_by(found, it));
+        let Some(before) = made.map(|node| editor.input(node, 0)) else { return found };
+        let has_axes = editor.shape(before).is_some_and(|shape| shape.len() > 2);
+        let is_computed = matches!(before, Operand::Node { .. });
+        if !has_axes || !is_computed || first(before) != first(value) {
+            return found;
+        }
+        found = before;
+    }
 }
