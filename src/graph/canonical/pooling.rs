@@ -1,4 +1,4 @@
-//! Global average pooling, which exporters also write as a mean over rows and columns, or over a window as large as
+//! Global average pooling, which exporters also write as a mean over rows and columns, or over a window larger than
 //! the image, and the `Flatten` behind it, which they also write as a `Reshape` or a `Squeeze`.
 
 use super::{
@@ -45,25 +45,22 @@ pub(super) fn mean_of_rows(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     Some(())
 }
 
-/// A mean over a window that holds the whole image and nothing else.
+/// A mean over a window that is larger than the image, which `ceil_mode` allows.
 pub(super) fn of_the_image(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     editor.is(node, "AveragePool").then_some(())?;
     let image = editor.input(node, 0);
     let &[_, _, height, width] = editor.shape(image)? else { return None };
     let &[_, _, 1, 1] = editor.shape(Operand::Node { node, slot: 0 })? else { return None };
     let attributes = &editor.node(node).attributes;
-    let holds = attributes
-        .ints("kernel_shape")
-        .ok()??
-        .iter()
-        .zip([height, width])
-        .all(|(&window, extent)| usize::try_from(window).is_ok_and(|window| window >= extent));
+    let &[rows, columns] = attributes.ints("kernel_shape").ok()?? else { return None };
+    let [rows, columns] = [usize::try_from(rows).ok()?, usize::try_from(columns).ok()?];
+    let is_larger = rows >= height && columns >= width && (rows > height || columns > width);
     let is = |name, number| {
         let given = attributes.ints(name).ok().flatten();
         given.is_none_or(|values| values.iter().all(|&value| value == number))
     };
     let plain = matches!(attributes.string("auto_pad", "NOTSET"), Ok("NOTSET" | "VALID" | ""));
-    (holds && plain && is("pads", 0) && is("dilations", 1)).then_some(())?;
+    (is_larger && plain && is("pads", 0) && is("dilations", 1)).then_some(())?;
     editor.become_operator(node, "GlobalAveragePool", &[], &[image]);
     Some(())
 }
