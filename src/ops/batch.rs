@@ -198,16 +198,14 @@ impl Probe<'_> {
     /// parts of one image, say.
     fn tiled(&self, index: NodeIndex) -> Option<(Vec<BatchRepair>, usize)> {
         let &[a, b] = self.own.dag[index].inputs.as_slice() else { return None };
-        let [(_, parts), (slot, fixed)] = match self.grown(a)? {
-            Some(_) => [(0, a), (1, b)],
-            None => [(1, b), (0, a)],
+        let (parts, slot, fixed) = match self.grown(a)? {
+            Some(_) => (a, 1, b),
+            None => (b, 0, a),
         };
-        let shape = extents(self.own, fixed)?;
-        let of_parts = extents(self.own, parts)?;
+        let (shape, of_parts) = (extents(self.own, fixed)?, extents(self.own, parts)?);
         let fits = self.batch == 1
             && self.outside(parts) == 1
-            && self.grown(parts)? == Some(0)
-            && self.grown(fixed)?.is_none()
+            && [self.grown(parts)?, self.grown(fixed)?] == [Some(0), None]
             && shape.len() == of_parts.len()
             && shape[0] == of_parts[0]
             && shape[0] > 1;

@@ -69,16 +69,20 @@ impl Operator for Relation {
     }
 }
 
-/// `Not`.
-struct Not;
+/// A question about every value of a tensor.
+struct Test {
+    op_type: &'static str,
+    since: &'static [i64],
+    holds: fn(&Array) -> Result<Vec<bool>, OpError>,
+}
 
-impl Operator for Not {
+impl Operator for Test {
     fn op_type(&self) -> &'static str {
-        "Not"
+        self.op_type
     }
 
     fn since(&self) -> &'static [i64] {
-        &[1]
+        self.since
     }
 
     fn family(&self) -> OperatorFamily {
@@ -96,41 +100,17 @@ impl Operator for Not {
         _device: &Device,
     ) -> Result<Vec<Array>, OpError> {
         let x = array(inputs, 0)?;
-        let data = x.ints(0)?.iter().map(|&value| i64::from(value == 0)).collect();
+        let data = (self.holds)(x)?.into_iter().map(i64::from).collect();
         Ok(vec![Array::Int { shape: x.shape().to_vec(), data }])
     }
 }
 
-/// `IsNaN`.
-struct IsNaN;
+fn is_false(x: &Array) -> Result<Vec<bool>, OpError> {
+    Ok(x.ints(0)?.iter().map(|&value| value == 0).collect())
+}
 
-impl Operator for IsNaN {
-    fn op_type(&self) -> &'static str {
-        "IsNaN"
-    }
-
-    fn since(&self) -> &'static [i64] {
-        &[9, 13, 20]
-    }
-
-    fn family(&self) -> OperatorFamily {
-        OperatorFamily::Arithmetic
-    }
-
-    fn infer(&self, node: &Node, inputs: &[Option<Fact>]) -> Result<Vec<Fact>, OpError> {
-        Ok(output(node, Some(DType::Bool), required(inputs, 0)?.shape.clone()))
-    }
-
-    fn execute(
-        &self,
-        _node: &Node,
-        inputs: &[Option<Array>],
-        _device: &Device,
-    ) -> Result<Vec<Array>, OpError> {
-        let x = array(inputs, 0)?;
-        let data = x.download().iter().map(|value| i64::from(value.is_nan())).collect();
-        Ok(vec![Array::Int { shape: x.shape().to_vec(), data }])
-    }
+fn is_nan(x: &Array) -> Result<Vec<bool>, OpError> {
+    Ok(x.download().iter().map(|value| value.is_nan()).collect())
 }
 
 /// `Where`: the second input where the first is true, the third elsewhere.
@@ -216,8 +196,8 @@ pub(super) fn operators() -> Vec<Box<dyn Operator>> {
         truths("And", |a, b| a && b),
         truths("Or", |a, b| a || b),
         truths("Xor", |a, b| a != b),
-        Box::new(Not),
-        Box::new(IsNaN),
+        Box::new(Test { op_type: "Not", since: &[1], holds: is_false }),
+        Box::new(Test { op_type: "IsNaN", since: &[9, 13, 20], holds: is_nan }),
         Box::new(Where),
     ]
 }

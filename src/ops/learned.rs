@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::graph::{Architecture, NodeIndex, Operand, ParameterId};
 
+/// Operators that hand values on as they are.
+const RESHAPED: [&str; 3] = ["Identity", "Reshape", "Unsqueeze"];
+
 /// Who reads what in an architecture.
 pub(super) struct Readers<'a> {
     architecture: &'a Architecture,
@@ -27,13 +30,13 @@ impl<'a> Readers<'a> {
     pub fn is_logarithm(&self, id: ParameterId) -> bool {
         let bounds = ["Cast", "CastLike", "Clip", "Identity", "Max", "Min"];
         let readers = self.behind(Operand::Parameter(id), &bounds);
-        readers.iter().any(|&(node, _)| self.architecture.dag[node].op_type == "Exp")
+        readers.iter().any(|reader| self.op_type(reader) == "Exp")
     }
 
     /// Whether a tensor is a table of coordinates: its values lie on a grid, and only layers read it, as their
     /// data. Learned tokens are read in the same way, but are all different, or all equal in a fresh network.
     pub fn is_grid(&self, id: ParameterId) -> bool {
-        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
+        let readers = self.behind(Operand::Parameter(id), &RESHAPED);
         let data = |&(node, input): &(NodeIndex, usize)| {
             let node = &self.architecture.dag[node];
             let layer = ["Conv", "Gemm", "MatMul"].contains(&node.op_type.as_str());
@@ -49,10 +52,8 @@ impl<'a> Readers<'a> {
     /// No gradient passes through a comparison.
     pub fn is_compared(&self, id: ParameterId) -> bool {
         let relations = ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"];
-        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
-        readers
-            .iter()
-            .any(|&(node, _)| relations.contains(&self.architecture.dag[node].op_type.as_str()))
+        let readers = self.behind(Operand::Parameter(id), &RESHAPED);
+        readers.iter().any(|reader| relations.contains(&self.op_type(reader)))
     }
 
     /// Whether a tensor is an attention mask: it is only added to scores, says of each whether it counts, and is the
@@ -64,16 +65,20 @@ impl<'a> Readers<'a> {
         if !value.is_mask() || !(masks || for_all_heads) {
             return false;
         }
-        let is = |&(node, _): &(NodeIndex, usize), op_type: &str| {
-            self.architecture.dag[node].op_type == op_type
-        };
-        let readers = self.behind(Operand::Parameter(id), &["Identity", "Reshape", "Unsqueeze"]);
+        let readers = self.behind(Operand::Parameter(id), &RESHAPED);
         let added = |reader: &(NodeIndex, usize)| {
             let sum = Operand::Node { node: reader.0, slot: 0 };
             let readers = self.behind(sum, &["Add", "Cast", "Reshape"]);
-            is(reader, "Add") && !readers.is_empty() && readers.iter().all(|it| is(it, "Softmax"))
+            self.op_type(reader) == "Add"
+                && !readers.is_empty()
+                && readers.iter().all(|it| self.op_type(it) == "Softmax")
         };
         !readers.is_empty() && readers.iter().all(added)
+    }
+
+    /// What reads a value there.
+    fn op_type(&self, &(node, _): &(NodeIndex, usize)) -> &str {
+        &self.architecture.dag[node].op_type
     }
 
     /// The inputs that read a value, perhaps through some operators.

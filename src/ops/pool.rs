@@ -14,7 +14,7 @@ use super::{
     Array, Features, OpError, Operator, OperatorFamily,
     helpers::{
         Window, array, bad, extents, image, last_two, maybe_shape, named, output, required,
-        rows_or_image, sizes, slide, window,
+        rows_or_image, sizes, slide,
     },
 };
 
@@ -25,10 +25,8 @@ struct Pool {
 
 impl Pool {
     fn window(node: &Node, image: [usize; 4]) -> Result<Window, OpError> {
-        let [rows, columns] = Self::kernel(node, &image)?[..] else {
-            return Err(bad(0, "is no image"));
-        };
-        window(node, [rows, columns], image)
+        let kernel = Self::kernel(node, &image)?;
+        Window::of(&kernel, &slide(node, &kernel, &image)?)
     }
 
     /// One extent per axis behind the channels. Where ceil_mode allows a window that is larger than the image with

@@ -84,14 +84,11 @@ impl Architecture {
                 }
                 BatchRepair::Tiled { node, slot, shape } => {
                     let of_one = [&[1], &shape[..]].concat();
-                    let ints = |extents: &[usize]| extents.iter().map(|&it| it as i64).collect();
-                    let target_of_one = editor.int_list(ints(&of_one));
-                    let inputs = [editor.input(*node, *slot), target_of_one];
-                    let of_one_tile =
-                        editor.insert(*node, "Reshape", &[], &inputs, Some(of_one.clone()));
-                    let inputs = [of_one_tile, target(&mut editor, *node, &of_one, 0)];
+                    let inputs = [editor.input(*node, *slot), editor.extents(&of_one)];
+                    let tile = editor.insert(*node, "Reshape", &[], &inputs, Some(of_one.clone()));
+                    let inputs = [tile, target(&mut editor, *node, &of_one, 0)];
                     let repeated = editor.insert(*node, "Expand", &[], &inputs, Some(of_one));
-                    let mut joined: Vec<i64> = ints(shape);
+                    let mut joined: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
                     joined[0] = -1;
                     let inputs = [repeated, editor.int_list(joined)];
                     let tiled = editor.insert(*node, "Reshape", &[], &inputs, Some(shape.clone()));
@@ -121,14 +118,13 @@ impl Architecture {
 fn target(editor: &mut Editor, beside: NodeIndex, shape: &[usize], axis: usize) -> Operand {
     let first = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
     let batch = editor.insert(beside, "Shape", &first, &[Operand::Input(0)], Some(vec![1]));
-    let ints = |extents: &[usize]| extents.iter().map(|&extent| extent as i64).collect::<Vec<_>>();
     let mut parts = Vec::new();
     if axis > 0 {
-        parts.push(editor.int_list(ints(&shape[..axis])));
+        parts.push(editor.extents(&shape[..axis]));
     }
     parts.push(batch);
     if axis + 1 < shape.len() {
-        parts.push(editor.int_list(ints(&shape[axis + 1..])));
+        parts.push(editor.extents(&shape[axis + 1..]));
     }
     let along = [("axis", Attribute::Int(0))];
     editor.insert(beside, "Concat", &along, &parts, Some(vec![shape.len()]))

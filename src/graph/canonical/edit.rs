@@ -211,6 +211,11 @@ impl<'a> Editor<'a> {
         self.constant(Constant::Int { shape: vec![data.len()], data })
     }
 
+    /// The extents of a shape, as a target.
+    pub fn extents(&mut self, shape: &[usize]) -> Operand {
+        self.int_list(shape.iter().map(|&extent| extent as i64).collect())
+    }
+
     /// Adds parameters that follow from others, which leave the graph: nothing may read them when the
     /// rewriting is over. Of the tensors of a file in `from`, [`StorageMap`] makes `parameters`.
     pub fn compose(

@@ -108,6 +108,12 @@ impl Editor<'_> {
         }
     }
 
+    /// Whether a list of integers is one number over and over, or left out.
+    pub fn is_all(&self, index: NodeIndex, name: &str, number: i64) -> bool {
+        let given = self.node(index).attributes.ints(name).ok().flatten();
+        given.is_none_or(|values| values.iter().all(|&value| value == number))
+    }
+
     /// The parameter that an operand is.
     pub fn parameter(&self, operand: Operand) -> Option<ParameterId> {
         match operand {

@@ -16,25 +16,21 @@ pub(super) fn put_together(editor: &mut Editor, node: NodeIndex) -> Option<()> {
         Some([usize::try_from(height).ok()?, usize::try_from(width).ok()?])
     };
     let ([height, width], [rows, columns]) = (sides(1)?, sides(2)?);
-    let attributes = &editor.node(node).attributes;
-    let given = |name| attributes.ints(name).ok().flatten();
-    let side_by_side = given("strides")? == [rows as i64, columns as i64]
-        && given("pads").is_none_or(|pads| pads.iter().all(|&pad| pad == 0))
-        && given("dilations").is_none_or(|dilations| dilations.iter().all(|&it| it == 1));
+    let strides = editor.node(node).attributes.ints("strides").ok()??;
+    let side_by_side = strides == [rows as i64, columns as i64]
+        && editor.is_all(node, "pads", 0)
+        && editor.is_all(node, "dilations", 1);
     let area = rows.checked_mul(columns).filter(|&area| area > 0)?;
     let whole = values % area == 0 && height % rows == 0 && width % columns == 0;
     (side_by_side && whole).then_some(())?;
     let [channels, down, across] = [values / area, height / rows, width / columns];
     let apart = [batch, channels, rows, columns, down, across];
     let turned = [batch, channels, down, rows, across, columns];
-    let list = |editor: &mut Editor, extents: &[usize]| {
-        editor.int_list(extents.iter().map(|&extent| extent as i64).collect())
-    };
-    let target = list(editor, &apart);
+    let target = editor.extents(&apart);
     let apart = editor.insert(node, "Reshape", &[], &[patches, target], Some(apart.to_vec()));
     let order = [("perm", Attribute::Ints(vec![0, 1, 4, 2, 5, 3]))];
     let turned = editor.insert(node, "Transpose", &order, &[apart], Some(turned.to_vec()));
-    let target = list(editor, &[batch, channels, height, width]);
+    let target = editor.extents(&[batch, channels, height, width]);
     editor.become_operator(node, "Reshape", &[], &[turned, target]);
     Some(())
 }

@@ -55,12 +55,9 @@ pub(super) fn of_the_image(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let &[rows, columns] = attributes.ints("kernel_shape").ok()?? else { return None };
     let [rows, columns] = [usize::try_from(rows).ok()?, usize::try_from(columns).ok()?];
     let is_larger = rows >= height && columns >= width && (rows > height || columns > width);
-    let is = |name, number| {
-        let given = attributes.ints(name).ok().flatten();
-        given.is_none_or(|values| values.iter().all(|&value| value == number))
-    };
     let plain = matches!(attributes.string("auto_pad", "NOTSET"), Ok("NOTSET" | "VALID" | ""));
-    (is_larger && plain && is("pads", 0) && is("dilations", 1)).then_some(())?;
+    let tight = editor.is_all(node, "pads", 0) && editor.is_all(node, "dilations", 1);
+    (is_larger && plain && tight).then_some(())?;
     editor.become_operator(node, "GlobalAveragePool", &[], &[image]);
     Some(())
 }

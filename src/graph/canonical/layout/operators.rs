@@ -294,7 +294,7 @@ fn tensor(editor: &mut Editor, node: NodeIndex, slot: usize, order: &[usize]) ->
         let order = order.to_vec();
         return compose(editor, parameter, shape, Permuted { extents, order });
     }
-    let target = editor.int_list(shape.iter().map(|&extent| extent as i64).collect());
+    let target = editor.extents(&shape);
     Some(editor.insert(node, "Reshape", &[], &[operand, target], Some(shape)))
 }
 
