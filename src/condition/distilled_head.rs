@@ -32,11 +32,11 @@ pub struct DistilledHead<'a> {
     /// λ
     penalty: f64,
     factor: Cholesky,
-    /// α = (Z Zᵀ + λ)⁻¹ (residuals, centred), `[images, classes]`.
+    /// α = (Z Zᵀ + λ)⁻¹ (residuals, centred where there is a bias), `[images, classes]`.
     coefficients: DMatrix<f64>,
     /// What is added for standardised features, Zᵀ α: `[features, classes]`.
     added: DMatrix<f64>,
-    /// Mean residual, with the predicted bias.
+    /// Mean residual, with the predicted bias; zero where there is no bias.
     biases: RowDVector<f64>,
 }
 
@@ -73,7 +73,8 @@ impl<'a> DistilledHead<'a> {
             false => DMatrix::from_row_slice(head.classes, head.features, &doubles(stored)),
         };
         let rows = head.matrix(input, places);
-        let standard = Standard::of(&rows)?;
+        let biased = head.bias.is_some();
+        let standard = Standard::of(&rows, biased)?;
         let scaled = standard.apply(&rows);
         let penalty = f64::from(labels.penalty).exp() * standard.live() as f64;
         let mut gram = &scaled * scaled.transpose();
@@ -81,7 +82,7 @@ impl<'a> DistilledHead<'a> {
         let factor = Cholesky::of(gram)?;
         let targets = DMatrix::from_row_slice(images, labels.classes, &doubles(&labels.targets));
         let mut residuals = targets - &rows * weights.transpose();
-        let biases = residuals.row_mean();
+        let biases = if biased { residuals.row_mean() } else { RowDVector::zeros(labels.classes) };
         residuals.row_iter_mut().for_each(|mut row| row -= &biases);
         let coefficients = factor.solve(&residuals);
         let added = scaled.transpose() * &coefficients;
@@ -138,8 +139,10 @@ impl<'a> DistilledHead<'a> {
             coefficients * other_slopes.transpose() - (&by_gram + by_gram.transpose()) * own;
         let by_other = &slopes * self.added.transpose();
         let mut by_targets = by_residuals;
-        let share = slopes.row_sum() / images;
-        by_targets.row_iter_mut().for_each(|mut row| row += &share);
+        if head.bias.is_some() {
+            let share = slopes.row_sum() / images;
+            by_targets.row_iter_mut().for_each(|mut row| row += &share);
+        }
         let by_weights = slopes.transpose() * &scored - by_targets.transpose() * rows;
         let [mut by_rows, mut by_scored] = standard.undone([own, &by_own], [&other, &by_other]);
         by_rows -= &by_targets * weights;
@@ -206,7 +209,7 @@ mod tests {
     }
 
     impl Case {
-        fn new(transposed: bool, places: usize) -> Self {
+        fn new(transposed: bool, places: usize, biased: bool) -> Self {
             let mut random = ChaCha8Rng::seed_from_u64(3);
             let mut values = |count: usize| -> Vec<f32> {
                 (0..count).map(|_| random.random_range(-1.0..1.0)).collect()
@@ -215,7 +218,7 @@ mod tests {
                 input: Operand::Input(0),
                 weight: ParameterId(0),
                 transposed,
-                bias: Some(ParameterId(1)),
+                bias: biased.then_some(ParameterId(1)),
                 classes: CLASSES,
                 features: FEATURES,
                 features_last: false,
@@ -255,13 +258,13 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        for (transposed, places) in [(false, 1), (true, 3)] {
-            let case = Case::new(transposed, places);
+        for (transposed, places, biased) in [(false, 1, true), (true, 3, true), (false, 1, false)] {
+            let case = Case::new(transposed, places, biased);
             let gradient = case.solved().gradient(&case.scored, &case.slopes);
             let differs = |slopes: &[f32], at: fn(&mut Case) -> &mut [f32]| {
                 for (index, slope) in slopes.iter().enumerate() {
                     let moved = |by: f32| {
-                        let mut case = Case::new(transposed, places);
+                        let mut case = Case::new(transposed, places, biased);
                         at(&mut case)[index] += by;
                         case.loss()
                     };
@@ -281,13 +284,14 @@ mod tests {
 
     #[test]
     fn what_is_written_says_the_same() {
-        for transposed in [false, true] {
-            let case = Case::new(transposed, 1);
+        for (transposed, biased) in [(false, true), (true, true), (false, false)] {
+            let case = Case::new(transposed, 1, biased);
             let solved = case.solved();
             let mut weights = case.stored();
             solved.write(&mut weights);
             let stored = weights.get(ParameterId(0)).unwrap();
-            let biases = weights.get(ParameterId(1)).unwrap();
+            let silent = vec![0.0; CLASSES];
+            let biases = if biased { weights.get(ParameterId(1)).unwrap() } else { &silent };
             let scores = solved.scores(&case.scored);
             for (image, scores) in case.scored.chunks(FEATURES).zip(scores.chunks(CLASSES)) {
                 for class in 0..CLASSES {

@@ -74,7 +74,7 @@ fn scaled(features: &[f32], images: usize) -> Option<(Standard, DMatrix<f64>)> {
         return None;
     }
     let rows = DMatrix::from_row_slice(images, width, &doubles(features));
-    let standard = Standard::of(&rows)?;
+    let standard = Standard::of(&rows, true)?;
     let rows = standard.apply(&rows);
     Some((standard, rows))
 }

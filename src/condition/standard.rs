@@ -1,4 +1,5 @@
-//! Features with mean zero and deviation one, and the gradient through that.
+//! Features with deviation one, and with mean zero where there is a bias to make up for it, and the gradient
+//! through that.
 
 use nalgebra::{DMatrix, RowDVector};
 
@@ -8,14 +9,16 @@ const LEAST_DEVIATION: f64 = 1e-3;
 /// What makes features standard ones.
 #[derive(Clone, Debug)]
 pub(super) struct Standard {
+    /// What is taken from the features: their means, or nothing.
     means: RowDVector<f64>,
+    centred: bool,
     /// Reciprocals of standard deviations; zero for features that say nothing.
     factors: RowDVector<f64>,
 }
 
 impl Standard {
     /// Of rows of features; `None` where they are not finite or tell nothing apart.
-    pub fn of(rows: &DMatrix<f64>) -> Option<Self> {
+    pub fn of(rows: &DMatrix<f64>, centred: bool) -> Option<Self> {
         let (images, width) = rows.shape();
         let means = rows.row_mean();
         let deviation = |(column, &mean): (nalgebra::DVectorView<f64>, &f64)| {
@@ -27,7 +30,8 @@ impl Standard {
         let factors = RowDVector::from_iterator(width, deviations.iter().map(factor));
         let told =
             factors.iter().any(|&factor| factor > 0.0) && means.iter().all(|it| it.is_finite());
-        told.then_some(Self { means, factors })
+        let means = if centred { means } else { RowDVector::zeros(width) };
+        told.then_some(Self { means, centred, factors })
     }
 
     /// Standardised rows.
@@ -45,7 +49,7 @@ impl Standard {
         self.factors.iter().filter(|&&factor| factor > 0.0).count()
     }
 
-    /// Means of the features.
+    /// What is taken from the features.
     pub fn means(&self) -> &RowDVector<f64> {
         &self.means
     }
@@ -65,9 +69,15 @@ impl Standard {
             let [own, by_own] = own.map(|it| it.column(feature));
             let [others, by_others] = others.map(|it| it.column(feature));
             let along = (by_own.dot(&own) + by_others.dot(&others)) / images;
-            let mean = (by_own.sum() + by_others.sum()) / images;
+            // Rows that are centred have a mean of zero.
+            let (centre, mean) = match self.centred {
+                true => (0.0, (by_own.sum() + by_others.sum()) / images),
+                false => (own.sum() / images, 0.0),
+            };
             let mut column = out.column_mut(feature);
-            column.zip_apply(&own, |slope, own| *slope = factor * (*slope - mean - along * own));
+            column.zip_apply(&own, |slope, own| {
+                *slope = factor * (*slope - mean - along * (own - centre));
+            });
             out_others.column_mut(feature).scale_mut(factor);
         }
         [out, out_others]

@@ -67,7 +67,7 @@ impl Form {
     /// As kernels for images see it.
     pub fn extent(&self) -> Extent {
         match *self.shape {
-            [_, channels, height, width] if *self == Self::images(&self.shape) => {
+            [1, channels, height, width] if *self == Self::images(&self.shape) => {
                 [channels, height, width]
             }
             _ => {

@@ -230,10 +230,13 @@ impl Lowering<'_> {
             | Step::AveragePool { .. }
             | Step::AdaptivePool
             | Step::GlobalMaxPool => {
-                self.plain(step, x, rest, &Form::images(own), Form::images(shape))
+                // Parts of one image, as windows are, would be one image to the kernels.
+                let whole = own.first() == Some(&1);
+                let [takes, leaves] = [own, shape].map(Form::images);
+                whole.then(|| self.plain(step, x, rest, &takes, leaves)).flatten()
             }
             Step::BatchNorm { .. } => {
-                let form = Form::usual(own);
+                let form = Form::images(own);
                 self.plain(step, x, rest, &form, form.clone())
             }
             Step::Linear { .. } | Step::LayerNorm { .. } => {

@@ -173,10 +173,19 @@ impl Operator for Conv {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        let sides = image(maybe_shape(inputs, 0)?, 0).ok()?;
         let weight = Self::weight(node, inputs).ok()??;
+        let groups = Self::groups(node).ok()?;
+        let shape = maybe_shape(inputs, 0)?;
+        if let (&[_, _, _], &[_, _, length]) = (shape, &weight[..]) {
+            // A row is an image of one column.
+            let slide = slide(node, &[length], shape).ok()?;
+            let [stride, dilation] = [slide.stride[0], slide.dilation[0]].map(|step| [step, 1]);
+            let pads = [slide.pads[0][0], 0, slide.pads[0][1], 0];
+            return Some(Step::Conv2d { groups, stride, dilation, pads });
+        }
+        let sides = image(shape, 0).ok()?;
         let Window { stride, dilation, pads, .. } = Self::window(node, &weight, sides).ok()?;
-        Some(Step::Conv2d { groups: Self::groups(node).ok()?, stride, dilation, pads })
+        Some(Step::Conv2d { groups, stride, dilation, pads })
     }
 }
 

@@ -134,7 +134,7 @@ impl Operator for BatchNormalization {
     }
 
     fn lower(&self, node: &Node, inputs: &[Option<Fact>]) -> Option<Step> {
-        matches!(maybe_shape(inputs, 0)?.len(), 2 | 4).then_some(())?;
+        matches!(maybe_shape(inputs, 0)?.len(), 2..=4).then_some(())?;
         Some(Step::BatchNorm { epsilon: node.attributes.float("epsilon", 1e-5).ok()? })
     }
 }

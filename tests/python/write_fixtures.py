@@ -92,6 +92,46 @@ class SpelledAttention(Attention):
         return scores.softmax(-1) @ value
 
 
+class EinsumAttention(Attention):
+    """The same in Einstein's notation."""
+
+    def attend(self, query, key, value):
+        scores = torch.einsum("b h i d, b h j d -> b h i j", query * query.shape[-1] ** -0.5, key)
+        return torch.einsum("b h i j, b h j d -> b h i d", scores.softmax(-1), value)
+
+
+class NormedLinear(nn.Module):
+    """A linear map of tokens and a batch norm over all of them, as LeViT writes it."""
+
+    def __init__(self, width, out):
+        super().__init__()
+        self.linear = nn.Linear(width, out, bias=False)
+        self.bn = nn.BatchNorm1d(out)
+
+    def forward(self, tokens):
+        tokens = self.linear(tokens)
+        return self.bn(tokens.flatten(0, 1)).reshape_as(tokens)
+
+
+class SequenceAttention(nn.Module):
+    """LeViT's attention, with a shortcut."""
+
+    def __init__(self, heads=2, size=2):
+        super().__init__()
+        self.heads, self.size = heads, size
+        self.qkv = NormedLinear(WIDTH, 4 * heads * size)
+        self.proj = nn.Sequential(nn.Hardswish(), NormedLinear(2 * heads * size, WIDTH))
+
+    def forward(self, tokens):
+        batch, count, _ = tokens.shape
+        sizes = [self.size, self.size, 2 * self.size]
+        query, key, value = self.qkv(tokens).view(batch, count, self.heads, -1).split(sizes, dim=3)
+        query, key, value = query.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1), value.permute(0, 2, 1, 3)
+        weights = (query @ key * self.size**-0.5).softmax(-1)
+        mixed = (weights @ value).transpose(1, 2).reshape(batch, count, -1)
+        return tokens + self.proj(mixed)
+
+
 def relative_index():
     """For each pair of the four patches, the row of a table of biases or coordinates."""
     at = torch.stack(torch.meshgrid(torch.arange(2), torch.arange(2), indexing="ij")).flatten(1)
@@ -387,6 +427,8 @@ MODULES = {
     "patch_merging": (lambda: classifier(PatchMerging()), FRESH, USUAL),
     "without_bias": (lambda: nn.Sequential(classifier(), nn.Tanh(), nn.Linear(CLASSES, 2, bias=False)), TOUCHED, USUAL),
     "lstm": (lambda: OfTokens(Recurrent()), TOUCHED, USUAL),
+    "attention_einsum": (lambda: OfTokens(EinsumAttention()), TOUCHED, USUAL[:3]),
+    "sequences": (lambda: OfTokens(SequenceAttention(), NormedLinear(WIDTH, WIDTH)), TOUCHED, USUAL),
     "attention_spelled": (lambda: OfTokens(SpelledAttention()), TOUCHED, USUAL[:3]),
     "multihead_attention": (lambda: OfTokens(MultiheadAttention()), TOUCHED, USUAL[:2]),
 }

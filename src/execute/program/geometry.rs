@@ -56,8 +56,11 @@ fn window(
     };
     let fits = match &instruction.step {
         &Step::Conv2d { groups, stride, dilation, pads } => {
-            let &[outputs, inputs, height, width] = parameter(1)? else { return None };
-            let kernel = [height, width];
+            let (outputs, inputs, kernel) = match *parameter(1)? {
+                [outputs, inputs, height, width] => (outputs, inputs, [height, width]),
+                [outputs, inputs, length] => (outputs, inputs, [length, 1]),
+                _ => return None,
+            };
             let extent = |axis: usize| {
                 let reach = kernel[axis].checked_sub(1)? * dilation[axis] + 1;
                 let padded = input[axis + 1] + pads[axis] + pads[axis + 2];

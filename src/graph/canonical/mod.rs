@@ -14,6 +14,7 @@ mod cast;
 mod clip;
 mod constants;
 mod edit;
+mod einsum;
 mod flattened;
 mod folded_norm;
 mod formula;
@@ -48,6 +49,7 @@ mod reshapes;
 mod rms_norm;
 mod root_mean_square;
 mod safe_softmax;
+mod sequences;
 mod silu;
 mod softmax_head;
 mod spectral_norm;
@@ -91,10 +93,15 @@ const REWRITES: &[Rewrite] = &[
     spectral_norm::solve,
     repeated::merge,
     overwritten::solve,
+    overwritten::replaced,
     lstm::by_direction,
     logarithm::solve,
     folded_norm::unfold,
     removed_bias::restore,
+    einsum::multiply,
+    sequences::normed,
+    sequences::split_maps,
+    sequences::mix_maps,
     transposes::join,
     kernels::turn,
     layout::channels_first,
@@ -123,6 +130,7 @@ const REWRITES: &[Rewrite] = &[
     gather::rows,
     patches::put_together,
     safe_softmax::unguarded,
+    sequences::reshape_maps,
     attention::spell,
     attention::transpose_keys,
     reshapes::join,

@@ -1,4 +1,4 @@
-//! Parameters of which a network overwrites a part with constants before it uses them, such as
+//! What is overwritten. Parameters of which a network overwrites a part with constants before it uses them, such as
 //! `bias[width : 2 * width].zero_()`: Swin's second version has no bias for keys. What the network uses is
 //! predicted, and the file holds just that: overwriting the constants once more changes nothing.
 
@@ -8,9 +8,7 @@ use super::{
 };
 
 pub(super) fn solve(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    let replaces = editor.is(node, "ScatterND")
-        && editor.node(node).attributes.string("reduction", "none") == Ok("none");
-    replaces.then_some(())?;
+    replaces(editor, node).then_some(())?;
     let whole = editor.input(node, 0);
     let id = editor.parameter(whole)?;
     editor.only_reader(whole)?;
@@ -23,6 +21,26 @@ pub(super) fn solve(editor: &mut Editor, node: NodeIndex) -> Option<()> {
     let overwritten = editor.compose_one(id, parameter, map, Form::Tensors);
     editor.replace(Operand::Node { node, slot: 0 }, overwritten);
     Some(())
+}
+
+/// A value all of which is overwritten, in order, is what overwrites it: `scores[:, :, 0:] = …`.
+pub(super) fn replaced(editor: &mut Editor, node: NodeIndex) -> Option<()> {
+    let whole = editor.input(node, 0);
+    (replaces(editor, node) && editor.value(whole).is_none()).then_some(())?;
+    let shape = editor.shape(whole)?;
+    let indices = editor.value(editor.input(node, 1))?;
+    let places = places(indices.ints()?, *indices.shape().last()?, shape)?;
+    let all = shape.iter().product::<usize>();
+    let values = editor.input(node, 2);
+    let same = editor.shape(values)? == shape;
+    (same && places.into_iter().eq(0..all)).then_some(())?;
+    editor.replace(Operand::Node { node, slot: 0 }, values);
+    Some(())
+}
+
+fn replaces(editor: &Editor, node: NodeIndex) -> bool {
+    let reduction = editor.node(node).attributes.string("reduction", "none");
+    editor.is(node, "ScatterND") && reduction == Ok("none")
 }
 
 /// Places of the blocks that tuples of `fixed` indices, which count from the end if they are negative, point
