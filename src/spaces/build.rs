@@ -387,6 +387,11 @@ impl GraphBuilder {
         Some(Value { name, ..x.clone() })
     }
 
+    /// Takes back the last node, if it is a constant.
+    pub(super) fn drop_constant(&mut self) {
+        self.graph.nodes.pop_if(|last| last.op_type == "Constant");
+    }
+
     pub(super) fn node(
         &mut self,
         path: &str,

@@ -50,6 +50,7 @@ impl FamilyRule {
         let blocks = self.blocks.iter().all(|(blocks, _)| (1..=MOST_BLOCKS).contains(blocks));
         let ratios = self.ratios.iter().all(|(ratio, _)| (1..=MOST_RATIO).contains(ratio));
         let groups = self.group_widths.iter().all(|(width, _)| extent(*width));
+        let windows = self.windows.iter().all(|(side, _)| extent(*side));
         let chance = |chance: Option<f64>| chance.is_none_or(|it| (0.0..=1.0).contains(&it));
         let designs = self.stages.is_none() || self.family.has_designs();
         let checks = [
@@ -64,6 +65,7 @@ impl FamilyRule {
             (blocks, ("families.blocks", "must be from 1 to 64")),
             (ratios, ("families.ratios", "must be from 1 to 64")),
             (groups, ("families.group_widths", "must be from 1 to 4096")),
+            (windows, ("families.windows", "must be from 1 to 4096")),
         ];
         let edges = match self.edges.is_empty() {
             true => None,
@@ -91,6 +93,7 @@ impl FamilyRule {
             .or(edges)
             .or(given("families.ratios", &self.ratios))
             .or(given("families.group_widths", &self.group_widths))
+            .or(given("families.windows", &self.windows))
             .or(invalid)
             .or(self.stem(space).problem())
     }

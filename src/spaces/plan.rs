@@ -59,6 +59,14 @@ pub enum Family {
     Levit,
     /// Grouped convolutions, then attention between 1×1 ones (Visformer, Chen et al. 2021).
     Visformer,
+    /// Overlapping patches, attention to fewer keys, and a depthwise convolution between two linear maps (PVT v2,
+    /// Wang et al. 2022; SegFormer, Xie et al. 2021).
+    Pvt,
+    /// Overlapping patches, then attention over ever fewer tokens with depthwise convolutions between the stages
+    /// (PiT, Heo et al. 2021).
+    Pit,
+    /// Inverted residuals, attention within windows and attention across them in turn (MaxViT, Tu et al. 2022).
+    Maxvit,
     /// Patches, attention and two linear maps in turn (Dosovitskiy et al. 2021).
     Vit,
     /// Patches, linear maps over the tokens and over the channels in turn (Tolstikhin et al. 2021).
@@ -118,6 +126,8 @@ impl Family {
         match self {
             Family::Convnext | Family::Gated => Some(Block::Merge { width }),
             Family::Swin => Some(Block::MergePixels { width }),
+            Family::Pvt => Some(Block::Overlap { width }),
+            Family::Pit => Some(Block::Thin { width }),
             Family::Visformer => Some(Block::Embed { width }),
             Family::Nb201 => Some(Block::Reduce { width }),
             Family::Poolformer => Some(Block::Conv { width, kernel: 3 }),
@@ -127,7 +137,7 @@ impl Family {
 
     /// Whether `LayerNormalization` over the channels of a token is the only norm it knows.
     pub(super) fn is_tokenwise(self) -> bool {
-        self.has_patches() || self.has_tokens()
+        self.has_patches() || self.has_tokens() || matches!(self, Family::Pvt | Family::Pit)
     }
 }
 
@@ -236,7 +246,7 @@ impl Body {
     pub fn has_shortcuts(&self) -> bool {
         use Block::{
             Basic, Bottleneck, Convmixer, Convnext, EdgeCell, Gated, Ghost, Inverted, Levit,
-            Poolformer, ShuffleGroups, StridedCell, Swin, Visformer,
+            Poolformer, ShuffleGroups, StridedCell, Swin, Transformer, Visformer,
         };
         match self {
             Self::Stages { stages, .. } => {
@@ -253,6 +263,7 @@ impl Body {
                             | Ghost { .. }
                             | Poolformer { .. }
                             | Swin { .. }
+                            | Transformer { .. }
                             | Levit { .. }
                             | Visformer { .. }
                             | EdgeCell(_)
@@ -457,8 +468,27 @@ pub(super) enum Block {
     Swin {
         head: usize,
         window: usize,
-        shifted: bool,
+        from: Grid,
         expansion: usize,
+    },
+    /// Attention in heads of `head` channels and two linear maps, over tokens. Where keys are those of a map that is
+    /// `reduction` times smaller, a depthwise convolution stands between the linear maps.
+    Transformer {
+        head: usize,
+        reduction: Option<usize>,
+        /// Whether one linear map makes keys and values.
+        joint: bool,
+        expansion: usize,
+    },
+    /// A norm over the channels, behind the last block of a stage of tokens.
+    TokenNorm,
+    /// Overlapping patches and a norm, between stages of PVT v2.
+    Overlap {
+        width: usize,
+    },
+    /// A strided depthwise convolution, between stages of PiT.
+    Thin {
+        width: usize,
     },
     /// The channels of 2×2 pixels, a norm and a linear map, between stages of windows.
     MergePixels {
@@ -513,6 +543,17 @@ pub(super) enum Block {
         width: usize,
         cell: VertexCell,
     },
+}
+
+/// Which pixels a window holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grid {
+    /// Neighbours.
+    Whole,
+    /// Neighbours once the image is moved by half a window.
+    Shifted,
+    /// One of every tile of the image.
+    Sparse,
 }
 
 /// One way through an inception block.

@@ -47,6 +47,9 @@ pub struct FamilyRule {
     /// given, a bottleneck of `stages` has no groups.
     #[serde(default)]
     pub group_widths: Weighted<usize>,
+    /// Sides of the windows of attention, in families that have some; 4 or 8 if not given.
+    #[serde(default)]
+    pub windows: Weighted<usize>,
     /// What edges of a cell do, in families of edge cells. If given, cells keep edges that lead nowhere, and
     /// may pass nothing.
     #[serde(default)]

@@ -17,9 +17,10 @@ use super::{
 };
 
 /// Spaces that come with the crate.
-const EMBEDDED: [(&str, &str); 8] = [
+const EMBEDDED: [(&str, &str); 9] = [
     ("cifar10", include_str!("../../architectures/spaces/cifar10.toml")),
     ("corpus", include_str!("../../architectures/spaces/corpus.toml")),
+    ("hybrid", include_str!("../../architectures/spaces/hybrid.toml")),
     ("isotropic", include_str!("../../architectures/spaces/isotropic.toml")),
     ("mnist", include_str!("../../architectures/spaces/mnist.toml")),
     ("modern", include_str!("../../architectures/spaces/modern.toml")),

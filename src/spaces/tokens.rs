@@ -106,13 +106,7 @@ impl GraphBuilder {
                 let joined = self.token_linear(&format!("{path}.qkv"), x, 3 * x.channels);
                 let split = [0, tokens, 3, heads as i64, size as i64];
                 let joined = self.reshape(path, &joined, &split);
-                let joined = self.transpose(path, &joined, &[2, 0, 3, 1, 4]);
-                let parts = self.split(path, &joined, &[1; 3], 0);
-                let [query, key, value] = std::array::from_fn(|index| {
-                    let axes = self.constant(path, "value_ints", Attribute::Ints(vec![0]));
-                    let inputs = vec![parts[index].name.clone(), axes];
-                    self.map(path, "Squeeze", &parts[index], inputs, vec![])
-                });
+                let [query, key, value] = self.unbound(path, &joined);
                 [query, self.transpose(path, &key, &[0, 1, 3, 2]), value]
             }
         };
@@ -145,8 +139,29 @@ impl GraphBuilder {
         self.token_linear(&format!("{path}.output"), &mixed, x.channels)
     }
 
+    /// `[N, tokens, parts, heads, size]`, permuted and unbound: `[N, heads, tokens, size]` each.
+    pub(super) fn unbound<const PARTS: usize>(
+        &mut self,
+        path: &str,
+        joined: &Value,
+    ) -> [Value; PARTS] {
+        let joined = self.transpose(path, joined, &[2, 0, 3, 1, 4]);
+        let parts = self.split(path, &joined, &[1; PARTS], 0);
+        std::array::from_fn(|index| {
+            let axes = self.constant(path, "value_ints", Attribute::Ints(vec![0]));
+            let inputs = vec![parts[index].name.clone(), axes];
+            self.map(path, "Squeeze", &parts[index], inputs, vec![])
+        })
+    }
+
     /// `[N, tokens, heads · size]` with an axis for the heads, then permuted.
-    fn heads(&mut self, path: &str, x: &Value, split: [i64; 3], order: &[i64; 4]) -> Value {
+    pub(super) fn heads(
+        &mut self,
+        path: &str,
+        x: &Value,
+        split: [i64; 3],
+        order: &[i64; 4],
+    ) -> Value {
         let [tokens, heads, size] = split;
         let y = self.reshape(path, x, &[0, tokens, heads, size]);
         self.transpose(path, &y, order)

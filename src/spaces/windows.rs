@@ -22,17 +22,27 @@ impl GraphBuilder {
         x
     }
 
-    /// `[N, height, width, channels]` → `[N · windows, pixels of a window, channels]`.
-    pub(super) fn windows(&mut self, path: &str, x: &Value, window: [usize; 2]) -> Value {
+    /// `[N, height, width, channels]` → `[N · windows, pixels of a window, channels]`. Pixels of a sparse window are
+    /// as far apart as windows are many.
+    pub(super) fn windows(
+        &mut self,
+        path: &str,
+        x: &Value,
+        window: [usize; 2],
+        sparse: bool,
+    ) -> Value {
         let [height, width] = x.extent.unwrap_or([1, 1]).map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
         let channels = x.channels as i64;
         if [tall, wide] == [height, width] {
             return self.reshape(path, x, &[0, tall * wide, channels]);
         }
-        let cut = [0, height / tall, tall, width / wide, wide, channels];
+        let (cut, order) = match sparse {
+            false => ([0, height / tall, tall, width / wide, wide, channels], [0, 1, 3, 2, 4, 5]),
+            true => ([0, tall, height / tall, wide, width / wide, channels], [0, 2, 4, 1, 3, 5]),
+        };
         let y = self.reshape(path, x, &cut);
-        let y = self.transpose(path, &y, &[0, 1, 3, 2, 4, 5]);
+        let y = self.transpose(path, &y, &order);
         self.reshape(path, &y, &[-1, tall * wide, channels])
     }
 
@@ -43,6 +53,7 @@ impl GraphBuilder {
         x: &Value,
         extent: [usize; 2],
         window: [usize; 2],
+        sparse: bool,
     ) -> Value {
         let [height, width] = extent.map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
@@ -51,8 +62,73 @@ impl GraphBuilder {
             return self.reshape(path, x, &[0, height, width, channels]);
         }
         let y = self.reshape(path, x, &[-1, height / tall, width / wide, tall, wide, channels]);
-        let y = self.transpose(path, &y, &[0, 1, 3, 2, 4, 5]);
+        let order = if sparse { [0, 3, 1, 4, 2, 5] } else { [0, 1, 3, 2, 4, 5] };
+        let y = self.transpose(path, &y, &order);
         self.reshape(path, &y, &[-1, height, width, channels])
+    }
+
+    /// `[N, tokens, channels]` → `[N, channels, height, width]`.
+    pub(super) fn image_of_tokens(&mut self, path: &str, x: &Value, extent: [usize; 2]) -> Value {
+        let [height, width] = extent.map(|side| side as i64);
+        let shape = Attribute::Ints(vec![0, x.channels as i64, height, width]);
+        let shape = self.constant(path, "value_ints", shape);
+        let y = self.transpose(path, x, &[0, 2, 1]);
+        let y = self.map(path, "Reshape", &y, vec![y.name.clone(), shape], vec![]);
+        Value { extent: Some(extent), ..y }
+    }
+
+    /// The tokens of an image that nothing else reads: those that it was [just made
+    /// of](Self::image_of_tokens), or its pixels.
+    pub(super) fn tokens_again(&mut self, path: &str, x: &Value) -> Value {
+        let undone = self.undo("Reshape", x).and_then(|turned| self.undo("Transpose", &turned));
+        match undone {
+            Some(tokens) => {
+                self.drop_constant();
+                Value { extent: Some([x.area(), 1]), ..tokens }
+            }
+            None => self.tokens(path, x),
+        }
+    }
+
+    /// Attention of tokens to others, `[N, tokens, channels]` each, with an output projection; keys and values by one
+    /// linear map or by one each.
+    pub(super) fn attend_to(
+        &mut self,
+        path: &str,
+        x: &Value,
+        seen: &Value,
+        heads: usize,
+        joint: bool,
+    ) -> Value {
+        let (channels, size) = (x.channels, x.channels / heads);
+        let split = [-1, heads as i64, size as i64];
+        let query = self.token_linear(&format!("{path}.q"), x, channels);
+        let query = self.heads(path, &query, split, &[0, 2, 1, 3]);
+        let [key, value] = if joint {
+            let both = self.token_linear(&format!("{path}.kv"), seen, 2 * channels);
+            let both = self.reshape(path, &both, &[0, -1, 2, heads as i64, size as i64]);
+            let [key, value] = self.unbound(path, &both);
+            [self.transpose(path, &key, &[0, 1, 3, 2]), value]
+        } else {
+            let orders = [("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3])];
+            orders.map(|(name, order)| {
+                let y = self.token_linear(&format!("{path}.{name}"), seen, channels);
+                self.heads(path, &y, split, &order)
+            })
+        };
+        let scores = self.matmul(path, &query, &key);
+        let scores = self.scaled(path, &scores, "Mul", (size as f32).powf(-0.5));
+        let axis = vec![("axis", Attribute::Int(-1))];
+        let weights = self.map(path, "Softmax", x, vec![scores.name], axis);
+        let mixed = self.matmul(path, &weights, &value);
+        for _ in 0..2 {
+            self.multiply_accumulate(x, seen.area());
+        }
+        let mixed = self.transpose(path, &mixed, &[0, 2, 1, 3]);
+        let mixed = self.reshape(path, &mixed, &[0, -1, channels as i64]);
+        let depth = query.depth.max(value.depth);
+        let mixed = Value { depth, channels, ..mixed };
+        self.token_linear(&format!("{path}.proj"), &mixed, channels)
     }
 
     /// `[N, height, width, channels]` → `[N, height / 2, width / 2, 4 · channels]`.

@@ -18,8 +18,8 @@ use weightsmith::{
 
 use super::fingerprint::of_sample;
 
-const SPACES: [&str; 8] =
-    ["cifar10", "corpus", "isotropic", "mnist", "modern", "pyramid", "real", "tiny"];
+const SPACES: [&str; 9] =
+    ["cifar10", "corpus", "hybrid", "isotropic", "mnist", "modern", "pyramid", "real", "tiny"];
 
 fn space(name: &str) -> Space {
     Space::load(name).unwrap_or_else(|error| panic!("{error}"))
@@ -125,7 +125,7 @@ fn real_graphs_can_be_planned_and_run_on_kernels() {
         assert_eq!(logits.len(), 2 * space.classes);
         assert!(logits.iter().all(|logit| logit.is_finite()), "{}", graph.name);
     };
-    for space in ["real", "modern", "pyramid", "isotropic"].map(space) {
+    for space in ["real", "modern", "pyramid", "isotropic", "hybrid"].map(space) {
         (0..200).into_par_iter().for_each(|seed| sound(&space, seed));
     }
 }

@@ -16,6 +16,7 @@ mod pyramid;
 mod repvgg;
 mod shuffle;
 mod tokens;
+mod transformer;
 
 /// Writes the blocks of one plan.
 struct Layers<'a> {
@@ -88,6 +89,9 @@ impl<'a> Layers<'a> {
     fn stem(&mut self, stem: &StemPlan, first: Option<&Block>, image: &Value) -> Value {
         if stem.patches {
             return self.patch_stem(stem, image);
+        }
+        if matches!(first, Some(Block::Transformer { .. })) {
+            return self.overlapping_stem(stem, image);
         }
         if matches!(first, Some(Block::Convmixer { .. })) {
             return self.activated_patches(stem, image);
@@ -195,10 +199,17 @@ impl<'a> Layers<'a> {
             Block::Ghost { width, kernel, expansion } => {
                 self.ghost(at, x, width, expansion * x.channels, (kernel, stride))
             }
-            Block::Swin { head, window, shifted, expansion } => {
+            Block::Swin { head, window, from, expansion } => {
                 let heads = (x.channels / head).max(1);
-                self.swin(at, x, [heads, window], shifted, expansion)
+                self.swin(at, x, [heads, window], from, expansion)
             }
+            Block::Transformer { head, reduction, joint, expansion } => {
+                let heads = (x.channels / head).max(1);
+                self.transformer(at, x, [heads, expansion], reduction, joint)
+            }
+            Block::TokenNorm => self.norm_of_tokens(at, x),
+            Block::Overlap { width } => self.overlap(at, x, width, stride),
+            Block::Thin { width } => self.thin(at, x, width, stride),
             Block::MergePixels { width } => self.merge_pixels(at, x, width, stride),
             Block::Levit { expansion } => self.levit(at, x, expansion),
             Block::LevitDown { width } => self.levit_down(at, x, width, stride),

@@ -4,7 +4,7 @@
 use super::{
     super::{
         build::{Conv, Pool, Value},
-        plan::{Attention, Projection, Scale},
+        plan::{Attention, Grid, Projection, Scale},
     },
     Layers,
     convnext::patch_stride,
@@ -16,29 +16,30 @@ const KEY: usize = 16;
 const GROUPS: usize = 8;
 
 impl Layers<'_> {
-    /// Norm, attention within windows of `side` pixels, which are moved by half a window first if
-    /// `shifted`; norm, two linear maps; a shortcut past each.
+    /// Norm, attention within windows of `side` pixels; norm, two linear maps; a shortcut past each.
     pub(super) fn swin(
         &mut self,
         at: &str,
         x: &Value,
         [heads, side]: [usize; 2],
-        shifted: bool,
+        from: Grid,
         expansion: usize,
     ) -> Value {
         let [height, width] = x.extent.unwrap_or([1, 1]);
         let fits = height.is_multiple_of(side) && width.is_multiple_of(side);
         let side = if fits { [side; 2] } else { [height, width] };
-        let shift = if shifted && side != [height, width] { side[0] as i64 / 2 } else { 0 };
+        let moves = from == Grid::Shifted && side != [height, width];
+        let shift = if moves { side[0] as i64 / 2 } else { 0 };
         let x = self.builder.channels_last_again(at, x);
         let y = self.token_norm(&format!("{at}.norm1"), &x);
         let builder = &mut self.builder;
         let y = builder.rolled(at, &y, shift);
-        let y = builder.windows(at, &y, side);
+        let sparse = from == Grid::Sparse;
+        let y = builder.windows(at, &y, side, sparse);
         let attention = Attention { heads, projection: Projection::Unbound, scale: Scale::Queries };
         let tokens = (side[0] * side[1]) as i64;
         let y = builder.attend(&format!("{at}.attn"), &y, attention, tokens);
-        let y = builder.join_windows(at, &y, [height, width], side);
+        let y = builder.join_windows(at, &y, [height, width], side, sparse);
         let y = builder.rolled(at, &y, -shift);
         let x = builder.add(at, &x, &y);
         let y = self.token_norm(&format!("{at}.norm2"), &x);

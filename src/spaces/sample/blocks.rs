@@ -5,7 +5,7 @@ use super::{
         build::Pool,
         cell::{EdgeCell, VertexCell},
         draw::Weighted,
-        plan::{Block, Branch, Family, Theme},
+        plan::{Block, Branch, Family, Grid, Theme},
         rule::FamilyRule,
         space::SpaceError,
     },
@@ -14,6 +14,11 @@ use super::{
 
 /// Convolutional stages of LeViT, before the stages of attention.
 const STEM_OF_LEVIT: usize = 3;
+
+/// By how much keys of the first stage of PVT v2 are fewer along each side; half as much in every further stage.
+const REDUCTION: usize = 8;
+/// Expansion of an inverted residual in MaxViT.
+const EXPANSION_OF_MAXVIT: usize = 4;
 
 /// A cell of any kind.
 pub(super) enum Cell {
@@ -105,6 +110,14 @@ impl Sampler<'_> {
             Family::Ghost => Block::Ghost { width, kernel, expansion: part },
             Family::Repvgg => Block::Repvgg { width },
             Family::Swin => return self.windowed(count, width, part),
+            Family::Maxvit => return self.gridded(count, width, part),
+            Family::Pvt => return self.reduced(stage, count, width, part),
+            Family::Pit => Block::Transformer {
+                head: self.head_width(width)?,
+                reduction: None,
+                joint: true,
+                expansion: part,
+            },
             Family::Levit if stage < STEM_OF_LEVIT => Block::Plain { width, kernel: 3 },
             Family::Levit => Block::Levit { expansion: part },
             Family::Visformer if stage == 0 => Block::VisformerLocal,
@@ -140,9 +153,46 @@ impl Sampler<'_> {
         width: usize,
         expansion: usize,
     ) -> Result<Vec<Block>, SpaceError> {
-        let (window, head) = (self.pick(&[(4, 0.5), (8, 0.5)])?, self.head_width(width)?);
-        let block = |index| Block::Swin { head, window, shifted: index % 2 == 1, expansion };
+        let (window, head) = (self.window()?, self.head_width(width)?);
+        let from = |index| if index % 2 == 1 { Grid::Shifted } else { Grid::Whole };
+        let block = |index| Block::Swin { head, window, from: from(index), expansion };
         Ok((0..count).map(block).collect())
+    }
+
+    /// `count` inverted residuals, attention within windows and across them behind each.
+    fn gridded(
+        &mut self,
+        count: usize,
+        width: usize,
+        expansion: usize,
+    ) -> Result<Vec<Block>, SpaceError> {
+        let (window, head) = (self.window()?, self.head_width(width)?);
+        let attention = |from| Block::Swin { head, window, from, expansion };
+        let convolution = Block::Inverted { width, kernel: 3, expansion: EXPANSION_OF_MAXVIT };
+        let layer = [convolution, attention(Grid::Whole), attention(Grid::Sparse)];
+        Ok(vec![layer; count].concat())
+    }
+
+    /// `count` blocks of attention to fewer keys, and a norm.
+    fn reduced(
+        &mut self,
+        stage: usize,
+        count: usize,
+        width: usize,
+        expansion: usize,
+    ) -> Result<Vec<Block>, SpaceError> {
+        let (head, joint) = (self.head_width(width)?, self.draw.chance(0.5));
+        let reduction = Some((REDUCTION >> stage).max(1));
+        let block = Block::Transformer { head, reduction, joint, expansion };
+        let mut blocks = vec![block; count];
+        blocks.push(Block::TokenNorm);
+        Ok(blocks)
+    }
+
+    /// The side of a window.
+    fn window(&mut self) -> Result<usize, SpaceError> {
+        let given = &self.rule.windows;
+        self.pick(if given.is_empty() { &[(4, 0.5), (8, 0.5)] } else { given })
     }
 
     /// Channels of an attention head: as the rule has it, or all if that does not divide a width.

@@ -260,6 +260,7 @@ impl Sampler<'_> {
                 | Family::Inverted
                 | Family::Separable
                 | Family::Ghost
+                | Family::Maxvit
         );
         // Gates halve the signal at initialisation; without a norm nothing brings it back.
         let squeezable = squeezable && self.style.norm != Norm::None;
