@@ -221,6 +221,7 @@ mod tests {
                 prop_assert_eq!(position.major * inner + position.minor, place);
             }
             prop_assert_eq!(outer * inner, shape.iter().product::<usize>());
+            prop_assert_eq!(form.extent().iter().product::<usize>(), outer * inner);
         }
 
         #[test]

@@ -468,7 +468,7 @@ pub(super) enum Block {
     Swin {
         head: usize,
         window: usize,
-        from: Grid,
+        partition: Partition,
         expansion: usize,
     },
     /// Attention in heads of `head` channels and two linear maps, over tokens. Where keys are those of a map that is
@@ -545,15 +545,15 @@ pub(super) enum Block {
     },
 }
 
-/// Which pixels a window holds.
+/// How an image is cut into windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grid {
-    /// Neighbours.
-    Whole,
-    /// Neighbours once the image is moved by half a window.
+pub(super) enum Partition {
+    /// Neighbouring pixels.
+    Block,
+    /// The same once the image is moved by half a window.
     Shifted,
-    /// One of every tile of the image.
-    Sparse,
+    /// Pixels as far apart as windows are many.
+    Grid,
 }
 
 /// One way through an inception block.

@@ -152,7 +152,7 @@ pub struct Widths {
 }
 
 impl Space {
-    /// A space that comes with the crate (`cifar10`, `corpus`, `isotropic`, `mnist`, `modern`, `pyramid`, `real`,
+    /// A space that comes with the crate (`cifar10`, `corpus`, `hybrid`, `isotropic`, `mnist`, `modern`, `pyramid`, `real`,
     /// `tiny`), or one from a TOML file.
     pub fn load(name: &str) -> Result<Self, SpaceError> {
         Self::parse(name, &text(name)?)

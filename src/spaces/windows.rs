@@ -22,14 +22,14 @@ impl GraphBuilder {
         x
     }
 
-    /// `[N, height, width, channels]` → `[N · windows, pixels of a window, channels]`. Pixels of a sparse window are
-    /// as far apart as windows are many.
+    /// `[N, height, width, channels]` → `[N · windows, pixels of a window, channels]`. Those of a grid are as far
+    /// apart as windows are many.
     pub(super) fn windows(
         &mut self,
         path: &str,
         x: &Value,
         window: [usize; 2],
-        sparse: bool,
+        grid: bool,
     ) -> Value {
         let [height, width] = x.extent.unwrap_or([1, 1]).map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
@@ -37,7 +37,7 @@ impl GraphBuilder {
         if [tall, wide] == [height, width] {
             return self.reshape(path, x, &[0, tall * wide, channels]);
         }
-        let (cut, order) = match sparse {
+        let (cut, order) = match grid {
             false => ([0, height / tall, tall, width / wide, wide, channels], [0, 1, 3, 2, 4, 5]),
             true => ([0, tall, height / tall, wide, width / wide, channels], [0, 2, 4, 1, 3, 5]),
         };
@@ -53,7 +53,7 @@ impl GraphBuilder {
         x: &Value,
         extent: [usize; 2],
         window: [usize; 2],
-        sparse: bool,
+        grid: bool,
     ) -> Value {
         let [height, width] = extent.map(|side| side as i64);
         let [tall, wide] = window.map(|side| side as i64);
@@ -62,7 +62,7 @@ impl GraphBuilder {
             return self.reshape(path, x, &[0, height, width, channels]);
         }
         let y = self.reshape(path, x, &[-1, height / tall, width / wide, tall, wide, channels]);
-        let order = if sparse { [0, 3, 1, 4, 2, 5] } else { [0, 1, 3, 2, 4, 5] };
+        let order = if grid { [0, 3, 1, 4, 2, 5] } else { [0, 1, 3, 2, 4, 5] };
         let y = self.transpose(path, &y, &order);
         self.reshape(path, &y, &[-1, height, width, channels])
     }
@@ -77,10 +77,14 @@ impl GraphBuilder {
         Value { extent: Some(extent), ..y }
     }
 
-    /// The tokens of an image that nothing else reads: those that it was [just made
-    /// of](Self::image_of_tokens), or its pixels.
+    /// The tokens of an image that nothing else reads: those that it was just made of, in either order of a
+    /// `Transpose` and a `Reshape`, or its pixels.
     pub(super) fn tokens_again(&mut self, path: &str, x: &Value) -> Value {
-        let undone = self.undo("Reshape", x).and_then(|turned| self.undo("Transpose", &turned));
+        let made = self.undo("Reshape", x).and_then(|turned| self.undo("Transpose", &turned));
+        let undone = made.or_else(|| {
+            let cut = self.undo("Transpose", x)?;
+            self.undo("Reshape", &cut)
+        });
         match undone {
             Some(tokens) => {
                 self.drop_constant();

@@ -240,6 +240,17 @@ class Twice(nn.Module):
         return self.block(self.block(image))
 
 
+class StackedHeads(nn.Module):
+    """The mean of what two heads say, as CrossViT writes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Linear(CLASSES, 2) for _ in range(2))
+
+    def forward(self, features):
+        return torch.stack([head(features) for head in self.heads], dim=0).mean(0)
+
+
 class EqualPools(nn.Module):
     """Two modules with equal pools of one image, as the nested trees of DLA have them. Behind an
     activation that works in place, TorchScript does not merge them."""
@@ -424,8 +435,14 @@ MODULES = {
         TOUCHED,
         USUAL,
     ),
+    "space_to_depth": (
+        lambda: classifier(nn.PixelUnshuffle(2), nn.Conv2d(4 * WIDTH, WIDTH, 3, padding=1)),
+        TOUCHED,
+        USUAL,
+    ),
     "patch_merging": (lambda: classifier(PatchMerging()), FRESH, USUAL),
     "without_bias": (lambda: nn.Sequential(classifier(), nn.Tanh(), nn.Linear(CLASSES, 2, bias=False)), TOUCHED, USUAL),
+    "stacked_heads": (lambda: nn.Sequential(classifier(), nn.ReLU(), StackedHeads()), TOUCHED, USUAL),
     "lstm": (lambda: OfTokens(Recurrent()), TOUCHED, USUAL),
     "attention_einsum": (lambda: OfTokens(EinsumAttention()), TOUCHED, USUAL[:3]),
     "sequences": (lambda: OfTokens(SequenceAttention(), NormedLinear(WIDTH, WIDTH)), TOUCHED, USUAL),

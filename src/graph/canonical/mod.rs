@@ -52,7 +52,9 @@ mod safe_softmax;
 mod sequences;
 mod silu;
 mod softmax_head;
+mod space_to_depth;
 mod spectral_norm;
+mod stack;
 mod standardised;
 mod transposes;
 mod twins;
@@ -104,6 +106,7 @@ const REWRITES: &[Rewrite] = &[
     sequences::mix_maps,
     transposes::join,
     kernels::turn,
+    space_to_depth::stride,
     layout::channels_first,
     flattened::reorder,
     linear::turn_matrix,
@@ -112,6 +115,7 @@ const REWRITES: &[Rewrite] = &[
     linear::rows_without_bias,
     linear::bias_first,
     adaptive_pool::recognise,
+    stack::reduce,
     pooling::mean_of_images,
     pooling::of_the_image,
     pooling::mean_of_rows,

@@ -13,70 +13,104 @@ const TURNED: [usize; 3] = [0, 2, 1];
 /// From `[N, heads, size, tokens]` to `[N, tokens, heads, size]`.
 const HEADS_OF_TOKENS: [usize; 4] = [0, 3, 1, 2];
 
+/// A linear map of tokens and the batch norm behind it.
+struct NormedLinear {
+    norm: NodeIndex,
+    /// Nodes that reshape what is normalised.
+    reshapes: Vec<NodeIndex>,
+    /// Nodes that ask for the shape of what is not.
+    shapes: Vec<NodeIndex>,
+    batch: usize,
+    tokens: usize,
+    width: usize,
+    out: usize,
+}
+
 /// `MatMul` of tokens by a matrix, and a batch norm over all tokens of all images.
 pub(super) fn normed(editor: &mut Editor, node: NodeIndex) -> Option<()> {
-    editor.is(node, "MatMul").then_some(())?;
-    let (tokens, matrix) = (editor.input(node, 0), editor.input(node, 1));
-    let product = Operand::Node { node, slot: 0 };
-    let (&[batch, count, width], &[_, _, out]) = (editor.shape(tokens)?, editor.shape(product)?)
-    else {
-        return None;
-    };
-    let turned = editor.made_by(matrix, "Transpose");
-    editor.parameter(turned.map_or(matrix, |turn| editor.input(turn, 0)))?;
-    let (shapes, flattened): (Vec<NodeIndex>, Vec<NodeIndex>) =
-        editor.readers(product).iter().map(|(it, _)| *it).partition(|&it| editor.is(it, "Shape"));
-    let [flattened] = flattened[..] else { return None };
-    let rows = Operand::Node { node: flattened, slot: 0 };
-    (editor.shape(rows)? == [batch * count, out]).then_some(())?;
-    let (norm, _) = editor.only_reader(rows)?;
-    editor.is(norm, "BatchNormalization").then_some(())?;
-    let normed = Operand::Node { node: norm, slot: 0 };
-    let readers = editor.readers(normed).to_vec();
-    let reshaped = readers.iter().all(|&(reader, _)| follows_elements(editor, reader));
-    (reshaped && !editor.is_returned(normed) && !editor.is_returned(product)).then_some(())?;
+    let found = NormedLinear::at(editor, node)?;
+    let NormedLinear { norm, batch, tokens, width, out, .. } = found;
+    let turn = [("perm", permutation::attribute(&TURNED))];
+    let rows = editor.input(node, 0);
+    let columns = Some(vec![batch, width, tokens]);
+    let columns = editor.insert(node, "Transpose", &turn, &[rows], columns);
+    let kernel = kernel(editor, node, [out, width]);
+    let mapped = Some(vec![batch, out, tokens]);
+    let y = editor.insert(node, "Conv", &point(), &[columns, kernel], mapped.clone());
+    let attributes = editor.node(norm).attributes.0.clone();
+    let attributes: Vec<_> =
+        attributes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let mut inputs = editor.node(norm).inputs.clone();
+    inputs[0] = y;
+    let y = editor.insert(norm, "BatchNormalization", &attributes, &inputs, mapped);
+    let result = [batch, tokens, out];
+    let y = editor.insert(norm, "Transpose", &turn, &[y], Some(result.to_vec()));
+    for reshape in found.reshapes {
+        let whole = Operand::Node { node: reshape, slot: 0 };
+        if editor.shape(whole) == Some(&result) {
+            editor.replace(whole, y);
+        } else {
+            editor.set_input(reshape, 0, y);
+        }
+    }
+    for shape in found.shapes {
+        editor.set_input(shape, 0, y);
+    }
+    Some(())
+}
 
-    let perm = [("perm", permutation::attribute(&TURNED))];
-    let columns =
-        editor.insert(node, "Transpose", &perm, &[tokens], Some(vec![batch, width, count]));
-    let kernel = match turned {
+impl NormedLinear {
+    fn at(editor: &Editor, node: NodeIndex) -> Option<Self> {
+        editor.is(node, "MatMul").then_some(())?;
+        let (rows, matrix) = (editor.input(node, 0), editor.input(node, 1));
+        let product = Operand::Node { node, slot: 0 };
+        let (&[batch, tokens, width], &[_, _, out]) = (editor.shape(rows)?, editor.shape(product)?)
+        else {
+            return None;
+        };
+        let turned = editor.made_by(matrix, "Transpose");
+        editor.parameter(turned.map_or(matrix, |turn| editor.input(turn, 0)))?;
+        let readers = editor.readers(product).iter().map(|(reader, _)| *reader);
+        let (shapes, flattened): (Vec<_>, Vec<_>) = readers.partition(|&it| editor.is(it, "Shape"));
+        let [flattened] = flattened[..] else { return None };
+        let flattened = Operand::Node { node: flattened, slot: 0 };
+        (editor.shape(flattened)? == [batch * tokens, out]).then_some(())?;
+        let (norm, _) = editor.only_reader(flattened)?;
+        let normed = Operand::Node { node: norm, slot: 0 };
+        let reshapes: Vec<_> = editor.readers(normed).iter().map(|(reader, _)| *reader).collect();
+        let fits = editor.is(norm, "BatchNormalization")
+            && reshapes.iter().all(|&reader| follows_elements(editor, reader))
+            && !editor.is_returned(normed)
+            && !editor.is_returned(product);
+        fits.then_some(Self { norm, reshapes, shapes, batch, tokens, width, out })
+    }
+}
+
+/// The matrix of a `MatMul` as the kernel of a convolution of one pixel.
+fn kernel(editor: &mut Editor, node: NodeIndex, [out, width]: [usize; 2]) -> Operand {
+    let matrix = editor.input(node, 1);
+    let matrix = match editor.made_by(matrix, "Transpose") {
         Some(turn) => editor.input(turn, 0),
         None => {
             let perm = [("perm", Attribute::Ints(vec![1, 0]))];
             editor.insert(node, "Transpose", &perm, &[matrix], Some(vec![out, width]))
         }
     };
-    let target = editor.extents(&[out, width, 1]);
-    let kernel = editor.insert(node, "Reshape", &[], &[kernel, target], Some(vec![out, width, 1]));
+    let shape = [out, width, 1];
+    let target = editor.extents(&shape);
+    editor.insert(node, "Reshape", &[], &[matrix, target], Some(shape.to_vec()))
+}
+
+/// Attributes of a convolution of one pixel of a row.
+fn point() -> [(&'static str, Attribute); 5] {
     let one = |name| (name, Attribute::Ints(vec![1]));
-    let attributes = [
+    [
         one("dilations"),
         ("group", Attribute::Int(1)),
         one("kernel_shape"),
         ("pads", Attribute::Ints(vec![0, 0])),
         one("strides"),
-    ];
-    let shape = Some(vec![batch, out, count]);
-    let mapped = editor.insert(node, "Conv", &attributes, &[columns, kernel], shape.clone());
-    let attributes = editor.node(norm).attributes.0.clone();
-    let attributes: Vec<_> =
-        attributes.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-    let mut inputs = editor.node(norm).inputs.clone();
-    inputs[0] = mapped;
-    let mapped = editor.insert(norm, "BatchNormalization", &attributes, &inputs, shape);
-    let result = editor.insert(norm, "Transpose", &perm, &[mapped], Some(vec![batch, count, out]));
-    for (reader, _) in readers {
-        let whole = Operand::Node { node: reader, slot: 0 };
-        if editor.shape(whole) == Some(&[batch, count, out]) {
-            editor.replace(whole, result);
-        } else {
-            editor.set_input(reader, 0, result);
-        }
-    }
-    for reader in shapes {
-        editor.set_input(reader, 0, result);
-    }
-    Some(())
+    ]
 }
 
 /// Whether a `Reshape` makes the same of its elements, whatever axes they came with.

@@ -199,9 +199,9 @@ impl<'a> Layers<'a> {
             Block::Ghost { width, kernel, expansion } => {
                 self.ghost(at, x, width, expansion * x.channels, (kernel, stride))
             }
-            Block::Swin { head, window, from, expansion } => {
+            Block::Swin { head, window, partition, expansion } => {
                 let heads = (x.channels / head).max(1);
-                self.swin(at, x, [heads, window], from, expansion)
+                self.swin(at, x, [heads, window], partition, expansion)
             }
             Block::Transformer { head, reduction, joint, expansion } => {
                 let heads = (x.channels / head).max(1);

@@ -4,7 +4,7 @@
 use super::{
     super::{
         build::{Conv, Pool, Value},
-        plan::{Attention, Grid, Projection, Scale},
+        plan::{Attention, Partition, Projection, Scale},
     },
     Layers,
     convnext::patch_stride,
@@ -22,24 +22,24 @@ impl Layers<'_> {
         at: &str,
         x: &Value,
         [heads, side]: [usize; 2],
-        from: Grid,
+        partition: Partition,
         expansion: usize,
     ) -> Value {
         let [height, width] = x.extent.unwrap_or([1, 1]);
         let fits = height.is_multiple_of(side) && width.is_multiple_of(side);
         let side = if fits { [side; 2] } else { [height, width] };
-        let moves = from == Grid::Shifted && side != [height, width];
+        let moves = partition == Partition::Shifted && side != [height, width];
         let shift = if moves { side[0] as i64 / 2 } else { 0 };
         let x = self.builder.channels_last_again(at, x);
         let y = self.token_norm(&format!("{at}.norm1"), &x);
         let builder = &mut self.builder;
         let y = builder.rolled(at, &y, shift);
-        let sparse = from == Grid::Sparse;
-        let y = builder.windows(at, &y, side, sparse);
+        let grid = partition == Partition::Grid;
+        let y = builder.windows(at, &y, side, grid);
         let attention = Attention { heads, projection: Projection::Unbound, scale: Scale::Queries };
         let tokens = (side[0] * side[1]) as i64;
         let y = builder.attend(&format!("{at}.attn"), &y, attention, tokens);
-        let y = builder.join_windows(at, &y, [height, width], side, sparse);
+        let y = builder.join_windows(at, &y, [height, width], side, grid);
         let y = builder.rolled(at, &y, -shift);
         let x = builder.add(at, &x, &y);
         let y = self.token_norm(&format!("{at}.norm2"), &x);

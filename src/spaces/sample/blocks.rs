@@ -5,7 +5,7 @@ use super::{
         build::Pool,
         cell::{EdgeCell, VertexCell},
         draw::Weighted,
-        plan::{Block, Branch, Family, Grid, Theme},
+        plan::{Block, Branch, Family, Partition, Theme},
         rule::FamilyRule,
         space::SpaceError,
     },
@@ -154,8 +154,10 @@ impl Sampler<'_> {
         expansion: usize,
     ) -> Result<Vec<Block>, SpaceError> {
         let (window, head) = (self.window()?, self.head_width(width)?);
-        let from = |index| if index % 2 == 1 { Grid::Shifted } else { Grid::Whole };
-        let block = |index| Block::Swin { head, window, from: from(index), expansion };
+        let block = |index| {
+            let partition = if index % 2 == 1 { Partition::Shifted } else { Partition::Block };
+            Block::Swin { head, window, partition, expansion }
+        };
         Ok((0..count).map(block).collect())
     }
 
@@ -167,9 +169,9 @@ impl Sampler<'_> {
         expansion: usize,
     ) -> Result<Vec<Block>, SpaceError> {
         let (window, head) = (self.window()?, self.head_width(width)?);
-        let attention = |from| Block::Swin { head, window, from, expansion };
+        let attention = |partition| Block::Swin { head, window, partition, expansion };
         let convolution = Block::Inverted { width, kernel: 3, expansion: EXPANSION_OF_MAXVIT };
-        let layer = [convolution, attention(Grid::Whole), attention(Grid::Sparse)];
+        let layer = [convolution, attention(Partition::Block), attention(Partition::Grid)];
         Ok(vec![layer; count].concat())
     }
 
