@@ -126,17 +126,31 @@ impl GraphBuilder {
             Scale::Divided => scores = self.scaled(path, &scores, "Div", root),
             Scale::Queries | Scale::Both => {}
         }
+        let seen = usize::try_from(tokens).unwrap_or(x.area());
+        let mixed = self.mixed(path, x, scores, &value, seen, tokens);
+        self.token_linear(&format!("{path}.output"), &mixed, x.channels)
+    }
+
+    /// The mean of values `[N, heads, seen, size]`, weighed by the softmax of scores, as `[N, tokens, heads · size]`;
+    /// `tokens` as for [`attend`](Self::attend).
+    pub(super) fn mixed(
+        &mut self,
+        path: &str,
+        x: &Value,
+        scores: Value,
+        value: &Value,
+        seen: usize,
+        tokens: i64,
+    ) -> Value {
         let axis = vec![("axis", Attribute::Int(-1))];
         let weights = self.map(path, "Softmax", x, vec![scores.name], axis);
-        let mixed = self.matmul(path, &weights, &value);
-        let seen = usize::try_from(tokens).unwrap_or(x.area());
+        let mixed = self.matmul(path, &weights, value);
         for _ in 0..2 {
             self.multiply_accumulate(x, seen);
         }
         let mixed = self.transpose(path, &mixed, &[0, 2, 1, 3]);
         let mixed = self.reshape(path, &mixed, &[0, tokens, x.channels as i64]);
-        let mixed = Value { depth: value.depth, ..mixed };
-        self.token_linear(&format!("{path}.output"), &mixed, x.channels)
+        Value { depth: value.depth, ..mixed }
     }
 
     /// `[N, tokens, parts, heads, size]`, permuted and unbound: `[N, heads, tokens, size]` each.

@@ -122,16 +122,9 @@ impl GraphBuilder {
         };
         let scores = self.matmul(path, &query, &key);
         let scores = self.scaled(path, &scores, "Mul", (size as f32).powf(-0.5));
-        let axis = vec![("axis", Attribute::Int(-1))];
-        let weights = self.map(path, "Softmax", x, vec![scores.name], axis);
-        let mixed = self.matmul(path, &weights, &value);
-        for _ in 0..2 {
-            self.multiply_accumulate(x, seen.area());
-        }
-        let mixed = self.transpose(path, &mixed, &[0, 2, 1, 3]);
-        let mixed = self.reshape(path, &mixed, &[0, -1, channels as i64]);
-        let depth = query.depth.max(value.depth);
-        let mixed = Value { depth, channels, ..mixed };
+        let mixed = self.mixed(path, x, scores, &value, seen.area(), -1);
+        // What is seen may be as many layers deep as a smaller map is.
+        let mixed = Value { depth: query.depth.max(mixed.depth), ..mixed };
         self.token_linear(&format!("{path}.proj"), &mixed, channels)
     }
 

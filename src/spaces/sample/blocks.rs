@@ -153,12 +153,9 @@ impl Sampler<'_> {
         width: usize,
         expansion: usize,
     ) -> Result<Vec<Block>, SpaceError> {
-        let (window, head) = (self.window()?, self.head_width(width)?);
-        let block = |index| {
-            let partition = if index % 2 == 1 { Partition::Shifted } else { Partition::Block };
-            Block::Swin { head, window, partition, expansion }
-        };
-        Ok((0..count).map(block).collect())
+        let attention = self.attention_in_windows(width, expansion)?;
+        let partitions = [Partition::Block, Partition::Shifted].into_iter().cycle();
+        Ok(partitions.take(count).map(attention).collect())
     }
 
     /// `count` inverted residuals, attention within windows and across them behind each.
@@ -168,11 +165,22 @@ impl Sampler<'_> {
         width: usize,
         expansion: usize,
     ) -> Result<Vec<Block>, SpaceError> {
-        let (window, head) = (self.window()?, self.head_width(width)?);
-        let attention = |partition| Block::Swin { head, window, partition, expansion };
+        let attention = self.attention_in_windows(width, expansion)?;
         let convolution = Block::Inverted { width, kernel: 3, expansion: EXPANSION_OF_MAXVIT };
         let layer = [convolution, attention(Partition::Block), attention(Partition::Grid)];
         Ok(vec![layer; count].concat())
+    }
+
+    /// A block for each partition, all with windows and heads of one size.
+    fn attention_in_windows(
+        &mut self,
+        width: usize,
+        expansion: usize,
+    ) -> Result<impl Fn(Partition) -> Block + use<>, SpaceError> {
+        let given = &self.rule.windows;
+        let window = self.pick(if given.is_empty() { &[(4, 0.5), (8, 0.5)] } else { given })?;
+        let head = self.head_width(width)?;
+        Ok(move |partition| Block::Swin { head, window, partition, expansion })
     }
 
     /// `count` blocks of attention to fewer keys, and a norm.
@@ -189,12 +197,6 @@ impl Sampler<'_> {
         let mut blocks = vec![block; count];
         blocks.push(Block::TokenNorm);
         Ok(blocks)
-    }
-
-    /// The side of a window.
-    fn window(&mut self) -> Result<usize, SpaceError> {
-        let given = &self.rule.windows;
-        self.pick(if given.is_empty() { &[(4, 0.5), (8, 0.5)] } else { given })
     }
 
     /// Channels of an attention head: as the rule has it, or all if that does not divide a width.
